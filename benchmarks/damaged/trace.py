@@ -1,0 +1,106 @@
+"""What the processes of a night opened, as strace saw it, held against what they may open."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+# Only these calls stop a process, so the night is hardly slower.
+TRACE = (
+    "strace",
+    *("--follow-forks", "--output-separately", "--seccomp-bpf"),
+    *("--decode-fds=path", "--string-limit=300", "--signal=none"),
+    "--trace=open,openat,openat2,creat,execve,socket,clone,clone3,fork,vfork",
+)
+_OPEN = re.compile(r'^(?:open|openat|openat2|creat)\(.*?"(?P<given>(?:[^"\\]|\\.)*)".*\) = \d+<(?P<real>.*)>$')
+_CLONE = re.compile(r"^(?:clone|clone3|fork|vfork)\(.*= (?P<child>\d+)$")
+_NETWORK = re.compile(r"^socket\(AF_INET")
+_GIVEN_DESCRIPTOR = re.compile(r"^/proc/self/fd/\d+$")
+_REPOSITORY = Path(__file__).absolute().parents[2]
+# Libraries, their settings, and what the kernel tells of itself. No video can be there.
+_SYSTEM = ("/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/null", "/dev/urandom", "/dev/shm/", "/memfd:")  # noqa: S108 -- no file is made there
+
+
+def find_faults(traces: Path, root: Path, outside: Path, own: Path) -> tuple[Counter[str], list[str]]:
+    """Look at all opens of a night.
+
+    - A decoder opens libraries, and videos by the descriptor that it was given, never by a path; and no socket
+      but the one it was born with.
+    - A Python worker opens libraries, Spark's own temporary files, and files within the roots.
+    - Nobody opens the bait outside the roots.
+
+    Args:
+        traces: folder of strace's output, a file for each thread.
+        root: the one folder that videos may be read from.
+        outside: the folder of the bait.
+        own: the benchmark's folder; Spark's temporary files are in it.
+
+    Returns:
+        How many opens of which sort there were, and those that must not be.
+    """
+    libraries = (*_SYSTEM, *{f"{Path(prefix)}/" for prefix in (sys.prefix, sys.base_prefix, _REPOSITORY)})
+    counts: Counter[str] = Counter()
+    faults = []
+    programs = _name_programs(traces)
+    for tid, program in programs.items():
+        for line in _lines(traces, tid):
+            opened = _OPEN.match(line)
+            if opened is None:
+                if program == "decoder" and _NETWORK.match(line):
+                    faults.append(f"{program}: {line}")
+                continue
+            given, real = opened["given"], opened["real"].removesuffix(" (deleted)")
+            sort = _sort_of(given, real, program, (str(root), str(own), libraries))
+            if real.startswith(f"{outside}/") or (sort == "other" and program != "JVM and driver"):
+                faults.append(f"{program}: {line}")
+            counts[f"{program}: {sort}"] += 1
+        counts[f"{program}: threads"] += 1
+    return counts, faults
+
+
+def _sort_of(given: str, real: str, program: str, places: tuple[str, str, tuple[str, ...]]) -> str:
+    root, own, libraries = places
+    if real.startswith(f"{root}/"):
+        is_by_descriptor = _GIVEN_DESCRIPTOR.match(given) is not None
+        if program == "decoder":
+            return "videos, by the descriptor it was given" if is_by_descriptor else "other"
+        return "files within the roots"
+    if real.startswith(libraries):
+        return "libraries and the system's files"
+    if program != "decoder" and real.startswith(f"{own}/"):
+        return "temporary files and tables"
+    return "other"
+
+
+def _name_programs(traces: Path) -> dict[int, str]:
+    """Tell for each thread which program it belonged to when it ended: decoder, Python worker, or neither."""
+    parents: dict[int, int] = {}
+    own: dict[int, str] = {}
+    tids = [int(file.suffix[1:]) for file in traces.iterdir()]
+    for tid in tids:
+        for line in _lines(traces, tid):
+            if cloned := _CLONE.match(line):
+                parents[int(cloned["child"])] = tid
+            elif line.startswith("execve(") and line.endswith("= 0"):
+                own[tid] = _name_program(line)
+
+    @cache
+    def program_of(tid: int) -> str:
+        if tid in own:
+            return own[tid]
+        return program_of(parents[tid]) if tid in parents else "JVM and driver"
+
+    return {tid: program_of(tid) for tid in tids}
+
+
+def _name_program(execve: str) -> str:
+    if "udfs.decoding.child" in execve:
+        return "decoder"
+    return "Python worker" if "pyspark.daemon" in execve or "pyspark.worker" in execve else "JVM and driver"
+
+
+def _lines(traces: Path, tid: int) -> list[str]:
+    return (traces / f"of.{tid}").read_text(errors="replace").splitlines()

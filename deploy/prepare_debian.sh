@@ -1,0 +1,67 @@
+#!/bin/sh
+# Checks that this machine has what no Python package brings: Java 17 or later, and a Python 3.11 or later that can
+# make virtual environments. Installs Debian's packages for what is missing where it may, else says what to do.
+set -eu
+
+PYTHON=${PYTHON:-python3}
+MIN_JAVA=17
+
+fail() {
+    echo "ndvr set-up: $*" >&2
+    exit 1
+}
+
+# The major version of the Java that Spark would start: JAVA_HOME's if that is set, else the one on PATH.
+java_major() {
+    java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+    "$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'
+}
+
+has_java() {
+    major=$(java_major)
+    [ "${major:-0}" -ge "$MIN_JAVA" ]
+}
+
+# Debian's python3 has the module venv without ensurepip until python3-venv is installed.
+has_venv() {
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+missing_packages() {
+    has_java || echo default-jre-headless # Java 17 on Debian 12, 21 on Debian 13
+    has_venv || echo python3-venv
+}
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    fail "$PYTHON must be Python 3.11 or later; name another one with: make PYTHON=/path/to/python3 setup"
+
+if [ -n "${JAVA_HOME:-}" ] && ! has_java; then
+    fail "JAVA_HOME=$JAVA_HOME must hold Java $MIN_JAVA or later; correct it, or unset it to use the Java on PATH"
+fi
+
+packages=$(missing_packages | xargs)
+[ -n "$packages" ] || exit 0
+
+command -v apt-get >/dev/null ||
+    fail "this is no Debian: install Java $MIN_JAVA or later and Python's venv and ensurepip, then run make again"
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    as_root='sudo -n'
+    $as_root true 2>/dev/null ||
+        fail "missing Debian packages; as root, run: apt-get update && apt-get install -y $packages"
+fi
+echo "ndvr set-up: installing from Debian: $packages"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086  # $packages is a list
+{
+    $as_root apt-get update &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
+} >"$log" 2>&1 </dev/null || {
+    cat "$log" >&2
+    fail "apt-get could not install $packages; its output is above"
+}
+
+[ -z "$(missing_packages)" ] ||
+    fail "installed $packages, yet found no Java $MIN_JAVA or no ensurepip; see: java -version; $PYTHON -m ensurepip"

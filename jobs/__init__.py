@@ -1,0 +1,1 @@
+"""The driver: Spark, Delta, configuration and the command line."""

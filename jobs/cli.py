@@ -1,0 +1,67 @@
+"""`ndvr`: one command for each job that can be started."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.command import run_command
+from jobs.location import absolute
+from jobs.nightly import nightly
+from jobs.train_whitening import train_whitening
+
+app = typer.Typer(
+    name="ndvr",
+    help="Find near-duplicate videos in a data lake.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command(rich_help_panel="Run")(nightly)
+app.command(rich_help_panel="Train")(train_whitening)
+
+
+class OutputFormat(StrEnum):
+    """How the rows of a query are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.command(rich_help_panel="Ask")
+def sql(
+    query: Annotated[str, typer.Argument(help='For example "SELECT * FROM duplicates".')],
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    output: Annotated[OutputFormat, typer.Option("--format", help="How rows are printed.")] = OutputFormat.TABLE,
+) -> None:
+    """Ask the lake's tables in SQL.
+
+    They are manifest, descriptors, quarantine, embeddings, pairs, clusters, duplicates and runs.
+    """
+    from jobs.query import print_query
+
+    print_query(query, absolute(lake), output)
+
+
+@app.command(rich_help_panel="Run")
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo's videos and tables go.")] = Path("demo-lake"),
+) -> None:
+    """Deduplicate a catalogue made of real clips from public packages, and compare with what was planted."""
+    from jobs.demo.show import run_demo
+
+    run_demo(folder.absolute())
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

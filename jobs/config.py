@@ -1,0 +1,163 @@
+"""One validated, frozen configuration: YAML file < environment (NDVR_SECTION__KEY)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+from jobs.errors import UsageError
+from models.registry import backbone_names
+
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DescribeConfig(_Section):
+    """How videos become descriptors, and what one video may cost."""
+
+    backbone: str = Field("efficientnet_lite0", description="which CNN: see models/registry.py")
+    sample_fps: PositiveFloat = Field(1.0, description="frames taken per second of video")
+    min_frames: Positive = Field(8, description="frames taken of a clip too short for sample_fps to give so many")
+    weights_dir: Path | None = Field(None, description="folder on every node that holds weights files")
+    allow_download: bool = Field(False, description="let torch.hub fetch weights that are found nowhere else")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the hardware has it")
+    batch_frames: Positive = Field(8, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)")
+    decoders_per_task: Positive = Field(1, description="decoder processes beside each Spark task")
+    videos_per_task: Positive = Field(16, description="videos in one Spark task")
+    videos_per_commit: Positive = Field(4000, description="videos between two commits: what a kill can lose")
+    max_file_bytes: Positive = Field(64 * 1024**3, description="a larger file is quarantined")
+    max_frame_pixels: Positive = Field(8192 * 4320, description="larger frames are refused unallocated")
+    max_duration_seconds: PositiveFloat = Field(6 * 3600.0, description="a longer video is quarantined")
+    max_streams: Positive = Field(64, description="a file with more streams is quarantined")
+    stall_timeout_seconds: PositiveFloat = Field(60.0, description="a decoder silent for so long is killed")
+    total_timeout_seconds: PositiveFloat = Field(3600.0, description="wall-clock limit for one video")
+    decoder_memory_bytes: Positive = Field(3 * 1024**3, description="address space of a decoder process")
+
+
+class ManifestConfig(_Section):
+    """What the manifest may point at."""
+
+    roots: tuple[str, ...] = Field((), description="folders or URIs, beside the manifest's own, that may be read")
+
+
+class QuarantineConfig(_Section):
+    """When a video that failed is tried again."""
+
+    retry_after_hours: PositiveFloat = Field(24.0, description="wait before the second try; doubles each time")
+    max_attempts: Positive = Field(5, description="tries before a video is left alone")
+
+
+class EmbeddingsConfig(_Section):
+    """How descriptors become the vectors that are compared."""
+
+    method: Literal["auto", "averaged", "whitened"] = Field("auto", description="auto: whitened where it is shipped")
+
+
+class PairsConfig(_Section):
+    """Which two videos are a pair."""
+
+    min_cosine_similarity: Cosine | None = Field(None, description="null: the threshold on the model's card")
+    block_rows: Positive = Field(8192, description="embeddings in one block of the all-pairs search")
+
+
+class QualityConfig(_Section):
+    """What must hold before a night is published."""
+
+    max_failed_fraction: Fraction = Field(0.9, description="of the videos tried in this run")
+    min_attempts: Positive = Field(20, description="tries below which the fraction says nothing")
+
+
+class Config(BaseSettings):
+    """Everything a run can be told. Frozen; unknown keys are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NDVR_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+    )
+
+    manifest: ManifestConfig = ManifestConfig()
+    describe: DescribeConfig = DescribeConfig()
+    quarantine: QuarantineConfig = QuarantineConfig()
+    embeddings: EmbeddingsConfig = EmbeddingsConfig()
+    pairs: PairsConfig = PairsConfig()
+    quality: QualityConfig = QualityConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the environment first, then the file."""
+        del dotenv_settings, file_secret_settings  # two more places to look in would be two too many
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=settings_cls.model_config.get("yaml_file"))
+        return init_settings, env_settings, file
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change whenever a setting does, and only then."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def load_config(file: Path | None = None) -> Config:
+    """Read the configuration and check all of it, before anything is started.
+
+    Args:
+        file: YAML file of sections and keys, or None.
+
+    Raises:
+        UsageError: the file is missing or not YAML, or any key or value breaks its rule; all are named.
+    """
+    if file is not None:
+        _check_file(file)
+
+    class _FileConfig(Config):
+        model_config = SettingsConfigDict(yaml_file=file)
+
+    try:
+        loaded = _FileConfig()
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        raise UsageError("the configuration is not valid:\n" + "\n".join(faults)) from error
+    except SettingsError as error:
+        raise UsageError(
+            f"an NDVR_ variable of the environment is not valid (lists are JSON there): {error}"
+        ) from error
+    if loaded.describe.backbone not in backbone_names():
+        raise UsageError(
+            f"describe.backbone must be one of {', '.join(backbone_names())}; got {loaded.describe.backbone!r}"
+        )
+    return Config.model_construct(**dict(loaded))
+
+
+def _check_file(file: Path) -> None:
+    """Raise UsageError unless the file is there and holds YAML sections, or nothing."""
+    import yaml
+
+    if not file.is_file():
+        raise UsageError(f"config file {str(file)!r} does not exist; give --config an existing YAML file")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"config file {str(file)!r} is not YAML: {error}") from error
+    if not isinstance(content, dict | None):
+        raise UsageError(f"config file {str(file)!r} must hold sections of keys, got {content!r:.60}")

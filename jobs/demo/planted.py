@@ -1,0 +1,94 @@
+"""The truth of a catalogue: which video shows which stretch of which original, and who shares with whom."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import asdict, dataclass, fields
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# Two videos are copies of one another when what they share is at least this part of either.
+COPY_COVERAGE = 0.8
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One line of the truth: a stretch of an original that a video shows, or why it shows none.
+
+    Attributes:
+        video_id: the video.
+        duplicate_of: the original that it shows; "" for an original (which shows itself) and a faulty entry.
+        relation: original, copy, contained, overlap (see `relate`), broken or missing.
+        edit: name of the edit, "found" for a copy that was published as it is, else "".
+        source_start_seconds: where the stretch begins in the original.
+        source_end_seconds: where it ends in the original.
+        target_start_seconds: where it begins in the video.
+        target_end_seconds: where it ends in the video.
+        note: what a reader should know.
+    """
+
+    video_id: str
+    duplicate_of: str
+    relation: str
+    edit: str = ""
+    source_start_seconds: float = 0.0
+    source_end_seconds: float = 0.0
+    target_start_seconds: float = 0.0
+    target_end_seconds: float = 0.0
+    note: str = ""
+
+
+def relate(source_coverage: float, target_coverage: float) -> str:
+    """Name the relation of two videos from the fraction of each that they share.
+
+    Returns:
+        "copy" where the fraction is `COPY_COVERAGE` or more of both, "contained" of one, "overlap" of neither.
+    """
+    covered = (source_coverage >= COPY_COVERAGE) + (target_coverage >= COPY_COVERAGE)
+    return ("overlap", "contained", "copy")[covered]
+
+
+def measure_shared_footage(planted: Iterable[Planted]) -> dict[tuple[str, str], float]:
+    """Return, for each pair (left_id < right_id) that shares footage, how many seconds of originals it shares.
+
+    Two videos share footage when they show stretches of one original that overlap in the original's time. Pairs
+    that are not in the result share nothing.
+    """
+    stretches: dict[str, list[Planted]] = defaultdict(list)
+    for line in planted:
+        stretches[line.duplicate_of or line.video_id].append(line)
+    shared: dict[tuple[str, str], float] = defaultdict(float)
+    for lines in stretches.values():
+        for one, other in combinations(lines, 2):
+            seconds = min(one.source_end_seconds, other.source_end_seconds) - max(
+                one.source_start_seconds, other.source_start_seconds
+            )
+            if seconds > 0 and one.video_id != other.video_id:
+                left_id, right_id = sorted((one.video_id, other.video_id))
+                shared[left_id, right_id] += seconds
+    return dict(shared)
+
+
+def write_planted(planted: Iterable[Planted], path: Path) -> None:
+    """Write the truth as CSV with a header, a line each, in the given order."""
+    with path.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, [column.name for column in fields(Planted)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(line) for line in planted)
+
+
+def read_planted(path: Path) -> tuple[Planted, ...]:
+    """Read what `write_planted` wrote."""
+    with path.open(newline="", encoding="utf-8") as opened:
+        return tuple(_parse(row) for row in csv.DictReader(opened))
+
+
+def _parse(row: dict[str, str]) -> Planted:
+    seconds = {name: float(value) for name, value in row.items() if name.endswith("_seconds")}
+    texts = {name: value for name, value in row.items() if not name.endswith("_seconds")}
+    return Planted(**texts, **seconds)  # type: ignore[arg-type]  # mypy cannot pair names with types here

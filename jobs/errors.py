@@ -1,0 +1,32 @@
+"""Faults of the program or of what it was given as a whole, each with the exit code a scheduler can act on.
+
+A fault of one video is no error here: it is a row of the quarantine table.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NdvrError(Exception):
+    """Any fault that ends a run. Exit code 1."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(NdvrError):
+    """The command line, the config or a path named in them is wrong; nothing was started. Exit code 2."""
+
+    exit_code = 2
+
+
+class ContractError(NdvrError):
+    """A table (the manifest among them) is not what its contract says. Exit code 3."""
+
+    exit_code = 3
+
+
+class QualityError(NdvrError):
+    """A quality gate tripped; what people query is as it was before the run. Exit code 4."""
+
+    exit_code = 4

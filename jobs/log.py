@@ -1,0 +1,68 @@
+"""The run's log: a JSON object a line, each with the run_id."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_logger = logging.getLogger("ndvr")
+_logger.addHandler(logging.NullHandler())
+_logger.propagate = False
+
+
+class _JsonLines(logging.Formatter):
+    """Formats a record as one JSON object: at, level, run_id, message, then the event's own fields."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self._run_id = run_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "run_id": self._run_id,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class _Log:
+    """Writes events with fields: `log.info("stage done", stage="pairs", seconds=1.5)`."""
+
+    def info(self, message: str, **fields: object) -> None:
+        """Log what happened."""
+        _logger.info(message, extra={"fields": fields})
+
+    def error(self, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """Log what failed, with its traceback if there is one."""
+        _logger.error(message, exc_info=exc_info, extra={"fields": fields})
+
+
+log = _Log()
+
+
+@contextmanager
+def log_to(file: Path, run_id: str) -> Iterator[None]:
+    """Send the log to a file while the run lasts. Runs on: driver."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(_JsonLines(run_id))
+    _logger.setLevel(logging.INFO)
+    _logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        _logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,114 @@
+"""The nightly job: manifest in, duplicates out. Started by spark-submit, or as `ndvr nightly`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as TextTable
+
+from jobs.command import run_command
+from jobs.config import Config, load_config
+from jobs.lake import Lake
+from jobs.location import absolute, local_folder
+from jobs.log import log, log_to
+from jobs.manifest_source import read_manifest
+from jobs.progress import Progress
+from jobs.run import Run, make_run_id
+from jobs.runner import Outcome, Runner
+from jobs.session import start_session
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def nightly(
+    manifest: Annotated[str, typer.Option(help="Manifest: CSV, JSON lines, Parquet or Delta; a path or URI.")],
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; made if it is not there.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    run_date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The night this run is for. [default: today, UTC]"),
+    ] = None,
+    master: Annotated[str | None, typer.Option(help="Spark master. [default: spark-submit's, else local[*]]")] = None,
+    log_dir: Annotated[
+        Path | None, typer.Option(help="Folder for logs. [default: LAKE/_logs, ndvr-logs if remote]")
+    ] = None,
+) -> None:
+    """Bring the lake's tables up to date with a manifest of videos.
+
+    Exit codes: 0 done; 2 bad usage or config; 3 a table or the manifest breaks its contract; 4 a quality gate tripped.
+    In all but the first nothing is published.
+    """
+    settings = load_config(config)
+    night = run_date.date() if run_date else datetime.now(UTC).date()
+    run_nightly(absolute(manifest), absolute(lake), settings, night, master=master, log_dir=log_dir)
+
+
+def run_nightly(
+    manifest_uri: str,
+    lake_uri: str,
+    config: Config,
+    run_date: date,
+    *,
+    master: str | None = None,
+    log_dir: Path | None = None,
+) -> Outcome:
+    """Run the pipeline once and tell the person at the terminal. Runs on: driver.
+
+    Args:
+        manifest_uri: absolute path or URI.
+        lake_uri: absolute path or URI.
+        config: validated settings.
+        run_date: the night the run is for.
+        master: Spark master, or None.
+        log_dir: where the run's logs go, or None for the lake itself (`ndvr-logs` here where the lake is remote).
+
+    Raises:
+        NdvrError: the run failed; its class carries the exit code.
+    """
+    console = Console(stderr=True)
+    started_at = datetime.now(UTC)
+    run_id = make_run_id(started_at)
+    folder = local_folder(lake_uri)
+    logs = log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())
+    started = time.monotonic()
+    with log_to(logs / f"{run_id}.jsonl", run_id):
+        log.info("run started", manifest=manifest_uri, lake=lake_uri, config=config.model_dump(mode="json"))
+        with console.status("starting Spark"):
+            spark = start_session("ndvr nightly", master=master, spark_log=logs / f"{run_id}.spark.log")
+        run = Run(run_id, run_date, started_at, manifest_uri, config, Progress(spark, console))
+        _ = run.calibration, run.roots  # wrong settings show before any work starts
+        lake = Lake(spark, lake_uri)
+        outcome = Runner(lake, run, read_manifest(spark, manifest_uri)).run()
+        log.info("run done", seconds=round(time.monotonic() - started, 3), num_described=outcome.num_described)
+        _print_summary(console, lake, outcome, run, seconds=time.monotonic() - started)
+    return outcome
+
+
+def _print_summary(console: Console, lake: Lake, outcome: Outcome, run: Run, seconds: float) -> None:
+    """Print what the run did, stage by stage, and where its results lie."""
+    stages = TextTable(title=f"run {run.run_id}", title_justify="left")
+    for heading in ("stage", "status", "rows", "seconds"):
+        stages.add_column(heading, justify="right" if heading in {"rows", "seconds"} else "left")
+    for record in outcome.records:
+        rows = "" if record.num_rows is None else str(record.num_rows)
+        stages.add_row(record.stage, record.status, rows, f"{record.seconds:.1f}")
+    console.print(stages)
+    failed = ", ".join(f"{code} {count}" for code, count in outcome.error_counts.most_common())
+    console.print(f"described {outcome.num_described} videos, quarantined {outcome.error_counts.total()} {failed}")
+    console.print(f"done in {seconds:.1f} s; the tables are in {lake.root}")
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

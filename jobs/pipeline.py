@@ -1,0 +1,39 @@
+"""The whole product on one screen: which table is built from which, in which order."""
+
+from __future__ import annotations
+
+from jobs.stage import Loop, Stage
+from jobs.tables import (
+    attempts,
+    clusters,
+    descriptors,
+    duplicates,
+    embeddings,
+    manifest,
+    pairs,
+    quarantine,
+    runs,
+)
+
+PIPELINE = (
+    Stage(manifest.TABLE, reads=("manifest_source",), build=manifest.build),
+    Loop(
+        (
+            Stage(
+                attempts.TABLE,
+                reads=("manifest", "descriptors", "quarantine"),
+                build=attempts.build,
+                is_transient=True,
+            ),
+            Stage(descriptors.TABLE, reads=("attempts",), build=descriptors.build, is_staged=False),
+            Stage(quarantine.TABLE, reads=("attempts", "quarantine"), build=quarantine.build),
+        )
+    ),
+    Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
+    Stage(pairs.TABLE, reads=("embeddings",), build=pairs.build, is_published=True),
+    Stage(clusters.TABLE, reads=("manifest", "descriptors", "pairs"), build=clusters.build, is_published=True),
+    Stage(duplicates.TABLE, reads=("clusters", "pairs"), build=duplicates.build, is_published=True),
+)
+
+STAGES = tuple(stage for step in PIPELINE for stage in (step.stages if isinstance(step, Loop) else (step,)))
+TABLES = (*(stage.builds for stage in STAGES if not stage.is_transient), runs.TABLE)

@@ -1,0 +1,97 @@
+"""SQL over a lake's tables, printed as a table, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.errors import AnalysisException, ParseException
+from rich.console import Console
+from rich.table import Table as TextTable
+
+from jobs.errors import UsageError
+from jobs.lake import Lake
+from jobs.pipeline import TABLES
+from jobs.session import start_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Row
+
+_MAX_TABLE_CELL_CHARACTERS = 60
+
+
+def print_query(query: str, lake_uri: str, output: str) -> None:
+    """Run a query over the lake's tables and print its rows to standard output. Runs on: driver.
+
+    Args:
+        query: Spark SQL; each table of the lake is a view of its name.
+        lake_uri: absolute path or URI.
+        output: `table`, `csv` (with a header) or `json` (an object a line).
+
+    Raises:
+        UsageError: no table lies there, or the query cannot be understood.
+    """
+    lake = open_lake(lake_uri)
+    try:
+        answer = lake.spark.sql(query)
+        columns, rows = answer.columns, answer.collect()
+    except (AnalysisException, ParseException) as error:
+        raise UsageError(f"the query cannot be answered: {error.getMessage()}") from error
+    if output == "csv":
+        _print_csv(columns, rows)
+    elif output == "json":
+        for row in rows:
+            sys.stdout.write(json.dumps(row.asDict(recursive=True), default=_as_json, ensure_ascii=False) + "\n")
+    else:
+        print_rows(columns, rows)
+
+
+def open_lake(lake_uri: str) -> Lake:
+    """Start a session and make a view of each table of the lake, named as the table."""
+    from delta.tables import DeltaTable
+
+    spark = start_session("ndvr sql", spark_log=Path(os.devnull))
+    lake = Lake(spark, lake_uri)
+    stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
+    if not stored:
+        raise UsageError(f"no tables in {lake_uri!r}; give --lake the folder that a nightly run has written")
+    for table in stored:
+        lake.read(table.name).createOrReplaceTempView(table.name)
+    return lake
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Row], title: str | None = None) -> None:
+    """Print rows to standard output as a table; long values are cut."""
+    table = TextTable(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_shorten(value) for value in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(table)
+
+
+def _print_csv(columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print rows as CSV (RFC 4180); nulls are empty, nested values JSON."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    for row in rows:
+        nested = (dict, list, bytearray)
+        writer.writerow(json.dumps(value, default=_as_json) if isinstance(value, nested) else value for value in row)
+
+
+def _shorten(value: Any) -> str:  # noqa: ANN401 - a cell may hold anything
+    """Return a cell's text, cut where it is long."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= _MAX_TABLE_CELL_CHARACTERS else text[: _MAX_TABLE_CELL_CHARACTERS - 1] + "…"
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401 - a cell may hold anything
+    """Turn what JSON does not know into what it does: bytes to hexadecimal, times to ISO 8601."""
+    if isinstance(value, bytearray | bytes):
+        return value.hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

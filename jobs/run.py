@@ -1,0 +1,94 @@
+"""What a run is: one night's identity, clock and settings, handed to every build."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jobs.errors import UsageError
+from models.embedding_models import Calibration, EmbeddingModel, find_model
+from models.registry import descriptor_id, get_backbone
+from udfs.opening.roots import Roots
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from jobs.config import Config
+    from jobs.progress import Progress
+
+CODE_VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline.
+
+    Attributes:
+        run_id: unique; starts with the UTC time, so that runs sort by their start.
+        run_date: the night the run is for, as the scheduler counts nights.
+        started_at: UTC, the run's only clock: what is due or late is judged by it.
+        manifest_uri: the manifest, absolute.
+        config: validated settings.
+        progress: where the describing tasks report.
+    """
+
+    run_id: str
+    run_date: date
+    started_at: datetime
+    manifest_uri: str
+    config: Config
+    progress: Progress
+
+    @property
+    def manifest_base(self) -> str:
+        """The folder that the manifest lies in; relative uris start there."""
+        return self.manifest_uri.rstrip("/").rpartition("/")[0] or "/"
+
+    @cached_property
+    def roots(self) -> Roots:
+        """The places that videos may be read from: the manifest's folder and what the config adds.
+
+        Raises:
+            UsageError: the config adds a place that cannot be a root.
+        """
+        try:
+            return Roots.of(self.manifest_base, *self.config.manifest.roots)
+        except ValueError as error:
+            raise UsageError(f"manifest.roots: {error}") from error
+
+    @cached_property
+    def model(self) -> EmbeddingModel:
+        """The embedding model in use; its descriptor_id says which descriptors it takes.
+
+        Raises:
+            UsageError: the config asks for a model that is not there.
+        """
+        describe = self.config.describe
+        takes = descriptor_id(get_backbone(describe.backbone), describe.sample_fps, describe.min_frames)
+        try:
+            return find_model(self.config.embeddings.method, describe.backbone, takes)
+        except ValueError as error:
+            raise UsageError(f"embeddings.method: {error}") from error
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What the model's similarities mean; its threshold is the config's, where the config gives one.
+
+        Raises:
+            UsageError: neither the model nor the config has a threshold.
+        """
+        calibrated, configured = self.model.calibration, self.config.pairs.min_cosine_similarity
+        if configured is None:
+            if calibrated is None:
+                raise UsageError(
+                    f"no threshold has been calibrated for {self.model.model_id}; set pairs.min_cosine_similarity"
+                )
+            return calibrated
+        return (calibrated or Calibration.without_labels(configured)).at_threshold(configured)
+
+
+def make_run_id(started_at: datetime) -> str:
+    """Return an id that is unique and sorts by time."""
+    return f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

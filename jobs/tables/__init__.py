@@ -1,0 +1,1 @@
+"""One module per table, named as the table: its DDL, its grain and its `build`."""

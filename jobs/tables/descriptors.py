@@ -1,0 +1,59 @@
+"""descriptors: what each video is, as its container says and as a CNN sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.table import Table
+from udfs.description import description_ddl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+    from jobs.run import Run
+
+TABLE = Table(
+    name="descriptors",
+    grain="A video x descriptor_id: container facts and frame descriptors",
+    key=("video_id", "descriptor_id"),
+    audit_columns=("run_id", "described_at"),
+    compared=("content_sha256", "uri"),
+    num_indexed_columns=4,
+    checks={
+        "size_is_positive": "size_bytes > 0",
+        "duration_is_not_negative": "duration_seconds >= 0",
+        "frame_is_not_empty": "width_px > 0 AND height_px > 0",
+        "has_frames": "size(frame_seconds) > 0",
+    },
+    ddl="""
+        video_id STRING NOT NULL COMMENT 'id in the manifest',
+        descriptor_id STRING NOT NULL COMMENT 'backbone, sampling and a hash of all that decides the numbers',
+        run_id STRING NOT NULL COMMENT 'the run that wrote this row',
+        described_at TIMESTAMP NOT NULL COMMENT 'start of that run, UTC',
+        uri STRING NOT NULL COMMENT 'where the video was read from',
+    """
+    + description_ddl(is_nullable=False),
+)
+
+
+def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+    """Keep the attempts that succeeded. Grain: one row per video described in this run.
+
+    Runs on: driver.
+    """
+    return (
+        inputs["attempts"]
+        .where(F.col("error_code").isNull())
+        .drop("error_code", "error_detail")
+        .withColumns(
+            {
+                "descriptor_id": F.lit(run.model.descriptor_id),
+                "run_id": F.lit(run.run_id),
+                "described_at": F.lit(run.started_at),
+            }
+        )
+    )

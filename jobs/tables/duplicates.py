@@ -1,0 +1,76 @@
+"""duplicates: which video duplicates which; the table that people query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+    from jobs.run import Run
+
+TABLE = Table(
+    name="duplicates",
+    grain="A video that duplicates the keeper of its cluster x model_id",
+    key=("video_id", "duplicate_of", "model_id"),
+    is_replaced=True,
+    checks={
+        "is_not_its_own_duplicate": "video_id <> duplicate_of",
+        "probability_is_in_range": "match_probability BETWEEN 0 AND 1",
+        "relation_is_known": "relation IN ('copy', 'contained', 'overlap')",
+    },
+    ddl="""
+        video_id STRING NOT NULL COMMENT 'the duplicate',
+        duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster',
+        model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
+        cluster_id STRING NOT NULL COMMENT 'the cluster of both',
+        relation STRING NOT NULL COMMENT 'copy, contained or overlap',
+        match_probability DOUBLE NOT NULL COMMENT 'how sure it is, in [0, 1]: of the pair in question',
+        cosine_similarity DOUBLE NOT NULL COMMENT 'of the pair in question, in [-1, 1]',
+        is_direct BOOLEAN NOT NULL COMMENT 'the pair is with the keeper; else the surest one in the cluster',
+        run_id STRING NOT NULL COMMENT 'the run that last changed this row'
+    """,
+)
+
+
+def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+    """Name the keeper of every other member of a cluster. Grain: one row per member that is no keeper.
+
+    Runs on: driver.
+    """
+    clusters = inputs["clusters"].where(F.col("model_id") == run.model.model_id)
+    keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("duplicate_of"))
+    others = clusters.where("NOT is_keeper").select("video_id", "cluster_id").join(keepers, "cluster_id")
+    pairs = inputs["pairs"].where((F.col("relation") == "copy") & (F.col("model_id") == run.model.model_id))
+    is_direct = F.col("other_id") == F.col("duplicate_of")
+    evidence = F.struct(is_direct.alias("is_direct"), "match_probability", "cosine_similarity")
+    return (
+        others.join(_both_ways(pairs), "video_id")
+        .groupBy("video_id", "duplicate_of", "cluster_id")
+        .agg(F.max(evidence).alias("evidence"))
+        .select(
+            "video_id",
+            "duplicate_of",
+            F.lit(run.model.model_id).alias("model_id"),
+            "cluster_id",
+            F.lit("copy").alias("relation"),
+            "evidence.match_probability",
+            "evidence.cosine_similarity",
+            "evidence.is_direct",
+            F.lit(run.run_id).alias("run_id"),
+        )
+    )
+
+
+def _both_ways(pairs: DataFrame) -> DataFrame:
+    """Turn each pair into two rows, one seen from each video."""
+    evidence = ("match_probability", "cosine_similarity")
+    seen_from_left = pairs.select(F.col("left_id").alias("video_id"), F.col("right_id").alias("other_id"), *evidence)
+    seen_from_right = pairs.select(F.col("right_id").alias("video_id"), F.col("left_id").alias("other_id"), *evidence)
+    return seen_from_left.unionByName(seen_from_right)

@@ -1,0 +1,63 @@
+"""embeddings: unit vectors of segments, of which the whole video is one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.table import Table
+from udfs.embed import embed_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+    from jobs.run import Run
+
+_COLUMNS_BEFORE_VECTOR = """
+        video_id STRING NOT NULL COMMENT 'id in the manifest',
+        model_id STRING NOT NULL COMMENT 'the model that made the vector',
+        segment_index INT NOT NULL COMMENT '0 is the whole video',
+        start_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video',
+        end_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video; not part of it',
+        content_sha256 STRING NOT NULL COMMENT 'of the file that was described',
+        run_id STRING NOT NULL COMMENT 'the run that wrote this row',
+"""
+_VECTOR = "vector ARRAY<FLOAT> NOT NULL COMMENT 'unit norm'"
+
+TABLE = Table(
+    name="embeddings",
+    grain="A segment of a video x model_id",
+    key=("video_id", "model_id", "segment_index"),
+    compared=("content_sha256",),
+    num_indexed_columns=6,
+    checks={
+        "segment_has_length": "start_seconds >= 0 AND end_seconds >= start_seconds",
+        "has_vector": "size(vector) > 0",
+    },
+    ddl=_COLUMNS_BEFORE_VECTOR + _VECTOR,
+)
+
+
+def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+    """Embed the videos whose content this model has not embedded. Grain: one row per video (its whole).
+
+    Runs on: driver; the vectors are made on executors.
+    """
+    descriptors = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
+    known = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).select("video_id", "content_sha256")
+    new = descriptors.join(known, ["video_id", "content_sha256"], "left_anti")
+    segments = new.select(
+        "video_id",
+        F.lit(run.model.model_id).alias("model_id"),
+        F.lit(0).alias("segment_index"),
+        F.lit(0.0).alias("start_seconds"),
+        F.col("duration_seconds").alias("end_seconds"),
+        "content_sha256",
+        F.lit(run.run_id).alias("run_id"),
+        "video_descriptor",
+    )
+    return segments.mapInPandas(partial(embed_batches, model=run.model), TABLE.ddl)

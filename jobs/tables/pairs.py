@@ -1,0 +1,113 @@
+"""pairs: two videos that share footage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.table import Table
+from udfs.search import block_pair_searcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import Column, DataFrame
+
+    from jobs.run import Run
+
+TABLE = Table(
+    name="pairs",
+    grain="Two videos that share footage x model_id",
+    key=("left_id", "right_id", "model_id"),
+    is_replaced=True,
+    checks={
+        "ids_are_ordered": "left_id < right_id",
+        "cosine_is_in_range": "cosine_similarity BETWEEN -1 AND 1",
+        "probability_is_in_range": "match_probability BETWEEN 0 AND 1",
+        "relation_is_known": "relation IN ('copy', 'contained', 'overlap')",
+        "coverage_is_a_fraction": "left_coverage BETWEEN 0 AND 1 AND right_coverage BETWEEN 0 AND 1",
+    },
+    ddl="""
+        left_id STRING NOT NULL COMMENT 'video_id; the smaller of the two',
+        right_id STRING NOT NULL COMMENT 'video_id; the larger of the two',
+        model_id STRING NOT NULL COMMENT 'the model whose vectors met',
+        match_probability DOUBLE NOT NULL COMMENT 'how sure it is that the two share footage, in [0, 1]',
+        cosine_similarity DOUBLE NOT NULL COMMENT 'of the two vectors, in [-1, 1]',
+        alignment_similarity DOUBLE COMMENT 'of the aligned frames; null where not verified',
+        relation STRING NOT NULL COMMENT 'copy, contained or overlap',
+        run_id STRING NOT NULL COMMENT 'the run that last changed this row',
+        left_start_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the left video',
+        left_end_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the left video; not part of it',
+        right_start_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the right video',
+        right_end_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the right video; not part of it',
+        left_coverage DOUBLE NOT NULL COMMENT 'share of the left video that the footage fills, in [0, 1]',
+        right_coverage DOUBLE NOT NULL COMMENT 'share of the right video that the footage fills, in [0, 1]'
+    """,
+)
+
+
+def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+    """Search all pairs of whole videos. Grain: one row per pair at or above the threshold.
+
+    Every row goes to one of B blocks by a hash of its id; each of the B (B + 1) / 2 pairs of blocks is one group,
+    searched exactly by FAISS. No task holds more than two blocks. The vectors compared are of whole videos, so the
+    relation is `copy` and the segments are the videos; the alignment is not verified (null).
+
+    Runs on: driver; the search on executors.
+    """
+    whole = inputs["embeddings"].where((F.col("model_id") == run.model.model_id) & (F.col("segment_index") == 0))
+    num_blocks = max(1, -(-whole.count() // run.config.pairs.block_rows))
+    found = (
+        _pair_blocks(whole.select("video_id", "vector"), num_blocks)
+        .groupBy("left_block", "right_block")
+        .applyInPandas(
+            block_pair_searcher(run.calibration.min_cosine_similarity),
+            "left_id STRING, right_id STRING, cosine_similarity DOUBLE",
+        )
+    )
+    return _as_copies(found, whole, run)
+
+
+def _pair_blocks(vectors: DataFrame, num_blocks: int) -> DataFrame:
+    """Send each row to every pair of blocks that its block takes part in."""
+    block = F.pmod(F.xxhash64("video_id"), F.lit(num_blocks)).cast("int")
+    other = F.explode(F.sequence(F.lit(0), F.lit(num_blocks - 1)))
+    return (
+        vectors.withColumn("block", block)
+        .withColumn("other", other)
+        .withColumn("left_block", F.least("block", "other"))
+        .withColumn("right_block", F.greatest("block", "other"))
+        .drop("other")
+    )
+
+
+def _as_copies(found: DataFrame, whole: DataFrame, run: Run) -> DataFrame:
+    """Complete the found pairs to rows of the table."""
+    ends = whole.select("video_id", "end_seconds")
+    left = ends.toDF("left_id", "left_end_seconds")
+    right = ends.toDF("right_id", "right_end_seconds")
+    return (
+        found.join(left, "left_id")
+        .join(right, "right_id")
+        .withColumns(
+            {
+                "model_id": F.lit(run.model.model_id),
+                "match_probability": _match_probability(F.col("cosine_similarity"), run),
+                "alignment_similarity": F.lit(None).cast("double"),
+                "relation": F.lit("copy"),
+                "run_id": F.lit(run.run_id),
+                "left_start_seconds": F.lit(0.0),
+                "right_start_seconds": F.lit(0.0),
+                "left_coverage": F.lit(1.0),
+                "right_coverage": F.lit(1.0),
+            }
+        )
+    )
+
+
+def _match_probability(cosine_similarity: Column, run: Run) -> Column:
+    """Map a similarity to a probability by the model's calibration (models/embedding_models.py)."""
+    calibration = run.calibration
+    logit = F.lit(calibration.intercept) + F.lit(calibration.slope) * cosine_similarity
+    return F.round(F.lit(1.0) / (F.lit(1.0) + F.exp(-logit)), 6)

@@ -1,0 +1,70 @@
+"""quarantine: videos that could not be described, why, and when they are tried again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+    from jobs.run import Run
+
+TABLE = Table(
+    name="quarantine",
+    grain="A video that failed when it was last tried; it leaves the table once it is described",
+    key=("video_id",),
+    is_replaced=True,
+    checks={"attempts_is_positive": "attempts > 0"},
+    ddl="""
+        video_id STRING NOT NULL COMMENT 'id in the manifest',
+        error_code STRING NOT NULL COMMENT 'kind of fault: udfs/errors.py',
+        attempts INT NOT NULL COMMENT 'tries of this uri so far',
+        next_retry_at TIMESTAMP COMMENT 'UTC; null: it is not tried again by itself',
+        last_tried_at TIMESTAMP NOT NULL COMMENT 'UTC',
+        uri STRING COMMENT 'as the manifest gives it',
+        error_detail STRING NOT NULL COMMENT 'which value broke which rule',
+        run_id STRING NOT NULL COMMENT 'the run that tried it last'
+    """,
+)
+
+
+def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+    """Add this run's failures and leave out what has been described since. Grain: one row per quarantined video.
+
+    The wait doubles with each try: `retry_after_hours` x 2^(attempts - 1), until `max_attempts`.
+    A new uri begins anew. Runs on: driver.
+    """
+    tried = inputs["attempts"].select("video_id", "uri", "error_code", "error_detail")
+    untouched = inputs["quarantine"].join(tried, "video_id", "left_anti")
+    return untouched.unionByName(_failures(tried, inputs["quarantine"], run))
+
+
+def _failures(tried: DataFrame, quarantine: DataFrame, run: Run) -> DataFrame:
+    """Make a row for each video that failed in this run, counting its earlier tries."""
+    config = run.config.quarantine
+    earlier = quarantine.select("video_id", F.col("uri").alias("earlier_uri"), "attempts")
+    is_same_uri = F.col("uri").eqNullSafe(F.col("earlier_uri"))
+    tries = F.when(is_same_uri, F.coalesce("attempts", F.lit(0))).otherwise(0) + 1
+    wait_seconds = F.lit(config.retry_after_hours * 3600.0) * F.pow(F.lit(2.0), F.col("attempts") - 1)
+    retry_at = F.timestamp_seconds(F.unix_seconds(F.lit(run.started_at)) + wait_seconds)
+    return (
+        tried.where(F.col("error_code").isNotNull())
+        .join(earlier, "video_id", "left")
+        .withColumn("attempts", tries.cast("int"))
+        .select(
+            "video_id",
+            "error_code",
+            "attempts",
+            F.when(F.col("attempts") < config.max_attempts, retry_at).alias("next_retry_at"),
+            F.lit(run.started_at).alias("last_tried_at"),
+            "uri",
+            F.coalesce("error_detail", F.lit("")).alias("error_detail"),
+            F.lit(run.run_id).alias("run_id"),
+        )
+    )

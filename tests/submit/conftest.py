@@ -1,0 +1,127 @@
+"""The wheel, which is also the zip for --py-files, a catalogue of four videos, and a lake made of it locally."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jobs.session import DELTA_PACKAGE
+from tests.support.catalogue import Video, make_scene, write_manifest
+from tests.support.spark_cluster import SparkHome
+from udfs.editing.edits import EDITS
+from udfs.editing.transcode import apply_edit
+
+ROOT = Path(__file__).parents[2]
+VIDEOS = (
+    Video("tiles", "tiles.mp4", "2024-01-01"),
+    Video("tiles-low", "tiles-low.mp4", "2024-01-02"),
+    Video("stripes", "stripes.mp4", "2024-01-03"),
+    Video("missing", "missing.mp4"),
+)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an operator has: the zip, the script, a Spark, and an empty folder to work in.
+
+    Attributes:
+        zip_file: the wheel under the name of a zip.
+        script: `jobs/nightly.py`, alone in a folder.
+        spark: a distribution of Spark.
+        manifest: of VIDEOS.
+        config: settings for an untrained network, which is quick to load.
+    """
+
+    zip_file: Path
+    script: Path
+    spark: SparkHome
+    manifest: Path
+    config: Path
+
+    def submit(
+        self, folder: Path, *arguments: str, master: str, script: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run spark-submit in an empty folder with the code in the zip alone."""
+        empty = folder / "empty"
+        empty.mkdir()
+        options = ("--packages", DELTA_PACKAGE, "--py-files", str(self.zip_file))
+        return self.spark.submit(script or self.script, *arguments, master=master, options=options, folder=empty)
+
+    def arguments(self, lake: Path, manifest: Path | None = None, config: Path | None = None) -> list[str]:
+        """Return the nightly's arguments."""
+        given = {"manifest": manifest or self.manifest, "lake": lake, "config": config or self.config}
+        return [part for name, path in given.items() for part in (f"--{name}", str(path))]
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built from a copy so that nothing is left in the repository."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    (source / "README.md").write_text("What the index shows of the package is no matter here.\n", encoding="utf-8")
+    for name in ("jobs", "udfs", "models"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
+    subprocess.run(build, cwd=source, capture_output=True, check=True)
+    (built,) = source.glob("ndvr-*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("installed")
+    archive = folder / wheel.with_suffix(".zip").name
+    shutil.copy(wheel, archive)
+    script = folder / "script" / "nightly.py"
+    script.parent.mkdir()
+    shutil.copy(ROOT / "jobs" / "nightly.py", script)
+    videos = folder / "videos"
+    for scene in ("tiles", "stripes"):
+        make_scene(videos / f"{scene}.mp4", scene, seconds=1.0)
+    apply_edit(videos / "tiles.mp4", videos / "tiles-low.mp4", EDITS["reencode-low-bitrate"])
+    config = folder / "config.yaml"
+    config.write_text(
+        "describe: {backbone: tiny, videos_per_task: 1}\n"
+        "embeddings: {method: averaged}\n"
+        "pairs: {min_cosine_similarity: 0.93, block_rows: 2}\n",
+        encoding="utf-8",
+    )
+    manifest = write_manifest(videos / "manifest.csv", VIDEOS)
+    return Installed(archive, script, SparkHome.make(folder / "spark"), manifest, config)
+
+
+@pytest.fixture(scope="session")
+def ndvr(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of an installed wheel; what the wheel needs comes from this environment."""
+    place = tmp_path_factory.mktemp("wheel")
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(place), str(wheel)]
+    subprocess.run(install, capture_output=True, check=True)
+    return place / "bin" / "ndvr"
+
+
+def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in an empty folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
+    environment |= {"PYTHONPATH": str(ndvr.parent.parent), "SPARK_LOCAL_IP": "127.0.0.1"}
+    empty = folder / "empty"
+    empty.mkdir()
+    command = [sys.executable, str(ndvr), *arguments]
+    return subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, check=False, timeout=840)
+
+
+@pytest.fixture(scope="session")
+def local_night(
+    ndvr: Path, installed: Installed, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The lake that `ndvr nightly` of the installed wheel makes on two cores, and how it ended."""
+    folder = tmp_path_factory.mktemp("local")
+    lake = folder / "lake"
+    done = run_ndvr(ndvr, folder, "nightly", *installed.arguments(lake), "--master", "local[2]")
+    return lake, done

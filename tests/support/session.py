@@ -1,0 +1,31 @@
+"""The one Spark session that the tests of a process share: made for small tables, not for throughput."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.session import start_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[2]
+
+
+def start_test_session(folder: Path) -> SparkSession:
+    """Start Spark on two cores, its files and its log in `folder`."""
+    # The workers must find the packages as this process does; an installed wheel would be another version of them.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    conf = {
+        "spark.driver.memory": "2g",
+        # A test run is over before the optimising compiler has paid for itself.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
+    }
+    return start_session("ndvr tests", master="local[2]", conf=conf, spark_log=folder / "spark.log")

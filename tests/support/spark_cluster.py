@@ -1,0 +1,126 @@
+"""Spark as an operator has it: spark-submit, and a standalone cluster of two workers, all on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pyspark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START_SECONDS = 180.0
+_STOP_SECONDS = 60.0
+_SMALL = {
+    "spark.driver.memory": "1g",
+    "spark.executor.memory": "512m",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # A test run is over before the optimising compiler has paid for itself.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+
+
+@dataclass(frozen=True)
+class SparkHome:
+    """PySpark's own distribution under another path, so that its clusters leave their files there."""
+
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path) -> SparkHome:
+        """Link what the distribution holds into a new folder."""
+        path.mkdir()
+        for part in Path(pyspark.__file__).parent.iterdir():
+            if part.name != "work":
+                (path / part.name).symlink_to(part)
+        return cls(path)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a machine without the repository: nothing on PYTHONPATH, this interpreter."""
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "NDVR_"))
+        }
+        kept.pop("PYTHONPATH", None)
+        ours = {"SPARK_HOME": self.path, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+        return kept | {name: str(value) for name, value in ours.items()} | {"SPARK_DAEMON_MEMORY": "256m"}
+
+    def submit(
+        self, script: Path, *arguments: str, master: str, options: tuple[str, ...], folder: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """Run spark-submit in a folder and wait for it; its standard output takes all that the script prints."""
+        conf = [part for key, value in _SMALL.items() for part in ("--conf", f"{key}={value}")]
+        command = [
+            str(self.path / "bin" / "spark-submit"),
+            "--master",
+            master,
+            *options,
+            *conf,
+            str(script),
+            *arguments,
+        ]
+        return subprocess.run(
+            command, cwd=folder, env=self.environment, capture_output=True, text=True, check=False, timeout=840
+        )
+
+    @contextmanager
+    def standalone_cluster(self, folder: Path) -> Iterator[str]:
+        """Start a master and two workers of one core each; give the master's URL, and stop them all at the end."""
+        port, ui_port = _free_ports(2)
+        url = f"spark://127.0.0.1:{port}"
+        master = ("master.Master", "--port", str(port), "--webui-port", str(ui_port))
+        worker = ("worker.Worker", "--cores", "1", "--memory", "1g", "--webui-port", "0")
+        daemons = [self._start(folder / "master", *master)]
+        try:
+            daemons += [self._start(at, *worker, "--work-dir", str(at), url) for at in (folder / "1", folder / "2")]
+            _wait_for_workers(ui_port, 2)
+            yield url
+        finally:
+            for daemon in reversed(daemons):
+                daemon.terminate()
+            for daemon in daemons:
+                daemon.wait(_STOP_SECONDS)
+
+    def _start(self, folder: Path, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a daemon that writes its log into its folder."""
+        folder.mkdir(parents=True)
+        command = [str(self.path / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", "--host", "127.0.0.1"]
+        with (folder / "log").open("wb") as log:
+            return subprocess.Popen([*command, *arguments], cwd=folder, env=self.environment, stdout=log, stderr=log)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports of the loopback that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listening.getsockname()[1] for listening in sockets]
+    for listening in sockets:
+        listening.close()
+    return ports
+
+
+def _wait_for_workers(ui_port: int, count: int) -> None:
+    """Return when the master counts so many workers."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(f"http://127.0.0.1:{ui_port}/json/", timeout=5) as answer:
+                if json.load(answer)["aliveworkers"] >= count:
+                    return
+        except (URLError, TimeoutError, ConnectionError):
+            pass  # it is not up yet
+        time.sleep(0.25)
+    raise TimeoutError(f"the master has not seen {count} workers in {_START_SECONDS} s")

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from models.registry import BackboneSpec, WeightsFile, get_backbone
+from models.weights import WeightsError, load_state_dict
+
+URL = "https://example.org/small-1.pth"
+VALUE = torch.tensor([1.0, 2.0])
+
+
+def save_weights(path: Path) -> str:
+    """Write a state dict there and return the file's SHA-256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"weight": VALUE}, path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def small_spec(sha256: str, *, url: str | None = None, package_path: str | None = None) -> BackboneSpec:
+    weights = WeightsFile("small-1.pth", package_path=package_path, url=url)
+    return dataclasses.replace(get_backbone("tiny"), name="small", weights=weights, weights_sha256=sha256)
+
+
+@pytest.fixture
+def hub_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where torch.hub would keep small-1.pth, in an empty cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints" / "small-1.pth"
+
+
+def test_weights_are_read_from_the_configured_folder(tmp_path: Path) -> None:
+    sha256 = save_weights(tmp_path / "small-1.pth")
+    state = load_state_dict(small_spec(sha256), tmp_path)
+    assert torch.equal(state["weight"], VALUE)
+
+
+def test_weights_are_read_from_the_package_that_ships_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "small_weights"
+    sha256 = save_weights(package / "models" / "small-1.pth")
+    (package / "__init__.py").write_text("raise AssertionError('imported')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    spec = small_spec(sha256, package_path="small_weights/models/small-1.pth")
+    assert torch.equal(load_state_dict(spec)["weight"], VALUE)
+
+
+def test_the_default_backbone_has_its_real_weights_without_a_network() -> None:
+    state = load_state_dict(get_backbone("efficientnet_lite0"))
+    assert state["_fc.weight"].shape == (1000, 1280)
+
+
+def test_weights_of_another_sha256_are_refused(tmp_path: Path) -> None:
+    sha256 = save_weights(tmp_path / "small-1.pth")
+    spec = small_spec("0" * 64)
+    with pytest.raises(
+        WeightsError, match=rf"small-1.pth has SHA-256 {sha256}.*published weights have 0{{64}}: delete"
+    ):
+        load_state_dict(spec, tmp_path)
+
+
+def test_wrong_weights_in_the_configured_folder_are_not_passed_over(tmp_path: Path, hub_file: Path) -> None:
+    sha256 = save_weights(hub_file)
+    (tmp_path / "small-1.pth").write_bytes(b"another network")
+    with pytest.raises(WeightsError, match="has SHA-256"):
+        load_state_dict(small_spec(sha256, url=URL), tmp_path, allow_download=True)
+
+
+def test_missing_weights_say_where_they_were_looked_for_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=f"'small' are missing: looked for small-1.pth in {tmp_path}.*Fetch {URL}"):
+        load_state_dict(small_spec("0" * 64, url=URL), tmp_path)
+
+
+def test_missing_weights_of_a_package_name_the_package() -> None:
+    spec = small_spec("0" * 64, package_path="not_installed_weights/small-1.pth")
+    with pytest.raises(WeightsError, match=r"no weights_dir.*Install the package not-installed-weights"):
+        load_state_dict(spec)
+
+
+def test_the_cache_of_torch_hub_is_not_looked_at_unasked(hub_file: Path) -> None:
+    sha256 = save_weights(hub_file)
+    spec = small_spec(sha256, url=URL)
+    with pytest.raises(WeightsError, match="are missing"):
+        load_state_dict(spec)
+    assert torch.equal(load_state_dict(spec, allow_download=True)["weight"], VALUE)
+
+
+def test_an_allowed_download_lands_in_the_cache_of_torch_hub(
+    hub_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = save_weights(tmp_path / "remote.pth")
+
+    def download(url: str, path: str, *, progress: bool) -> None:
+        assert (url, path, progress) == (URL, str(hub_file), False)
+        Path(path).write_bytes((tmp_path / "remote.pth").read_bytes())
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    assert torch.equal(load_state_dict(small_spec(sha256, url=URL), allow_download=True)["weight"], VALUE)
+
+
+def test_a_downloaded_file_is_verified_too(hub_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(_url: str, path: str, *, progress: bool) -> None:  # noqa: ARG001  torch.hub's signature
+        Path(path).write_bytes(b"a login page")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(WeightsError, match=f"{hub_file} has SHA-256"):
+        load_state_dict(small_spec("0" * 64, url=URL), allow_download=True)
+
+
+@pytest.mark.usefixtures("hub_file")
+def test_a_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(_url: str, _path: str, *, progress: bool) -> None:  # noqa: ARG001  torch.hub's signature
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(WeightsError, match=f"cannot download {URL} .*no route to host.*weights_dir"):
+        load_state_dict(small_spec("0" * 64, url=URL), allow_download=True)
+
+
+def test_seeded_weights_are_the_same_each_time_and_verified() -> None:
+    spec = get_backbone("tiny")
+    first, second = load_state_dict(spec), load_state_dict(spec)
+    assert list(first) == ["conv1.weight", "conv2.weight", "conv3.weight"]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    with pytest.raises(WeightsError, match="seeded weights of 'tiny' have SHA-256"):
+        load_state_dict(dataclasses.replace(spec, weights_sha256="0" * 64))

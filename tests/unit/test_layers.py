@@ -1,0 +1,220 @@
+"""Imports point one way: models <- udfs <- jobs <- notebooks, tests, benchmarks; and modules stay small."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("models", "udfs", "jobs")
+LEVELS = {"models": 0, "udfs": 1, "jobs": 2, "notebooks": 3, "tests": 3, "benchmarks": 3}
+HEAVY = frozenset({"torch", "torchvision", "decord", "faiss", "av"})
+NOT_IN_MODELS = frozenset({"pyspark", "pandas", "delta", "deltalake", "decord", "faiss", "av"})
+TORCH_FREE_MODELS = frozenset({"models", "models.registry"})  # what the driver may ask about a model without torch
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 40  # its docstring not counted
+
+
+class Import(NamedTuple):
+    """One imported dotted name, as seen in the source.
+
+    Attributes:
+        name: absolute dotted name; for `from a import b` it is `a.b`.
+        at_import: whether it runs when its module is imported (not inside a function or TYPE_CHECKING).
+    """
+
+    name: str
+    at_import: bool
+
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def imports_of(source: str, module: str) -> list[Import]:
+    """Every import in `source`, the code of the dotted `module`, wherever it stands."""
+    return list(_walk_imports(ast.parse(source), module, at_import=True))
+
+
+def _walk_imports(node: ast.AST, module: str, *, at_import: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, at_import) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = _absolute_base(child, module)
+            yield from (Import(f"{base}.{alias.name}", at_import) for alias in child.names)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            yield from _walk_imports(child, module, at_import=False)
+        else:
+            runs_later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _walk_imports(child, module, at_import=at_import and not runs_later)
+
+
+def _absolute_base(node: ast.ImportFrom, module: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = module.split(".")[: -node.level]
+    return ".".join([*parents, *([node.module] if node.module else [])])
+
+
+def layer_faults(source: str, module: str) -> list[str]:
+    """What in `source`, the code of the dotted `module`, breaks a rule of the layers."""
+    layer = module.partition(".")[0]
+    faults = []
+    for found in imports_of(source, module):
+        if LEVELS.get(found.top, 0) > LEVELS[layer]:
+            faults.append(f"{module} imports {found.name}: {layer} must not know {found.top}")
+        if layer == "models" and found.top in NOT_IN_MODELS:
+            faults.append(f"{module} imports {found.name}: models knows torch and torchvision only")
+        if found.at_import and found.top in HEAVY and (layer != "models" or module in TORCH_FREE_MODELS):
+            faults.append(f"{module} imports {found.name} when it is imported: do it in the function that needs it")
+        if layer == "udfs" and (found.top == "delta" or found.name.endswith(".SparkSession")):
+            faults.append(f"{module} imports {found.name}: executors have no session and write no table")
+        if _is_table(module) and _is_table(found.name) and not found.name.startswith(module):
+            faults.append(f"{module} imports {found.name}: table modules never import each other")
+    return faults
+
+
+def _is_table(module: str) -> bool:
+    return module.startswith("jobs.tables.")
+
+
+def size_faults(source: str, module: str) -> list[str]:
+    """Which modules and functions of `source` are longer than the rules allow."""
+    faults = []
+    num_lines = len(source.splitlines())
+    if num_lines > MAX_MODULE_LINES:
+        faults.append(f"{module} has {num_lines} lines, at most {MAX_MODULE_LINES}: split it")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            num_lines = _count_lines_without_docstring(node)
+            if num_lines > MAX_FUNCTION_LINES:
+                faults.append(f"{module}.{node.name} has {num_lines} lines, at most {MAX_FUNCTION_LINES}: split it")
+    return faults
+
+
+def _count_lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    has_docstring = ast.get_docstring(node, clean=False) is not None
+    docstring_lines = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (node.end_lineno or 0) - node.lineno + 1 - docstring_lines
+
+
+def project_sources() -> Iterator[tuple[str, str]]:
+    """Dotted name and source of every module of the three packages."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            yield module, path.read_text(encoding="utf-8")
+
+
+def notebook_sources() -> Iterator[tuple[str, str]]:
+    """Name and joined code cells of every notebook; lines that are magics are left out."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        lines = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code").splitlines()
+        yield f"notebooks.{path.stem}", "\n".join(line for line in lines if not line.startswith(("%", "!")))
+
+
+def run_python(code: str) -> str:
+    """What a fresh interpreter, started in the repository root, prints for `code`."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_no_import_breaks_the_layers() -> None:
+    assert [fault for module, source in project_sources() for fault in layer_faults(source, module)] == []
+
+
+def test_no_module_or_function_is_too_long() -> None:
+    assert [fault for module, source in project_sources() for fault in size_faults(source, module)] == []
+
+
+def test_notebooks_import_jobs_alone_of_the_project() -> None:
+    found = {(name, i.name) for name, source in notebook_sources() for i in imports_of(source, name) if i.top in LEVELS}
+    assert {(name, imported) for name, imported in found if imported.partition(".")[0] != "jobs"} == set()
+
+
+def test_no_job_has_the_name_of_a_module_it_would_hide_when_submitted() -> None:
+    """spark-submit puts the folder of its script, jobs/, first on sys.path."""
+    names = {path.stem for path in (ROOT / "jobs").iterdir() if path.suffix == ".py" or path.is_dir()}
+    taken = sys.stdlib_module_names | HEAVY | {"pyspark", "delta", "pandas", "numpy", "pyarrow", *PACKAGES}
+    assert names & taken == set()
+
+
+@pytest.mark.parametrize("module", ["jobs.pipeline", "jobs.nightly", "jobs.cli"])
+def test_the_driver_starts_without_heavy_modules(module: str) -> None:
+    if not (ROOT / f"{module.replace('.', '/')}.py").exists():
+        pytest.skip(f"{module} is not written yet")
+    loaded = run_python(f"import {module}, sys; print(*sorted({set(HEAVY)!r} & set(sys.modules)))")
+    assert loaded == ""
+
+
+def test_no_udf_module_loads_heavy_modules_when_imported() -> None:
+    names = sorted(module for module, _ in project_sources() if module.startswith("udfs"))
+    loaded = run_python(f"import {', '.join(names)}, sys; print(*sorted({set(HEAVY)!r} & set(sys.modules)))")
+    assert loaded == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("models.pooling", "from udfs.errors import RowError"),
+        ("models.pooling", "def pool():\n    import pandas as pd"),
+        ("models.pooling", "from pyspark.sql import Row"),
+        ("models.registry", "import torch"),
+        ("udfs.describe", "from jobs import config"),
+        ("udfs.describe", "from ..jobs import config"),
+        ("udfs.describe", "def describe():\n    from pyspark.sql import SparkSession"),
+        ("udfs.describe", "from delta.tables import DeltaTable"),
+        ("udfs.decoding.decode", "import numpy, av"),
+        ("udfs.decoding.decode", "try:\n    import decord\nexcept ImportError:\n    pass"),
+        ("jobs.stage", "class Reader:\n    import faiss"),
+        ("jobs.stage", "from tests.support import videos"),
+        ("jobs.tables.pairs", "from jobs.tables import clusters"),
+        ("jobs.tables.pairs", "from .clusters import TABLE"),
+    ],
+)
+def test_a_broken_rule_is_seen(module: str, source: str) -> None:
+    assert len(layer_faults(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("models.pooling", "import torch\nfrom torchvision import models"),
+        ("models.registry", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
+        ("udfs.decoding.decode", "def decode():\n    import av\n    from models import pooling"),
+        (
+            "udfs.describe",
+            "import pandas as pd\nfrom pyspark.sql import functions as F\nfrom .errors import RowError",
+        ),
+        ("jobs.tables.pairs", "from jobs.config import Config\nfrom udfs import search"),
+        ("jobs.tables", "from jobs.tables import pairs"),
+    ],
+)
+def test_what_the_layers_allow_passes(module: str, source: str) -> None:
+    assert layer_faults(source, module) == []
+
+
+def test_lengths_are_counted_without_the_docstring() -> None:
+    docstring = '    """Say.\n\n    More.\n    """\n'
+    fits = "def work():\n" + docstring + "    x = 1\n" * 39
+    assert size_faults(fits, "m") == []
+    assert size_faults(fits + "    x = 1\n", "m") == ["m.work has 41 lines, at most 40: split it"]
+
+
+def test_a_module_of_301_lines_is_too_long() -> None:
+    assert size_faults("x = 1\n" * 300, "m") == []
+    assert size_faults("x = 1\n" * 301, "m") == ["m has 301 lines, at most 300: split it"]

@@ -1,0 +1,150 @@
+"""The wheel, the zip for spark-submit and the lock hold what setup.py says, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import email
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from jobs.session import DELTA_PACKAGE
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "deploy" / "requirements.lock"
+PACKAGES = ("jobs", "udfs", "models")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built from a copy so that nothing is left in the repository."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in (*PACKAGES, "tests"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
+    done = subprocess.run(build, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return source / "ndvr-0.1.0-py3-none-any.whl"
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return email.message_from_bytes(archive.read("ndvr-0.1.0.dist-info/METADATA"))
+
+
+@pytest.fixture(scope="module")
+def requirements(metadata: Message) -> list[Requirement]:
+    return [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+
+
+def locked_versions() -> dict[str, str]:
+    """Name to version of every package in the lock."""
+    pins = re.findall(r"^([\w.-]+)==([^ \\;]+)", LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def imported_packages() -> set[str]:
+    """Top-level name of everything that the three packages import, inside functions too."""
+    names = set()
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_the_wheel_holds_the_three_packages_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert tops == {*PACKAGES, "ndvr-0.1.0.dist-info"}
+
+
+def test_the_wheel_holds_every_module_and_data_file_of_the_repository(wheel: Path) -> None:
+    modules = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    data = {*(ROOT / "jobs" / "sql").glob("*.sql"), *(ROOT / "models" / "artefacts").glob("*")}
+    expected = {path.relative_to(ROOT).as_posix() for path in modules | {p for p in data if p.is_file()}}
+    with zipfile.ZipFile(wheel) as archive:
+        assert expected - set(archive.namelist()) == set()
+
+
+def test_the_wheel_starts_ndvr_by_the_command_line_module(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        entry_points = archive.read("ndvr-0.1.0.dist-info/entry_points.txt").decode()
+    assert entry_points.split() == ["[console_scripts]", "ndvr", "=", "jobs.cli:main"]
+
+
+def test_the_metadata_names_licence_and_python(metadata: Message) -> None:
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
+
+
+def test_the_wheel_renamed_is_a_zip_that_python_imports_from(wheel: Path, tmp_path: Path) -> None:
+    """As spark-submit --py-files puts it on sys.path: no installation, nothing else of the project there."""
+    archive = shutil.copy(wheel, tmp_path / "ndvr-0.1.0.zip")
+    code = (
+        f"import sys; sys.path.insert(0, {str(archive)!r})\n"
+        "import jobs, udfs.errors, models\n"
+        "from importlib.metadata import version\n"
+        "print(jobs.__file__, udfs.errors.__file__, models.__file__, version('ndvr'), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    *files, version = done.stdout.split("\n")[:4]
+    assert all(file.startswith(f"{archive}/") for file in files)
+    assert version == "0.1.0"
+
+
+def test_faiss_comes_by_exactly_one_extra(requirements: list[Requirement]) -> None:
+    """faiss-cpu and faiss-gpu own the same module, so none may come unasked and none beside the other."""
+    faiss = {r.name: str(r.marker) for r in requirements if r.name.startswith("faiss")}
+    assert faiss == {"faiss-cpu": 'extra == "cpu"', "faiss-gpu": 'extra == "gpu"'}
+
+
+def test_the_lock_satisfies_every_requirement_but_the_gpu_one(requirements: list[Requirement]) -> None:
+    pins = locked_versions()
+    wanted = [r for r in requirements if r.name != "faiss-gpu"]
+    unmet = [str(r) for r in wanted if not r.specifier.contains(pins.get(canonicalize_name(r.name), "0"))]
+    assert unmet == []
+    assert "faiss-gpu" not in pins
+
+
+def test_the_lock_names_hashes_and_no_host() -> None:
+    text = LOCK.read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(locked_versions())
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert re.findall(r"://|index-url|find-links|@ file", text) == []
+
+
+def test_every_package_that_is_imported_is_a_declared_dependency(requirements: list[Requirement]) -> None:
+    """A package that comes along with another one may stop coming."""
+    declared = {canonicalize_name(r.name) for r in requirements if r.marker is None or "dev" not in str(r.marker)}
+    owners = packages_distributions()
+    undeclared = [
+        name
+        for name in imported_packages() - sys.stdlib_module_names - {*PACKAGES}
+        if not declared & {canonicalize_name(owner) for owner in owners.get(name, ["unknown"])}
+    ]
+    assert undeclared == []
+
+
+def test_the_jars_are_those_of_the_locked_spark_and_delta() -> None:
+    pins = locked_versions()
+    spark_series = ".".join(pins["pyspark"].split(".")[:2])
+    assert f"io.delta:delta-spark_{spark_series}_2.13:{pins['delta-spark']}" == DELTA_PACKAGE

@@ -1,0 +1,293 @@
+"""What a decoder child makes of one file: which frames, from which decoder, and which fault."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+
+from tests.support.videos import (
+    CATALOGUE,
+    Recipe,
+    cut_padding,
+    draw_picture,
+    flip_bits,
+    make_video,
+    read_number,
+)
+from udfs.decoding.process import Budget, DecoderProcess
+from udfs.errors import RowError, RowErrorCode
+from udfs.opening.probe import recognise_container
+from udfs.video import DecodeLimits, SamplingRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+FRAME_PX = 80
+RULE = SamplingRule(sample_fps=1.0, min_frames=8)
+BY_NAME = {recipe.name: recipe for recipe in CATALOGUE}
+H264 = BY_NAME["libx264.mp4"]
+
+
+@dataclass
+class Decoded:
+    decoder: str
+    seconds: list[float]
+    frames: NDArray[np.uint8]
+    facts: dict[str, Any]
+
+    def numbers(self, size: tuple[int, int] = (96, 64)) -> list[int]:
+        return [read_number(cut_padding(frame, size)) for frame in self.frames]
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[DecoderProcess]:
+    process = DecoderProcess(FRAME_PX, RULE, DecodeLimits())
+    yield process
+    process.close()
+
+
+def decode(child: DecoderProcess, path: Path, *, allows_decord: bool = True) -> Decoded:
+    """Have the child decode a file; a fault is raised."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        child.request(fd, recognise_container(fd, path.stat().st_size), allows_decord=allows_decord)
+        budget = Budget(60.0)
+        seconds: list[float] = []
+        chunks = [np.zeros((0, FRAME_PX, FRAME_PX, 3), dtype=np.uint8)]
+        while (message := child.receive(budget)).header["kind"] == "frames":
+            seconds += message.header["seconds"]
+            chunks.append(np.frombuffer(message.payload, dtype=np.uint8).reshape(-1, *chunks[0].shape[1:]))
+    finally:
+        os.close(fd)
+    if message.header["kind"] == "failed":
+        raise RowError(RowErrorCode(message.header["code"]), message.header["detail"])
+    return Decoded(child.decoder, seconds, np.concatenate(chunks), message.header["facts"])
+
+
+def fault_of(path: Path, **limits: float) -> RowErrorCode:
+    """Which fault a child with these limits finds; by both decoders, where it is decord that finds it."""
+    child = DecoderProcess(FRAME_PX, RULE, replace(DecodeLimits(), **limits))
+    try:
+        for allows_decord in (True, False):
+            with pytest.raises(RowError) as caught:
+                decode(child, path, allows_decord=allows_decord)
+    finally:
+        child.close()
+    return caught.value.code
+
+
+@pytest.mark.parametrize("recipe", CATALOGUE, ids=lambda recipe: recipe.name)
+def test_right_frames_of_every_kind_of_file(recipe: Recipe, child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / f"a{recipe.suffix}", recipe=recipe, seconds=2.4, fps=10)
+    decoded = decode(child, path)
+    assert decoded.numbers() == [0, 3, 6, 9, 12, 15, 18, 21]
+    assert decoded.seconds == pytest.approx([0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1], abs=0.001)
+    assert decoded.facts["duration_seconds"] == pytest.approx(2.4, abs=0.01)
+    assert decoded.facts["num_frames"] == 24
+    assert decoded.facts["average_fps"] == pytest.approx(10, abs=0.05)
+    assert (decoded.facts["width_px"], decoded.facts["height_px"]) == (96, 64)
+
+
+@pytest.mark.parametrize("recipe", CATALOGUE, ids=lambda recipe: recipe.name)
+def test_both_decoders_give_the_same_bytes(recipe: Recipe, child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / f"a{recipe.suffix}", recipe=recipe, seconds=9.5, fps=12, keyframe_every=20)
+    first, second = decode(child, path), decode(child, path, allows_decord=False)
+    assert second.decoder == "pyav"
+    assert first.seconds == second.seconds
+    assert len(first.seconds) == 10
+    np.testing.assert_array_equal(first.frames, second.frames)
+
+
+def test_decord_decodes_the_most_common_kinds(child: DecoderProcess, tmp_path: Path) -> None:
+    for name in ("libx264.mp4", "libx264.mkv", "libvpx-vp9.webm", "libsvtav1.mp4", "mpeg4.avi", "gif.gif"):
+        recipe = BY_NAME[name]
+        assert decode(child, make_video(tmp_path / f"{name}", recipe=recipe)).decoder == "decord"
+
+
+def test_colours_and_brightness_are_those_drawn(child: DecoderProcess, tmp_path: Path) -> None:
+    for name in ("libx264.mp4", "mjpeg.mov"):  # limited and full range
+        decoded = decode(child, make_video(tmp_path / name, recipe=BY_NAME[name]))
+        drawn = av.VideoFrame.from_ndarray(draw_picture(0), format="rgb24")
+        expected = drawn.reformat(80, 53, interpolation="BICUBIC").to_ndarray().astype(float)
+        picture = cut_padding(decoded.frames[0], (96, 64)).astype(float)
+        assert np.abs(picture - expected).mean() < 8
+        assert np.abs(picture.mean(axis=(0, 1)) - expected.mean(axis=(0, 1))).max() < 2
+
+
+def test_variable_frame_rate_gives_what_is_on_display(child: DecoderProcess, tmp_path: Path) -> None:
+    shown_at = [0, 0.1, 0.2, 2.5, 2.6, 4.0, 7.04, 8.5, 8.7, 9.0]
+    for suffix in (".mp4", ".mkv"):
+        path = make_video(tmp_path / f"a{suffix}", recipe=replace(H264, suffix=suffix), frame_seconds=shown_at)
+        for allows_decord in (True, False):
+            decoded = decode(child, path, allows_decord=allows_decord)
+            # At 0, 1, 2, ... 9 s; fewer than 8 of the 10 frames, so even steps over their numbers.
+            assert decoded.numbers() == [0, 1, 2, 3, 5, 6, 7, 9]
+            assert decoded.seconds == pytest.approx([shown_at[n] for n in decoded.numbers()], abs=0.001)
+
+
+def test_start_other_than_zero_counts_as_zero(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", frame_seconds=[0.7 + 0.1 * n for n in range(20)])
+    decoded = decode(child, path)
+    assert decoded.seconds[0] == 0.0
+    assert decoded.facts["duration_seconds"] == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["libx264.mp4", "mpeg4.mp4"])
+def test_frames_hidden_by_an_edit_list_are_not_taken(name: str, child: DecoderProcess, tmp_path: Path) -> None:
+    starts_before_zero = [-0.35 + 0.1 * n for n in range(20)]
+    path = make_video(tmp_path / "a.mp4", recipe=BY_NAME[name], frame_seconds=starts_before_zero)
+    decoded = decode(child, path)
+    assert decoded.decoder == "pyav"
+    assert decoded.facts["num_frames"] == 16
+    assert decoded.numbers()[0] == 4
+    assert decoded.seconds[0] == 0.0
+
+
+def test_open_groups_of_pictures_are_not_left_to_decord(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mkv", recipe=BY_NAME["libx265.mkv"], seconds=9, keyframe_every=15)
+    decoded = decode(child, path)
+    assert decoded.decoder == "pyav"
+    assert decoded.numbers() == [0, 10, 20, 30, 40, 50, 60, 70, 80]
+
+
+@pytest.mark.slow
+def test_long_videos_are_not_left_to_decord(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", recipe=BY_NAME["mpeg4.mp4"], seconds=1010, size=(32, 32))
+    decoded = decode(child, path)
+    assert decoded.decoder == "pyav"
+    assert decoded.seconds == pytest.approx(list(range(1010)), abs=0.001)
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+@pytest.mark.parametrize("clockwise_degrees", [0, 90, 180, 270])
+def test_display_matrix_is_obeyed(
+    clockwise_degrees: int, is_mirrored: bool, child: DecoderProcess, tmp_path: Path
+) -> None:
+    upright = decode(child, make_video(tmp_path / "a.mp4")).frames[0]
+    path = make_video(tmp_path / "b.mp4", clockwise_degrees=clockwise_degrees, is_mirrored=is_mirrored)
+    turned = np.rot90(upright, -clockwise_degrees // 90).astype(float)
+    expected = turned[:, ::-1] if is_mirrored else turned
+    for allows_decord in (True, False):
+        decoded = decode(child, path, allows_decord=allows_decord)
+        # Odd padding lies on the other side after a turn: one pixel's shift is allowed, no other turn fits.
+        shifts = [np.roll(decoded.frames[0], shift, axis=(0, 1)) for shift in ((0, 0), (0, 1), (1, 0))]
+        assert min(np.abs(shifted - expected).mean() for shifted in shifts) < 5
+        sideways = clockwise_degrees in {90, 270}
+        assert (decoded.facts["width_px"], decoded.facts["height_px"]) == ((64, 96) if sideways else (96, 64))
+
+
+def test_pixel_aspect_is_obeyed(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", size=(64, 64), pixel_aspect=Fraction(2, 1))
+    for allows_decord in (True, False):
+        frame = decode(child, path, allows_decord=allows_decord).frames[0]
+        assert frame[:20].max() == 0
+        assert frame[60:].max() == 0
+        assert frame[20:60].mean(axis=(0, 2)).min() > 0
+
+
+def test_width_that_decord_misreads_is_given_up(tmp_path: Path) -> None:
+    child = DecoderProcess(48, RULE, DecodeLimits())
+    path = make_video(tmp_path / "a.mp4")
+    try:
+        with pytest.raises(RowError, match="decord gave an array"):
+            decode(child, path)
+    finally:
+        child.close()
+
+
+def test_header_that_lies_about_the_duration_is_not_believed(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=2.0)
+    content = bytearray(path.read_bytes())
+    movie_header = content.index(b"mvhd") + 4
+    content[movie_header + 16 : movie_header + 20] = struct.pack(">I", 2**31)
+    path.write_bytes(content)
+    assert decode(child, path).facts["duration_seconds"] == pytest.approx(2.0, abs=0.01)
+
+
+def test_another_child_gives_the_same_bytes(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4")
+    other = DecoderProcess(FRAME_PX, RULE, DecodeLimits())
+    try:
+        np.testing.assert_array_equal(decode(child, path).frames, decode(other, path).frames)
+    finally:
+        other.close()
+
+
+def test_limits_are_kept(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=3.0)
+    assert fault_of(path, max_frame_pixels=96 * 64 - 1) == RowErrorCode.TOO_MANY_PIXELS
+    assert fault_of(path, max_duration_seconds=2.9) == RowErrorCode.TOO_LONG
+    assert fault_of(path, max_streams=0) == RowErrorCode.TOO_MANY_STREAMS
+
+
+def write_sound(path: Path, *, with_cover: bool) -> Path:
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=16000)
+        if with_cover:
+            cover = container.add_stream("mjpeg", rate=1)
+            cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+            cover.disposition = Disposition.attached_pic
+            picture = av.VideoFrame.from_ndarray(draw_picture(0, (64, 64)), format="rgb24")
+            container.mux(cover.encode(picture.reformat(format="yuvj420p")))
+            container.mux(cover.encode())
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), format="fltp", layout="mono")
+        samples.sample_rate = 16000
+        container.mux(sound.encode(samples))
+        container.mux(sound.encode())
+    return path
+
+
+@pytest.mark.parametrize("with_cover", [False, True])
+def test_sound_is_no_video_even_with_a_cover_picture(with_cover: bool, tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.mp4", with_cover=with_cover)
+    assert fault_of(path) == RowErrorCode.NO_VIDEO_STREAM
+
+
+def test_video_without_a_packet_has_no_frames(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4")
+    content = bytearray(path.read_bytes())
+    for table in (b"stts", b"stsc", b"stsz", b"stco", b"ctts", b"stss"):
+        at = content.find(table)
+        if at >= 0:  # version and flags, then for stsz a size, then the number of entries
+            count_at = at + (12 if table == b"stsz" else 8)
+            content[count_at : count_at + 4] = bytes(4)
+    path.write_bytes(content)
+    assert fault_of(path) == RowErrorCode.NO_FRAMES
+
+
+@pytest.mark.parametrize("name", ["libx264.mp4", "libx264.mkv", "libsvtav1.mp4", "mpeg4.avi", "gif.gif"])
+def test_rubbish_is_corrupt(name: str, tmp_path: Path) -> None:
+    good = make_video(tmp_path / f"good-{name}", recipe=BY_NAME[name], seconds=9, size=(160, 120))
+    content = good.read_bytes()
+    body = tmp_path / "body"
+    body.write_bytes(content[2000:-6000])  # headers and indexes stay whole
+    for seed in range(4):
+        flipped = flip_bits(body, tmp_path / "flipped", 0.002, seed).read_bytes()
+        bad = tmp_path / f"bad-{seed}-{name}"
+        bad.write_bytes(content[:2000] + flipped + content[-6000:])
+        assert fault_of(bad) == RowErrorCode.CORRUPT
+
+
+def test_one_bad_group_of_pictures_in_a_long_video_is_borne(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=20, keyframe_every=7)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(range(200))
+    path.write_bytes(content)
+    with pytest.raises(RowError, match=r"FFmpeg complained|DECORD"):
+        decode(child, path)
+    decoded = decode(child, path, allows_decord=False)
+    assert len(decoded.seconds) == 20
+    assert sum(number == 10 * n for n, number in enumerate(decoded.numbers())) >= 18

@@ -1,0 +1,388 @@
+"""Whatever a file, a decoder or the caller does, every video ends in one event and nothing leaks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.support import fake_decord
+from tests.support.videos import cut_padding, make_video, read_number
+from udfs.decoding import worker
+from udfs.decoding.pool import EVENTS_AHEAD_PER_CHILD, DecoderPool
+from udfs.decoding.process import DecoderStartError
+from udfs.decoding.worker import join_faults
+from udfs.errors import RowError, RowErrorCode
+from udfs.opening.locate import Roots
+from udfs.video import (
+    DecodeEvent,
+    DecodeLimits,
+    FrameChunk,
+    SamplingRule,
+    VideoDone,
+    VideoFailed,
+    VideoRequest,
+    VideoRestarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+FRAME_PX = 60
+LIMITS = DecodeLimits(stall_timeout_seconds=30.0)
+REPOSITORY = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "good.mp4", seconds=2.4)
+
+
+def open_pool(folder: Path, num_children: int = 1, limits: DecodeLimits = LIMITS) -> DecoderPool:
+    return DecoderPool(num_children, FRAME_PX, SamplingRule(), limits, Roots.of(str(folder)))
+
+
+def decode_all(pool: DecoderPool, paths: Iterable[Path]) -> dict[str, list[DecodeEvent]]:
+    events = defaultdict(list)
+    for event in pool.decode(VideoRequest(path.name, str(path)) for path in paths):
+        events[event.video_id].append(event)
+    return dict(events)
+
+
+def kinds_of(events: list[DecodeEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def list_children() -> list[int]:
+    """The decoder children of this process that are alive."""
+    return [pid for pid in _list_processes_of_threads() if "udfs.decoding.child" in _read(f"/proc/{pid}/cmdline")]
+
+
+def _list_processes_of_threads() -> list[int]:
+    threads = Path("/proc/self/task").iterdir()
+    return [int(pid) for thread in threads for pid in _read(f"{thread}/children").split()]
+
+
+def _read(path: str) -> str:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return Path(path).read_text()
+    return ""
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_so()
+
+
+def count_fds() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    threads, fds = threading.active_count(), count_fds()
+    yield
+    assert wait_until(lambda: not list_children())
+    assert wait_until(lambda: threading.active_count() <= threads)
+    assert wait_until(lambda: count_fds() <= fds)
+
+
+def test_good_video_gives_frames_then_facts(video: Path, tmp_path: Path) -> None:
+    with open_pool(tmp_path) as pool:
+        chunk, done = decode_all(pool, [video])["good.mp4"]
+    assert isinstance(chunk, FrameChunk)
+    assert isinstance(done, VideoDone)
+    assert chunk.frames.shape == (8, FRAME_PX, FRAME_PX, 3)
+    assert [read_number(cut_padding(frame, (96, 64))) for frame in chunk.frames] == list(range(0, 24, 3))
+    assert done.facts.size_bytes == video.stat().st_size
+    assert len(done.facts.content_sha256) == 64
+    assert done.facts.decoder == "decord"
+    assert done.facts.container_format.startswith("mov,mp4")
+
+
+def test_long_video_comes_in_chunks_of_eight(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=20)
+    with open_pool(tmp_path) as pool:
+        *chunks, done = decode_all(pool, [path])["a.mp4"]
+    assert isinstance(done, VideoDone)
+    sizes = [len(chunk.frames) for chunk in chunks if isinstance(chunk, FrameChunk)]
+    assert sizes == [8, 8, 4]
+
+
+def test_every_file_ends_in_one_event_of_its_own(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
+    (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[:5000])
+    paths = [video, *(tmp_path / f"{name}.mp4" for name in ("empty", "text", "cut", "missing"))]
+    copies = [shutil.copy(video, tmp_path / f"copy{number}.mp4") for number in range(5)]
+    with open_pool(tmp_path, num_children=2) as pool:
+        events = decode_all(pool, [*paths, *copies])
+    codes = {name: last.error.code for name, (*_, last) in events.items() if isinstance(last, VideoFailed)}
+    assert codes == {
+        "empty.mp4": RowErrorCode.EMPTY_FILE,
+        "text.mp4": RowErrorCode.NOT_A_VIDEO,
+        "cut.mp4": RowErrorCode.TRUNCATED,
+        "missing.mp4": RowErrorCode.NOT_FOUND,
+    }
+    done = [name for name, (*_, last) in events.items() if isinstance(last, VideoDone)]
+    assert sorted(done) == ["copy0.mp4", "copy1.mp4", "copy2.mp4", "copy3.mp4", "copy4.mp4", "good.mp4"]
+    assert len(events) == 10
+
+
+def test_nothing_of_it_reaches_the_terminal(video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(video.read_bytes())
+    content[3000:9000:7] = bytes(len(content[3000:9000:7]))
+    (tmp_path / "bad.mp4").write_bytes(content)
+    with open_pool(tmp_path) as pool:
+        (*_, last) = decode_all(pool, [tmp_path / "bad.mp4"])["bad.mp4"]
+    assert isinstance(last, VideoFailed)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def decord_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Give children a decord that does what is asked."""
+
+    def install(how: str, num_frames: int = 24) -> None:
+        folder = tmp_path / "fake"
+        folder.mkdir()
+        shutil.copy(fake_decord.__file__, folder / "decord.py")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("FAKE_DECORD", how)
+        monkeypatch.setenv("FAKE_DECORD_FRAMES", str(num_frames))
+
+    return install
+
+
+@pytest.mark.parametrize("how", fake_decord.HOW)
+def test_pyav_begins_anew_where_decord(
+    how: str, decord_that: Callable[[str], None], video: Path, tmp_path: Path
+) -> None:
+    decord_that(how)
+    other = shutil.copy(video, tmp_path / "other.mp4")
+    with open_pool(tmp_path, limits=replace(LIMITS, stall_timeout_seconds=1.0)) as pool:
+        events = decode_all(pool, [video, other])
+    for name in ("good.mp4", "other.mp4"):
+        after = kinds_of(events[name]).index("VideoRestarted")
+        restarted, chunk, done = events[name][after:]
+        assert isinstance(restarted, VideoRestarted)
+        assert isinstance(chunk, FrameChunk)
+        assert isinstance(done, VideoDone)
+        assert done.facts.decoder == "pyav"
+        numbers = [read_number(cut_padding(frame, (96, 64))) for frame in chunk.frames]
+        assert numbers == list(range(0, 24, 3))
+
+
+def test_decord_that_counts_other_frames_is_not_believed(
+    decord_that: Callable[..., None], video: Path, tmp_path: Path
+) -> None:
+    decord_that("counts", num_frames=431)
+    with open_pool(tmp_path) as pool:
+        assert kinds_of(decode_all(pool, [video])["good.mp4"]) == ["VideoRestarted", "FrameChunk", "VideoDone"]
+
+
+def test_video_is_given_up_when_its_whole_time_is_over(
+    decord_that: Callable[..., None], video: Path, tmp_path: Path
+) -> None:
+    decord_that("hangs")
+    limits = replace(LIMITS, stall_timeout_seconds=20.0, total_timeout_seconds=1.5)
+    with open_pool(tmp_path, limits=limits) as pool:
+        (*_, last) = decode_all(pool, [video])["good.mp4"]
+    assert isinstance(last, VideoFailed)
+    assert last.error.code == RowErrorCode.DECODE_TIMEOUT
+    assert "1.5 s in all" in last.error.detail
+
+
+def test_pyavs_verdict_counts_when_both_fail() -> None:
+    crashed = RowError(RowErrorCode.DECODER_CRASHED, "SIGSEGV")
+    corrupt = RowError(RowErrorCode.CORRUPT, "9 of 9 frames")
+    joined = join_faults(crashed, corrupt)
+    assert joined.code == RowErrorCode.CORRUPT
+    assert "SIGSEGV" in joined.detail
+
+
+def test_a_crash_tells_more_than_that_decoding_failed() -> None:
+    crashed = RowError(RowErrorCode.DECODER_CRASHED, "SIGSEGV")
+    failed = RowError(RowErrorCode.DECODE_FAILED, "ValueError")
+    assert join_faults(crashed, failed).code == RowErrorCode.DECODER_CRASHED
+    assert join_faults(failed, failed).code == RowErrorCode.DECODE_FAILED
+
+
+def test_memory_limit_holds_for_real_decoders(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", size=(1920, 1080), seconds=0.3)
+    with open_pool(tmp_path, limits=replace(LIMITS, decoder_memory_bytes=8 * 1024**2)) as pool:
+        (*_, last) = decode_all(pool, [path])["a.mp4"]
+    assert isinstance(last, VideoFailed)
+    assert last.error.code == RowErrorCode.DECODER_OUT_OF_MEMORY
+
+
+def test_child_that_is_killed_between_videos_is_replaced(video: Path, tmp_path: Path) -> None:
+    with open_pool(tmp_path) as pool:
+        decode_all(pool, [video])
+        (child,) = list_children()
+        os.kill(child, signal.SIGKILL)
+        assert wait_until(lambda: child not in list_children())
+        (*_, last) = decode_all(pool, [video])["good.mp4"]
+        assert isinstance(last, VideoDone)
+        assert list_children() != [child]
+
+
+def test_child_is_replaced_after_its_time(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "VIDEOS_PER_CHILD", 2)
+    with open_pool(tmp_path) as pool:
+        children = []
+        for _ in range(4):
+            decode_all(pool, [video])
+            children += list_children()
+    assert children[0] == children[1] != children[2] == children[3]
+
+
+def test_requests_are_taken_no_faster_than_events_are(video: Path, tmp_path: Path) -> None:
+    taken = []
+
+    def requests() -> Iterator[VideoRequest]:
+        for number in range(100):
+            taken.append(number)
+            yield VideoRequest(str(number), str(video))
+
+    with open_pool(tmp_path) as pool:
+        events = pool.decode(requests())
+        next(events)
+        assert wait_until(lambda: len(taken) > EVENTS_AHEAD_PER_CHILD // 2)  # it works ahead
+        time.sleep(0.5)
+        assert len(taken) <= EVENTS_AHEAD_PER_CHILD + 2
+
+
+def test_caller_may_stop_early_and_begin_again(video: Path, tmp_path: Path) -> None:
+    with open_pool(tmp_path, num_children=2) as pool:
+        events = pool.decode(VideoRequest(str(number), str(video)) for number in range(100))
+        next(events)
+        events.close()
+        assert kinds_of(decode_all(pool, [video])["good.mp4"]) == ["FrameChunk", "VideoDone"]
+
+
+def test_pool_may_be_closed_in_the_midst(video: Path, tmp_path: Path) -> None:
+    pool = open_pool(tmp_path)
+    events = pool.decode(VideoRequest(str(number), str(video)) for number in range(100))
+    next(events)
+    pool.close()
+    pool.close()
+    with pytest.raises(RuntimeError, match="needs an open pool"):
+        next(pool.decode([]))
+    events.close()
+
+
+def test_two_decodes_at_once_are_refused(video: Path, tmp_path: Path) -> None:
+    with open_pool(tmp_path) as pool:
+        events = pool.decode([VideoRequest("a", str(video))])
+        next(events)
+        with pytest.raises(RuntimeError, match="no other decode unfinished"):
+            next(pool.decode([]))
+
+
+def test_what_the_requests_raise_reaches_the_caller(video: Path, tmp_path: Path) -> None:
+    def requests() -> Iterator[VideoRequest]:
+        yield VideoRequest("a", str(video))
+        raise ZeroDivisionError
+
+    with open_pool(tmp_path) as pool, pytest.raises(ZeroDivisionError):
+        list(pool.decode(requests()))
+
+
+def test_no_requests_give_no_events(tmp_path: Path) -> None:
+    with open_pool(tmp_path) as pool:
+        assert list(pool.decode([])) == []
+
+
+def test_missing_decord_is_a_fault_of_the_program(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    (folder / "decord.py").write_text("raise ImportError('no decord here')\n")
+    monkeypatch.syspath_prepend(folder)
+    with open_pool(tmp_path) as pool, pytest.raises(DecoderStartError, match="no decord here"):
+        decode_all(pool, [video])
+
+
+def test_pool_of_no_children_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_children must be at least 1, got 0"):
+        open_pool(tmp_path, num_children=0)
+
+
+_PROGRAM = """
+import os, sys
+from udfs.decoding.pool import DecoderPool
+from udfs.opening.locate import Roots
+from udfs.video import DecodeLimits, SamplingRule, VideoRequest
+import udfs.video
+folder, ending = sys.argv[1:]
+pool = DecoderPool(1, 60, SamplingRule(), DecodeLimits(), Roots.of(folder))
+events = pool.decode([VideoRequest(str(n), folder + "/good.mp4") for n in range(50)])
+next(events)
+task = f"/proc/self/task/{pool._threads[0].native_id}/children"
+print(udfs.video.__file__, open(task).read().strip(), flush=True)
+if ending == "killed":
+    os.kill(os.getpid(), 9)
+"""
+
+
+def run_program(import_path: Path, folder: Path, ending: str) -> tuple[str, int, int]:
+    """Run a program that stops with a decode unfinished: where its code was, its child, its exit status."""
+    home = folder / "elsewhere"
+    home.mkdir()
+    packages = next(entry for entry in sys.path if entry.endswith("site-packages"))
+    program = f"import sys; sys.path[1:1] = [{str(import_path)!r}, {packages!r}]\n{_PROGRAM}"
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(folder), ending],
+        cwd=home,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.stderr == ""
+    place, child = finished.stdout.split()
+    return place, int(child), finished.returncode
+
+
+@pytest.mark.parametrize(("ending", "status"), [("killed", -signal.SIGKILL), ("left", 0)])
+def test_children_die_with_their_parent(ending: str, status: int, video: Path) -> None:
+    _, child, returned = run_program(REPOSITORY, video.parent, ending)
+    assert returned == status
+    assert wait_until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_it_works_from_a_zip(video: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "code.zip"
+    with zipfile.ZipFile(archive, "w") as code:
+        for module in sorted((REPOSITORY / "udfs").rglob("*.py")):
+            code.write(module, module.relative_to(REPOSITORY))
+    place, _, status = run_program(archive, video.parent, "left")
+    assert place.startswith(str(archive))
+    assert status == 0
+
+
+def test_frames_are_the_same_whatever_the_neighbours(video: Path, tmp_path: Path) -> None:
+    others = [make_video(tmp_path / f"{seed}.mp4", seed=seed, size=(128, 72)) for seed in range(1, 6)]
+    with open_pool(tmp_path) as pool:
+        (alone, _) = decode_all(pool, [video])["good.mp4"]
+    with open_pool(tmp_path, num_children=2) as pool:
+        (among, _) = decode_all(pool, [*others[:3], video, *others[3:]])["good.mp4"]
+    assert isinstance(alone, FrameChunk)
+    assert isinstance(among, FrameChunk)
+    np.testing.assert_array_equal(alone.frames, among.frames)

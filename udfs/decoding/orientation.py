@@ -1,0 +1,68 @@
+"""How a container says that coded frames are to be turned for display. Runs in decoder children."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+_QUARTER_DEGREES = 90
+_HALF_DEGREES = 180
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """A turn by quarters.
+
+    Attributes:
+        rotation_degrees: 0, 90, 180 or 270, clockwise.
+        is_mirrored: whether the picture is mirrored as well.
+    """
+
+    rotation_degrees: int
+    is_mirrored: bool
+
+    @property
+    def is_sideways(self) -> bool:
+        """Whether width and height change places."""
+        return self.rotation_degrees % _HALF_DEGREES == _QUARTER_DEGREES
+
+    @property
+    def filters(self) -> tuple[tuple[str, str], ...]:
+        """FFmpeg filters, as (name, arguments), that turn a coded frame upright."""
+        return _FILTERS[self.rotation_degrees, self.is_mirrored]
+
+
+UPRIGHT = Orientation(0, is_mirrored=False)
+
+# Mirrored ones as in FFmpeg's own automatic rotation (fftools/ffmpeg_filter.c, configure_input_video_filter);
+# the others are decord's, so that both decoders give the same bytes.
+_FILTERS: dict[tuple[int, bool], tuple[tuple[str, str], ...]] = {
+    (0, False): (),
+    (90, False): (("transpose", "clock"),),
+    (180, False): (("transpose", "clock"), ("transpose", "clock")),
+    (270, False): (("transpose", "cclock"),),
+    (0, True): (("vflip", ""),),
+    (90, True): (("transpose", "cclock_flip"),),
+    (180, True): (("hflip", ""),),
+    (270, True): (("transpose", "clock_flip"),),
+}
+
+
+def read_orientation(frame: VideoFrame) -> Orientation:
+    """Read a frame's display matrix. Angles between quarters go to the nearest, as decord takes them.
+
+    The matrix is nine 32-bit integers; the sign of its determinant says whether it mirrors
+    (libavutil/display.h).
+    """
+    clockwise_degrees = -frame.rotation % 360
+    quarters = round(clockwise_degrees / _QUARTER_DEGREES) % 4
+    is_mirrored = False
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is not None:
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+        is_mirrored = a * d - b * c < 0
+    return Orientation(quarters * _QUARTER_DEGREES, is_mirrored)

@@ -1,0 +1,178 @@
+"""Decoding videos in child processes while the caller works on the frames that have come. Runs on executors.
+
+Whatever a file does, it ends in one `VideoDone` or `VideoFailed`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Self
+
+from udfs.decoding.worker import DecoderWorker, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from types import TracebackType
+
+    from udfs.opening.locate import Roots
+    from udfs.video import DecodeEvent, DecodeLimits, SamplingRule, VideoRequest
+
+# This many chunks of up to 8 frames may wait for the caller, so that the next videos begin meanwhile.
+EVENTS_AHEAD_PER_CHILD = 8
+_PUT_TIMEOUT_SECONDS = 0.1
+_JOIN_TIMEOUT_SECONDS = 10.0
+
+
+class _CancelledError(Exception):
+    """The caller wants no more events."""
+
+
+class _Ended:
+    """One thread's last word in a session; `fault` is a fault of the program, not of a file."""
+
+    def __init__(self, fault: BaseException | None = None) -> None:
+        self.fault = fault
+
+
+class _Session:
+    """One call of `decode`: the requests that the threads share, and the events they send."""
+
+    def __init__(self, requests: Iterable[VideoRequest], num_threads: int) -> None:
+        self.events: queue.Queue[DecodeEvent | _Ended] = queue.Queue(num_threads * EVENTS_AHEAD_PER_CHILD)
+        self._requests = iter(requests)
+        self._lock = threading.Lock()  # a generator must not be run by two threads at once
+        self._is_cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self._is_cancelled.set()
+
+    def take_request(self) -> VideoRequest | None:
+        with self._lock:
+            return None if self._is_cancelled.is_set() else next(self._requests, None)
+
+    def put(self, event: DecodeEvent | _Ended) -> None:
+        while not self._is_cancelled.is_set():
+            try:
+                self.events.put(event, timeout=_PUT_TIMEOUT_SECONDS)
+            except queue.Full:
+                continue
+            return
+        raise _CancelledError
+
+
+class _DecoderThread(threading.Thread):
+    """Serves sessions with one child. The child dies with this thread, so the thread lives as long as the pool."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        super().__init__(name="decoder", daemon=True)
+        self.worker = DecoderWorker(settings)
+        self.sessions: queue.SimpleQueue[_Session | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        for session in iter(self.sessions.get, None):
+            try:
+                self._serve(session)
+                session.put(_Ended())
+            except _CancelledError:
+                continue
+        self.worker.close()
+
+    def _serve(self, session: _Session) -> None:
+        try:
+            self.worker.start_child()  # which takes half a second, while the first file is opened
+            while (request := session.take_request()) is not None:
+                self.worker.decode(request, session.put)
+        except _CancelledError:
+            raise
+        except BaseException as fault:  # noqa: BLE001 -- it is raised again in the caller's thread
+            session.put(_Ended(fault))
+
+
+class DecoderPool:
+    """A fixed number of decoder children, each with a thread of this process. Use it as a context manager.
+
+    Args:
+        num_children: how many videos are decoded at once; each child uses one core.
+        frame_px: the side of the square frames.
+        sampling: which frames are taken.
+        limits: what one video may cost.
+        roots: the only places that videos may be opened in.
+    """
+
+    def __init__(
+        self,
+        num_children: int,
+        frame_px: int,
+        sampling: SamplingRule,
+        limits: DecodeLimits,
+        roots: Roots,
+    ) -> None:
+        if num_children < 1:
+            raise ValueError(f"num_children must be at least 1, got {num_children}")
+        settings = WorkerSettings(frame_px, sampling, limits, roots)
+        self._threads = [_DecoderThread(settings) for _ in range(num_children)]
+        self._session: _Session | None = None
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def decode(self, requests: Iterable[VideoRequest]) -> Generator[DecodeEvent]:
+        """Decode videos; events of different videos come interleaved, those of one video in their order.
+
+        Closing the iterator stops the decoding. One call at a time.
+
+        Args:
+            requests: read as children become free, by threads of this pool, one at a time.
+
+        Yields:
+            For each request, any number of `FrameChunk`, at most one `VideoRestarted` among them, and last
+            one `VideoDone` or `VideoFailed`.
+
+        Raises:
+            DecoderStartError: the decoders are not installed or do not start.
+            RuntimeError: another call is not finished, or the pool is closed.
+            Exception: whatever `requests` raises.
+        """
+        if self._session is not None or not self._threads:
+            raise RuntimeError("DecoderPool.decode needs an open pool with no other decode unfinished")
+        session = self._session = _Session(requests, len(self._threads))
+        num_running = len(self._threads)
+        for thread in self._threads:
+            thread.sessions.put(session)
+        try:
+            while num_running:
+                event = session.events.get()
+                if not isinstance(event, _Ended):
+                    yield event
+                elif event.fault is not None:
+                    raise event.fault
+                else:
+                    num_running -= 1
+        finally:
+            if num_running:
+                self._cancel()
+            self._session = None
+
+    def close(self) -> None:
+        """End the children and threads. Safe to call again, or with a `decode` unfinished."""
+        self._cancel()
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            thread.sessions.put(None)
+        for thread in threads:
+            thread.worker.interrupt()
+            thread.join(_JOIN_TIMEOUT_SECONDS)
+
+    def _cancel(self) -> None:
+        if self._session is not None:
+            self._session.cancel()
+            for thread in self._threads:
+                thread.worker.interrupt()

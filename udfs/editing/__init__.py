@@ -1,0 +1,1 @@
+"""From a video to an edited copy of it, as re-uploaders make them."""

@@ -1,0 +1,252 @@
+"""From a manifest's URI to an open file within the allowed roots, or to a row's fault. Runs on executors.
+
+The grammar of URIs and the roots themselves are in `roots`. Linux only: /proc tells what was really opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from udfs.errors import RowError, RowErrorCode
+from udfs.opening.roots import REMOTE_SCHEMES, RemoteRoot, Roots, decode_percent, is_within, resolve_uri, split_uri
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["OpenedVideo", "Roots", "hash_content", "open_filesystem", "open_video", "read_at", "resolve_uri"]
+
+# Takes a root's filesystem_uri; gives the pyarrow filesystem and the path in it that the URI names.
+FilesystemOpener = Callable[[str], tuple[Any, str]]
+
+_BLOCK_BYTES = 1024 * 1024
+_MAX_SHOWN_CHARACTERS = 200
+_CODE_OF_ERRNO = {
+    errno.ENOENT: RowErrorCode.NOT_FOUND,
+    errno.ENOTDIR: RowErrorCode.NOT_FOUND,
+    errno.ENAMETOOLONG: RowErrorCode.NOT_FOUND,
+    errno.ELOOP: RowErrorCode.NOT_FOUND,
+    errno.EACCES: RowErrorCode.ACCESS_DENIED,
+    errno.EPERM: RowErrorCode.ACCESS_DENIED,
+}
+
+
+@dataclass(frozen=True)
+class OpenedVideo:
+    """A regular file, open for reading. Closed on leaving its `with` block.
+
+    Attributes:
+        fd: its file descriptor, at offset 0; not inherited by child processes unless passed on.
+        size_bytes: its size when it was opened, at least 1.
+    """
+
+    fd: int
+    size_bytes: int
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.fd)
+
+
+@functools.cache
+def open_filesystem(uri: str) -> tuple[Any, str]:
+    """Open the pyarrow filesystem of a root, once per process: an S3 one asks the network for its region.
+
+    Returns:
+        The `pyarrow.fs.FileSystem` and the path of `uri` in it.
+
+    Raises:
+        OSError: it cannot be reached or loaded; a fault of the machine or the config, not of a row.
+    """
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(uri)
+    return filesystem, path
+
+
+def open_video(
+    uri: str | None, roots: Roots, max_file_bytes: int, filesystem_of: FilesystemOpener = open_filesystem
+) -> OpenedVideo:
+    """Open a video that lies within the roots.
+
+    A remote one is first copied into an unlinked temporary file, so that decoders need no network.
+
+    Args:
+        uri: as `resolve_uri` made it.
+        roots: the only places that may be read; links and `..` that lead out of them are refused.
+        max_file_bytes: the largest file, in bytes, that is opened or copied.
+        filesystem_of: opens the filesystem of a remote root; tests pass their own.
+
+    Raises:
+        RowError: MISSING_URI, UNSUPPORTED_SCHEME, OUTSIDE_ROOTS, NOT_FOUND, ACCESS_DENIED, NOT_A_FILE,
+            READ_FAILED, EMPTY_FILE or TOO_LARGE.
+        OSError: the machine's own fault, such as no room for the temporary file.
+    """
+    if not uri:
+        raise RowError(RowErrorCode.MISSING_URI, "the manifest has no URI for this video")
+    split = split_uri(uri)
+    if split is None:
+        return _open_local(uri, roots, max_file_bytes)
+    if split.is_local and split.names_this_machine:
+        return _open_local("/" + decode_percent(split.path), roots, max_file_bytes)
+    if split.scheme not in REMOTE_SCHEMES:
+        rule = f"use a path, file:/// or one of {', '.join(sorted(REMOTE_SCHEMES))}"
+        raise RowError(RowErrorCode.UNSUPPORTED_SCHEME, f"{_show(uri)} is not opened: {rule}")
+    found = roots.find_remote(split)
+    if found is None:
+        _refuse_outside(uri)
+    return _fetch(*found, max_file_bytes, filesystem_of)
+
+
+def read_at(fd: int, offset: int, num_bytes: int) -> bytes:
+    """Read up to `num_bytes` at `offset`, fewer only at the end of the file. The file's position stays.
+
+    Raises:
+        RowError: READ_FAILED, when the disk or the network filesystem below it fails.
+    """
+    parts = []
+    try:
+        while num_bytes > 0 and (part := os.pread(fd, num_bytes, offset)):
+            parts.append(part)
+            offset += len(part)
+            num_bytes -= len(part)
+    except OSError as error:
+        raise RowError(RowErrorCode.READ_FAILED, f"reading at byte {offset} failed: {error}") from error
+    return b"".join(parts)
+
+
+def hash_content(fd: int) -> str:
+    """Hash a whole file, in blocks of 1 MiB; the file's position stays.
+
+    Returns:
+        SHA-256, 64 lower-case hexadecimal digits.
+
+    Raises:
+        RowError: READ_FAILED.
+    """
+    digest = hashlib.sha256()
+    offset = 0
+    while block := read_at(fd, offset, _BLOCK_BYTES):
+        digest.update(block)
+        offset += len(block)
+    return digest.hexdigest()
+
+
+def _open_local(path: str, roots: Roots, max_file_bytes: int) -> OpenedVideo:
+    folders = tuple(os.path.realpath(folder) for folder in roots.local_folders)
+    try:
+        if b"\0" in os.fsencode(path):
+            raise RowError(RowErrorCode.NOT_FOUND, f"a file name cannot hold a NUL byte: {_show(path)}")
+        # Links are followed here, once; the real path is then opened without following any at its end.
+        real_path = os.path.realpath(path) if path.startswith("/") else path
+        _require_within(real_path, folders, path)
+        # O_PATH looks without opening: a pipe does not block, a device is not woken.
+        looked_at = os.open(real_path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return _open_looked_at(looked_at, path, folders, max_file_bytes)
+        finally:
+            os.close(looked_at)
+    except UnicodeError as error:
+        raise RowError(RowErrorCode.NOT_FOUND, f"no file can have this name: {_show(path)}") from error
+    except OSError as error:
+        raise _row_error(error, path) from error
+
+
+def _open_looked_at(looked_at: int, path: str, folders: tuple[str, ...], max_file_bytes: int) -> OpenedVideo:
+    # A folder may have been swapped for a link since its real path was checked: ask what was reached.
+    reached = f"/proc/self/fd/{looked_at}"
+    _require_within(str(Path(reached).readlink()), folders, path)
+    status = os.fstat(looked_at)
+    if not stat.S_ISREG(status.st_mode):
+        kind = stat.filemode(status.st_mode)[0]
+        raise RowError(RowErrorCode.NOT_A_FILE, f"not a regular file (`ls -l` type {kind}): {_show(path)}")
+    _check_size(status.st_size, max_file_bytes, path)
+    # This opens the very inode that was checked, whatever its name leads to by now.
+    return OpenedVideo(os.open(reached, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), status.st_size)
+
+
+def _require_within(real_path: str, folders: tuple[str, ...], path: str) -> None:
+    if not any(is_within(real_path, folder) for folder in folders):
+        _refuse_outside(path)
+
+
+def _refuse_outside(uri: str) -> NoReturn:
+    rule = "a video must lie within the manifest's folder or a configured root, links and `..` resolved"
+    raise RowError(RowErrorCode.OUTSIDE_ROOTS, f"{_show(uri)} is outside the roots: {rule}")
+
+
+def _fetch(root: RemoteRoot, path: str, max_file_bytes: int, filesystem_of: FilesystemOpener) -> OpenedVideo:
+    from pyarrow import ArrowException
+    from pyarrow.fs import FileType
+
+    filesystem, bucket = filesystem_of(root.filesystem_uri)
+    path = f"{bucket.rstrip('/')}/{path}"
+    try:
+        info = filesystem.get_file_info(path)
+        if info.type == FileType.NotFound:
+            raise RowError(RowErrorCode.NOT_FOUND, f"no such object: {_show(path)}")
+        if info.type != FileType.File:
+            raise RowError(RowErrorCode.NOT_A_FILE, f"a folder, not a file: {_show(path)}")
+        _check_size(info.size, max_file_bytes, path)
+        stream = filesystem.open_input_stream(path)
+    except UnicodeError as error:
+        raise RowError(RowErrorCode.NOT_FOUND, f"no object can have this name: {_show(path)}") from error
+    except (OSError, ArrowException) as error:
+        raise _row_error(error, path) from error
+    with stream:
+        return _copy_to_temporary(stream, info.size, path)
+
+
+def _copy_to_temporary(stream: Any, size_bytes: int, path: str) -> OpenedVideo:  # noqa: ANN401 (untyped library)
+    """Copy exactly `size_bytes`: an object that proves shorter or longer has changed meanwhile."""
+    from pyarrow import ArrowException
+
+    with tempfile.TemporaryFile(prefix="ndvr-") as copy:
+        allowed = size_bytes + 1  # one more byte than announced is enough to know
+        while allowed > 0:
+            try:
+                block = stream.read(min(allowed, _BLOCK_BYTES))
+            except (OSError, ArrowException) as error:
+                raise _row_error(error, path) from error
+            if not block:
+                break
+            copy.write(block)
+            allowed -= len(block)
+        if allowed != 1:
+            detail = f"the store announced {size_bytes} bytes and sent another number: {_show(path)}"
+            raise RowError(RowErrorCode.READ_FAILED, detail)
+        copy.flush()
+        return OpenedVideo(os.open(f"/proc/self/fd/{copy.fileno()}", os.O_RDONLY | os.O_CLOEXEC), size_bytes)
+
+
+def _check_size(size_bytes: int, max_file_bytes: int, path: str) -> None:
+    if size_bytes == 0:
+        raise RowError(RowErrorCode.EMPTY_FILE, f"0 bytes: {_show(path)}")
+    if size_bytes > max_file_bytes:
+        detail = f"{size_bytes} bytes, the limit is {max_file_bytes}: {_show(path)}"
+        raise RowError(RowErrorCode.TOO_LARGE, detail)
+
+
+def _row_error(error: Exception, path: str) -> RowError:
+    code = _CODE_OF_ERRNO.get(getattr(error, "errno", None) or 0, RowErrorCode.READ_FAILED)
+    if "ACCESS_DENIED" in str(error):  # how Arrow words S3's 403, without an errno
+        code = RowErrorCode.ACCESS_DENIED
+    reason = getattr(error, "strerror", None) or error
+    return RowError(code, f"{reason}: {_show(path)}")
+
+
+def _show(uri: str) -> str:
+    shown = repr(uri)
+    return shown if len(shown) <= _MAX_SHOWN_CHARACTERS else shown[:_MAX_SHOWN_CHARACTERS] + "..."

@@ -1,0 +1,209 @@
+"""What a file is, by its first bytes, before any decoder sees it. Runs on executors.
+
+FFmpeg decides by content too, and some of its demuxers open other files or addresses that the content names;
+so only known containers pass, and what such a demuxer would claim is refused whatever else it looks like.
+"""
+
+# ruff: noqa: PLR2004 -- bare numbers here are those of the formats that the comments cite
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from udfs.errors import RowError, RowErrorCode
+from udfs.opening.locate import read_at
+from udfs.opening.signatures import name_other, name_playlist
+from udfs.opening.truncation import check_complete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["check_complete", "recognise_container"]
+
+_HEAD_BYTES = 64 * 1024
+# libavformat/format.c grows its probe buffer up to PROBE_BUF_MAX, 1 MiB.
+_FFMPEG_PROBE_BYTES = 1024 * 1024
+_SHOWN_BYTES = 16
+
+# ISO/IEC 14496-12 boxes that a file may begin with, and QuickTime's (mov.c, mov_probe).
+_FIRST_BOXES = frozenset(
+    (
+        b"ftyp",
+        b"styp",
+        b"moov",
+        b"moof",
+        b"mdat",
+        b"free",
+        b"skip",
+        b"wide",
+        b"pnot",
+        b"uuid",
+        b"sidx",
+        b"pdin",
+    )
+)
+_STILL_BRANDS = frozenset((b"mif1", b"heic", b"heix", b"heim", b"heis", b"avif"))
+_SEQUENCE_BRANDS = frozenset((b"msf1", b"hevc", b"hevx", b"avis", b"mjp2", b"isom"))
+
+
+def recognise_container(fd: int, size_bytes: int) -> str:
+    """Name the FFmpeg demuxer that a file is for, by its first bytes alone. The name's ending plays no part.
+
+    Args:
+        fd: a regular file, open for reading; its position stays.
+        size_bytes: its size.
+
+    Returns:
+        A demuxer's name as FFmpeg spells it, such as `mov,mp4,m4a,3gp,3g2,mj2` or `matroska,webm`.
+
+    Raises:
+        RowError: PLAYLIST_REFUSED for whatever may make a decoder open something else; NOT_A_VIDEO for all
+            else that is not a known video container; READ_FAILED.
+    """
+    head = read_at(fd, 0, _HEAD_BYTES)
+    text = _read_text_head(fd, head)
+    playlist = name_playlist(text)
+    if playlist is not None:
+        detail = f"looks like {playlist}: such files make a decoder open others, so they are not opened"
+        raise RowError(RowErrorCode.PLAYLIST_REFUSED, f"{detail} (begins {text[:60]!r})")
+    still = _name_still_mov(head)
+    if still is None:
+        for container, recognises in _CONTAINERS:
+            if recognises(head):
+                return container
+    detail = f"looks like {still or name_other(head)}, not a known video container"
+    shown = f"{size_bytes} bytes, the first {head[:_SHOWN_BYTES].hex()}"
+    raise RowError(RowErrorCode.NOT_A_VIDEO, f"{detail} ({shown})")
+
+
+def _read_text_head(fd: int, head: bytes) -> bytes:
+    """Give what FFmpeg's text searches see of a file: its probe buffer up to the first NUL byte."""
+    if b"\0" not in head and len(head) == _HEAD_BYTES:
+        head = read_at(fd, 0, _FFMPEG_PROBE_BYTES)
+    return head.partition(b"\0")[0]
+
+
+def _is_mov(head: bytes) -> bool:
+    box = head[4:8]
+    if box == b"jP  ":  # the signature box of the JPEG 2000 family; Motion JPEG 2000 says so in ftyp
+        return head[16:24] == b"ftypmjp2"
+    size = int.from_bytes(head[:4], "big")
+    return box in _FIRST_BOXES and (size in {0, 1} or size >= 8)
+
+
+def _name_still_mov(head: bytes) -> str | None:
+    """Name the still image that an ISO container's brands declare, if they declare no sequence as well."""
+    if head[4:8] != b"ftyp" or head[8:12] not in _STILL_BRANDS:
+        return None
+    brands = {head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 256), 4)}
+    return None if brands & _SEQUENCE_BRANDS else f"HEIF or AVIF image (brand {head[8:12]!r})"
+
+
+def _is_matroska(head: bytes) -> bool:
+    # matroskadec.c reads other document types too; only these two are video in practice.
+    return head.startswith(b"\x1aE\xdf\xa3") and any(name in head[:256] for name in (b"matroska", b"webm"))
+
+
+def _is_avi(head: bytes) -> bool:
+    return head.startswith(b"RIFF") and head[8:12] in {b"AVI ", b"AVI\x19", b"AMV "}
+
+
+def _is_flv(head: bytes) -> bool:
+    # flvdec.c: version below 5, then the offset of the first tag, at least 9.
+    return head.startswith(b"FLV") and len(head) >= 9 and head[3] < 5 and head[5] == 0 and head[8] >= 9
+
+
+def _is_mpegts(head: bytes) -> bool:
+    """Look for sync bytes at packets of 188, 192 (time code first) or 204 bytes (ISO/IEC 13818-1, 2.4.3.2).
+
+    One in five may be damaged. Fewer than five packets hold no video.
+    """
+    for first, step in ((0, 188), (4, 192), (0, 204)):
+        syncs = head[first : first + 20 * step : step]
+        if head[first : first + 1] == b"G" and len(syncs) >= 5 and syncs.count(b"G") >= 0.8 * len(syncs):
+            return True
+    return False
+
+
+def _is_mpeg_program_stream(head: bytes) -> bool:
+    # Pack header, then its marker bits: 0010 in MPEG-1, 01 in MPEG-2.
+    return head.startswith(b"\0\0\1\xba") and len(head) > 4 and (head[4] >> 4 == 2 or head[4] >> 6 == 1)
+
+
+def _is_mpeg_video(head: bytes) -> bool:
+    # Sequence header: neither width nor height nor the codes of aspect and frame rate may be 0.
+    if not head.startswith(b"\0\0\1\xb3") or len(head) < 8:
+        return False
+    sizes, codes = int.from_bytes(head[4:7], "big"), head[7]
+    return all((sizes >> 12, sizes & 0xFFF, codes >> 4, codes & 0xF))
+
+
+def _find_nal_bytes(head: bytes) -> list[bytes]:
+    """Give the first two bytes of each NAL unit of an Annex B stream, if one begins the file."""
+    if not head.startswith((b"\0\0\1", b"\0\0\0\1")):
+        return []
+    return [head[match.end() : match.end() + 2] for match in re.finditer(rb"\x00\x00\x01(?=..)", head, re.DOTALL)]
+
+
+def _is_h264(head: bytes) -> bool:
+    # ITU-T H.264, 7.3.1: type in the low five bits; a forbidden top bit; parameter sets are references.
+    nals = _find_nal_bytes(head)
+    types = [nal[0] & 0x1F for nal in nals]
+    are_legal = all(nal[0] < 0x80 for nal in nals[:8])
+    has_sets = any(nal[0] & 0x7F in {0x27, 0x47, 0x67} for nal in nals) and 8 in types
+    return are_legal and has_sets and types[0] in {6, 7, 9} and bool({1, 5} & set(types))
+
+
+def _is_hevc(head: bytes) -> bool:
+    # ITU-T H.265, 7.3.1.2: six bits of type; parameter sets lie in layer 0 with temporal id 0.
+    nals = _find_nal_bytes(head)
+    types = [nal[0] >> 1 for nal in nals if nal[0] < 0x80]
+    has_sets = {b"\x40\x01", b"\x42\x01", b"\x44\x01"} <= set(nals)
+    return has_sets and types[0] in {32, 33, 35}
+
+
+def _is_dv(head: bytes) -> bool:
+    # IEC 61834: a header DIF block, then from byte 80 on a subcode one.
+    return head[:3] == b"\x1f\x07\x00" and head[3:4] in {b"\x3f", b"\xbf"} and head[80:81] == b"\x3f"
+
+
+def _is_apng(head: bytes) -> bool:
+    # apngdec.c: an acTL chunk before the first image data makes a PNG an animation.
+    if not head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return False
+    at = 8
+    while at + 8 <= len(head):
+        size, kind = struct.unpack_from(">I4s", head, at)
+        if kind in {b"acTL", b"IDAT"}:
+            return bool(kind == b"acTL")
+        at += 12 + size
+    return False
+
+
+def _starts(*magics: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(magics)
+
+
+_CONTAINERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("mov,mp4,m4a,3gp,3g2,mj2", _is_mov),
+    ("matroska,webm", _is_matroska),
+    ("avi", _is_avi),
+    ("gif", _starts(b"GIF87a", b"GIF89a")),
+    ("flv", _is_flv),
+    ("mpegts", _is_mpegts),
+    ("mpeg", _is_mpeg_program_stream),
+    ("mpegvideo", _is_mpeg_video),
+    ("h264", _is_h264),
+    ("hevc", _is_hevc),
+    ("asf", _starts(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+    ("ogg", _starts(b"OggS\0")),
+    ("mxf", _starts(bytes.fromhex("060e2b34020501010d0102010102"))),
+    ("rm", _starts(b".RMF")),
+    ("ivf", _starts(b"DKIF\0\0")),
+    ("yuv4mpegpipe", _starts(b"YUV4MPEG2 ")),
+    ("nut", _starts(b"nut/multimedia container\0")),
+    ("dv", _is_dv),
+    ("apng", _is_apng),
+    ("wtv", _starts(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
+)
