@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jobs.evaluation.ranking import (
+    Curve,
+    PrecisionRecall,
+    measure_mean_average_precision,
+    measure_recalls,
+    rank_scores,
+)
+from jobs.evaluation.truth import Query
+
+
+def curve(*pairs: tuple[float, int], num_positives: int | None = None) -> Curve:
+    scores, labels = zip(*pairs, strict=True) if pairs else ((), ())
+    return Curve.of(np.array(scores, dtype=float), np.array(labels, dtype=bool), num_positives)
+
+
+def answers(*rows: tuple[str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["left_id", "right_id", "score"])
+
+
+def test_average_precision_is_the_mean_of_the_precisions_at_the_positives() -> None:
+    assert curve((0.7, 1), (0.9, 1), (0.8, 0)).measure_average_precision() == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_equal_scores_come_in_together() -> None:
+    assert curve((0.9, 1), (0.9, 0)).measure_average_precision() == 0.5
+    assert curve((0.9, 0), (0.9, 1)).measure_average_precision() == 0.5
+    assert curve((-np.inf, 0), (-np.inf, 1)).measure_average_precision() == 0.5
+
+
+def test_positives_that_are_not_scored_count_nothing() -> None:
+    assert curve((0.9, 1), num_positives=4).measure_average_precision() == 0.25
+    assert curve(num_positives=4).measure_average_precision() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("pairs", "num_positives", "message"),
+    [
+        ([(0.9, 0)], None, "num_positives must be at least 1 and the 0 that are scored, got 0"),
+        ([(0.9, 1), (0.8, 1)], 1, "num_positives must be at least 1 and the 2 that are scored, got 1"),
+    ],
+)
+def test_a_count_of_positives_that_cannot_be_is_refused(
+    pairs: list[tuple[float, int]], num_positives: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        curve(*pairs, num_positives=num_positives)
+
+
+def test_the_best_f1_comes_with_the_highest_threshold_that_reaches_it() -> None:
+    # found 1, 2, 3, 4: true 1, 1, 2, 2 of 2: F1 2/3, 1/2, 4/5, 2/3
+    assert curve((0.9, 1), (0.8, 0), (0.7, 1), (0.6, 0)).find_best_f1() == (0.8, 0.7)
+    assert curve(num_positives=1).find_best_f1() == (0.0, None)
+
+
+def test_recall_at_a_precision_looks_past_thresholds_that_lack_it() -> None:
+    # precisions 0, 1/2, 2/3, 3/4: the first is wrong, and yet .7 is reached at the end
+    found = curve((0.9, 0), (0.8, 1), (0.7, 1), (0.6, 1), num_positives=6)
+    assert found.find_recall_at_precision(0.7) == (0.5, 0.6)
+    assert found.find_recall_at_precision(0.75) == (0.5, 0.6)
+    assert found.find_recall_at_precision(0.76) == (0.0, None)
+    assert curve(num_positives=6).find_recall_at_precision(0.1) == (0.0, None)
+
+
+def test_recall_at_a_precision_names_the_highest_threshold() -> None:
+    assert curve((0.9, 1), (0.8, 0), num_positives=1).find_recall_at_precision(0.5) == (1.0, 0.9)
+
+
+def test_precision_and_recall_count_what_lies_at_or_above_the_threshold() -> None:
+    found = curve((0.9, 1), (0.8, 0), (0.7, 1), num_positives=4)
+    assert found.count_at(0.8) == PrecisionRecall(0.5, 0.25)
+    assert found.count_at(0.75) == PrecisionRecall(0.5, 0.25)
+    assert found.count_at(None) == PrecisionRecall(2 / 3, 0.5)
+    assert found.count_at(0.95) == PrecisionRecall(0.0, 0.0)
+
+
+def test_f1_is_the_harmonic_mean() -> None:
+    assert PrecisionRecall(1.0, 0.5).f1 == pytest.approx(2 / 3)
+    assert PrecisionRecall(0.0, 0.0).f1 == 0.0
+
+
+def test_the_first_score_ranks_and_the_next_decides_between_equals() -> None:
+    probability = np.array([1.0, 1.0, 0.5, 1.0, 1.0])
+    alignment = np.array([0.2, np.nan, 0.9, 0.2, np.nan])
+    cosine = np.array([0.7, 0.9, 0.9, 0.7, 0.8])
+    assert rank_scores(probability, alignment, cosine).tolist() == [3, 2, 0, 3, 1]
+    assert rank_scores(np.array([])).tolist() == []
+
+
+def test_map_is_the_mean_over_queries_of_their_average_precision() -> None:
+    rows = answers(("q", "a", 0.9), ("b", "q", 0.8), ("c", "q", 0.7), ("p", "z", 0.3), ("a", "b", 0.99))
+    queries = [Query("q", frozenset("ac")), Query("p", frozenset("z"))]
+    assert measure_mean_average_precision(rows, queries) == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
+
+
+def test_a_query_that_finds_nothing_has_0_and_one_that_is_its_own_positive_finds_itself() -> None:
+    nothing = answers()
+    assert measure_mean_average_precision(nothing, [Query("q", frozenset("a"))]) == 0.0
+    assert measure_mean_average_precision(nothing, [Query("q", frozenset("qabc"))]) == 0.25
+    found = answers(("q", "x", 0.9), ("a", "q", 0.8))
+    # itself, x, a: precisions 1 and 2/3 of 2
+    assert measure_mean_average_precision(found, [Query("q", frozenset("qa"))]) == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_closed_query_ranks_its_labelled_videos_alone_and_labels_win_over_what_is_left_out() -> None:
+    rows = answers(("q", "x", 0.9), ("q", "n", 0.8), ("q", "a", 0.7))
+    positives, negatives = frozenset("a"), frozenset("n")
+    assert measure_mean_average_precision(rows, [Query("q", positives)]) == pytest.approx(1 / 3)
+    closed = Query("q", positives, negatives, is_closed=True)
+    assert measure_mean_average_precision(rows, [closed]) == 0.5
+    left_out = Query("q", positives, negatives, left_out=frozenset("xna"))
+    assert measure_mean_average_precision(rows, [left_out]) == 0.5
+
+
+def test_without_queries_there_is_no_map() -> None:
+    with pytest.raises(ValueError, match="queries must hold at least one query, got none"):
+        measure_mean_average_precision(answers(), [])
+
+
+def test_recalls_are_of_each_group() -> None:
+    groups = pd.Series(["flip", "crop", "flip"])
+    recalls = measure_recalls(groups, np.array([True, False, False]))
+    assert recalls.to_dict("index") == {
+        "crop": {"num_pairs": 1, "num_found": 0, "recall": 0.0},
+        "flip": {"num_pairs": 2, "num_found": 1, "recall": 0.5},
+    }
