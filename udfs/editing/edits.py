@@ -7,26 +7,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
-from udfs.editing.overlays import draw_caption, draw_logo
+from udfs.editing.overlays import draw_caption, draw_logo, show_inset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from udfs.editing.overlays import Pixels
 
-    Drawing = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    Drawing = Callable[[Pixels], Pixels]
+    Arrangement = Callable[[Pixels, Pixels], Pixels]
+    Cut = Callable[[float, float], tuple["Piece", ...]]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of one input, in seconds from that input's first frame."""
+    """A stretch of one input, in seconds from that input's first frame; backwards if `is_reversed`."""
 
     start_seconds: float
     end_seconds: float
     from_companion: bool = False
+    is_reversed: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Footage:
         target_start_seconds: where it begins in the result.
         target_end_seconds: where it ends in the result.
         from_companion: whether the input is the companion, not the source.
-        is_inset: whether it shows in a corner, on top of other footage.
+        visibility: 1 where it fills the picture; else its share of the picture's width, or its opacity.
+        is_reversed: whether it runs backwards.
     """
 
     source_start_seconds: float
@@ -47,7 +51,26 @@ class Footage:
     target_start_seconds: float
     target_end_seconds: float
     from_companion: bool = False
-    is_inset: bool = False
+    visibility: float = 1.0
+    is_reversed: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a companion shows at the same time as the source, from the first frame on.
+
+    Attributes:
+        arrange: makes one picture of the source's and the companion's, uint8 (height, width, 3) RGB each, of any two
+            sizes; the result has the source's, or another even one.
+        source_visibility: of the source in the result, as `Footage` has it.
+        companion_visibility: of the companion.
+        holds_last_frame: whether a companion that has ended leaves its last frame; else the source is alone then.
+    """
+
+    arrange: Arrangement
+    source_visibility: float
+    companion_visibility: float
+    holds_last_frame: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,7 +110,7 @@ def take_whole(source_seconds: float, _companion_seconds: float) -> tuple[Piece,
 
 @dataclass(frozen=True)
 class Edit:
-    """One edit. Pieces are cut first, then filtered, then drawn on, then encoded.
+    """One edit. Pieces are cut first, then filtered, then drawn on, then laid out, then encoded.
 
     Attributes:
         name: what the registry and the truth call it.
@@ -96,7 +119,7 @@ class Edit:
         cut: which pieces follow one another, from the durations of source and companion in seconds.
         speed: how many seconds of input pass in one second of the result.
         fps: frames per second of the result; None keeps the source's.
-        inset_fraction: the companion's width over the frame's, shown in a corner; None shows none.
+        layout: how the companion shows at the same time; None: it does not.
         needs_companion: whether a second clip goes in.
         encoding: how the result is written.
     """
@@ -104,25 +127,26 @@ class Edit:
     name: str
     filters: tuple[tuple[str, str], ...] = ()
     draw: Drawing | None = None
-    cut: Callable[[float, float], tuple[Piece, ...]] = take_whole
+    cut: Cut = take_whole
     speed: float = 1.0
     fps: Fraction | None = None
-    inset_fraction: float | None = None
+    layout: Layout | None = None
     needs_companion: bool = False
     encoding: Encoding = H264_MP4
 
 
 def trace_footage(edit: Edit, source_seconds: float, companion_seconds: float = 0.0) -> tuple[Footage, ...]:
-    """Return what the result shows, in its order, an inset last; it follows from the inputs' durations."""
+    """Return what the result shows, in its order, the companion of a layout last; it follows from the durations."""
     footage = []
     clock = 0.0
+    visibility = edit.layout.source_visibility if edit.layout else 1.0
     for piece in edit.cut(source_seconds, companion_seconds):
-        end = clock + (piece.end_seconds - piece.start_seconds) / edit.speed
-        footage.append(Footage(piece.start_seconds, piece.end_seconds, clock, end, piece.from_companion))
-        clock = end
-    if edit.inset_fraction:
+        start, clock = clock, clock + (piece.end_seconds - piece.start_seconds) / edit.speed
+        bounds = (piece.start_seconds, piece.end_seconds, start, clock)
+        footage.append(Footage(*bounds, piece.from_companion, visibility, piece.is_reversed))
+    if edit.layout:
         shown = min(companion_seconds, clock)
-        footage.append(Footage(0.0, shown, 0.0, shown, from_companion=True, is_inset=True))
+        footage.append(Footage(0.0, shown, 0.0, shown, True, edit.layout.companion_visibility))
     return tuple(footage)
 
 
@@ -155,6 +179,11 @@ def keep_stretch(name: str, start_fraction: float, end_fraction: float) -> Edit:
         return (Piece(start_fraction * source_seconds, end_fraction * source_seconds),)
 
     return Edit(name, cut=cut)
+
+
+def lay_out(name: str, layout: Layout) -> Edit:
+    """Show a companion at the same time."""
+    return Edit(name, layout=layout, needs_companion=True)
 
 
 def _splice(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
@@ -196,7 +225,7 @@ _ALL = (
     keep_stretch("middle-clip", 0.3, 0.7),
     Edit("splice", cut=_splice, needs_companion=True),
     Edit("concat", cut=_append, needs_companion=True),
-    Edit("picture-in-picture", inset_fraction=0.3, needs_companion=True),
+    lay_out("picture-in-picture", Layout(partial(show_inset, width_fraction=0.3), 1.0, 0.3, holds_last_frame=False)),
 )
 
 EDITS: dict[str, Edit] = {edit.name: edit for edit in _ALL}

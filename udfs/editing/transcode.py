@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from typing import TYPE_CHECKING, cast
 
 from udfs.editing.edits import trace_footage
-from udfs.editing.overlays import paste_inset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import av
     import av.filter
 
-    from udfs.editing.edits import Drawing, Edit, Encoding, Footage
+    from udfs.editing.edits import Drawing, Edit, Encoding, Footage, Layout
     from udfs.editing.overlays import Pixels
 
 # Matroska and WebM count time in milliseconds, so a frame's time is off by up to half of one.
@@ -75,15 +75,14 @@ def apply_edit(
 
     frames: Iterator[av.VideoFrame] = (
         frame
-        for stretch in footage
-        if not stretch.is_inset
+        for stretch in (footage[:-1] if edit.layout else footage)
         for frame in _play(stretch, (source_path, companion_path), canvas_px, edit, fps, seed)
     )
     if edit.draw is not None:
         frames = _draw(frames, edit.draw)
-    if edit.inset_fraction is not None and companion_path is not None:
-        frames = _show_inset(frames, companion_path, footage[-1], edit.inset_fraction, fps)
-    _write_video(frames, target_path, edit.encoding, fps)
+    if edit.layout is not None and companion_path is not None:
+        frames = _lay_out(frames, companion_path, footage[-1], edit.layout, fps)
+    write_video(frames, target_path, edit.encoding, fps)
     return footage
 
 
@@ -144,7 +143,8 @@ def _play(
         for number in numbers
     )
     chain = _FilterChain((*_fit(canvas_px, keep_aspect=stretch.from_companion), *edit.filters), seed)
-    yield from map(chain, _frames_shown(cast("Path", path), moments))
+    frames = map(chain, _frames_shown(cast("Path", path), moments))
+    yield from reversed(list(frames)) if stretch.is_reversed else frames
 
 
 def _choose_canvas(source: ClipFacts, max_width_px: int) -> tuple[int, int]:
@@ -197,30 +197,33 @@ def _draw(frames: Iterable[av.VideoFrame], draw: Drawing) -> Iterator[av.VideoFr
         yield av.VideoFrame.from_ndarray(draw(_to_rgb(frame)), format="rgb24")
 
 
-def _to_rgb(frame: av.VideoFrame, width_px: int | None = None, height_px: int | None = None) -> Pixels:
-    """Return uint8 (height, width, 3), RGB, scaled if a size is given."""
-    return cast("Pixels", frame.reformat(width=width_px, height=height_px, format="rgb24").to_ndarray())
+def _to_rgb(frame: av.VideoFrame) -> Pixels:
+    """Return uint8 (height, width, 3), RGB."""
+    return cast("Pixels", frame.reformat(format="rgb24").to_ndarray())
 
 
-def _show_inset(
-    frames: Iterable[av.VideoFrame], path: Path, inset: Footage, width_fraction: float, fps: Fraction
+def _lay_out(
+    frames: Iterable[av.VideoFrame], path: Path, stretch: Footage, layout: Layout, fps: Fraction
 ) -> Iterator[av.VideoFrame]:
-    """Show another clip in a corner for as long as it lasts."""
+    """Show another clip at the same time, for as long as it lasts or its last frame is held."""
     import av
 
-    moments = [number / float(fps) for number in range(round(inset.target_end_seconds * fps))]
-    insets = _frames_shown(path, moments)
-    for frame in frames:
-        small = next(insets, None)
-        if small is None:
+    num_shown = round(stretch.target_end_seconds * fps)
+    companions = _frames_shown(path, (number / float(fps) for number in count()))
+    for number, frame in enumerate(frames):
+        if number >= num_shown and not layout.holds_last_frame:
             yield frame
             continue
-        width = round(frame.width * width_fraction)
-        pasted = paste_inset(_to_rgb(frame), _to_rgb(small, width, round(width * small.height / small.width)))
-        yield av.VideoFrame.from_ndarray(pasted, format="rgb24")
+        picture = layout.arrange(_to_rgb(frame), _to_rgb(next(companions)))
+        yield av.VideoFrame.from_ndarray(picture, format="rgb24")
 
 
-def _write_video(frames: Iterable[av.VideoFrame], path: Path, encoding: Encoding, fps: Fraction) -> None:
+def write_video(frames: Iterable[av.VideoFrame], path: Path, encoding: Encoding, fps: Fraction) -> None:
+    """Encode frames of one even size, one after the other on an even clock, without sound; the bytes repeat.
+
+    Raises:
+        av.FFmpegError: the file cannot be written.
+    """
     import av
     from av.video.frame import PictureType
 

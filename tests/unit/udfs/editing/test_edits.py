@@ -49,7 +49,7 @@ def test_a_concat_appends_the_companion() -> None:
 def test_an_inset_ends_with_the_shorter_clip(companion_seconds: float, shown_seconds: float) -> None:
     assert trace_footage(EDITS["picture-in-picture"], 10.0, companion_seconds) == (
         Footage(0.0, 10.0, 0.0, 10.0),
-        Footage(0.0, shown_seconds, 0.0, shown_seconds, from_companion=True, is_inset=True),
+        Footage(0.0, shown_seconds, 0.0, shown_seconds, from_companion=True, visibility=0.3),
     )
 
 
