@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,8 @@ from pydantic_settings import (
 )
 
 from jobs.errors import UsageError
-from models.registry import backbone_names
+from models.embedding_models import Method
+from models.registry import backbone_names, descriptor_id, get_backbone
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -38,6 +40,7 @@ class DescribeConfig(_Section):
     weights_dir: Path | None = Field(None, description="folder on every node that holds weights files")
     allow_download: bool = Field(False, description="let torch.hub fetch weights that are found nowhere else")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the hardware has it")
+    cut_borders: bool = Field(True, description="cut uniform bars off frames before the CNN sees them")
     batch_frames: Positive = Field(8, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)")
     decoders_per_task: Positive = Field(1, description="decoder processes beside each Spark task")
     videos_per_task: Positive = Field(16, description="videos in one Spark task")
@@ -49,6 +52,12 @@ class DescribeConfig(_Section):
     stall_timeout_seconds: PositiveFloat = Field(60.0, description="a decoder silent for so long is killed")
     total_timeout_seconds: PositiveFloat = Field(3600.0, description="wall-clock limit for one video")
     decoder_memory_bytes: Positive = Field(3 * 1024**3, description="address space of a decoder process")
+
+    @property
+    def descriptor_id(self) -> str:
+        """Name of the descriptors that these settings make."""
+        backbone = get_backbone(self.backbone)
+        return descriptor_id(backbone, self.sample_fps, self.min_frames, cuts_borders=self.cut_borders)
 
 
 class ManifestConfig(_Section):
@@ -67,14 +76,49 @@ class QuarantineConfig(_Section):
 class EmbeddingsConfig(_Section):
     """How descriptors become the vectors that are compared."""
 
-    method: Literal["auto", "averaged", "whitened"] = Field("auto", description="auto: whitened where it is shipped")
+    method: Method = Field(Method.AUTO, description="auto: the best that is shipped")
+    artefact_dir: Path | None = Field(None, description="folder on every node that holds a model of your own")
+
+
+class Objective(StrEnum):
+    """What a head learns; also the method that it is stored under (`models.embedding_models.Method`)."""
+
+    DISCRIMINATIVE = "discriminative"
+    CONTRASTIVE = "contrastive"
+    BATCH_HARD = "batch_hard"
+    TRIPLET = "triplet"
+    WHITENED = "whitened"
+
+
+class TrainingConfig(_Section):
+    """How `ndvr train-triplets` trains; null takes the objective's own number (`jobs.training.choose_config`)."""
+
+    objective: Objective = Field(Objective.DISCRIMINATIVE, description="what is learnt")
+    fusion: Literal["early", "late"] | None = Field(None, description="embed the averaged descriptor, or each frame")
+    source: str = Field("attributes['source_id']", description="SQL: videos of one footage share its value")
+    held_out: str | None = Field(None, description="SQL: videos that judge the epochs; null: 15 % of the sources")
+    licence: str = Field("not stated", description="of the numbers, for the card")
+    frames_per_video: Positive = Field(12, description="frames looked at, at most")
+    num_views: Positive = Field(10, description="edited views of each frame")
+    max_negative_cosine: Cosine = Field(0.97, description="nearer to the anchor, a video may be an unknown duplicate")
+    max_negatives_per_pair: Positive = Field(20, description="the hardest so many of a pair (objective triplet)")
+    layers: tuple[Positive, ...] | None = Field(None, description="outputs of each layer", min_length=1)
+    margin: PositiveFloat | None = Field(None, description="of the triplet loss")
+    learning_rate: PositiveFloat | None = Field(None, description="of Adam")
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="of Adam")
+    batch_size: Positive | None = Field(None, description="triplets or frames in a batch")
+    epochs: Positive | None = Field(None, description="passes over the training views")
+    temperature: PositiveFloat | None = Field(None, description="of InfoNCE")
+    koleo_weight: Annotated[float, Field(ge=0)] | None = Field(None, description="of the KoLeo term")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of everything that is drawn")
 
 
 class PairsConfig(_Section):
     """Which two videos are a pair."""
 
     min_cosine_similarity: Cosine | None = Field(None, description="null: the threshold on the model's card")
-    block_rows: Positive = Field(8192, description="embeddings in one block of the all-pairs search")
+    search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
+    block_rows: Positive = Field(8192, description="embeddings in one block of the all-pairs search by faiss")
 
 
 class QualityConfig(_Section):
@@ -95,6 +139,7 @@ class Config(BaseSettings):
     describe: DescribeConfig = DescribeConfig()
     quarantine: QuarantineConfig = QuarantineConfig()
     embeddings: EmbeddingsConfig = EmbeddingsConfig()
+    training: TrainingConfig = TrainingConfig()
     pairs: PairsConfig = PairsConfig()
     quality: QualityConfig = QualityConfig()
 
@@ -113,8 +158,8 @@ class Config(BaseSettings):
         return init_settings, env_settings, file
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change whenever a setting does, and only then."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Return 16 hex digits that change whenever a setting of the pipeline does, and only then."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"training"}), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -83,7 +83,7 @@ def run_nightly(
         with console.status("starting Spark"):
             spark = start_session("ndvr nightly", master=master, spark_log=logs / f"{run_id}.spark.log")
         run = Run(run_id, run_date, started_at, manifest_uri, config, Progress(spark, console))
-        _ = run.calibration, run.roots  # wrong settings show before any work starts
+        _ = run.calibration, run.roots, run.search  # wrong settings show before any work starts
         lake = Lake(spark, lake_uri)
         outcome = Runner(lake, run, read_manifest(spark, manifest_uri)).run()
         log.info("run done", seconds=round(time.monotonic() - started, 3), num_described=outcome.num_described)

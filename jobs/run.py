@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jobs.errors import UsageError
-from models.embedding_models import Calibration, EmbeddingModel, find_model
-from models.registry import descriptor_id, get_backbone
+from models.calibration import Calibration
+from models.embedding_models import SPARSE_METHODS, EmbeddingModel, find_model
 from udfs.opening.roots import Roots
 
 if TYPE_CHECKING:
@@ -65,12 +65,11 @@ class Run:
         Raises:
             UsageError: the config asks for a model that is not there.
         """
-        describe = self.config.describe
-        takes = descriptor_id(get_backbone(describe.backbone), describe.sample_fps, describe.min_frames)
+        describe, embeddings = self.config.describe, self.config.embeddings
         try:
-            return find_model(self.config.embeddings.method, describe.backbone, takes)
+            return find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
         except ValueError as error:
-            raise UsageError(f"embeddings.method: {error}") from error
+            raise UsageError(f"embeddings: {error}") from error
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -87,6 +86,26 @@ class Run:
                 )
             return calibrated
         return (calibrated or Calibration.without_labels(configured)).at_threshold(configured)
+
+    @cached_property
+    def search(self) -> str:
+        """How pairs are found: "faiss" or "inverted_index".
+
+        Raises:
+            UsageError: the inverted index is asked for where it would be slow (no bag of words) or blind (at 0).
+        """
+        search, threshold = self.config.pairs.search, self.calibration.min_cosine_similarity
+        if search == "inverted_index" and self.model.method not in SPARSE_METHODS:
+            raise UsageError(
+                f"pairs.search: inverted_index is for {' and '.join(sorted(SPARSE_METHODS))}, whose vectors are mostly "
+                f"zeros; the method is {self.model.method}: take faiss"
+            )
+        if search == "inverted_index" and threshold <= 0:
+            raise UsageError(
+                "pairs.search: inverted_index finds only videos that share a word; set pairs.min_cosine_similarity "
+                f"above 0, got {threshold}"
+            )
+        return search
 
 
 def make_run_id(started_at: datetime) -> str:

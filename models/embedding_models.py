@@ -1,151 +1,126 @@
-"""Embedding models by model_id: how a descriptor becomes a vector, and what a similarity of two vectors means.
+"""Embedding models by model_id: which one a configuration means, and how it is loaded.
 
 The driver imports it, so it leaves torch alone.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from models.artefact import CARD_FILE, Card, find_folder, read_artefact, unpack_artefact
+from models.codebook import Codebook
+from models.embedders import Identity, LinearHead, TanhNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from importlib.resources.abc import Traversable
+    from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from models.whitening import Whitening
-
-METHODS = ("averaged", "whitened")
-_TENSORS = "whitening.safetensors"
-_CARD = "card.json"
-_UNCALIBRATED_SLOPE = 30.0
-_HEX_DIGITS = 8
+    from models.calibration import Calibration
+    from models.embedders import Embedder
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What similarities of a model mean, fitted on labelled pairs.
+class Method(StrEnum):
+    """How a video becomes a vector. `benchmarks/accuracy` compares them.
 
-    `match_probability = 1 / (1 + exp(-(intercept + slope * cosine_similarity)))` (Platt scaling: Platt 1999,
-    Probabilistic Outputs for Support Vector Machines, section 2).
-
-    Attributes:
-        min_cosine_similarity: operating threshold, in [-1, 1].
-        intercept: of the logistic function.
-        slope: of the logistic function, > 0.
-        fitted_on: the labelled pairs, and the command that fits them.
+    averaged: the descriptor itself. discriminative, whitened: closed forms, `models.whitening`. triplet: the paper's
+    network, `models.triplet`. batch_hard, contrastive: linear heads that learn on frames, `models.frame_heads`.
+    bow_vector, bow_layer: bags of words of whole descriptors or of each layer's, `models.codebook`.
     """
 
-    min_cosine_similarity: float
-    intercept: float
-    slope: float
-    fitted_on: str
+    AUTO = "auto"
+    AVERAGED = "averaged"
+    DISCRIMINATIVE = "discriminative"
+    WHITENED = "whitened"
+    TRIPLET = "triplet"
+    BATCH_HARD = "batch_hard"
+    CONTRASTIVE = "contrastive"
+    BOW_VECTOR = "bow_vector"
+    BOW_LAYER = "bow_layer"
 
-    @classmethod
-    def without_labels(cls, min_cosine_similarity: float) -> Calibration:
-        """Stand in where no labelled pairs have been seen: ranks pairs, and says 1/2 at the threshold."""
-        intercept = -_UNCALIBRATED_SLOPE * min_cosine_similarity
-        return cls(min_cosine_similarity, intercept, _UNCALIBRATED_SLOPE, "no labelled pairs")
 
-    def at_threshold(self, min_cosine_similarity: float) -> Calibration:
-        """Return the same map from similarity to probability with another operating threshold."""
-        return replace(self, min_cosine_similarity=min_cosine_similarity)
+SPARSE_METHODS = frozenset({Method.BOW_VECTOR, Method.BOW_LAYER})
+"""Those whose vectors are mostly zeros, and never negative."""
+_SHIPPED = Method.DISCRIMINATIVE  # the best of benchmarks/accuracy; docs/decisions/0004
+_KINDS = {kind.kind: kind for kind in (LinearHead, TanhNetwork, Codebook)}
 
 
 @dataclass(frozen=True)
 class EmbeddingModel:
-    """A model that turns video descriptors of one descriptor_id into unit vectors.
+    """A model that turns descriptors of one descriptor_id into unit vectors. Small: it travels with the tasks.
 
     Attributes:
         model_id: the name under which embeddings, pairs and clusters are stored.
         descriptor_id: the descriptors it takes.
-        method: `averaged`: the descriptor itself, as the metric-learning paper's un-learned baseline
-            (MKLab-ITI/ndvr-dml, utils.py, `global_vector`); `whitened`: see `models.whitening`.
-        artefact: the folder under models/artefacts that holds its numbers, or None.
+        method: one of `Method`.
+        fusion: "early" (it takes a video's averaged descriptor) or "late" (all of its frames').
+        artefact: an absolute folder on every node, or the name of one that is shipped; None for `averaged`.
         calibration: None where no labelled pairs have been seen.
     """
 
     model_id: str
     descriptor_id: str
     method: str
+    fusion: str
     artefact: str | None
     calibration: Calibration | None
 
-    def embed(self, video_descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed videos: float32 (n, dim) descriptors -> float32 (n, num_dims) of unit norm. Runs on: executor."""
-        from models.whitening import to_unit_norm
+    def load(self) -> Embedder:
+        """Load and verify the numbers; once in a Python worker. Runs on: executor.
 
-        if self.artefact is None:
-            return to_unit_norm(video_descriptors)
-        return _load_whitening(self.artefact).embed(video_descriptors)
-
-
-def find_model(method: str, backbone: str, descriptor_id: str) -> EmbeddingModel:
-    """Return the model of a method for a backbone's descriptors; `auto` takes the best that is shipped.
-
-    Raises:
-        ValueError: no whitening has been trained for the backbone, or the method is unknown.
-    """
-    if method not in (*METHODS, "auto"):
-        raise ValueError(f"unknown method {method!r}: choose one of auto, {', '.join(METHODS)}")
-    artefact = f"whitened-{backbone}"
-    if method == "averaged" or (method == "auto" and not _folder(artefact).is_dir()):
-        return EmbeddingModel(f"averaged-{descriptor_id}", descriptor_id, "averaged", None, None)
-    if not _folder(artefact).is_dir():
-        raise ValueError(f"no whitening has been trained for {backbone!r}: see jobs/train_whitening.py")
-    card = json.loads((_folder(artefact) / _CARD).read_text(encoding="utf-8"))
-    calibration = Calibration(**card["calibration"]) if card.get("calibration") else None
-    model_id = f"whitened-{descriptor_id}-{card['sha256'][:_HEX_DIGITS]}"
-    return EmbeddingModel(model_id, descriptor_id, "whitened", artefact, calibration)
+        Raises:
+            FileNotFoundError: the artefact is not on this node.
+            ValueError: the numbers are not those that the card was written for, or are of another model_id.
+        """
+        return Identity() if self.artefact is None else _load(self.artefact, self.model_id)
 
 
-def pack_whitening(
-    whitening: Whitening, facts: dict[str, Any], calibration: Calibration | None = None
-) -> dict[str, bytes]:
-    """Return the files of an artefact: the numbers (float16, safetensors) and a card with `facts` and their sha256.
+def find_model(method: str, backbone: str, descriptor_id: str, artefact_dir: Path | None = None) -> EmbeddingModel:
+    """Return the model of a method for a backbone's descriptors; `auto` takes the best that is there. Runs on: driver.
 
-    Its inverse, of the numbers, is `unpack_whitening`: calibrate on what that returns, for that is what runs.
-    """
-    import numpy as np
-    from safetensors.numpy import save
-
-    tensors = save({name: array.astype(np.float16) for name, array in asdict(whitening).items()})
-    card = facts | {
-        "sha256": hashlib.sha256(tensors).hexdigest(),
-        "calibration": asdict(calibration) if calibration else None,
-    }
-    return {_TENSORS: tensors, _CARD: (json.dumps(card, indent=2) + "\n").encode()}
-
-
-def unpack_whitening(files: Mapping[str, bytes]) -> Whitening:
-    """Return an artefact's numbers, float32, from its files.
+    Args:
+        method: one of `Method`.
+        backbone: name of the backbone whose descriptors it takes.
+        descriptor_id: of those descriptors.
+        artefact_dir: folder of a trained model; None looks among those that are shipped.
 
     Raises:
-        ValueError: the numbers are not those that the card was written for.
+        ValueError: the method is unknown, no such model is there, or it takes another backbone's descriptors.
     """
-    import numpy as np
-    from safetensors.numpy import load
+    if method not in tuple(Method):
+        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(Method)}")
+    if artefact_dir is not None:
+        return _take(str(artefact_dir.absolute()), method, backbone, descriptor_id)
+    shipped = f"{_SHIPPED if method == Method.AUTO else method}-{backbone}"
+    if (find_folder(shipped) / CARD_FILE).is_file():
+        return _take(shipped, method, backbone, descriptor_id)
+    if method not in (Method.AVERAGED, Method.AUTO):
+        job = "train-codebook" if method in SPARSE_METHODS else "train-triplets"
+        raise ValueError(
+            f"no {method} model is shipped for {backbone!r}: train one (ndvr {job}) and give its folder as "
+            "embeddings.artefact_dir"
+        )
+    return EmbeddingModel(f"averaged-{descriptor_id}", descriptor_id, Method.AVERAGED, "early", None, None)
 
-    from models.whitening import Whitening
 
-    expected = json.loads(files[_CARD])["sha256"]
-    if hashlib.sha256(files[_TENSORS]).hexdigest() != expected:
-        raise ValueError(f"{_TENSORS} does not have the sha256 on its card ({expected}): install ndvr again")
-    return Whitening(**{name: array.astype(np.float32) for name, array in load(files[_TENSORS]).items()})
-
-
-def _folder(artefact: str) -> Traversable:
-    return resources.files("models") / "artefacts" / artefact
+def _take(artefact: str, method: str, backbone: str, descriptor_id: str) -> EmbeddingModel:
+    """Make the model of an artefact from its card."""
+    try:
+        card = Card.from_json((find_folder(artefact) / CARD_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise ValueError(f"{artefact} holds no {CARD_FILE}: give the folder that a training job has written") from error
+    if card.backbone != backbone or method not in (Method.AUTO, card.method):
+        raise ValueError(
+            f"{artefact} is a {card.method} model of {card.backbone}; the config asks for {method} of {backbone}"
+        )
+    model_id = f"{card.method}-{descriptor_id}-{card.version}"
+    return EmbeddingModel(model_id, descriptor_id, card.method, card.fusion, artefact, card.calibration)
 
 
 @cache
-def _load_whitening(artefact: str) -> Whitening:
-    """Load and verify an artefact's numbers; once in a Python worker. It may lie in the zip that Spark sent."""
-    folder = _folder(artefact)
-    return unpack_whitening({name: (folder / name).read_bytes() for name in (_TENSORS, _CARD)})
+def _load(artefact: str, model_id: str) -> Embedder:
+    tensors, card = unpack_artefact(read_artefact(find_folder(artefact)))
+    if not model_id.endswith(f"-{card.version}"):
+        raise ValueError(f"{artefact} holds version {card.version}, not {model_id}: put one and the same on every node")
+    return _KINDS[card.kind].from_tensors(tensors)

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from models.normalise import standardise
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 MIN_SQUARED_NORM = 1e-15
 """Squared norms are raised to this before a division (tf.nn.l2_normalize, epsilon): zeros stay zeros."""
-_MIN_DEVIATION_NORM = 1e-7  # a vector this close to a constant is one, up to rounding
 _CHUNK_FRAMES = 256
 
 
@@ -79,11 +80,3 @@ def pool_video(frame_descriptors: NDArray[np.floating[Any]]) -> NDArray[np.float
         total += standardise(chunk).sum(axis=0)
     vector: NDArray[np.float64] = standardise(total[np.newaxis] / len(frame_descriptors))[0]
     return vector.astype(np.float32)
-
-
-def standardise(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Subtract each row's own mean and divide by the L2 norm of what is left: float64 (n, dim) -> (n, dim)."""
-    centred = vectors - vectors.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    standardised: NDArray[np.float64] = centred / np.maximum(norms, _MIN_DEVIATION_NORM)
-    return standardised

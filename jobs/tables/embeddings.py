@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.table import Table
-from udfs.embed import embed_batches
+from udfs.embed import INPUT_COLUMN, embed_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.run import Run
+    from models.embedding_models import EmbeddingModel
 
 _COLUMNS_BEFORE_VECTOR = """
         video_id STRING NOT NULL COMMENT 'id in the manifest',
@@ -50,14 +51,23 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     descriptors = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
     known = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).select("video_id", "content_sha256")
     new = descriptors.join(known, ["video_id", "content_sha256"], "left_anti")
-    segments = new.select(
+    return embed_descriptors(new.withColumn("run_id", F.lit(run.run_id)), run.model)
+
+
+def embed_descriptors(descriptors: DataFrame, model: EmbeddingModel) -> DataFrame:
+    """Embed described videos; their `run_id` is kept. Grain: one row per video (its whole).
+
+    Runs on: driver; the vectors are made on executors.
+    """
+    segments = descriptors.select(
         "video_id",
-        F.lit(run.model.model_id).alias("model_id"),
+        F.lit(model.model_id).alias("model_id"),
         F.lit(0).alias("segment_index"),
         F.lit(0.0).alias("start_seconds"),
         F.col("duration_seconds").alias("end_seconds"),
         "content_sha256",
-        F.lit(run.run_id).alias("run_id"),
-        "video_descriptor",
+        "run_id",
+        INPUT_COLUMN[model.fusion],
+        F.size("video_descriptor").alias("descriptor_dim"),
     )
-    return segments.mapInPandas(partial(embed_batches, model=run.model), TABLE.ddl)
+    return segments.mapInPandas(partial(embed_batches, model=model), TABLE.ddl)

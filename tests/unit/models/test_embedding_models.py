@@ -1,102 +1,190 @@
-"""Which model embeds, what its card says, and that its numbers are those the card was written for."""
+"""Which model embeds, where it lies, and that its numbers are those the card was written for."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from models.embedding_models import Calibration, find_model, pack_whitening, unpack_whitening
+from models.artefact import (
+    TENSORS_FILE,
+    Card,
+    find_folder,
+    pack_artefact,
+    read_artefact,
+    unpack_artefact,
+    write_artefact,
+)
+from models.calibration import Calibration
+from models.codebook import Codebook
+from models.embedders import Identity, LinearHead, TanhNetwork
+from models.embedding_models import Method, find_model
 from models.registry import descriptor_id, get_backbone
-from models.whitening import Whitening
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BACKBONE = get_backbone("efficientnet_lite0")
-DESCRIPTOR_ID = descriptor_id(BACKBONE, 1.0, 8)
-WHITENING = Whitening(
-    np.array([0.5, -0.25, 0.0], np.float32), np.array([[1, 0], [0, 2], [3, 0.1]], np.float32)[:, ::-1]
-)
+DESCRIPTOR_ID = descriptor_id(BACKBONE, 1.0, 8, cuts_borders=True)
+HEAD = LinearHead(np.zeros(3, np.float32), np.eye(3, 2, dtype=np.float32))
+CALIBRATION = Calibration(0.6, -9.0, 20.0, "pairs")
+CARD = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, CALIBRATION)
+ROW = np.array([[2, 1, 0]], np.float32)
 
 
-def probability(calibration: Calibration, cosine: float) -> float:
-    return 1 / (1 + math.exp(-(calibration.intercept + calibration.slope * cosine)))
+@pytest.fixture
+def artefact(tmp_path: Path) -> Path:
+    write_artefact(tmp_path / "mine", pack_artefact(HEAD.to_tensors(), CARD))
+    return tmp_path / "mine"
 
 
-def test_without_labels_the_probability_at_the_threshold_is_a_half_and_grows_with_the_cosine() -> None:
-    calibration = Calibration.without_labels(0.7)
-    assert probability(calibration, 0.7) == pytest.approx(0.5)
-    assert probability(calibration, 0.8) == pytest.approx(1 / (1 + math.exp(-3)))
-    assert calibration.fitted_on == "no labelled pairs"
-
-
-def test_another_threshold_leaves_the_probabilities_as_they_are() -> None:
-    calibration = Calibration(0.6, -9.0, 20.0, "pairs")
-    assert calibration.at_threshold(0.8) == Calibration(0.8, -9.0, 20.0, "pairs")
-
-
-def test_an_averaged_model_divides_by_the_norm_and_has_no_calibration() -> None:
+def test_an_averaged_model_gives_the_descriptor_itself_and_has_no_calibration() -> None:
     model = find_model("averaged", BACKBONE.name, DESCRIPTOR_ID)
     assert model.model_id == f"averaged-{DESCRIPTOR_ID}"
-    assert model.calibration is None
-    np.testing.assert_allclose(model.embed(np.array([[3, 4]], np.float32)), [[0.6, 0.8]])
+    assert (model.method, model.fusion, model.artefact, model.calibration) == ("averaged", "early", None, None)
+    assert isinstance(model.load(), Identity)
+    np.testing.assert_allclose(model.load().embed_video(ROW), [0.5**0.5, 0, -(0.5**0.5)], rtol=1e-6)
 
 
-def test_auto_takes_the_averaged_model_where_no_whitening_is_shipped() -> None:
+def test_auto_takes_the_averaged_model_where_none_is_shipped() -> None:
     assert find_model("auto", "tiny", "tiny-1fps-0").model_id == "averaged-tiny-1fps-0"
 
 
-def test_a_whitening_that_was_never_trained_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no whitening has been trained for 'tiny': see jobs/train_whitening\.py"):
-        find_model("whitened", "tiny", "tiny-1fps-0")
+@pytest.mark.parametrize("method", ["whitened", "triplet", "batch_hard", "contrastive"])
+def test_a_model_that_is_not_shipped_is_refused_with_the_job_that_trains_one(method: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"no {method} model is shipped for 'tiny': train one \(ndvr train-triplets\) and give its folder as "
+        r"embeddings\.artefact_dir",
+    ):
+        find_model(method, "tiny", "tiny-1fps-0")
 
 
-def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown method 'magic': choose one of auto, averaged, whitened"):
+def test_an_unknown_method_is_refused_with_those_there_are() -> None:
+    with pytest.raises(
+        ValueError,
+        match="unknown method 'magic': choose one of auto, averaged, discriminative, whitened, triplet, batch_hard, "
+        "contrastive, bow_vector, bow_layer",
+    ):
         find_model("magic", "tiny", "tiny-1fps-0")
 
 
-def test_an_artefact_gives_back_its_numbers_at_half_precision() -> None:
-    unpacked = unpack_whitening(pack_whitening(WHITENING, {}))
-    assert unpacked.projection.dtype == np.float32
-    np.testing.assert_array_equal(unpacked.mean, WHITENING.mean)
-    np.testing.assert_allclose(unpacked.projection, WHITENING.projection, rtol=1e-3)
+@pytest.mark.parametrize("method", ["auto", "contrastive"])
+def test_a_model_of_ones_own_is_what_its_card_says(method: str, artefact: Path) -> None:
+    model = find_model(method, "tiny", "tiny-1fps-0", artefact)
+    _, card = unpack_artefact(read_artefact(artefact))
+    assert model.model_id == f"contrastive-tiny-1fps-0-{card.version}"
+    assert (model.method, model.fusion, model.descriptor_id) == (Method.CONTRASTIVE, "late", "tiny-1fps-0")
+    assert model.calibration == CALIBRATION
+    np.testing.assert_allclose(model.load().embed_video(ROW), [1.0, 0.0], atol=1e-6)
 
 
-def test_the_same_whitening_gives_the_same_bytes() -> None:
-    assert pack_whitening(WHITENING, {"num_dims": 2}) == pack_whitening(WHITENING, {"num_dims": 2})
+def test_a_folder_below_the_working_directory_is_found_from_anywhere(
+    artefact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(artefact.parent)
+    model = find_model("auto", "tiny", "tiny-1fps-0", artefact.relative_to(artefact.parent))
+    assert model.artefact == str(artefact)
+    monkeypatch.chdir("/")
+    assert isinstance(model.load(), LinearHead)
 
 
-def test_the_card_holds_what_it_was_told_and_the_calibration() -> None:
-    files = pack_whitening(WHITENING, {"num_dims": 2}, Calibration(0.6, -9.0, 20.0, "pairs"))
-    card = json.loads(files["card.json"])
-    assert card["num_dims"] == 2
-    assert Calibration(**card["calibration"]) == Calibration(0.6, -9.0, 20.0, "pairs")
-    assert json.loads(pack_whitening(WHITENING, {})["card.json"])["calibration"] is None
+def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none holds no card\.json: give the folder that a training job has written"):
+        find_model("auto", "tiny", "tiny-1fps-0", tmp_path / "none")
 
 
-def test_numbers_that_are_not_those_of_the_card_are_refused() -> None:
-    files = pack_whitening(WHITENING, {})
-    tensors = bytearray(files["whitening.safetensors"])
-    tensors[-1] ^= 1
-    with pytest.raises(ValueError, match="does not have the sha256 on its card"):
-        unpack_whitening(files | {"whitening.safetensors": bytes(tensors)})
+@pytest.mark.parametrize(
+    ("method", "backbone", "wish"),
+    [
+        ("auto", "vgg16", "auto of vgg16"),
+        ("triplet", "tiny", "triplet of tiny"),
+        ("averaged", "tiny", "averaged of ti"),
+    ],
+)
+def test_a_model_of_another_backbone_or_method_is_refused(
+    method: str, backbone: str, wish: str, artefact: Path
+) -> None:
+    with pytest.raises(ValueError, match=rf"mine is a contrastive model of tiny; the config asks for {wish}"):
+        find_model(method, backbone, "x", artefact)
 
 
-def test_the_shipped_whitening_is_what_auto_takes_and_is_calibrated() -> None:
+@pytest.mark.parametrize(
+    "embedder",
+    [
+        HEAD,
+        TanhNetwork((np.eye(3, dtype=np.float32),), (np.zeros(3, np.float32),)),
+        Codebook((np.eye(3, dtype=np.float32),), np.ones(3, np.float32)),
+    ],
+    ids=["linear", "tanh", "codebook"],
+)
+def test_the_card_says_which_class_runs_the_numbers(
+    embedder: LinearHead | TanhNetwork | Codebook, tmp_path: Path
+) -> None:
+    write_artefact(tmp_path, pack_artefact(embedder.to_tensors(), replace(CARD, kind=embedder.kind)))
+    loaded = find_model("auto", "tiny", "tiny-1fps-0", tmp_path).load()
+    assert type(loaded) is type(embedder)
+    np.testing.assert_allclose(loaded.embed_video(ROW), embedder.embed_video(ROW), rtol=1e-3)
+
+
+def test_a_worker_reads_the_numbers_once(artefact: Path) -> None:
+    model = find_model("auto", "tiny", "tiny-1fps-0", artefact)
+    assert model.load() is model.load()
+
+
+def test_numbers_that_are_not_those_of_the_card_are_not_loaded(artefact: Path) -> None:
+    model = find_model("auto", "tiny", "tiny-1fps-0", artefact)
+    content = bytearray((artefact / TENSORS_FILE).read_bytes())
+    content[-1] ^= 1
+    (artefact / TENSORS_FILE).write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors does not have the sha256 on its card"):
+        model.load()
+
+
+def test_a_node_that_holds_another_model_in_that_folder_is_found_out(artefact: Path) -> None:
+    model = find_model("auto", "tiny", "tiny-1fps-0", artefact)
+    write_artefact(artefact, pack_artefact({"mean": HEAD.mean, "projection": -HEAD.projection}, CARD))
+    with pytest.raises(
+        ValueError, match=rf"mine holds version [0-9a-f]{{8}}, not {model.model_id}: put one and the same on every node"
+    ):
+        model.load()
+
+
+def test_a_model_trained_again_into_the_same_folder_is_loaded_anew(artefact: Path) -> None:
+    assert find_model("auto", "tiny", "x", artefact).load().embed_video(ROW)[0] == pytest.approx(1)
+    write_artefact(artefact, pack_artefact({"mean": HEAD.mean, "projection": -HEAD.projection}, CARD))
+    assert find_model("auto", "tiny", "x", artefact).load().embed_video(ROW)[0] == pytest.approx(-1)
+
+
+def test_the_shipped_model_is_what_auto_takes_and_is_calibrated() -> None:
     model = find_model("auto", BACKBONE.name, DESCRIPTOR_ID)
-    assert model.method == "whitened"
-    assert model.model_id.startswith(f"whitened-{DESCRIPTOR_ID}-")
+    assert model.artefact == f"{model.method}-{BACKBONE.name}"
+    assert model.model_id.startswith(f"{model.method}-{DESCRIPTOR_ID}-")
     assert model.calibration is not None
-    threshold = model.calibration.min_cosine_similarity
-    assert 0.4 < threshold < 0.9
+    assert 0 < model.calibration.min_cosine_similarity < 1
+    at_threshold = model.calibration.intercept + model.calibration.slope * model.calibration.min_cosine_similarity
     assert model.calibration.slope > 0
-    assert 0.5 < probability(model.calibration, threshold) < 1
-    assert "/work" not in model.calibration.fitted_on
+    assert 0.5 < 1 / (1 + math.exp(-at_threshold)) < 1
 
 
-def test_the_shipped_numbers_are_those_of_the_card_and_embed_the_backbones_descriptors() -> None:
-    model = find_model("whitened", BACKBONE.name, DESCRIPTOR_ID)
-    vectors = model.embed(np.eye(3, BACKBONE.dim, dtype=np.float32))
-    assert vectors.shape == (3, 512)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+def test_the_shipped_card_is_that_of_the_shipped_numbers_and_tells_nothing_of_the_machine() -> None:
+    model = find_model("auto", BACKBONE.name, DESCRIPTOR_ID)
+    assert model.artefact is not None
+    tensors, card = unpack_artefact(read_artefact(find_folder(model.artefact)))
+    assert {len(array) for name, array in tensors.items() if name in ("mean", "projection")} == {BACKBONE.dim}
+    assert (card.backbone, card.licence) == (BACKBONE.name, "Apache-2.0")
+    assert not [word for word in json.loads(card.to_json())["calibration"]["fitted_on"].split() if word[0] == "/"]
+
+
+def test_the_shipped_model_gives_unit_vectors_of_its_cards_length() -> None:
+    model = find_model("auto", BACKBONE.name, DESCRIPTOR_ID)
+    assert model.artefact is not None
+    _, card = unpack_artefact(read_artefact(find_folder(model.artefact)))
+    frames = np.random.default_rng(0).normal(size=(3, BACKBONE.dim)).astype(np.float16)
+    vector = model.load().embed_video(frames)
+    assert (vector.shape, vector.dtype) == ((card.num_dims,), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-5)

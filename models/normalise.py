@@ -1,0 +1,30 @@
+"""The two normalisations that every descriptor passes through. Numpy alone, so that the driver may import it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MIN_DEVIATION_NORM = 1e-7  # a vector this close to a constant is one, up to rounding
+
+
+def standardise(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Subtract each row's own mean and divide by the L2 norm of what is left: float64 (n, dim) -> (n, dim).
+
+    Source: `global_vector` of MKLab-ITI/ndvr-dml, utils.py.
+    """
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    standardised: NDArray[np.float64] = centred / np.maximum(norms, _MIN_DEVIATION_NORM)
+    return standardised
+
+
+def to_unit_norm(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Divide each row by its L2 norm; a zero row stays zero. (n, dim) -> float32 (n, dim)."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+    return unit
