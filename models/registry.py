@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 POOLING_VERSION = 1
 """Part of every descriptor_id; raise it when `models.pooling` or the normalisation changes any number."""
+BORDERS_VERSION = 1
+"""Part of every descriptor_id whose frames are cut; raise it when `models.borders` cuts otherwise."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def get_backbone(name: str) -> BackboneSpec:
     return _BACKBONES[name]
 
 
-def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int) -> str:
+def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int, *, cuts_borders: bool = False) -> str:
     """Name the descriptors that a backbone makes of frames sampled so.
 
     For example `efficientnet_lite0-1fps-1a2b3c4d`. The digits are the head of a SHA-256 over everything that
@@ -110,6 +112,7 @@ def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int) -> s
         spec: the backbone.
         sampling_fps: frames taken a second, > 0.
         min_frames: fewest frames taken of a clip that has them, >= 1.
+        cuts_borders: whether uniform borders are cut off first.
 
     Raises:
         ValueError: a sampling value is out of its range.
@@ -129,7 +132,7 @@ def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int) -> s
         "pooling_version": POOLING_VERSION,
         "sampling_fps": float(sampling_fps),
         "min_frames": min_frames,
-    }
+    } | ({"borders_version": BORDERS_VERSION} if cuts_borders else {})
     digest = hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
     return f"{spec.name}-{sampling_fps:g}fps-{digest[:8]}"
 

@@ -41,6 +41,7 @@ class DescribeSettings:
     allow_download: bool
     precision: str
     batch_frames: int
+    cuts_borders: bool
     num_decoders: int
     roots: Roots
     sampling: SamplingRule
@@ -115,7 +116,7 @@ class _FrameQueue:
 
 
 def describe_events(
-    events: Iterable[DecodeEvent], describer: Describer
+    events: Iterable[DecodeEvent], describer: Describer, *, cuts_borders: bool = False
 ) -> Iterator[tuple[str, Description | RowError]]:
     """Describe videos as their frames arrive; each ends as a description or as the fault of its row.
 
@@ -123,6 +124,8 @@ def describe_events(
     outcome is the same whatever the order of events between videos. At most one batch and the chunks in flight
     are held as pixels. Runs on: executor.
     """
+    from models.borders import cut_borders
+
     videos: dict[str, _Progress] = {}
     queue = _FrameQueue(describer)
     for event in events:
@@ -130,7 +133,7 @@ def describe_events(
             case FrameChunk():
                 video = videos.setdefault(event.video_id, _Progress())
                 video.frame_seconds.append(event.frame_seconds)
-                queue.add(video, event.frames)
+                queue.add(video, cut_borders(event.frames) if cuts_borders else event.frames)
             case VideoRestarted():
                 videos.pop(event.video_id, None)
             case VideoFailed():
@@ -170,18 +173,18 @@ def describe_batches(
     if not uris:
         return
     describer = describer_of_this_task(settings)
-    pool = _decoders_of_this_worker(
+    pool = decoders_of_this_worker(
         settings.num_decoders, describer.spec.input_px, settings.sampling, settings.limits, settings.roots
     )
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
     with closing(pool.decode(requests)) as events:
-        for video_id, outcome in describe_events(events, describer):
+        for video_id, outcome in describe_events(events, describer, cuts_borders=settings.cuts_borders):
             count_done(1)
             yield pd.DataFrame([attempt_row(video_id, uris[video_id], outcome)])
 
 
 @cache
-def _decoders_of_this_worker(
+def decoders_of_this_worker(
     num_decoders: int, frame_px: int, sampling: SamplingRule, limits: DecodeLimits, roots: Roots
 ) -> DecoderPool:
     """Return the decoders of a Python worker, which outlive its tasks: starting one takes half a second.

@@ -252,6 +252,7 @@ def _settings(root: Path) -> DescribeSettings:
         allow_download=False,
         precision="auto",
         batch_frames=8,
+        cuts_borders=True,
         num_decoders=1,
         roots=Roots.of(str(root)),
         sampling=SamplingRule(),

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from jobs.config import Config
     from jobs.run import Run
+    from udfs.opening.roots import Roots
 
 TABLE = Table(
     name="attempts",
@@ -70,24 +72,33 @@ def _due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def _settings(run: Run) -> DescribeSettings:
-    """Pick from the config what the executors need."""
+    """Pick from the run what the executors need."""
     config = run.config.describe
+    return describe_settings(
+        run.config, run.roots, SamplingRule(sample_fps=config.sample_fps, min_frames=config.min_frames)
+    )
+
+
+def describe_settings(config: Config, roots: Roots, sampling: SamplingRule) -> DescribeSettings:
+    """Pick from the config what executors need to describe videos below `roots`, sampled so."""
+    describe = config.describe
     return DescribeSettings(
-        backbone=config.backbone,
-        weights_dir=str(config.weights_dir) if config.weights_dir else None,
-        allow_download=config.allow_download,
-        precision=config.precision,
-        batch_frames=config.batch_frames,
-        num_decoders=config.decoders_per_task,
-        roots=run.roots,
-        sampling=SamplingRule(sample_fps=config.sample_fps, min_frames=config.min_frames),
+        backbone=describe.backbone,
+        weights_dir=str(describe.weights_dir) if describe.weights_dir else None,
+        allow_download=describe.allow_download,
+        precision=describe.precision,
+        batch_frames=describe.batch_frames,
+        cuts_borders=describe.cut_borders,
+        num_decoders=describe.decoders_per_task,
+        roots=roots,
+        sampling=sampling,
         limits=DecodeLimits(
-            max_file_bytes=config.max_file_bytes,
-            max_frame_pixels=config.max_frame_pixels,
-            max_duration_seconds=config.max_duration_seconds,
-            max_streams=config.max_streams,
-            stall_timeout_seconds=config.stall_timeout_seconds,
-            total_timeout_seconds=config.total_timeout_seconds,
-            decoder_memory_bytes=config.decoder_memory_bytes,
+            max_file_bytes=describe.max_file_bytes,
+            max_frame_pixels=describe.max_frame_pixels,
+            max_duration_seconds=describe.max_duration_seconds,
+            max_streams=describe.max_streams,
+            stall_timeout_seconds=describe.stall_timeout_seconds,
+            total_timeout_seconds=describe.total_timeout_seconds,
+            decoder_memory_bytes=describe.decoder_memory_bytes,
         ),
     )

@@ -116,6 +116,16 @@ def test_the_pooling_version_changes_the_descriptor_id(monkeypatch: pytest.Monke
     assert descriptor_id(TINY, 1.0, 8) != before
 
 
+def test_cutting_borders_changes_the_descriptor_id_and_so_does_how_they_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, cut = descriptor_id(TINY, 1.0, 8), descriptor_id(TINY, 1.0, 8, cuts_borders=True)
+    assert whole != cut
+    monkeypatch.setattr("models.registry.BORDERS_VERSION", 10**6)
+    assert descriptor_id(TINY, 1.0, 8) == whole
+    assert descriptor_id(TINY, 1.0, 8, cuts_borders=True) != cut
+
+
 def test_where_the_weights_lie_does_not_change_the_descriptor_id() -> None:
     moved = dataclasses.replace(TINY, weights=WeightsFile("elsewhere.pth"), licence="another", source="a mirror")
     assert descriptor_id(moved, 1.0, 8) == descriptor_id(TINY, 1.0, 8)

@@ -128,6 +128,17 @@ def test_a_restarted_video_forgets_what_was_sent_before() -> None:
         assert reds_of(describe(events, batch_frames)["a"]) == [7, 8, 9]
 
 
+@pytest.mark.parametrize(("cuts_borders", "red"), [(False, 200), (True, 0)])
+def test_bars_are_cut_before_the_cnn_sees_a_frame_where_that_is_asked_for(cuts_borders: bool, red: int) -> None:
+    """Between red bars lies a picture; once it is alone in its square, zeros are above it."""
+    frames = np.zeros((1, 12, 12, 3), dtype=np.uint8)
+    frames[..., 0] = 200
+    frames[0, 4:8] = np.random.default_rng(0).integers(0, 256, (4, 12, 3))
+    events = [FrameChunk("a", np.zeros(1), frames), done("a")]
+    ((_, outcome),) = describe_events(events, RedDescriber(4), cuts_borders=cuts_borders)
+    assert reds_of(outcome) == [red]
+
+
 def test_no_events_give_nothing() -> None:
     assert describe([]) == {}
 

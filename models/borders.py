@@ -1,0 +1,93 @@
+"""Uniform borders of a picture: bars of black or of another colour, which re-uploads have and originals have not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Frame = NDArray[np.uint8]
+    Box = tuple[int, int, int, int]
+
+# Compression leaves a flat bar within a few grey levels; a gradient or a dark scene goes beyond.
+_MAX_LEVELS_APART = 12
+# A picture that would shrink below this share of the frame's side is a flat frame with a speck: it is left alone.
+_MIN_SIDE_FRACTION = 0.2
+_NUM_PASSES = 3  # the letterbox of the decoder, a coloured bar in it, and a bar in that
+
+
+def cut_borders(frames: Frame) -> Frame:
+    """Cut the uniform borders of each frame and scale what is left to fill its square again.
+
+    A border is a run of rows or columns from an edge on, each of one colour (within 12 grey levels) and all of the
+    outermost one's colour. Frames are judged one by one, so that a frame's descriptor does not depend on others.
+
+    Args:
+        frames: uint8 (n, px, px, 3), RGB, letterboxed or not.
+
+    Returns:
+        uint8 (n, px, px, 3): pictures that fill the square in one direction, centred, zeros around. Frames without
+        borders beyond those, and frames with too little in them, come back as they are.
+    """
+    return np.stack([_cut_frame(frame) for frame in frames]) if len(frames) else frames
+
+
+def find_content(frame: Frame) -> Box:
+    """Return (top, bottom, left, right) of what the borders enclose, half-open; the whole frame where it is flat."""
+    px = len(frame)
+    whole = box = (0, px, 0, px)
+    for _ in range(_NUM_PASSES):
+        smaller = _strip(frame, box)
+        if smaller == box:
+            break
+        box = smaller
+    top, bottom, left, right = box
+    return box if min(bottom - top, right - left) >= _MIN_SIDE_FRACTION * px else whole
+
+
+def _strip(frame: Frame, box: Box) -> Box:
+    """Take the borders of one colour each off a box; off a flat one nothing."""
+    top, bottom, left, right = box
+    inside = frame[top:bottom, left:right]
+    above, below = _count_uniform(inside), _count_uniform(inside[::-1])
+    turned = inside.transpose(1, 0, 2)
+    before, behind = _count_uniform(turned), _count_uniform(turned[::-1])
+    if above + below >= len(inside) or before + behind >= len(turned):
+        return box
+    return top + above, bottom - below, left + before, right - behind
+
+
+def _count_uniform(rows: Frame) -> int:
+    """Count the rows, from the first on, that are of one colour: that of the first."""
+    first = None
+    for count, row in enumerate(rows):  # one by one: most frames have no border, and end here at once
+        lowest, highest = row.min(axis=0).astype(np.int16), row.max(axis=0).astype(np.int16)
+        middle = (lowest + highest) // 2
+        first = middle if first is None else first
+        if max((highest - lowest).max(), np.abs(middle - first).max()) > _MAX_LEVELS_APART:
+            return count
+    return len(rows)
+
+
+def _cut_frame(frame: Frame) -> Frame:
+    """Cut one frame: see `cut_borders`."""
+    px = len(frame)
+    top, bottom, left, right = find_content(frame)
+    height, width = bottom - top, right - left
+    scale = px / max(height, width)
+    picture = frame[top:bottom, left:right]
+    if scale > 1:
+        size = (min(px, round(height * scale)), min(px, round(width * scale)))
+        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+        scaled = functional.interpolate(pixels, size, mode="bicubic", antialias=True)
+        picture = scaled[0].permute(1, 2, 0).numpy()
+    square = np.zeros_like(frame)
+    height, width, _ = picture.shape
+    top, left = (px - height) // 2, (px - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return square
