@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.table import Table
+from udfs.inverted_index import search_inverted_index
 from udfs.search import block_pair_searcher
 
 if TYPE_CHECKING:
@@ -50,23 +51,37 @@ TABLE = Table(
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Search all pairs of whole videos. Grain: one row per pair at or above the threshold.
 
-    Every row goes to one of B blocks by a hash of its id; each of the B (B + 1) / 2 pairs of blocks is one group,
-    searched exactly by FAISS. No task holds more than two blocks. The vectors compared are of whole videos, so the
-    relation is `copy` and the segments are the videos; the alignment is not verified (null).
+    The vectors compared are of whole videos, so the relation is `copy` and the segments are the videos; the alignment
+    is not verified (null).
 
     Runs on: driver; the search on executors.
     """
     whole = inputs["embeddings"].where((F.col("model_id") == run.model.model_id) & (F.col("segment_index") == 0))
-    num_blocks = max(1, -(-whole.count() // run.config.pairs.block_rows))
-    found = (
-        _pair_blocks(whole.select("video_id", "vector"), num_blocks)
+    return _as_copies(_search(whole.select("video_id", "vector"), run), whole, run)
+
+
+def _search(vectors: DataFrame, run: Run) -> DataFrame:
+    """Find the pairs by the configured search, exactly: left_id, right_id, cosine_similarity."""
+    if run.search == "inverted_index":
+        return search_inverted_index(vectors, run.calibration.min_cosine_similarity)
+    return _search_blocks(vectors, run)
+
+
+def _search_blocks(vectors: DataFrame, run: Run) -> DataFrame:
+    """Compare all with all by FAISS.
+
+    Every row goes to one of B blocks by a hash of its id; each of the B (B + 1) / 2 pairs of blocks is one group. No
+    task holds more than two blocks.
+    """
+    num_blocks = max(1, -(-vectors.count() // run.config.pairs.block_rows))
+    return (
+        _pair_blocks(vectors, num_blocks)
         .groupBy("left_block", "right_block")
         .applyInPandas(
             block_pair_searcher(run.calibration.min_cosine_similarity),
             "left_id STRING, right_id STRING, cosine_similarity DOUBLE",
         )
     )
-    return _as_copies(found, whole, run)
 
 
 def _pair_blocks(vectors: DataFrame, num_blocks: int) -> DataFrame:
