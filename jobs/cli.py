@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
+from jobs.calibrate import calibrate
 from jobs.command import run_command
+from jobs.evaluate import evaluate
 from jobs.location import absolute
 from jobs.nightly import nightly
-from jobs.train_whitening import train_whitening
+from jobs.train_codebook import train_codebook
+from jobs.train_triplets import train_triplets
 
 app = typer.Typer(
     name="ndvr",
@@ -22,7 +25,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(rich_help_panel="Run")(nightly)
-app.command(rich_help_panel="Train")(train_whitening)
+app.command(rich_help_panel="Train")(train_triplets)
+app.command(rich_help_panel="Train")(train_codebook)
+app.command(rich_help_panel="Train")(calibrate)
+app.command(rich_help_panel="Train")(evaluate)
 
 
 class OutputFormat(StrEnum):

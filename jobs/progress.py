@@ -43,6 +43,15 @@ class _RateColumn(TextColumn):
         return f"{task.completed / task.elapsed:.1f} videos/s" if task.elapsed and task.completed else ""
 
 
+@contextmanager
+def show_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while the block runs, at a terminal; yield what is told (done, in all)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 class Progress:
     """Counts videos as tasks finish them and shows the count while a Spark action blocks the driver.
 

@@ -1,0 +1,174 @@
+"""Calibrates a model: finds its operating threshold and what its similarities mean, and writes both on its card."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from pyspark.sql import functions as F
+from rich.console import Console
+
+from jobs.calibration import (
+    LabelledPairs,
+    choose_threshold,
+    fit_platt,
+    measure_reliability,
+    measure_transforms,
+    sweep_thresholds,
+)
+from jobs.command import run_command
+from jobs.config import load_config
+from jobs.errors import UsageError
+from jobs.evaluation.truth import load_truth
+from jobs.location import absolute
+from jobs.plots import draw_calibration
+from jobs.progress import show_bar
+from jobs.query import open_lake
+from jobs.tables import embeddings
+from jobs.training_views import choose_videos, describe_training_views
+from models.artefact import pack_artefact, read_artefact, unpack_artefact, write_artefact
+from models.calibration import Calibration
+from models.embedding_models import find_model
+
+if TYPE_CHECKING:
+    from jobs.config import Config
+    from jobs.lake import Lake
+    from jobs.training_views import LakeViews
+    from models.embedding_models import EmbeddingModel
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+_MAX_VIDEOS = 5000  # twelve million pairs
+
+
+@app.command()
+def calibrate(
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    model: Annotated[Path, typer.Option(help="Folder of the model; its card is written anew.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings, as for training.")] = None,
+    where: Annotated[
+        str, typer.Option(help="SQL condition on the manifest: videos that it was not trained on.")
+    ] = "true",
+    truth: Annotated[
+        Path | None, typer.Option(help="Labelled pairs. [default: edited copies, made on the fly]")
+    ] = None,
+    target_precision: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of found pairs that are copies.")
+    ] = 0.99,
+) -> None:
+    """Find a model's threshold and the map from similarity to probability, on videos it was not trained on.
+
+    Beside the model it leaves thresholds.csv, transforms.csv and calibration.png.
+
+    Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
+    """
+    settings = load_config(config)
+    opened = open_lake(absolute(lake))
+    try:
+        found = find_model("auto", settings.describe.backbone, settings.describe.descriptor_id, model)
+    except ValueError as error:
+        raise UsageError(f"--model: {error}") from error
+    labelled = (
+        _label_videos(opened, found, where, truth)
+        if truth is not None
+        else label_views(_make_views(opened, settings, where, model), found)
+    )
+    told = calibrate_model(model, labelled, target_precision)
+    Console(stderr=True).print(told)
+
+
+def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: float) -> str:
+    """Write the calibration on a model's card, and files beside it that show it; say what it came to. Runs on: driver.
+
+    Raises:
+        UsageError: no threshold reaches the precision.
+    """
+    sweep = sweep_thresholds(labelled)
+    threshold = choose_threshold(sweep, target_precision)
+    intercept, slope = fit_platt(labelled)
+    transforms = measure_transforms(labelled, threshold)
+    reliability = measure_reliability(labelled, intercept, slope)
+    at = sweep[sweep["threshold"] == threshold].iloc[0]
+    calibration = Calibration(threshold, round(intercept, 4), round(slope, 4), labelled.what)
+    _write_card(model, calibration, {name: round(float(at[name]), 4) for name in ("precision", "recall", "f1")})
+    sweep.to_csv(model / "thresholds.csv", index=False)
+    transforms.to_csv(model / "transforms.csv", index=False)
+    draw_calibration(sweep, threshold, reliability, model / "calibration.png")
+    return (
+        f"threshold {threshold:.3f}: precision {at['precision']:.4f}, recall {at['recall']:.4f}, "
+        f"F1 {at['f1']:.4f} over {labelled.what}"
+    )
+
+
+def _make_views(lake: Lake, settings: Config, where: str, model: Path) -> LakeViews:
+    """Make edited copies of the videos to calibrate on."""
+    videos = choose_videos(lake, where, settings.training)
+    with show_bar(Console(stderr=True), "views of videos") as tell:
+        return describe_training_views(lake.spark, videos, settings, (model / "work").absolute(), tell)
+
+
+def label_views(views: LakeViews, model: EmbeddingModel) -> LabelledPairs:
+    """Label pairs of views: of one video they are copies, made by the edits of both."""
+    vectors = views.views.embed(model.load(), model.fusion)
+    num_videos, num_views, num_dims = vectors.shape
+    flat = vectors.reshape(-1, num_dims)
+    left, right, is_copy = views.pair_up()
+    edits = [names for video in views.edits for names in ((), *video)]
+    transforms = tuple(
+        edits[j] if same and i % num_views == 0 else () for i, j, same in zip(left, right, is_copy, strict=True)
+    )
+    what = f"{num_views - 1} edited copies each of {num_videos} videos of {len(set(views.source_names))} sources"
+    return LabelledPairs((flat @ flat.T)[left, right], is_copy, transforms, what)
+
+
+def _label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path) -> LabelledPairs:
+    """Label all pairs of a lake's videos by a truth file; partial copies and pairs to ignore are left out."""
+    video_ids, vectors = embed_videos(lake, model, where)
+    known = load_truth(truth).restrict_to(video_ids).pairs
+    if known is None or not (known["relation"] == "copy").any():
+        raise UsageError(f"--truth {str(truth)!r} names no copy among the {len(video_ids)} videos chosen")
+    places = {video_id: place for place, video_id in enumerate(video_ids)}
+    left, right = np.triu_indices(len(video_ids), k=1)
+    cosines = (vectors @ vectors.T)[left, right]
+    numbers = known["left_id"].map(places) * len(places) + known["right_id"].map(places)
+    named = dict(zip(numbers, zip(known["relation"], known["transform"], strict=True), strict=True))
+    labels = [named.get(number, ("", "")) for number in (left * len(places) + right).tolist()]
+    counts = np.array([relation in ("", "copy") for relation, _ in labels])
+    kept = [label for label, is_counted in zip(labels, counts, strict=True) if is_counted]
+    return LabelledPairs(
+        cosines[counts],
+        np.array([relation == "copy" for relation, _ in kept]),
+        tuple((transform,) if transform else () for _, transform in kept),
+        f"{len(video_ids)} videos and {truth.name}",
+    )
+
+
+def embed_videos(lake: Lake, model: EmbeddingModel, where: str) -> tuple[list[str], Any]:
+    """Embed the described videos that `where` chooses: ids, ascending, and float32 (n, num_dims)."""
+    chosen = lake.read("manifest").where(where).select("video_id")
+    described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
+    rows = embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model)
+    found = rows.select("video_id", "vector").orderBy(F.col("video_id")).collect()
+    if len(found) > _MAX_VIDEOS:
+        raise UsageError(f"--where {where!r} chooses {len(found)} videos; calibrate on at most {_MAX_VIDEOS}")
+    return [row["video_id"] for row in found], np.array([row["vector"] for row in found], dtype=np.float32)
+
+
+def _write_card(model: Path, calibration: Calibration, figures: dict[str, float]) -> None:
+    """Write the card anew; the numbers stay as they are."""
+    tensors, card = unpack_artefact(read_artefact(model))
+    calibrated = replace(card, calibration=calibration, metrics=dict(card.metrics) | {"calibration": figures})
+    write_artefact(model, pack_artefact(tensors, calibrated))
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
