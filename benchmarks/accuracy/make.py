@@ -1,0 +1,61 @@
+"""Make the catalogue that accuracy is measured on: videos, manifest.csv and truth.csv, in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
+
+from benchmarks.accuracy.catalogue import EDITS_PER_CLIP, ENCODERS, make, plan, read_measured_clips, write_manifest
+from benchmarks.accuracy.truth import build_truth, read_natural, write_truth
+
+PROGRESS_EVERY = 50
+
+
+def main() -> None:
+    """Make what is not there yet; print how much there is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of clips.csv, truth.csv and the clips")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the catalogue")
+    parser.add_argument("--edits-per-clip", type=int, default=EDITS_PER_CLIP, help="of each test source, on average")
+    parser.add_argument("--processes", type=int, default=ENCODERS, help="how many videos are encoded at a time")
+    arguments = parser.parse_args()
+    make_catalogue(arguments.clips.absolute(), arguments.work.absolute(), arguments.edits_per_clip, arguments.processes)
+
+
+def make_catalogue(folder: Path, work: Path, edits_per_clip: int = EDITS_PER_CLIP, processes: int = ENCODERS) -> None:
+    """Write manifest.csv and truth.csv into `work`, encode what is not in `work/videos` yet, and print how much it is.
+
+    Args:
+        folder: of clips.csv, truth.csv and the clips.
+        work: folder for the catalogue, absolute.
+        edits_per_clip: how many edits a test source gets, on average.
+        processes: how many videos are encoded at a time.
+    """
+    started = time.monotonic()
+    clips, unreadable = read_measured_clips(folder)
+    natural = read_natural(folder / "truth.csv")
+    videos = plan(clips, natural, work / "videos", edits_per_clip, unreadable)
+    work.mkdir(parents=True, exist_ok=True)
+    write_manifest(videos, work / "manifest.csv")
+    truth = build_truth(videos, natural)
+    write_truth(truth, work / "truth.csv")
+    pairs = Counter({(line.left_id, line.right_id): line.relation for line in truth}.values())
+    print(f"{len(videos)} videos; not edited, because PyAV cannot decode them: {sorted(unreadable) or 'none'}")
+    print(f"pairs: {dict(sorted(pairs.items()))}; lines of the truth: {len(truth)}", flush=True)
+    num_made = make(videos, processes, print_progress)
+    print(f"{num_made} videos encoded; {time.monotonic() - started:.0f} seconds in all")
+
+
+def print_progress(num_done: int, num_videos: int) -> None:
+    """Print every so often how many videos are done."""
+    if num_done % PROGRESS_EVERY == 0:
+        print(f"{num_done} of {num_videos}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

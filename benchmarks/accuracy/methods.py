@@ -1,0 +1,151 @@
+"""The methods that are compared, each trained on the train split and calibrated on the calibrate split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from jobs.calibrate import calibrate_model, embed_videos, label_views
+from jobs.config import Config, Objective, TrainingConfig
+from jobs.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
+from jobs.training import train_model
+from jobs.training_views import choose_videos, describe_training_views
+from models.artefact import CARD_FILE, write_artefact
+from models.embedding_models import Method, find_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jobs.lake import Lake
+    from jobs.training_views import LakeViews
+    from models.embedding_models import EmbeddingModel
+
+TRAIN = "attributes['split'] = 'train'"
+CALIBRATE = "attributes['split'] = 'calibrate'"
+TARGET_PRECISION = 0.99
+BACKBONE = "efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a method says of all pairs.
+
+    Attributes:
+        name: as the table calls it.
+        pairs: columns left_id, right_id, score; larger is surer.
+        threshold: at or above it the method calls a pair a copy; None where it has none.
+    """
+
+    name: str
+    pairs: pd.DataFrame
+    threshold: float | None
+
+
+def training_config(objective: Objective, fusion: str | None = None) -> Config:
+    """Return the settings of a training; footage of the calibrate split judges its epochs."""
+    training = {"objective": objective, "fusion": fusion, "held_out": CALIBRATE, "licence": "Apache-2.0"}
+    return Config(training=TrainingConfig.model_validate(training))
+
+
+class Bench:
+    """Trains what is not trained yet, and ranks the pairs of the benchmark.
+
+    Args:
+        lake: of the catalogue, described.
+        work: keeps models and views.
+        tell: is told what is done.
+    """
+
+    def __init__(self, lake: Lake, work: Path, tell: Callable[[str], None]) -> None:
+        self._lake = lake
+        self._work = work
+        self._tell = tell
+        self._views: LakeViews | None = None
+
+    @property
+    def views(self) -> LakeViews:
+        """Views of the train and calibrate splits, described once for all methods."""
+        if self._views is None:
+            self._tell("describing views of the train and calibrate splits")
+            config = training_config(Objective.CONTRASTIVE)
+            videos = choose_videos(self._lake, f"{TRAIN} OR {CALIBRATE}", config.training)
+            self._views = describe_training_views(
+                self._lake.spark, videos, config, self._work / "views", lambda *_: None
+            )
+        return self._views
+
+    def rank_all(self) -> list[Ranked]:
+        """Rank all pairs by every method."""
+        trained = [
+            ("BoW, vector", Method.BOW_VECTOR, self._train_codebook(Variant.VECTOR)),
+            ("BoW, layers", Method.BOW_LAYER, self._train_codebook(Variant.LAYER)),
+            ("DML, early fusion", Method.TRIPLET, self._train_head(Objective.TRIPLET, "early")),
+            ("DML, late fusion", Method.TRIPLET, self._train_head(Objective.TRIPLET, "late")),
+            ("discriminative", Method.DISCRIMINATIVE, self.train_default()),
+            ("whitened", Method.WHITENED, self._train_head(Objective.WHITENED)),
+            ("batch-hard", Method.BATCH_HARD, self._train_head(Objective.BATCH_HARD)),
+            ("InfoNCE + KoLeo", Method.CONTRASTIVE, self._train_head(Objective.CONTRASTIVE)),
+        ]
+        ranked = [self._rank("averaged", find_model(Method.AVERAGED, BACKBONE, "bench"), threshold=None)]
+        ranked += [
+            self._rank(name, model := find_model(method, BACKBONE, "bench", folder), _threshold_of(model))
+            for name, method, folder in trained
+        ]
+        shipped = find_model(Method.AUTO, BACKBONE, "bench")
+        return [*ranked, self._rank(f"shipped ({shipped.method})", shipped, _threshold_of(shipped))]
+
+    def train_default(self) -> Path:
+        """Train and calibrate the model that is shipped; return its folder."""
+        return self._train_head(Objective.DISCRIMINATIVE)
+
+    def _train_codebook(self, variant: Variant) -> Path:
+        folder = self._work / "models" / f"bow_{variant}"
+        if not (folder / CARD_FILE).exists():
+            self._tell(f"training {folder.name}")
+            settings = CodebookSettings(variant=variant, num_words=300, where=TRAIN)
+            codebook, facts = fit_on_lake(self._lake, settings)
+            write_artefact(folder, pack_codebook(codebook, settings, facts))
+            self._calibrate(folder)
+        return folder
+
+    def _train_head(self, objective: Objective, fusion: str | None = None) -> Path:
+        folder = self._work / "models" / "-".join(filter(None, (objective, fusion)))
+        if not (folder / CARD_FILE).exists():
+            self._tell(f"training {folder.name}")
+            config = training_config(objective, fusion)
+            learnt = train_model(self.views, [], config, self._work, lambda *_: None)
+            write_artefact(folder, learnt.pack(config, TRAIN))
+            self._calibrate(folder)
+        return folder
+
+    def _calibrate(self, folder: Path) -> None:
+        """Find the threshold on views of the calibrate split."""
+        model = find_model(Method.AUTO, BACKBONE, "bench", folder)
+        held_out = self.views.select(self.views.is_held_out)
+        calibrate_model(folder, label_views(held_out, model), TARGET_PRECISION)
+
+    def _rank(self, name: str, model: EmbeddingModel, threshold: float | None) -> Ranked:
+        self._tell(f"comparing videos: {name}")
+        video_ids, vectors = embed_videos(self._lake, model, "true")
+        return Ranked(name, score_pairs(video_ids, vectors @ vectors.T), threshold)
+
+
+def score_pairs(video_ids: list[str], similarities: np.ndarray) -> pd.DataFrame:
+    """Return a row for each pair of videos, of a symmetric (n, n) matrix."""
+    left, right = np.triu_indices(len(video_ids), k=1)
+    names = pd.Index(video_ids)
+    return pd.DataFrame(
+        {
+            "left_id": pd.Categorical.from_codes(left, categories=names),
+            "right_id": pd.Categorical.from_codes(right, categories=names),
+            "score": similarities[left, right].astype(np.float64),
+        }
+    )
+
+
+def _threshold_of(model: EmbeddingModel) -> float | None:
+    return model.calibration.min_cosine_similarity if model.calibration else None

@@ -1,0 +1,135 @@
+"""Hard negatives: two takes of one clip, unlike clips behind one intro, and videos that show next to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.accuracy.clips import Clip
+from benchmarks.accuracy.videos import Video, choose_rank, edit_clip
+from udfs.editing.cuts import begin_with_companion
+from udfs.editing.edits import H264_MP4, Edit, keep_stretch
+from udfs.editing.overlays import render_text
+from udfs.editing.transcode import write_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from benchmarks.accuracy.truth import NaturalPair
+    from udfs.editing.overlays import Pixels
+
+TAKE, SHARED_INTRO, GENERATED = "take", "shared-intro", "generated"
+MIN_TAKEN_SECONDS = 12.0
+TAKES = (keep_stretch("take-first", 0.0, 0.4), keep_stretch("take-last", 0.6, 1.0))
+INTRO_SECONDS = 3.0
+INTRO_EDIT = Edit(SHARED_INTRO, cut=begin_with_companion(INTRO_SECONDS), needs_companion=True)
+INTRO_NAME = "shared-intro-itself"
+NUM_BEHIND_INTRO = 8
+MIN_BEHIND_INTRO_SECONDS = 4.0
+
+FLAT_SECONDS = 6.0
+_FPS = 10
+_WIDTH_PX, _HEIGHT_PX = 320, 180
+_SLIDES = ("QUARTERLY RESULTS", "HOW TO APPLY", "QUESTIONS AND ANSWERS", "THANK YOU", "PART ONE", "PART TWO")
+_GREYS = {"flat-black": 0, "flat-grey": 128, "flat-white": 255}
+
+
+def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Path) -> list[Video]:
+    """Plan the first and the last two fifths of the longest test clip of each source, if it lasts 12 s or more.
+
+    Clips that cannot be told for certain from those of another source are left out: screens that show the same
+    again and again.
+    """
+    sources = {clip.video_id: clip.source_id for clip in clips}
+    ambiguous = {
+        video_id
+        for pair in natural
+        if pair.relation == "ignore" and sources.get(pair.left_id) != sources.get(pair.right_id)
+        for video_id in (pair.left_id, pair.right_id)
+    }
+    longest: dict[str, Clip] = {}
+    for clip in sorted(clips, key=lambda clip: (-clip.duration_seconds, clip.video_id)):
+        if clip.split == "test" and clip.duration_seconds >= MIN_TAKEN_SECONDS and clip.video_id not in ambiguous:
+            longest.setdefault(clip.source_id, clip)
+    takes = [edit_clip(clip, edit, folder) for clip in longest.values() for edit in TAKES]
+    return [replace(video, transform=TAKE) for video in takes]
+
+
+def plan_behind_intro(clips: Sequence[Clip], folder: Path) -> list[Video]:
+    """Plan clips of different sources behind the same intro; sources that share a scene are left out.
+
+    Args:
+        clips: one of each source.
+        folder: for the videos.
+    """
+    intro = Clip("", folder / f"{INTRO_NAME}.mp4", "", "", INTRO_SECONDS, "test")
+    able = [clip for clip in clips if not clip.scene_group and clip.duration_seconds >= MIN_BEHIND_INTRO_SECONDS]
+    chosen = sorted(able, key=lambda clip: choose_rank(SHARED_INTRO, clip.video_id))[:NUM_BEHIND_INTRO]
+    return [edit_clip(clip, INTRO_EDIT, folder, intro) for clip in chosen]
+
+
+def plan_flat(folder: Path) -> list[Video]:
+    """Plan the videos that show one colour, a slow gradient, or a slide with a line of text."""
+    return [
+        Video(name, folder / f"{name}.mp4", name, "test", "", FLAT_SECONDS, shown=(), transform=GENERATED)
+        for name in DRAWINGS
+    ]
+
+
+def write_generated(name: str, path: Path) -> None:
+    """Write a flat video, or the intro, by its name."""
+    import av
+
+    draw, seconds = (_draw_intro, INTRO_SECONDS) if name == INTRO_NAME else (DRAWINGS[name], FLAT_SECONDS)
+    frames = (
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(draw(number / _FPS)), format="rgb24")
+        for number in range(round(seconds * _FPS))
+    )
+    write_video(frames, path, H264_MP4, Fraction(_FPS))
+
+
+def _draw_grey(level: int) -> Callable[[float], Pixels]:
+    return lambda _seconds: np.full((_HEIGHT_PX, _WIDTH_PX, 3), level, np.uint8)
+
+
+def _draw_gradient(colour: tuple[int, int, int]) -> Callable[[float], Pixels]:
+    """Let a colour fade to black from left to right, and the whole get slowly lighter."""
+
+    def draw(seconds: float) -> Pixels:
+        across = np.linspace(1, 0, _WIDTH_PX)[None, :, None] * (0.6 + 0.4 * seconds / FLAT_SECONDS)
+        return np.broadcast_to(across * np.array(colour), (_HEIGHT_PX, _WIDTH_PX, 3)).astype(np.uint8)
+
+    return draw
+
+
+def _draw_slide(title: str) -> Callable[[float], Pixels]:
+    """Show a title on white, below a bar that all slides have."""
+
+    def draw(_seconds: float) -> Pixels:
+        slide = np.full((_HEIGHT_PX, _WIDTH_PX, 3), 255, np.uint8)
+        slide[:24] = (20, 60, 120)
+        slide[70:106] = render_text(_WIDTH_PX, 36, title, "black", "white")
+        return slide
+
+    return draw
+
+
+def _draw_intro(seconds: float) -> Pixels:
+    """Show a channel's name while a stripe passes behind it."""
+    across, down = np.arange(_WIDTH_PX)[None, :], np.arange(_HEIGHT_PX)[:, None]
+    is_stripe = np.abs(across - down - (seconds / INTRO_SECONDS * 2 - 0.5) * _WIDTH_PX) < 40  # noqa: PLR2004  px
+    intro = np.where(is_stripe[..., None], (240, 180, 40), (70, 20, 90)).astype(np.uint8)
+    intro[66:114] = render_text(_WIDTH_PX, 48, "DAILY CLIPS", "white", "black")
+    return intro
+
+
+DRAWINGS: dict[str, Callable[[float], Pixels]] = {
+    **{name: _draw_grey(level) for name, level in _GREYS.items()},
+    "gradient-blue": _draw_gradient((60, 90, 220)),
+    "gradient-red": _draw_gradient((220, 70, 60)),
+    **{f"slide-{number}": _draw_slide(title) for number, title in enumerate(_SLIDES, start=1)},
+}

@@ -1,0 +1,153 @@
+"""Compare the methods, and other projects, on copies of footage that nothing was trained on; print one table.
+
+`README.md` in the folder above says what --clips holds. Without it, nothing is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
+
+import models
+from benchmarks.accuracy.make import make_catalogue
+from benchmarks.accuracy.methods import Bench, Ranked
+from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
+from benchmarks.measure import print_table
+from jobs.config import Config
+from jobs.evaluation.measure import Report, Rules, measure
+from jobs.evaluation.truth import Truth, load_truth
+from jobs.nightly import run_nightly
+from jobs.query import open_lake
+from models.artefact import read_artefact, write_artefact
+
+if TYPE_CHECKING:
+    from jobs.lake import Lake
+
+SHIPPED = "discriminative"
+ARTEFACT = "discriminative-efficientnet_lite0"
+# What the job finds meanwhile is not looked at: only descriptors are.
+_DESCRIBE_ONLY = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.999}}
+_HARD = {
+    "take": "two takes of one clip",
+    "intro": "unlike clips behind one intro",
+    "generated": "flat and static clips",
+}
+
+
+def main() -> None:
+    """Do it all; what lies in --work is not done again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, help="folder of clips.csv, truth.csv and the clips")
+    parser.add_argument("--work", type=Path, default=Path("accuracy-work"), help="folder for the catalogue and models")
+    parser.add_argument("--without-peers", action="store_true", help="leave out other projects")
+    parser.add_argument("--write", action="store_true", help=f"write models/artefacts/{ARTEFACT}")
+    arguments = parser.parse_args()
+    if arguments.clips is None:
+        print("nothing measured: give --clips a folder of real clips with clips.csv and truth.csv")
+        return
+    work = arguments.work.absolute()
+    make_catalogue(arguments.clips.absolute(), work)
+    bench = Bench(describe(arguments.clips.absolute(), work), work, lambda told: print(told, flush=True))
+    if arguments.write:
+        write_artefact(Path(models.__file__).parent / "artefacts" / ARTEFACT, read_artefact(bench.train_default()))
+    ranked = bench.rank_all()
+    if not arguments.without_peers:
+        ranked += rank_by_peers(work)
+    report(ranked, work)
+
+
+def describe(clips: Path, work: Path) -> Lake:
+    """Run the nightly job over the catalogue and return its lake."""
+    config = Config(**_DESCRIBE_ONLY, manifest={"roots": (str(clips),)})
+    run_nightly(str(work / "manifest.csv"), str(work / "lake"), config, datetime.now(UTC).date())
+    return open_lake(str(work / "lake"))
+
+
+def rank_by_peers(work: Path) -> list[Ranked]:
+    """Rank the pairs by other projects' detectors."""
+    ranked = []
+    for peer in PEERS:
+        try:
+            result = run_peer(peer, work / "manifest.csv", work / "peers")
+        except PeerUnavailableError as error:
+            print(error)
+            continue
+        print(f"{peer.name}: {len(result.unreadable)} unreadable, {result.seconds:.0f} s of hashing")
+        ranked.append(Ranked(peer.name, result.pairs, peer.min_score))
+    return ranked
+
+
+def report(ranked: list[Ranked], work: Path) -> None:
+    """Print the table of methods, then recall by transformation and hard negatives of the shipped one."""
+    truth = load_truth(work / "truth.csv")
+    manifest = pd.read_csv(work / "manifest.csv", keep_default_na=False)
+    copies = only_copies(truth)
+    rows, shipped = [], None
+    for method in ranked:
+        rules = Rules(score_columns=("score",), min_score=method.threshold)
+        whole = measure(method.pairs, copies, list(manifest["video_id"]), rules=rules)
+        everything = measure(method.pairs, truth, list(manifest["video_id"]), rules=rules)
+        rows.append(_tell(method, whole, everything))
+        shipped = (method, everything) if method.name.startswith("shipped") else shipped
+    headings = ("method", "uAP", "best F1", "R@P.99", "threshold", "P", "R", "F1", "uAP with parts")
+    print_table("whole copies, held-out footage", headings, rows)
+    if shipped is not None:
+        print_transforms(*shipped, manifest)
+        print_hard_negatives(shipped[0], truth, manifest)
+
+
+def only_copies(truth: Truth) -> Truth:
+    """Let partial copies count neither for nor against: one vector a video is not made for them."""
+    if truth.pairs is None:
+        return truth
+    return Truth(truth.pairs.assign(relation=truth.pairs["relation"].replace("partial", "ignore")))
+
+
+def _tell(method: Ranked, whole: Report, everything: Report) -> tuple[str, ...]:
+    """Make a row of the table."""
+    if whole.pairs is None or everything.pairs is None:
+        raise ValueError("the truth names no copies")
+    at = whole.pairs
+    operating = ("", "", "", "")
+    if method.threshold is not None:
+        operating = (f"{method.threshold:.3f}", f"{at.precision:.4f}", f"{at.recall:.3f}", f"{at.f1:.3f}")
+    recall = at.recall_at_precision["0.99"] if "0.99" in at.recall_at_precision else at.recall_at_precision[0.99]
+    ranking = (f"{at.average_precision:.4f}", f"{at.best_f1:.3f}", f"{recall:.3f}")
+    return (method.name, *ranking, *operating, f"{everything.pairs.average_precision:.4f}")
+
+
+def print_transforms(method: Ranked, result: Report, manifest: pd.DataFrame) -> None:
+    """Print recall at the threshold of an original with its edited copy, by transformation."""
+    families = dict(zip(manifest["transform"], manifest["family"], strict=True))
+    table = result.per_transform.reset_index().sort_values("recall")
+    rows = [
+        (row.transform, families.get(row.transform, ""), f"{row.recall:.3f}", str(row.num_pairs))
+        for row in table.itertuples()
+    ]
+    print_table(f"{method.name}: recall at the threshold", ("transformation", "family", "recall", "pairs"), rows)
+
+
+def print_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> None:
+    """Print how many pairs of each kind of hard negative the threshold lets through."""
+    kinds = dict(zip(manifest["video_id"], manifest["transform"], strict=True))
+    found = method.pairs[method.pairs["score"] >= (method.threshold or 0)].astype({"left_id": str, "right_id": str})
+    known = set() if truth.pairs is None else set(zip(truth.pairs["left_id"], truth.pairs["right_id"], strict=True))
+    false = [
+        (left, right)
+        for left, right in zip(found["left_id"], found["right_id"], strict=True)
+        if (min(left, right), max(left, right)) not in known
+    ]
+    print(f"{method.name}: {len(found)} pairs found, {len(false)} of them false, among these")
+    for kind, what in _HARD.items():
+        print(f"  {what}: {sum(kinds[left] == kinds[right] == kind for left, right in false)}")
+
+
+if __name__ == "__main__":
+    main()
