@@ -40,7 +40,7 @@ MIN_COMPANION_SECONDS = 3.0
 LONG_FAMILIES = ("temporal", "composition", "reversal")
 MAX_EDITED_WIDTH_PX = 480
 ENCODERS = 2
-MANIFEST_COLUMNS = ("video_id", "uri", "source_id", "split", "transform", "strength", "family", "clip_id")
+MANIFEST_COLUMNS = ("video_id", "uri", "source_id", "footage_id", "split", "transform", "strength", "family", "clip_id")
 _EDITS = {edit.name: edit for edit in (*(e for t in GRID for e in t.strengths), *TAKES, INTRO_EDIT)}
 
 
@@ -193,6 +193,7 @@ def write_manifest(videos: Sequence[Video], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MANIFEST_COLUMNS)
-        writer.writerows(
-            (v.video_id, v.path, v.source_id, v.split, v.transform, v.strength, v.family, v.clip_id) for v in videos
-        )
+        for video in videos:
+            footage_id = video.footage_id or video.source_id
+            kind = (video.transform, video.strength, video.family, video.clip_id)
+            writer.writerow((video.video_id, video.path, video.source_id, footage_id, video.split, *kind))

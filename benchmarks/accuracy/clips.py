@@ -26,6 +26,11 @@ class Clip:
     duration_seconds: float
     split: str
 
+    @property
+    def footage_id(self) -> str:
+        """The scene group, where sources share one, else the source."""
+        return self.scene_group or self.source_id
+
 
 def read_clips(folder: Path) -> list[Clip]:
     """Read clips.csv and give each clip its split."""

@@ -70,6 +70,7 @@ class Video:
         family: of a transformation.
         edit_name: what makes it of the clip; "" for a clip as it is, and for a generated video.
         inputs: files of the clip and of the companion, if it takes one.
+        footage_id: of the clip: sources that may show the same set share it; "" for a generated video.
     """
 
     video_id: str
@@ -84,6 +85,7 @@ class Video:
     family: str = ""
     edit_name: str = ""
     inputs: tuple[Path, ...] = ()
+    footage_id: str = ""
 
 
 def choose_rank(*parts: str) -> int:
@@ -95,7 +97,14 @@ def keep_clip(clip: Clip) -> Video:
     """Return the clip as it is."""
     whole = Shown(clip.video_id, 0.0, clip.duration_seconds, 0.0, clip.duration_seconds)
     return Video(
-        clip.video_id, clip.path, clip.source_id, clip.split, clip.video_id, clip.duration_seconds, shown=(whole,)
+        clip.video_id,
+        clip.path,
+        clip.source_id,
+        clip.split,
+        clip.video_id,
+        clip.duration_seconds,
+        shown=(whole,),
+        footage_id=clip.footage_id,
     )
 
 
@@ -114,6 +123,7 @@ def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = Non
         transform=edit.name,
         edit_name=edit.name,
         inputs=(clip.path, companion.path) if companion else (clip.path,),
+        footage_id=clip.footage_id,
     )
 
 
