@@ -62,7 +62,7 @@ def sweep_thresholds(pairs: LabelledPairs) -> pd.DataFrame:
 
 
 def choose_threshold(sweep: pd.DataFrame, target_precision: float) -> float:
-    """Return the lowest threshold at and above which two rules hold.
+    """Return the lowest threshold at which two rules hold.
 
     1. At least `target_precision` of what is found are copies.
     2. At most 1 in 10,000 of all negatives is found: the first rule depends on how many copies the labelled pairs hold,
@@ -73,13 +73,13 @@ def choose_threshold(sweep: pd.DataFrame, target_precision: float) -> float:
     """
     precision, false_share = sweep["precision"].to_numpy(), sweep["false_share"].to_numpy()
     obeys = (precision >= target_precision) & (false_share <= MAX_FALSE_SHARE)
-    from_here_on = np.logical_and.accumulate(obeys[::-1])[::-1] & (sweep["num_true"].to_numpy() > 0)
-    if not from_here_on.any():
+    obeys &= sweep["num_true"].to_numpy() > 0
+    if not obeys.any():
         raise UsageError(
             f"no threshold reaches a precision of {target_precision}: these pairs cannot calibrate the model; "
             "look at their labels, or lower --target-precision"
         )
-    return float(THRESHOLDS[from_here_on.argmax()])
+    return float(THRESHOLDS[obeys.argmax()])
 
 
 def measure_transforms(pairs: LabelledPairs, threshold: float) -> pd.DataFrame:
