@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {}  # what is shipped
 
 @dataclass(frozen=True)
 class Described:
-    """A lake after its first night, with the shipped backbone and whitening.
+    """A lake after its first night, with the shipped backbone and model.
 
     Attributes:
         lake: its folder; tests that change it take `lake_copy`.

@@ -1,4 +1,4 @@
-"""A night from manifest to duplicates, over real videos, with the shipped backbone and whitening."""
+"""A night from manifest to duplicates, over real videos, with the shipped backbone and model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from jobs.config import DescribeConfig
+from models.embedding_models import find_model
 from tests.support.catalogue import BROKEN, CATALOGUE
 from tests.support.lakes import read_metadata, read_rows, read_versions, run_night
 
@@ -146,7 +148,9 @@ def test_every_row_and_commit_names_its_run(described: Described) -> None:
 
 def test_rows_that_a_model_made_name_it(described: Described) -> None:
     (model_id,) = {row["model_id"] for row in read_rows(described.lake, "runs")}
-    assert model_id.startswith("whitened-efficientnet_lite0-1fps-")
+    shipped = find_model("auto", "efficientnet_lite0", DescribeConfig().descriptor_id)
+    assert shipped.calibration is not None
+    assert model_id == shipped.model_id
     for table in ("embeddings", "pairs", "clusters", "duplicates"):
         assert {row["model_id"] for row in read_rows(described.lake, table)} == {model_id}
 

@@ -31,8 +31,8 @@ from jobs.session import start_session
 
 def look(_):
     import models, udfs.describe
-    from models.embedding_models import _load_whitening
-    dims = _load_whitening("whitened-efficientnet_lite0").projection.shape[1]
+    from models.embedding_models import find_model
+    dims = find_model("auto", "efficientnet_lite0", "efficientnet_lite0-1fps-0").load().projection.shape[1]
     return json.dumps([udfs.describe.__file__, models.__file__, dims])
 
 spark = start_session("where the code is")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from jobs.config import Config, DescribeConfig, PairsConfig, load_config
+from jobs.config import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig, load_config
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ def test_every_fault_is_named_at_once_with_key_rule_and_value(tmp_path: Path) ->
         ("describe: {precision: fp8}", "describe.precision"),
         ("embeddings: {method: magic}", "embeddings.method"),
         ("pairs: {block_rows: many}", "pairs.block_rows"),
+        ("pairs: {search: guess}", "pairs.search"),
+        ("training: {objective: averaged}", "training.objective"),
+        ("training: {fusion: both}", "training.fusion"),
+        ("training: {layers: []}", "training.layers"),
+        ("training: {layers: [0]}", "training.layers.0"),
+        ("training: {epochs: 0}", "training.epochs"),
+        ("training: {seed: -1}", "training.seed"),
+        ("training: {max_negative_cosine: 1.1}", "training.max_negative_cosine"),
         ("pears: {block_rows: 1}", "pears"),
         ("manifest: {roots: 3}", "manifest.roots"),
     ],
@@ -144,3 +152,22 @@ def test_the_fingerprint_changes_with_any_setting() -> None:
         Config(describe=DescribeConfig(sample_fps=2.0)),
     ]
     assert len({config.fingerprint() for config in configs}) == len(configs)
+
+
+def test_the_fingerprint_does_not_ask_how_models_are_trained() -> None:
+    """A night takes a trained model, and the model's own id says which."""
+    trained = Config(training=TrainingConfig(objective=Objective.TRIPLET, epochs=7))
+    assert trained.fingerprint() == Config().fingerprint()
+
+
+def test_a_training_takes_the_objectives_own_numbers_where_none_are_given(tmp_path: Path) -> None:
+    training = load_config().training
+    assert training.objective is Objective.DISCRIMINATIVE
+    assert (training.fusion, training.layers, training.epochs, training.learning_rate) == (None,) * 4
+    given = load_config(write(tmp_path, "training: {objective: triplet, layers: [9, 4], weight_decay: 0}")).training
+    assert (given.objective, given.layers, given.weight_decay) == (Objective.TRIPLET, (9, 4), 0.0)
+
+
+def test_a_model_of_ones_own_is_named_by_its_folder(tmp_path: Path) -> None:
+    embeddings = load_config(write(tmp_path, "embeddings: {artefact_dir: models/mine}")).embeddings
+    assert (embeddings.method.value, str(embeddings.artefact_dir)) == ("auto", "models/mine")

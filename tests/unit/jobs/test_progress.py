@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from jobs import progress
-from jobs.progress import Progress
+from jobs.progress import Progress, show_bar
 
 
 class FakeAccumulator:
@@ -111,3 +111,14 @@ def test_a_stage_that_fails_is_heard_and_its_watcher_ends() -> None:
     with pytest.raises(ZeroDivisionError), shown.show("pairs"):
         _ = 1 / 0
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_shows_what_it_is_told_to_a_terminal_alone(is_terminal: bool) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=is_terminal, width=120)
+    with show_bar(console, "epochs") as tell:
+        tell(3, 5)
+        tell(4, 5)
+    shown = out.getvalue()
+    assert ("epochs" in shown, "4/5" in shown) == (is_terminal, is_terminal)
