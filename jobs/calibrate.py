@@ -28,13 +28,17 @@ from jobs.location import absolute
 from jobs.plots import draw_calibration
 from jobs.progress import show_bar
 from jobs.query import open_lake
-from jobs.tables import embeddings
+from jobs.tables import embeddings, pairs
 from jobs.training_views import choose_videos, describe_training_views
+from jobs.verification import fit_verifier, label_evidence
 from models.artefact import pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.calibration import Calibration
 from models.embedding_models import find_model
+from udfs.embed import Windows
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from jobs.config import Config
     from jobs.lake import Lake
     from jobs.training_views import LakeViews
@@ -62,6 +66,7 @@ def calibrate(
 ) -> None:
     """Find a model's threshold and the map from similarity to probability, on videos it was not trained on.
 
+    With --truth, which should hold partial copies and hard negatives too, fit what weighs aligned frames as well.
     Beside the model it leaves thresholds.csv, transforms.csv and calibration.png.
 
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
@@ -72,13 +77,14 @@ def calibrate(
         found = find_model("auto", settings.describe.backbone, settings.describe.descriptor_id, model)
     except ValueError as error:
         raise UsageError(f"--model: {error}") from error
-    labelled = (
-        _label_videos(opened, found, where, truth)
-        if truth is not None
-        else label_views(_make_views(opened, settings, where, model), found)
-    )
-    told = calibrate_model(model, labelled, target_precision)
-    Console(stderr=True).print(told)
+    if truth is None:
+        labelled = label_views(_make_views(opened, settings, where, model), found)
+    else:
+        labelled = _label_videos(opened, found, where, truth, settings)
+    console = Console(stderr=True)
+    console.print(calibrate_model(model, labelled, target_precision))
+    if truth is not None and found.keeps_frames:
+        console.print(fit_model_verifier(opened, model, truth, target_precision, settings, where))
 
 
 def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: float) -> str:
@@ -104,6 +110,41 @@ def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: floa
     )
 
 
+def fit_model_verifier(
+    lake: Lake, model: Path, truth: Path, target_precision: float, config: Config, where: str = "true"
+) -> str:
+    """Fit a verifier on the candidate pairs of a lake, write it on the model's card, and say what it came to.
+
+    Runs on: driver; search and alignment on executors.
+
+    Raises:
+        UsageError: the truth has no pairs of these videos, or they cannot fit one.
+    """
+    found = find_model("auto", config.describe.backbone, config.describe.descriptor_id, model)
+    rows = embed_lake(lake, found, where, config).cache()
+    video_ids = [row["video_id"] for row in rows.where("segment_index = 0").select("video_id").collect()]
+    known = load_truth(truth).restrict_to(video_ids).pairs
+    if known is None or known.empty:
+        raise UsageError(f"--truth {str(truth)!r} names no pair of the {len(video_ids)} videos chosen")
+    evidence = pairs.find_evidence(rows, config.pairs).select("left_id", "right_id", "evidence").toPandas()
+    rows.unpersist()
+    labelled = label_evidence(evidence, known)
+    listed = known.drop_duplicates(["left_id", "right_id"])
+    num_positives = int((listed["relation"] != "ignore").sum())
+    num_negatives = len(video_ids) * (len(video_ids) - 1) // 2 - len(listed)
+    what = (
+        f"{int(labelled['shares'].sum())} pairs that share footage and {int((~labelled['shares']).sum())} that do not"
+    )
+    verifier = fit_verifier(labelled, num_negatives, target_precision, f"{what}, candidates of {len(video_ids)} videos")
+    tensors, card = unpack_artefact(read_artefact(model))
+    write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier)))
+    judged = verifier.judge(np.array(labelled["evidence"].to_list())) >= verifier.min_probability
+    return (
+        f"verifier: at a probability of {verifier.min_probability:.3f} and above, {int(judged.sum())} of {what} are "
+        f"found, {int((judged & labelled['shares']).sum())} of them rightly; {num_positives} pairs share footage in all"
+    )
+
+
 def _make_views(lake: Lake, settings: Config, where: str, model: Path) -> LakeViews:
     """Make edited copies of the videos to calibrate on."""
     videos = choose_videos(lake, where, settings.training)
@@ -125,9 +166,9 @@ def label_views(views: LakeViews, model: EmbeddingModel) -> LabelledPairs:
     return LabelledPairs((flat @ flat.T)[left, right], is_copy, transforms, what)
 
 
-def _label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path) -> LabelledPairs:
+def _label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, config: Config) -> LabelledPairs:
     """Label all pairs of a lake's videos by a truth file; partial copies and pairs to ignore are left out."""
-    video_ids, vectors = embed_videos(lake, model, where)
+    video_ids, vectors = embed_videos(lake, model, where, config)
     known = load_truth(truth).restrict_to(video_ids).pairs
     if known is None or not (known["relation"] == "copy").any():
         raise UsageError(f"--truth {str(truth)!r} names no copy among the {len(video_ids)} videos chosen")
@@ -147,11 +188,17 @@ def _label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path) ->
     )
 
 
-def embed_videos(lake: Lake, model: EmbeddingModel, where: str) -> tuple[list[str], Any]:
-    """Embed the described videos that `where` chooses: ids, ascending, and float32 (n, num_dims)."""
+def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> DataFrame:
+    """Embed the described videos that `where` chooses: rows of `embeddings`."""
     chosen = lake.read("manifest").where(where).select("video_id")
+    windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
     described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
-    rows = embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model)
+    return embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model, windows)
+
+
+def embed_videos(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> tuple[list[str], Any]:
+    """Embed whole the described videos that `where` chooses: ids, ascending, and float32 (n, num_dims)."""
+    rows = embed_lake(lake, model, where, config).where("segment_index = 0")
     found = rows.select("video_id", "vector").orderBy(F.col("video_id")).collect()
     if len(found) > _MAX_VIDEOS:
         raise UsageError(f"--where {where!r} chooses {len(found)} videos; calibrate on at most {_MAX_VIDEOS}")

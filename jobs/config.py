@@ -6,9 +6,9 @@ import hashlib
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -77,7 +77,18 @@ class EmbeddingsConfig(_Section):
     """How descriptors become the vectors that are compared."""
 
     method: Method = Field(Method.AUTO, description="auto: the best that is shipped")
+    window_seconds: PositiveFloat = Field(4.0, description="length of the segments that longer videos are cut into")
+    hop_seconds: PositiveFloat = Field(2.0, description="from the start of one segment to that of the next")
     artefact_dir: Path | None = Field(None, description="folder on every node that holds a model of your own")
+
+    @model_validator(mode="after")
+    def _check_that_windows_leave_no_gap(self) -> Self:
+        if self.hop_seconds > self.window_seconds:
+            raise ValueError(
+                f"hop_seconds must be at most window_seconds ({self.window_seconds:g}), got {self.hop_seconds:g}: what "
+                "lies between two windows would not be searched"
+            )
+        return self
 
 
 class Objective(StrEnum):
@@ -116,8 +127,12 @@ class TrainingConfig(_Section):
 class PairsConfig(_Section):
     """Which two videos are a pair."""
 
-    min_cosine_similarity: Cosine | None = Field(None, description="null: the threshold on the model's card")
+    min_cosine_similarity: Cosine | None = Field(
+        None, description="of whole videos, unverified; null: the model decides"
+    )
     search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
+    min_match_probability: Fraction | None = Field(None, description="null: the threshold of the model's verifier")
+    min_candidate_similarity: Cosine = Field(0.25, description="of two segments, to make their videos a candidate")
     block_rows: Positive = Field(8192, description="embeddings in one block of the all-pairs search by faiss")
 
 

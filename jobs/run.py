@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jobs.errors import UsageError
 from models.calibration import Calibration
 from models.embedding_models import SPARSE_METHODS, EmbeddingModel, find_model
+from udfs.embed import Windows
 from udfs.opening.roots import Roots
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from jobs.config import Config
     from jobs.progress import Progress
+    from models.verifier import Verifier
 
 CODE_VERSION = "0.1.0"
 
@@ -67,9 +69,28 @@ class Run:
         """
         describe, embeddings = self.config.describe, self.config.embeddings
         try:
-            return find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
+            model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
         except ValueError as error:
             raise UsageError(f"embeddings: {error}") from error
+        return name_windows(model, self.windows)
+
+    @property
+    def windows(self) -> Windows:
+        """The segments that longer videos are cut into."""
+        config = self.config.embeddings
+        return Windows(config.window_seconds, config.hop_seconds)
+
+    @property
+    def verifier(self) -> Verifier | None:
+        """What weighs the evidence for a pair; None where it has none, or the config gives a threshold of cosine.
+
+        Its own threshold is the config's, where the config gives one.
+        """
+        pairs = self.config.pairs
+        if self.model.verifier is None or pairs.min_cosine_similarity is not None:
+            return None
+        threshold = pairs.min_match_probability
+        return self.model.verifier if threshold is None else replace(self.model.verifier, min_probability=threshold)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -106,6 +127,11 @@ class Run:
                 f"above 0, got {threshold}"
             )
         return search
+
+
+def name_windows(model: EmbeddingModel, windows: Windows) -> EmbeddingModel:
+    """Put the windows into the name of a model that cuts videos into them: other windows are other embeddings."""
+    return replace(model, model_id=f"{model.model_id}-{windows.name}") if model.keeps_frames else model
 
 
 def make_run_id(started_at: datetime) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from jobs.config import Objective
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
-from models.artefact import Card, pack_artefact
+from models.artefact import BACKGROUND, Card, pack_artefact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from models.embedders import RowEmbedder
     from models.training import Epoch, TrainConfig
 
+_MAX_BACKGROUND_FRAMES = 4000
 _MAX_VALIDATED_VIDEOS = 400  # all pairs of their views are compared after every epoch
 _ADVICE = "choose more videos, or fewer dimensions in training.layers"
 
@@ -37,12 +38,14 @@ class Learnt:
         history: what each epoch came to, the first before training.
         config: with which it was trained.
         counts: what it was trained on, for the card.
+        background: float32 (n, num_dims), unedited frames of the training footage, embedded.
     """
 
     head: RowEmbedder
     history: list[Epoch]
     config: TrainConfig
     counts: dict[str, int]
+    background: NDArray[np.float32]
 
     @property
     def best(self) -> Epoch:
@@ -51,13 +54,14 @@ class Learnt:
 
     def pack(self, settings: Config, where: str) -> dict[str, bytes]:
         """Return the files of the artefact, not yet calibrated."""
-        tensors = self.head.to_tensors()
+        fusion = choose_fusion(settings.training)
+        tensors = self.head.to_tensors() | ({BACKGROUND: self.background} if fusion == "late" else {})
         training = settings.training
         card = Card(
             method=training.objective.value,
             kind=self.head.kind,
             backbone=settings.describe.backbone,
-            fusion=choose_fusion(training),
+            fusion=fusion,
             num_dims=self.config.layers[-1],
             licence=training.licence,
             training=self.counts | {"where": where, "best_epoch": self.best.number, "config": asdict(self.config)},
@@ -126,7 +130,9 @@ def train_model(
         on_progress,
     )
     counts = {"videos": len(kept.video_ids), "sources": len(set(kept.source_names)), "frames": len(kept.views.videos)}
-    return Learnt(head, history, config, counts)
+    frames = kept.views.descriptors[:, 0]
+    background = head.embed(frames[:: -(-len(frames) // _MAX_BACKGROUND_FRAMES)])
+    return Learnt(head, history, config, counts, background)
 
 
 def _learn(

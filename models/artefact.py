@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.calibration import Calibration
+from models.verifier import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 TENSORS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
+BACKGROUND = "background"
+"""The tensor of embedded frames of training footage that scores are normalised by: (n, num_dims)."""
 _HEX_DIGITS = 8
 
 
@@ -39,6 +42,7 @@ class Card:
         training: what it was trained on and how: counts, seed, objective, the command that does it again.
         metrics: figures on footage held out from the training.
         calibration: None where no labelled pairs have been seen.
+        verifier: weighs frame by frame evidence; None where none has been fitted.
         sha256: of the numbers' file, 64 hexadecimal digits.
     """
 
@@ -51,6 +55,7 @@ class Card:
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
     calibration: Calibration | None = None
+    verifier: Verifier | None = None
     sha256: str = ""
 
     @property
@@ -68,7 +73,8 @@ class Card:
         fields = json.loads(text)
         try:
             calibration = Calibration(**fields["calibration"]) if fields["calibration"] else None
-            return cls(**fields | {"calibration": calibration})
+            verifier = Verifier(**fields["verifier"]) if fields.get("verifier") else None
+            return cls(**fields | {"calibration": calibration, "verifier": verifier})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the card of a model: {error}; train or install it again") from error
 

@@ -116,7 +116,7 @@ class TanhNetwork(RowEmbedder):
     @classmethod
     def from_tensors(cls, tensors: Tensors) -> Self:
         """Take it from an artefact."""
-        layers = range(len(tensors) // 2)
+        layers = range(sum(name.startswith("weight_") for name in tensors))
         return cls(
             tuple(tensors[f"weight_{layer}"].astype(np.float32) for layer in layers),
             tuple(tensors[f"bias_{layer}"].astype(np.float32) for layer in layers),

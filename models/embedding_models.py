@@ -8,17 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from models.artefact import CARD_FILE, Card, find_folder, read_artefact, unpack_artefact
+from models.artefact import BACKGROUND, CARD_FILE, Card, find_folder, read_artefact, unpack_artefact
 from models.codebook import Codebook
 from models.embedders import Identity, LinearHead, TanhNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from models.calibration import Calibration
     from models.embedders import Embedder
+    from models.verifier import Verifier
 
 
 class Method(StrEnum):
@@ -57,6 +61,7 @@ class EmbeddingModel:
         fusion: "early" (it takes a video's averaged descriptor) or "late" (all of its frames').
         artefact: an absolute folder on every node, or the name of one that is shipped; None for `averaged`.
         calibration: None where no labelled pairs have been seen.
+        verifier: weighs the evidence of aligned frames; None where the model knows no frames, or none is fitted.
     """
 
     model_id: str
@@ -65,6 +70,7 @@ class EmbeddingModel:
     fusion: str
     artefact: str | None
     calibration: Calibration | None
+    verifier: Verifier | None = None
 
     def load(self) -> Embedder:
         """Load and verify the numbers; once in a Python worker. Runs on: executor.
@@ -74,6 +80,22 @@ class EmbeddingModel:
             ValueError: the numbers are not those that the card was written for, or are of another model_id.
         """
         return Identity() if self.artefact is None else _load(self.artefact, self.model_id)
+
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether it embeds frames one by one, so that two videos can be aligned."""
+        return self.fusion == "late" and self.method not in SPARSE_METHODS
+
+    def load_background(self) -> NDArray[np.float32]:
+        """Load the frames that no pair shares: float32 (n, num_dims), unit norm. Runs on: executor.
+
+        Raises:
+            ValueError: the artefact has none.
+        """
+        background = None if self.artefact is None else _load_background(self.artefact, self.model_id)
+        if background is None:
+            raise ValueError(f"{self.model_id} has no background of frames: train it again (ndvr train-triplets)")
+        return background
 
 
 def find_model(method: str, backbone: str, descriptor_id: str, artefact_dir: Path | None = None) -> EmbeddingModel:
@@ -115,12 +137,26 @@ def _take(artefact: str, method: str, backbone: str, descriptor_id: str) -> Embe
             f"{artefact} is a {card.method} model of {card.backbone}; the config asks for {method} of {backbone}"
         )
     model_id = f"{card.method}-{descriptor_id}-{card.version}"
-    return EmbeddingModel(model_id, descriptor_id, card.method, card.fusion, artefact, card.calibration)
+    return EmbeddingModel(model_id, descriptor_id, card.method, card.fusion, artefact, card.calibration, card.verifier)
+
+
+@cache
+def _load_background(artefact: str, model_id: str) -> NDArray[np.float32] | None:
+    from models.normalise import to_unit_norm
+
+    tensors, _ = _read(artefact, model_id)
+    return to_unit_norm(tensors[BACKGROUND]) if BACKGROUND in tensors else None
 
 
 @cache
 def _load(artefact: str, model_id: str) -> Embedder:
-    tensors, card = unpack_artefact(read_artefact(find_folder(artefact)))
-    if not model_id.endswith(f"-{card.version}"):
-        raise ValueError(f"{artefact} holds version {card.version}, not {model_id}: put one and the same on every node")
+    tensors, card = _read(artefact, model_id)
     return _KINDS[card.kind].from_tensors(tensors)
+
+
+def _read(artefact: str, model_id: str) -> tuple[dict[str, NDArray[np.floating[Any]]], Card]:
+    """Read an artefact of the version that a model_id names; the windows' name may follow it there."""
+    tensors, card = unpack_artefact(read_artefact(find_folder(artefact)))
+    if card.version not in model_id.split("-"):
+        raise ValueError(f"{artefact} holds version {card.version}, not {model_id}: put one and the same on every node")
+    return tensors, card

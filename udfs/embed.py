@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,26 +12,129 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from models.embedders import RowEmbedder
     from models.embedding_models import EmbeddingModel
 
 INPUT_COLUMN = {"early": "video_descriptor", "late": "frame_descriptors"}
 """The column of `descriptors` that a model of each kind of fusion takes."""
+_NUM_NEIGHBOURS = 3  # nearest background frames that a frame is held against
+_CHUNK_ROWS = 256  # frames held against the background at once: hours of them cost no more memory than minutes
+_INT8_MAX = 127
 
 
-def embed_batches(batches: Iterator[pd.DataFrame], model: EmbeddingModel) -> Iterator[pd.DataFrame]:
-    """Replace the model's input column by `vector`, row by row, order kept.
+@dataclass(frozen=True)
+class Windows:
+    """Overlapping segments of a video, besides the whole: what a clip inside a longer video is found by.
 
+    Attributes:
+        length_seconds: a video no longer than this has none.
+        hop_seconds: from the start of one to the start of the next.
+    """
+
+    length_seconds: float
+    hop_seconds: float
+
+    @property
+    def name(self) -> str:
+        """For a model_id."""
+        return f"w{self.length_seconds:g}h{self.hop_seconds:g}"
+
+
+def embed_batches(batches: Iterator[pd.DataFrame], model: EmbeddingModel, windows: Windows) -> Iterator[pd.DataFrame]:
+    """Embed videos: a row each -> a row for the whole, segment_index 0, and one for each window, in time order.
+
+    Takes columns video_id, model_id, content_sha256, run_id, duration_seconds, frame_seconds, descriptor_dim and the
+    model's input. Where the model keeps frames, the row of the whole holds the frames too; others have null there.
     Runs on: executor, by `mapInPandas`.
     """
     import pandas as pd
 
-    column = INPUT_COLUMN[model.fusion]
     for batch in batches:
-        if not batch.empty:
-            embedder = model.load()
-            pairs = zip(batch[column], batch["descriptor_dim"], strict=True)
-            vectors = [embedder.embed_video(_as_rows(stored, dim)) for stored, dim in pairs]
-            yield batch.drop(columns=[column, "descriptor_dim"]).assign(vector=pd.Series(vectors, index=batch.index))
+        rows: list[dict[str, Any]] = []
+        for video in cast("list[dict[str, Any]]", batch.to_dict("records")):
+            shared = {name: video[name] for name in ("video_id", "model_id", "content_sha256", "run_id")}
+            segments = _embed_video(video, model, windows)
+            rows += [shared | {"segment_index": index} | segment for index, segment in enumerate(segments)]
+        if rows:
+            yield pd.DataFrame(rows)
+
+
+def _embed_video(video: dict[str, Any], model: EmbeddingModel, windows: Windows) -> Iterator[dict[str, Any]]:
+    """Yield the segments of one video."""
+    embedder = model.load()
+    descriptors = _as_rows(video[INPUT_COLUMN[model.fusion]], video["descriptor_dim"])
+    duration = video["duration_seconds"]
+    whole = {"start_seconds": 0.0, "end_seconds": duration, "vector": embedder.embed_video(descriptors)}
+    if not model.keeps_frames:
+        yield whole | {"frame_seconds": None, "frame_vectors": None, "frame_backgrounds": None}
+        return
+    yield from _embed_frames(whole, descriptors, video["frame_seconds"], model, windows)
+
+
+def _embed_frames(
+    whole: dict[str, Any],
+    descriptors: NDArray[np.floating],
+    seconds: NDArray[np.float64],
+    model: EmbeddingModel,
+    windows: Windows,
+) -> Iterator[dict[str, Any]]:
+    """Yield the whole with its frames, then the windows: normalised means of their frames' vectors."""
+    import numpy as np
+
+    from models.normalise import to_unit_norm
+
+    embedder: RowEmbedder = model.load()  # type: ignore[assignment]  # a model that keeps frames embeds row by row
+    vectors = embedder.embed(descriptors)
+    yield whole | {
+        "frame_seconds": seconds,
+        "frame_vectors": pack_vectors(vectors),
+        "frame_backgrounds": measure_backgrounds(vectors, model.load_background()),
+    }
+    duration = whole["end_seconds"]
+    if duration <= windows.length_seconds:
+        return
+    for start in np.arange(0.0, duration - windows.length_seconds + windows.hop_seconds, windows.hop_seconds):
+        begin, end = np.searchsorted(seconds, [start, start + windows.length_seconds])
+        if begin < end:
+            mean = to_unit_norm(vectors[begin:end].mean(axis=0, dtype=np.float64)[None])[0]
+            stop = min(start + windows.length_seconds, duration)
+            nothing = {"frame_seconds": None, "frame_vectors": None, "frame_backgrounds": None}
+            yield {"start_seconds": float(start), "end_seconds": float(stop), "vector": mean} | nothing
+
+
+def measure_backgrounds(vectors: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each frame's mean similarity to the background frames nearest to it: (n, dim), (m, dim) -> float32 (n,).
+
+    Of a background of fewer than three frames all are taken.
+    """
+    import numpy as np
+
+    count = min(_NUM_NEIGHBOURS, len(background))
+    means = [
+        np.partition(vectors[begin : begin + _CHUNK_ROWS] @ background.T, -count, axis=1)[:, -count:].mean(axis=1)
+        for begin in range(0, len(vectors), _CHUNK_ROWS)
+    ]
+    return np.concatenate(means)
+
+
+def pack_vectors(vectors: NDArray[np.float32]) -> bytes:
+    """Pack unit vectors as int8, each row scaled to its largest value: float32 (n, dim) -> n x dim bytes.
+
+    A unit vector is known by its direction, so no scale is stored.
+    """
+    import numpy as np
+
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    return np.rint(vectors / np.where(largest > 0, largest, 1.0) * _INT8_MAX).astype(np.int8).tobytes()
+
+
+def unpack_vectors(stored: bytes, num_frames: int) -> NDArray[np.float32]:
+    """Read what `pack_vectors` packed: float32 (n, dim), unit norm, to within 1 part in 254 of the largest value."""
+    import numpy as np
+
+    from models.normalise import to_unit_norm
+
+    return to_unit_norm(np.frombuffer(stored, dtype=np.int8).reshape(num_frames, -1).astype(np.float32))
 
 
 def _as_rows(stored: bytes | NDArray[np.float32], dim: int) -> NDArray[np.floating]:

@@ -1,4 +1,6 @@
-"""The catalogue that accuracy is measured on: real clips as they are, edited copies of the test split, hard negatives.
+"""A labelled catalogue: real clips as they are, edited copies of those of one split, and hard negatives.
+
+Of the test split one is made to measure accuracy on, of the calibrate split one to fit the verifier on.
 
 `plan` is pure, `make` encodes what is not there yet, `write_manifest` and `benchmarks.accuracy.truth.write_truth`
 write what the nightly job and its evaluation read.
@@ -44,18 +46,18 @@ MANIFEST_COLUMNS = ("video_id", "uri", "source_id", "footage_id", "split", "tran
 _EDITS = {edit.name: edit for edit in (*(e for t in GRID for e in t.strengths), *TAKES, INTRO_EDIT)}
 
 
-def read_measured_clips(folder: Path) -> tuple[list[Clip], set[str]]:
-    """Read clips.csv, but measure the durations of test clips by decoding them.
+def read_measured_clips(folder: Path, split: str = "test") -> tuple[list[Clip], set[str]]:
+    """Read clips.csv, but measure the durations of the clips of a split by decoding them.
 
     Returns:
-        The clips, and the video_ids of test clips that PyAV cannot decode: they keep the duration of clips.csv.
+        The clips, and the video_ids of those of the split that PyAV cannot decode: they keep the duration of clips.csv.
     """
     import av
 
     clips, unreadable = [], set()
     for clip in read_clips(folder):
         try:
-            seconds = survey_clip(clip.path).duration_seconds if clip.split == "test" else clip.duration_seconds
+            seconds = survey_clip(clip.path).duration_seconds if clip.split == split else clip.duration_seconds
         except (av.FFmpegError, ValueError):
             unreadable.add(clip.video_id)
             seconds = clip.duration_seconds
@@ -69,17 +71,19 @@ def plan(
     folder: Path,
     edits_per_clip: int = EDITS_PER_CLIP,
     unreadable: Collection[str] = (),
+    split: str = "test",
 ) -> list[Video]:
-    """Return all videos of the catalogue: the clips, edited copies of test clips, and hard negatives.
+    """Return all videos of the catalogue: the clips, edited copies of those of a split, and hard negatives.
 
     Args:
-        clips: all of them; those of the splits train and calibrate stay as they are.
+        clips: all of them; those of other splits stay as they are.
         natural: what is known of pairs of clips: related ones never go into one video together.
         folder: where videos that are made are to lie.
-        edits_per_clip: how many edits a test source gets, on average.
+        edits_per_clip: how many edits a source of the split gets, on average.
         unreadable: video_ids of clips that cannot be edited.
+        split: whose clips are edited.
     """
-    readable = [clip for clip in clips if clip.split == "test" and clip.video_id not in unreadable]
+    readable = [clip for clip in clips if clip.split == split and clip.video_id not in unreadable]
     edited = choose_edited(readable)
     copies = plan_edits(edited, natural, folder, edits_per_clip)
     negatives = [*plan_takes(readable, natural, folder), *plan_behind_intro(edited, folder), *plan_flat(folder)]
@@ -171,6 +175,16 @@ def _is_made(video: Video) -> bool:
 
 
 def _make(video: Video) -> None:
+    """Make one video; one that its encoder refuses (x265 takes no picture below 32 px) is left out, and told."""
+    import av
+
+    try:
+        _encode(video)
+    except av.FFmpegError as error:
+        print(f"not made: {video.video_id}: {error}", flush=True)
+
+
+def _encode(video: Video) -> None:
     if not video.edit_name:
         _write_whole(video.path, lambda path: write_generated(video.video_id, path))
         return

@@ -23,23 +23,30 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the catalogue")
     parser.add_argument("--edits-per-clip", type=int, default=EDITS_PER_CLIP, help="of each test source, on average")
     parser.add_argument("--processes", type=int, default=ENCODERS, help="how many videos are encoded at a time")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "calibrate", "test"), help="whose clips are edited"
+    )
     arguments = parser.parse_args()
-    make_catalogue(arguments.clips.absolute(), arguments.work.absolute(), arguments.edits_per_clip, arguments.processes)
+    folder, work = arguments.clips.resolve(), arguments.work.absolute()
+    make_catalogue(folder, work, arguments.edits_per_clip, arguments.processes, arguments.split)
 
 
-def make_catalogue(folder: Path, work: Path, edits_per_clip: int = EDITS_PER_CLIP, processes: int = ENCODERS) -> None:
+def make_catalogue(
+    folder: Path, work: Path, edits_per_clip: int = EDITS_PER_CLIP, processes: int = ENCODERS, split: str = "test"
+) -> None:
     """Write manifest.csv and truth.csv into `work`, encode what is not in `work/videos` yet, and print how much it is.
 
     Args:
         folder: of clips.csv, truth.csv and the clips.
         work: folder for the catalogue, absolute.
-        edits_per_clip: how many edits a test source gets, on average.
+        edits_per_clip: how many edits a source of the split gets, on average.
         processes: how many videos are encoded at a time.
+        split: whose clips are edited.
     """
     started = time.monotonic()
-    clips, unreadable = read_measured_clips(folder)
+    clips, unreadable = read_measured_clips(folder, split)
     natural = read_natural(folder / "truth.csv")
-    videos = plan(clips, natural, work / "videos", edits_per_clip, unreadable)
+    videos = plan(clips, natural, work / "videos", edits_per_clip, unreadable, split)
     work.mkdir(parents=True, exist_ok=True)
     write_manifest(videos, work / "manifest.csv")
     truth = build_truth(videos, natural)

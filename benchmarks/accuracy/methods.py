@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jobs.calibrate import calibrate_model, embed_videos, label_views
-from jobs.config import Config, DescribeConfig, Objective, TrainingConfig
+from jobs.calibrate import calibrate_model, embed_lake, embed_videos, fit_model_verifier, label_views
+from jobs.config import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
 from jobs.errors import UsageError
+from jobs.evaluation.truth import SEGMENT_COLUMNS
+from jobs.tables.pairs import find_evidence
 from jobs.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
 from jobs.training import train_model
 from jobs.training_views import choose_videos, describe_training_views
@@ -64,12 +66,23 @@ class Bench:
 
     Args:
         lake: of the catalogue, described.
+        calibration_lake: of a catalogue made from the calibrate split, described.
+        calibration_truth: of that catalogue.
         work: keeps models and views.
         tell: is told what is done.
     """
 
-    def __init__(self, lake: Lake, work: Path, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        calibration_lake: Lake,
+        calibration_truth: Path,
+        work: Path,
+        tell: Callable[[str], None],
+    ) -> None:
         self._lake = lake
+        self._calibration_lake = calibration_lake
+        self._calibration_truth = calibration_truth
         self._work = work
         self._tell = tell
         self._views: LakeViews | None = None
@@ -104,11 +117,16 @@ class Bench:
             for name, method, folder in trained
         ]
         shipped = find_model(Method.AUTO, BACKBONE, DESCRIPTORS)
-        return [*ranked, self._rank(f"shipped ({shipped.method})", shipped, _threshold_of(shipped))]
+        return [*ranked, self._rank_verified(shipped)]
 
     def train_default(self) -> Path:
-        """Train and calibrate the model that is shipped; return its folder."""
-        return self._train_head(Objective.DISCRIMINATIVE)
+        """Train and calibrate the model that is shipped, and fit its verifier; return its folder."""
+        folder = self._train_head(Objective.DISCRIMINATIVE)
+        if find_model(Method.AUTO, BACKBONE, DESCRIPTORS, folder).verifier is None:
+            self._tell("fitting the verifier")
+            lake, truth = self._calibration_lake, self._calibration_truth
+            self._tell(fit_model_verifier(lake, folder, truth, TARGET_PRECISION, Config()))
+        return folder
 
     def _train_codebook(self, variant: Variant) -> Path:
         folder = self._work / "models" / f"bow_{variant}"
@@ -148,9 +166,22 @@ class Bench:
         except UsageError as error:  # a method so weak is compared without a threshold
             self._tell(f"{folder.name}: {error}")
 
+    def _rank_verified(self, model: EmbeddingModel) -> Ranked:
+        """Rank the pairs as the nightly job does: candidates by segments, then aligned frames."""
+        self._tell("aligning candidates: shipped")
+        if model.verifier is None:
+            raise UsageError(f"{model.model_id} has no verifier: run with --write first")
+        rows = embed_lake(self._lake, model, "true", Config()).cache()
+        found = (
+            find_evidence(rows, PairsConfig()).select("left_id", "right_id", *SEGMENT_COLUMNS, "evidence").toPandas()
+        )
+        rows.unpersist()
+        score = model.verifier.judge(np.array(found["evidence"].to_list()))
+        return Ranked("shipped", found.drop(columns="evidence").assign(score=score), model.verifier.min_probability)
+
     def _rank(self, name: str, model: EmbeddingModel, threshold: float | None) -> Ranked:
         self._tell(f"comparing videos: {name}")
-        video_ids, vectors = embed_videos(self._lake, model, "true")
+        video_ids, vectors = embed_videos(self._lake, model, "true", Config())
         return Ranked(name, score_pairs(video_ids, vectors @ vectors.T), threshold)
 
 

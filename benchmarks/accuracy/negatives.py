@@ -53,7 +53,7 @@ def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Pa
     }
     longest: dict[str, Clip] = {}
     for clip in sorted(clips, key=lambda clip: (-clip.duration_seconds, clip.video_id)):
-        if clip.split == "test" and clip.duration_seconds >= MIN_TAKEN_SECONDS and clip.video_id not in ambiguous:
+        if clip.duration_seconds >= MIN_TAKEN_SECONDS and clip.video_id not in ambiguous:
             longest.setdefault(clip.source_id, clip)
     takes = [edit_clip(clip, edit, folder) for clip in longest.values() for edit in TAKES]
     return [replace(video, transform=TAKE) for video in takes]

@@ -53,8 +53,11 @@ def main() -> None:
         print("nothing measured: give --clips a folder of real clips with clips.csv and truth.csv")
         return
     work = arguments.work.absolute()
-    make_catalogue(arguments.clips.absolute(), work)
-    bench = Bench(describe(arguments.clips.absolute(), work), work, lambda told: print(told, flush=True))
+    clips, calibration = arguments.clips.resolve(), work / "calibrate"
+    make_catalogue(clips, work)
+    make_catalogue(clips, calibration, split="calibrate")
+    lakes = describe(clips, work), describe(clips, calibration)
+    bench = Bench(*lakes, calibration / "truth.csv", work, lambda told: print(told, flush=True))
     if arguments.write:
         write_artefact(Path(models.__file__).parent / "artefacts" / ARTEFACT, read_artefact(bench.train_default()))
     ranked = bench.rank_all()

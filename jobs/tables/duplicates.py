@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="duplicates",
-    grain="A video that duplicates the keeper of its cluster x model_id",
+    grain="A video that duplicates the keeper of its cluster, or is contained in another video x model_id",
     key=("video_id", "duplicate_of", "model_id"),
     is_replaced=True,
     checks={
@@ -27,10 +27,10 @@ TABLE = Table(
     },
     ddl="""
         video_id STRING NOT NULL COMMENT 'the duplicate',
-        duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster',
+        duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster; the longer video where it is contained in one',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
-        cluster_id STRING NOT NULL COMMENT 'the cluster of both',
-        relation STRING NOT NULL COMMENT 'copy, contained or overlap',
+        cluster_id STRING NOT NULL COMMENT 'the cluster of duplicate_of; its own id where it is in none',
+        relation STRING NOT NULL COMMENT 'copy, or contained',
         match_probability DOUBLE NOT NULL COMMENT 'how sure it is, in [0, 1]: of the pair in question',
         cosine_similarity DOUBLE NOT NULL COMMENT 'of the pair in question, in [-1, 1]',
         is_direct BOOLEAN NOT NULL COMMENT 'the pair is with the keeper; else the surest one in the cluster',
@@ -40,14 +40,24 @@ TABLE = Table(
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Name the keeper of every other member of a cluster. Grain: one row per member that is no keeper.
+    """Name the keeper of every other member of a cluster, and what contains a video of another cluster or of none.
 
+    Grain: one row per member that is no keeper, and one per video and cluster that it is contained in.
     Runs on: driver.
     """
     clusters = inputs["clusters"].where(F.col("model_id") == run.model.model_id)
+    pairs = inputs["pairs"].where(F.col("model_id") == run.model.model_id)
+    copies = _copies(clusters, pairs.where("relation = 'copy'"))
+    contained = _contained(clusters, pairs.where("relation = 'contained'"))
+    return copies.unionByName(contained).withColumns(
+        {"model_id": F.lit(run.model.model_id), "run_id": F.lit(run.run_id)}
+    )
+
+
+def _copies(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Give the members of clusters that are no keepers, with the evidence of the pair that is surest."""
     keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("duplicate_of"))
     others = clusters.where("NOT is_keeper").select("video_id", "cluster_id").join(keepers, "cluster_id")
-    pairs = inputs["pairs"].where((F.col("relation") == "copy") & (F.col("model_id") == run.model.model_id))
     is_direct = F.col("other_id") == F.col("duplicate_of")
     evidence = F.struct(is_direct.alias("is_direct"), "match_probability", "cosine_similarity")
     return (
@@ -57,13 +67,49 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
         .select(
             "video_id",
             "duplicate_of",
-            F.lit(run.model.model_id).alias("model_id"),
             "cluster_id",
             F.lit("copy").alias("relation"),
             "evidence.match_probability",
             "evidence.cosine_similarity",
             "evidence.is_direct",
-            F.lit(run.run_id).alias("run_id"),
+        )
+    )
+
+
+def _contained(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Give the videos that lie in a longer one of another cluster, one row for each such cluster.
+
+    A keeper speaks for its cluster: of other members it is not told. Of several longer videos in one cluster its keeper
+    is named, else the surest.
+    """
+    is_left = F.col("left_coverage") >= F.col("right_coverage")
+    sides = pairs.select(
+        F.when(is_left, F.col("left_id")).otherwise(F.col("right_id")).alias("video_id"),
+        F.when(is_left, F.col("right_id")).otherwise(F.col("left_id")).alias("longer_id"),
+        "match_probability",
+        "cosine_similarity",
+    )
+    inner = clusters.select("video_id", F.col("cluster_id").alias("inner_cluster_id"), "is_keeper")
+    outer = clusters.select(
+        F.col("video_id").alias("longer_id"),
+        F.col("cluster_id").alias("outer_cluster_id"),
+        F.col("is_keeper").alias("is_longer_keeper"),
+    )
+    evidence = F.struct("is_longer_keeper", "match_probability", "cosine_similarity", "longer_id")
+    return (
+        sides.join(inner, "video_id", "left")
+        .join(outer, "longer_id", "left")
+        .where("inner_cluster_id IS NULL OR (is_keeper AND NOT inner_cluster_id <=> outer_cluster_id)")
+        .groupBy("video_id", F.coalesce("outer_cluster_id", "longer_id").alias("cluster_id"))
+        .agg(F.max(evidence).alias("evidence"))
+        .select(
+            "video_id",
+            F.col("evidence.longer_id").alias("duplicate_of"),
+            "cluster_id",
+            F.lit("contained").alias("relation"),
+            "evidence.match_probability",
+            "evidence.cosine_similarity",
+            F.lit(True).alias("is_direct"),
         )
     )
 

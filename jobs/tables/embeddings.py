@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.table import Table
-from udfs.embed import INPUT_COLUMN, embed_batches
+from udfs.embed import INPUT_COLUMN, Windows, embed_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
     from jobs.run import Run
     from models.embedding_models import EmbeddingModel
-
-_COLUMNS_BEFORE_VECTOR = """
-        video_id STRING NOT NULL COMMENT 'id in the manifest',
-        model_id STRING NOT NULL COMMENT 'the model that made the vector',
-        segment_index INT NOT NULL COMMENT '0 is the whole video',
-        start_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video',
-        end_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video; not part of it',
-        content_sha256 STRING NOT NULL COMMENT 'of the file that was described',
-        run_id STRING NOT NULL COMMENT 'the run that wrote this row',
-"""
-_VECTOR = "vector ARRAY<FLOAT> NOT NULL COMMENT 'unit norm'"
 
 TABLE = Table(
     name="embeddings",
@@ -39,35 +28,40 @@ TABLE = Table(
         "segment_has_length": "start_seconds >= 0 AND end_seconds >= start_seconds",
         "has_vector": "size(vector) > 0",
     },
-    ddl=_COLUMNS_BEFORE_VECTOR + _VECTOR,
+    ddl="""
+        video_id STRING NOT NULL COMMENT 'id in the manifest',
+        model_id STRING NOT NULL COMMENT 'the model that made the vector',
+        segment_index INT NOT NULL COMMENT '0 is the whole video, windows follow in time order',
+        start_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video',
+        end_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video; not part of it',
+        content_sha256 STRING NOT NULL COMMENT 'of the file that was described',
+        run_id STRING NOT NULL COMMENT 'the run that wrote this row',
+        vector ARRAY<FLOAT> NOT NULL COMMENT 'unit norm',
+        frame_seconds ARRAY<DOUBLE> COMMENT 'of the whole video; this and the next two are null elsewhere',
+        frame_vectors BINARY COMMENT 'int8, row-major (frames, dims): unit vectors scaled to their largest value',
+        frame_backgrounds ARRAY<FLOAT> COMMENT 'similarity of each frame to the background, in [-1, 1]'
+    """,
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Embed the videos whose content this model has not embedded. Grain: one row per video (its whole).
+    """Embed the videos whose content this model has not embedded. Grain: one row per segment.
 
     Runs on: driver; the vectors are made on executors.
     """
     descriptors = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
-    known = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).select("video_id", "content_sha256")
-    new = descriptors.join(known, ["video_id", "content_sha256"], "left_anti")
-    return embed_descriptors(new.withColumn("run_id", F.lit(run.run_id)), run.model)
+    known = inputs["embeddings"].where((F.col("model_id") == run.model.model_id) & (F.col("segment_index") == 0))
+    new = descriptors.join(known.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_anti")
+    return embed_descriptors(new.withColumn("run_id", F.lit(run.run_id)), run.model, run.windows)
 
 
-def embed_descriptors(descriptors: DataFrame, model: EmbeddingModel) -> DataFrame:
-    """Embed described videos; their `run_id` is kept. Grain: one row per video (its whole).
+def embed_descriptors(descriptors: DataFrame, model: EmbeddingModel, windows: Windows) -> DataFrame:
+    """Embed described videos; their `run_id` is kept. Grain: one row per segment.
 
     Runs on: driver; the vectors are made on executors.
     """
-    segments = descriptors.select(
-        "video_id",
-        F.lit(model.model_id).alias("model_id"),
-        F.lit(0).alias("segment_index"),
-        F.lit(0.0).alias("start_seconds"),
-        F.col("duration_seconds").alias("end_seconds"),
-        "content_sha256",
-        "run_id",
-        INPUT_COLUMN[model.fusion],
-        F.size("video_descriptor").alias("descriptor_dim"),
+    columns = ("video_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds", INPUT_COLUMN[model.fusion])
+    rows = descriptors.select(
+        *columns, F.lit(model.model_id).alias("model_id"), F.size("video_descriptor").alias("descriptor_dim")
     )
-    return segments.mapInPandas(partial(embed_batches, model=model), TABLE.ddl)
+    return rows.mapInPandas(partial(embed_batches, model=model, windows=windows), TABLE.ddl)

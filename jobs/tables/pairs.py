@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -9,13 +11,16 @@ from pyspark.sql import functions as F
 from jobs.table import Table
 from udfs.inverted_index import search_inverted_index
 from udfs.search import block_pair_searcher
+from udfs.verify import EVIDENCE_DDL, gather_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import Column, DataFrame
 
+    from jobs.config import PairsConfig
     from jobs.run import Run
+    from models.verifier import Verifier
 
 TABLE = Table(
     name="pairs",
@@ -49,36 +54,70 @@ TABLE = Table(
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Search all pairs of whole videos. Grain: one row per pair at or above the threshold.
+    """Find the pairs that share footage. Grain: one row per pair at or above the model's threshold.
 
-    The vectors compared are of whole videos, so the relation is `copy` and the segments are the videos; the alignment
-    is not verified (null).
+    Where the model verifies, any two segments that are similar enough make their videos a candidate, whose frames are
+    aligned; the evidence decides. Else whole videos are compared by their vectors: the relation is `copy`, the segments
+    are the videos, and the alignment is null.
 
-    Runs on: driver; the search on executors.
+    Runs on: driver; search and alignment on executors.
     """
-    whole = inputs["embeddings"].where((F.col("model_id") == run.model.model_id) & (F.col("segment_index") == 0))
-    return _as_copies(_search(whole.select("video_id", "vector"), run), whole, run)
+    stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id)
+    whole = stored.where("segment_index = 0")
+    # A video that was replaced by a shorter one leaves windows behind.
+    segments = stored.join(whole.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi")
+    if run.verifier is None:
+        return _as_copies(_search(whole.select("video_id", "vector"), run), whole, run)
+    evidence = find_evidence(segments, run.config.pairs)
+    return _judge(evidence, run.verifier, run)
+
+
+def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
+    """Find the candidate pairs of one model's segments and align their frames: see `udfs.verify.EVIDENCE_DDL`.
+
+    Runs on: driver; search and alignment on executors.
+    """
+    found = _search_blocks(segments.select("video_id", "vector"), config, config.min_candidate_similarity)
+    candidates = found.select("left_id", "right_id")
+    whole = segments.where("segment_index = 0")
+    columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
+    left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
+    right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
+    return candidates.join(left, "left_id").join(right, "right_id").mapInPandas(gather_evidence, EVIDENCE_DDL)
+
+
+def _judge(evidence: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
+    """Weigh the evidence and keep the pairs that are sure enough, as rows of the table."""
+    terms = [F.col("evidence")[place] * weight for place, weight in enumerate(verifier.weights)]
+    logit = reduce(add, terms, F.lit(verifier.intercept))
+    probability = F.round(F.lit(1.0) / (F.lit(1.0) + F.exp(-logit)), 6)
+    judged = evidence.withColumn("match_probability", probability)
+    return (
+        judged.where(F.col("match_probability") >= verifier.min_probability)
+        .drop("evidence")
+        .withColumns({"model_id": F.lit(run.model.model_id), "run_id": F.lit(run.run_id)})
+    )
 
 
 def _search(vectors: DataFrame, run: Run) -> DataFrame:
     """Find the pairs by the configured search, exactly: left_id, right_id, cosine_similarity."""
     if run.search == "inverted_index":
         return search_inverted_index(vectors, run.calibration.min_cosine_similarity)
-    return _search_blocks(vectors, run)
+    return _search_blocks(vectors, run.config.pairs, run.calibration.min_cosine_similarity)
 
 
-def _search_blocks(vectors: DataFrame, run: Run) -> DataFrame:
+def _search_blocks(vectors: DataFrame, config: PairsConfig, min_cosine_similarity: float) -> DataFrame:
     """Compare all with all by FAISS.
 
     Every row goes to one of B blocks by a hash of its id; each of the B (B + 1) / 2 pairs of blocks is one group. No
     task holds more than two blocks.
     """
-    num_blocks = max(1, -(-vectors.count() // run.config.pairs.block_rows))
+    num_blocks = max(1, -(-vectors.count() // config.block_rows))
     return (
         _pair_blocks(vectors, num_blocks)
         .groupBy("left_block", "right_block")
         .applyInPandas(
-            block_pair_searcher(run.calibration.min_cosine_similarity),
+            block_pair_searcher(min_cosine_similarity),
             "left_id STRING, right_id STRING, cosine_similarity DOUBLE",
         )
     )

@@ -72,11 +72,11 @@ def test_the_copies_are_the_pairs_and_nothing_else_is(described: Described) -> N
     assert len(pairs) == len(COPIES)
 
 
-def test_a_pair_is_of_whole_videos(described: Described) -> None:
+def test_a_copy_is_aligned_over_its_whole_length(described: Described) -> None:
     for pair in read_rows(described.lake, "pairs"):
         assert pair["left_id"] < pair["right_id"]
         assert pair["relation"] == "copy"
-        assert pair["alignment_similarity"] is None
+        assert 0.5 <= pair["alignment_similarity"] <= 1.0
         assert (pair["left_start_seconds"], pair["left_end_seconds"]) == (0.0, 2.0)
         assert (pair["left_coverage"], pair["right_coverage"]) == (1.0, 1.0)
         assert 0.7 <= pair["cosine_similarity"] <= 1.0
@@ -84,7 +84,7 @@ def test_a_pair_is_of_whole_videos(described: Described) -> None:
 
 
 def test_a_closer_pair_is_a_likelier_match(described: Described) -> None:
-    pairs = sorted(read_rows(described.lake, "pairs"), key=lambda pair: pair["cosine_similarity"])
+    pairs = sorted(read_rows(described.lake, "pairs"), key=lambda pair: pair["alignment_similarity"])
     likelihoods = [pair["match_probability"] for pair in pairs]
     assert likelihoods == sorted(likelihoods)
     assert likelihoods[0] < likelihoods[-1]
@@ -149,8 +149,8 @@ def test_every_row_and_commit_names_its_run(described: Described) -> None:
 def test_rows_that_a_model_made_name_it(described: Described) -> None:
     (model_id,) = {row["model_id"] for row in read_rows(described.lake, "runs")}
     shipped = find_model("auto", "efficientnet_lite0", DescribeConfig().descriptor_id)
-    assert shipped.calibration is not None
-    assert model_id == shipped.model_id
+    assert shipped.verifier is not None
+    assert model_id == f"{shipped.model_id}-w4h2"
     for table in ("embeddings", "pairs", "clusters", "duplicates"):
         assert {row["model_id"] for row in read_rows(described.lake, table)} == {model_id}
 

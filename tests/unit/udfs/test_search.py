@@ -66,3 +66,35 @@ def test_no_pairs_still_have_columns_that_arrow_takes_as_text() -> None:
     found = block_pair_searcher(0.5)(block_rows(("a", 1, EAST), left=0, right=1))
     assert list(found.columns) == ["left_id", "right_id", "cosine_similarity"]
     assert found["left_id"].dtype == object
+
+
+def test_two_videos_are_a_pair_once_by_their_most_similar_segments() -> None:
+    rows = block_rows(("a", 0, NORTH), ("a", 0, NORTH_EAST), ("b", 0, EAST), ("b", 0, [0.6, 0.8]), left=0, right=0)
+    # .8 and .6 of a's segments with b's first one, .8 and .96 with its second
+    assert found_in(rows, 0.5) == [("a", "b", 0.96)]
+
+
+def test_the_segments_of_one_video_are_no_pair() -> None:
+    assert found_in(block_rows(("a", 0, EAST), ("a", 0, EAST), ("a", 0, NORTH), left=0, right=0), 0.0) == []
+
+
+def test_segments_of_two_blocks_are_a_pair_once_too() -> None:
+    rows = block_rows(("a", 1, EAST), ("a", 1, NORTH_EAST), ("b", 2, NORTH_EAST), ("b", 2, NORTH), left=1, right=2)
+    assert found_in(rows, 0.5) == [("a", "b", 1.0)]
+
+
+def test_only_segments_of_the_same_video_meeting_still_gives_columns_that_arrow_takes_as_text() -> None:
+    found = block_pair_searcher(0.5)(block_rows(("a", 0, EAST), ("a", 0, EAST), left=0, right=0))
+    assert (len(found), list(found.columns)) == (0, ["left_id", "right_id", "cosine_similarity"])
+    assert found["left_id"].dtype == object
+
+
+def test_long_videos_whose_segments_all_meet_are_one_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("udfs.search._PRODUCTS_AT_ONCE", 1000)
+    segments = [(video_id, 0, [1.0, 0.0]) for video_id in "ab" for _ in range(400)]
+    segments[700] = ("b", 0, [0.8, 0.6])
+    assert found_in(block_rows(*segments, ("c", 0, NORTH_EAST), left=0, right=0), 0.7) == [
+        ("a", "b", 1.0),
+        ("a", "c", 0.8),
+        ("b", "c", 1.0),
+    ]

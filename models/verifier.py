@@ -1,0 +1,62 @@
+"""What the pieces of evidence for a pair amount to: a probability. Numpy alone: the driver imports it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EVIDENCE = (
+    "mean_chamfer",
+    "larger_chamfer",
+    "cosine_similarity",
+    "alignment_similarity",
+    "log_independent_frames",
+    "larger_coverage",
+    "smaller_coverage",
+    "change_agreement",
+    "weighted_change_agreement",
+    "change",
+)
+"""The columns that a verifier weighs, in this order."""
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """A logistic model of the evidence, fitted on labelled pairs with hard negatives among them.
+
+    Attributes:
+        min_probability: operating threshold, in [0, 1]: below it a pair is not told.
+        intercept: of the logistic function.
+        weights: of `EVIDENCE`.
+        fitted_on: the labelled pairs.
+    """
+
+    min_probability: float
+    intercept: float
+    weights: tuple[float, ...]
+    fitted_on: str
+
+    def __post_init__(self) -> None:
+        """Take the weights as a tuple, whatever JSON made of them.
+
+        Raises:
+            ValueError: they are not as many as the pieces of evidence.
+        """
+        if len(self.weights) != len(EVIDENCE):
+            raise ValueError(
+                f"a verifier must have {len(EVIDENCE)} weights, one for each piece of evidence, got "
+                f"{len(self.weights)}: fit it again (ndvr calibrate --truth)"
+            )
+        object.__setattr__(self, "weights", tuple(self.weights))
+
+    def judge(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability that two videos share footage: (n, len(EVIDENCE)) -> (n,), rounded to 6 decimals."""
+        logits = evidence @ np.array(self.weights) + self.intercept
+        # Not 1 / (1 + exp(-logit)), which overflows where the evidence is overwhelming.
+        probabilities: NDArray[np.float64] = np.round(np.exp(-np.logaddexp(0.0, -logits)), 6)
+        return probabilities

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from models.artefact import Card
+from models.verifier import EVIDENCE, Verifier
+
+NUM_PIECES = len(EVIDENCE)
+
+
+def verifier(intercept: float = 0.0, **weights: float) -> Verifier:
+    """One that weighs what is named and nothing else."""
+    return Verifier(0.5, intercept, tuple(weights.get(name, 0.0) for name in EVIDENCE), "pairs")
+
+
+def evidence(**pieces: float) -> np.ndarray:
+    """One pair's; what is not named is 0."""
+    return np.array([[pieces.get(name, 0.0) for name in EVIDENCE]])
+
+
+def test_without_evidence_the_intercept_alone_decides_by_its_odds() -> None:
+    assert verifier().judge(evidence()).tolist() == [0.5]
+    assert verifier(intercept=-np.log(3)).judge(evidence()).tolist() == [0.25]
+
+
+def test_each_piece_of_evidence_has_its_own_weight() -> None:
+    told = verifier(mean_chamfer=np.log(3), change=-np.log(3))
+    assert told.judge(evidence(mean_chamfer=1.0)).tolist() == [0.75]
+    assert told.judge(evidence(change=1.0)).tolist() == [0.25]
+    assert told.judge(evidence(mean_chamfer=1.0, change=1.0)).tolist() == [0.5]
+    assert told.judge(evidence(cosine_similarity=1.0)).tolist() == [0.5]
+
+
+def test_many_pairs_are_judged_at_once_and_no_pairs_too() -> None:
+    told = verifier(cosine_similarity=1.0)
+    both = np.concatenate([evidence(), evidence(cosine_similarity=np.log(3))])
+    assert told.judge(both).tolist() == [0.5, 0.75]
+    assert told.judge(both[:0]).tolist() == []
+
+
+def test_probabilities_have_six_decimals() -> None:
+    assert verifier(intercept=1.0).judge(evidence()).tolist() == [0.731059]
+
+
+def test_overwhelming_evidence_is_certain_without_a_warning() -> None:
+    told = verifier(change=1.0)
+    pairs = np.concatenate([evidence(change=5000.0), evidence(change=-5000.0)])
+    assert told.judge(pairs).tolist() == [1.0, 0.0]
+
+
+def test_a_verifier_of_other_evidence_is_refused() -> None:
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            "a verifier must have 10 weights, one for each piece of evidence, got 9: fit it again (ndvr calibrate "
+            "--truth)"
+        ),
+    ):
+        Verifier(0.5, 0.0, (1.0,) * (NUM_PIECES - 1), "pairs")
+
+
+def test_a_card_keeps_it_as_it_is() -> None:
+    told = verifier(intercept=-1.5, change=0.25)
+    card = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=told)
+    assert Card.from_json(card.to_json()).verifier == told
+    assert hash(Card.from_json(card.to_json()).verifier) == hash(told)
+
+
+def test_a_card_from_before_there_were_verifiers_has_none() -> None:
+    card = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {})
+    fields = {name: value for name, value in asdict(card).items() if name != "verifier"}
+    assert Card.from_json(json.dumps(fields)).verifier is None
+
+
+def test_a_card_with_a_broken_verifier_is_refused() -> None:
+    card = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=verifier())
+    fields = json.loads(card.to_json())
+    fields["verifier"] = {"min_probability": 0.5}
+    with pytest.raises(ValueError, match=r"not the card of a model: .*intercept.*; train or install it again"):
+        Card.from_json(json.dumps(fields))

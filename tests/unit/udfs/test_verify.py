@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.verifier import EVIDENCE
+from udfs.align import Alignment
+from udfs.embed import pack_vectors
+from udfs.verify import EVIDENCE_DDL, gather_evidence, weigh_evidence
+
+ALIGNMENT = Alignment(
+    left_start_seconds=5.0,
+    left_end_seconds=11.0,
+    right_start_seconds=0.0,
+    right_end_seconds=6.0,
+    left_coverage=0.3,
+    right_coverage=1.0,
+    similarity=0.9,
+    left_chamfer=0.4,
+    right_chamfer=0.8,
+    independent_frames=6.0,
+    change_agreement=0.5,
+    change=0.2,
+)
+
+
+def side(name: str, *numbers: int, vector: list[float] | None = None) -> dict[str, Any]:
+    """One side of a candidate as Spark hands it on: a video that shows these rows of the identity, one a second."""
+    vectors = np.eye(32, dtype=np.float32)[list(numbers)]
+    return {
+        f"{name}_vector": np.array(vector or [0.6, 0.8], dtype=np.float32),
+        f"{name}_end_seconds": float(len(numbers)),
+        f"{name}_frame_seconds": np.arange(float(len(numbers))),
+        f"{name}_frame_vectors": pack_vectors(vectors),
+        f"{name}_frame_backgrounds": np.zeros(len(numbers), dtype=np.float32),
+    }
+
+
+def candidate(left_id: str, right_id: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    return {"left_id": left_id, "right_id": right_id} | left | right
+
+
+def gathered(*candidates: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that come of one batch."""
+    batches = list(gather_evidence(iter([pd.DataFrame(candidates)])))
+    return [row for batch in batches for row in batch.to_dict("records")]
+
+
+def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() -> None:
+    (row,) = gathered(candidate("a", "b", side("left", *range(20)), side("right", *range(5, 11))))
+    # six frames, each with a square deviation of 5/6 from their mean
+    assert row.pop("evidence") == pytest.approx(
+        [(0.3 + 1.0) / 2, 1.0, 1.0, 1.0, math.log(7), 1.0, 0.3, 1.0, 0.5, 5 / 6], abs=1e-6
+    )
+    assert row == {
+        "left_id": "a",
+        "right_id": "b",
+        "cosine_similarity": 1.0,
+        "alignment_similarity": 1.0,
+        "relation": "contained",
+        "left_start_seconds": 5.0,
+        "left_end_seconds": 11.0,
+        "right_start_seconds": 0.0,
+        "right_end_seconds": 6.0,
+        "left_coverage": 0.3,
+        "right_coverage": 1.0,
+    }
+
+
+def test_the_columns_are_those_that_spark_is_told() -> None:
+    (row,) = gathered(candidate("a", "b", side("left", 1, 2), side("right", 1, 2)))
+    assert sorted(row) == sorted(column.split()[0] for column in EVIDENCE_DDL.split(", "))
+
+
+def test_pairs_that_do_not_align_are_left_out_and_the_others_stay() -> None:
+    strangers = candidate("a", "b", side("left", 1, 2, 3), side("right", 4, 5, 6))
+    copies = candidate("a", "c", side("left", 1, 2, 3), side("right", 1, 2, 3))
+    assert [(row["left_id"], row["right_id"]) for row in gathered(strangers, copies)] == [("a", "c")]
+
+
+def test_batches_without_rows_or_alignments_give_nothing() -> None:
+    strangers = pd.DataFrame([candidate("a", "b", side("left", 1), side("right", 2))])
+    copies = pd.DataFrame([candidate("a", "c", side("left", 1), side("right", 1))])
+    batches = list(gather_evidence(iter([strangers.iloc[:0], strangers, copies, strangers])))
+    assert [batch["right_id"].tolist() for batch in batches] == [["c"]]
+
+
+def test_the_cosine_is_of_the_whole_videos_and_never_above_one() -> None:
+    left, right = side("left", 1, vector=[0.6000001, 0.8000001]), side("right", 1, vector=[0.6000001, 0.8000001])
+    assert [row["cosine_similarity"] for row in gathered(candidate("a", "b", left, right))] == [1.0]
+    apart = side("right", 1, vector=[-0.8, 0.6])
+    assert [row["cosine_similarity"] for row in gathered(candidate("a", "b", left, apart))] == [0.0]
+
+
+def test_backgrounds_are_read_with_their_frames() -> None:
+    common = side("right", 1, 2) | {"right_frame_backgrounds": np.array([0.5, 0.5], dtype=np.float32)}
+    (row,) = gathered(candidate("a", "b", side("left", 1, 2), common))
+    assert row["alignment_similarity"] == 0.8  # 1 - .4 x .5
+
+
+def test_the_evidence_is_in_the_order_that_a_verifier_weighs_it_in() -> None:
+    weighed = dict(zip(EVIDENCE, weigh_evidence(ALIGNMENT, 0.7), strict=True))
+    assert weighed == {
+        "mean_chamfer": pytest.approx(0.6),
+        "larger_chamfer": 0.8,
+        "cosine_similarity": 0.7,
+        "alignment_similarity": 0.9,
+        "log_independent_frames": pytest.approx(math.log(7)),
+        "larger_coverage": 1.0,
+        "smaller_coverage": 0.3,
+        "change_agreement": 0.5,
+        "weighted_change_agreement": pytest.approx(0.1),
+        "change": 0.2,
+    }
+
+
+def test_the_agreement_of_changes_counts_by_their_size_up_to_a_half() -> None:
+    place = EVIDENCE.index("weighted_change_agreement")
+    assert weigh_evidence(replace(ALIGNMENT, change=0.9), 0.7)[place] == pytest.approx(0.25)
+    assert weigh_evidence(replace(ALIGNMENT, change=0.0), 0.7)[place] == 0.0
+
+
+def test_the_evidence_does_not_tell_left_from_right() -> None:
+    swapped = replace(ALIGNMENT, left_coverage=1.0, right_coverage=0.3, left_chamfer=0.8, right_chamfer=0.4)
+    assert weigh_evidence(swapped, 0.7) == weigh_evidence(ALIGNMENT, 0.7)

@@ -1,0 +1,96 @@
+"""Candidate pairs to the evidence for them: their frames side by side, on executors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from udfs.align import Alignment, Sequence, align
+from udfs.embed import unpack_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+_SIDES = ("left", "right")
+EVIDENCE_DDL = (
+    "left_id STRING, right_id STRING, cosine_similarity DOUBLE, alignment_similarity DOUBLE, relation STRING, "
+    "left_start_seconds DOUBLE, left_end_seconds DOUBLE, right_start_seconds DOUBLE, right_end_seconds DOUBLE, "
+    "left_coverage DOUBLE, right_coverage DOUBLE, evidence ARRAY<DOUBLE>"
+)
+_BOUNDS = (
+    "left_start_seconds",
+    "left_end_seconds",
+    "right_start_seconds",
+    "right_end_seconds",
+    "left_coverage",
+    "right_coverage",
+)
+_DECIMALS = 6
+
+
+def gather_evidence(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Align the two videos of each candidate pair: a row each -> EVIDENCE_DDL, those without any alignment left out.
+
+    Takes left_id, right_id, and of each side, as `left_vector` and so on, vector, end_seconds, frame_seconds,
+    frame_vectors and frame_backgrounds of `embeddings`. Runs on: executor, by `mapInPandas`.
+    """
+    import pandas as pd
+
+    for batch in batches:
+        rows = [
+            row
+            for pair in cast("list[dict[str, Any]]", batch.to_dict("records"))
+            if (row := _compare(pair)) is not None
+        ]
+        if rows:
+            yield pd.DataFrame(rows)
+
+
+def _compare(pair: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the row of one pair, or None where nothing aligns."""
+    left, right = (_read_sequence(pair, side) for side in _SIDES)
+    alignment = align(left, right)
+    if alignment is None:
+        return None
+    cosine = round(float(pair["left_vector"].astype(float) @ pair["right_vector"].astype(float)), _DECIMALS)
+    bounds = {name: round(getattr(alignment, name), _DECIMALS) for name in _BOUNDS}
+    return {
+        "left_id": pair["left_id"],
+        "right_id": pair["right_id"],
+        "cosine_similarity": max(-1.0, min(1.0, cosine)),
+        "alignment_similarity": round(alignment.similarity, _DECIMALS),
+        "relation": alignment.relation,
+        "evidence": weigh_evidence(alignment, cosine),
+    } | bounds
+
+
+def weigh_evidence(alignment: Alignment, cosine_similarity: float) -> list[float]:
+    """Return the pieces of evidence that a verifier takes, in the order of `models.verifier.EVIDENCE`."""
+    import math
+
+    coverages = (alignment.left_coverage, alignment.right_coverage)
+    chamfers = (alignment.left_chamfer, alignment.right_chamfer)
+    return [
+        sum(chamfers) / 2,
+        max(chamfers),
+        cosine_similarity,
+        alignment.similarity,
+        math.log1p(alignment.independent_frames),
+        max(coverages),
+        min(coverages),
+        alignment.change_agreement,
+        alignment.change_agreement * min(alignment.change, 0.5),
+        alignment.change,
+    ]
+
+
+def _read_sequence(pair: dict[str, Any], side: str) -> Sequence:
+    """Read one side's frames."""
+    seconds = pair[f"{side}_frame_seconds"]
+    return Sequence(
+        unpack_vectors(pair[f"{side}_frame_vectors"], len(seconds)),
+        seconds,
+        pair[f"{side}_frame_backgrounds"],
+        pair[f"{side}_end_seconds"],
+    )
