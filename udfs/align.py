@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from udfs.relation import name_relation
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BACKGROUND_SHARE = 0.4
 """Of both frames' similarity to the background that is taken off their own: what matches everything proves nothing."""
-COPY_COVERAGE = 0.8
-"""Two videos are copies of one another when what they share is at least this part of either."""
 _MAX_FRAMES = 2000  # a longer video is compared more sparsely: the matrix of two stays below 16 MB
 _NUM_SEEDS = 24  # of either kind: see `_propose_lines`
 _SPEEDS = np.array([1.0, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2.0])
@@ -95,12 +95,6 @@ class Alignment:
     def relation(self) -> str:
         """`copy` where it covers most of both videos, `contained` of one, `overlap` of neither."""
         return name_relation(self.left_coverage, self.right_coverage)
-
-
-def name_relation(left_coverage: float, right_coverage: float) -> str:
-    """Name the relation of two videos by the share of each that they have in common (`COPY_COVERAGE`)."""
-    num_covered = (left_coverage >= COPY_COVERAGE) + (right_coverage >= COPY_COVERAGE)
-    return ("overlap", "contained", "copy")[num_covered]
 
 
 def align(left: Sequence, right: Sequence) -> Alignment | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.accuracy.negatives import TAKE
 from benchmarks.accuracy.videos import ORIGINAL
-from jobs.demo.planted import relate
+from udfs.relation import name_relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -187,7 +187,7 @@ def _relate(left: Video, right: Video, segments: Sequence[Segment]) -> str:
     ]
     if max(coverages) < MIN_COVERAGE and min(seconds) < MIN_SHARED_SECONDS:
         return IGNORE
-    return COPY if relate(*coverages) == COPY else PARTIAL
+    return COPY if name_relation(*coverages) == COPY else PARTIAL
 
 
 def measure_union(intervals: Iterable[tuple[float, float]]) -> float:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from jobs.demo import planted as truth
 from jobs.demo.archives import extract_member, fetch_archive
 from jobs.demo.clips import DEMO
-from jobs.demo.planted import Planted, read_planted, relate, write_planted
+from jobs.demo.planted import Planted, read_planted, write_planted
 from udfs.editing import edits, overlays, transcode
+from udfs.relation import name_relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,7 +143,7 @@ def _plant_found(clip: FoundClip, seconds: dict[str, float]) -> Planted:
     )
     if not clip.duplicate_of:
         return line
-    relation = relate(duration / seconds[clip.duplicate_of], 1.0)
+    relation = name_relation(duration / seconds[clip.duplicate_of], 1.0)
     return replace(line, relation=relation, edit="found")
 
 
@@ -159,7 +160,7 @@ def _plant_made(clip: MadeClip, footage: tuple[Footage, ...], seconds: dict[str,
             Planted(
                 clip.video_id,
                 original,
-                relate(of_source / seconds[original], of_target / target_seconds),
+                name_relation(of_source / seconds[original], of_target / target_seconds),
                 clip.edit,
                 round(stretch.source_start_seconds, 3),
                 round(stretch.source_end_seconds, 3),

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# Two videos are copies of one another when what they share is at least this part of either.
-COPY_COVERAGE = 0.8
-
 
 @dataclass(frozen=True)
 class Planted:
@@ -23,7 +20,7 @@ class Planted:
     Attributes:
         video_id: the video.
         duplicate_of: the original that it shows; "" for an original (which shows itself) and a faulty entry.
-        relation: original, copy, contained, overlap (see `relate`), broken or missing.
+        relation: original, copy, contained, overlap (see `udfs.relation.name_relation`), broken or missing.
         edit: name of the edit, "found" for a copy that was published as it is, else "".
         source_start_seconds: where the stretch begins in the original.
         source_end_seconds: where it ends in the original.
@@ -41,16 +38,6 @@ class Planted:
     target_start_seconds: float = 0.0
     target_end_seconds: float = 0.0
     note: str = ""
-
-
-def relate(source_coverage: float, target_coverage: float) -> str:
-    """Name the relation of two videos from the fraction of each that they share.
-
-    Returns:
-        "copy" where the fraction is `COPY_COVERAGE` or more of both, "contained" of one, "overlap" of neither.
-    """
-    covered = (source_coverage >= COPY_COVERAGE) + (target_coverage >= COPY_COVERAGE)
-    return ("overlap", "contained", "copy")[covered]
 
 
 def measure_shared_footage(planted: Iterable[Planted]) -> dict[tuple[str, str], float]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from udfs.align import Alignment, Sequence, align, name_relation
+from udfs.align import Alignment, Sequence, align
+from udfs.relation import name_relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.demo.planted import Planted, measure_shared_footage, read_planted, relate, write_planted
+from jobs.demo.planted import Planted, measure_shared_footage, read_planted, write_planted
+from udfs.relation import name_relation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ BROKEN = Planted("c", "", "broken")
 def test_a_relation_is_named_by_what_either_side_shares(
     source_coverage: float, target_coverage: float, expected: str
 ) -> None:
-    assert relate(source_coverage, target_coverage) == expected
+    assert name_relation(source_coverage, target_coverage) == expected
 
 
 def test_two_parts_of_one_original_share_where_they_overlap_in_its_time() -> None:
