@@ -63,14 +63,20 @@ def _strip(frame: Frame, box: Box) -> Box:
 
 
 def _count_uniform(rows: Frame) -> int:
-    """Count the rows, from the first on, that are of one colour: that of the first."""
-    first = None
+    """Count the rows, from the first on, that are of one colour: that of the first.
+
+    A border ends with a jump. Where the next row is of one colour too, and near the last, the picture fades: no border.
+    """
+    first = last = None
     for count, row in enumerate(rows):  # one by one: most frames have no border, and end here at once
         lowest, highest = row.min(axis=0).astype(np.int16), row.max(axis=0).astype(np.int16)
         middle = (lowest + highest) // 2
         first = middle if first is None else first
-        if max((highest - lowest).max(), np.abs(middle - first).max()) > _MAX_LEVELS_APART:
-            return count
+        is_uniform = (highest - lowest).max() <= _MAX_LEVELS_APART
+        if not is_uniform or np.abs(middle - first).max() > _MAX_LEVELS_APART:
+            is_fading = is_uniform and last is not None and np.abs(middle - last).max() <= _MAX_LEVELS_APART
+            return 0 if is_fading else count
+        last = middle
     return len(rows)
 
 

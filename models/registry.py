@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 POOLING_VERSION = 1
 """Part of every descriptor_id; raise it when `models.pooling` or the normalisation changes any number."""
-BORDERS_VERSION = 1
+BORDERS_VERSION = 2
 """Part of every descriptor_id whose frames are cut; raise it when `models.borders` cuts otherwise."""
 
 

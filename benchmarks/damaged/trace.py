@@ -68,7 +68,7 @@ def _sort_of(given: str, real: str, program: str, places: tuple[str, str, tuple[
         if program == "decoder":
             return "videos, by the descriptor it was given" if is_by_descriptor else "other"
         return "files within the roots"
-    if real.startswith(libraries):
+    if f"{real}/".startswith(libraries):  # a folder of the import path is listed itself
         return "libraries and the system's files"
     if program != "decoder" and real.startswith(f"{own}/"):
         return "temporary files and tables"

@@ -97,6 +97,7 @@ def decode_with_decord(job: DecodeJob, complaints: Complaints) -> Iterator[Pictu
         if pixels.shape != (height, width, 3):
             raise UnreliableDecoderError(f"decord gave an array {pixels.shape}, not {(height, width, 3)}")
         yield Picture(float(seconds[number]), pixels)
+    del reader  # joins the decoder's thread, which may run ahead and complain late of what has been given already
     if complaints.heard_more():
         raise UnreliableDecoderError(f"FFmpeg complained: {complaints.first_line()}")
 

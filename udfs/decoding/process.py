@@ -191,6 +191,9 @@ class DecoderProcess:
 
 
 def _list_import_path() -> list[str]:
-    """List where the child finds this project, which may be a zip that only this process knows of, and all else."""
+    """List where the child finds this project, which may be a zip that only this process knows of, and all else.
+
+    Spark puts its JARs there too, each of which every import would open and find no Python in.
+    """
     ours = str(Path(__file__).absolute().parents[2])
-    return [ours, *(str(Path(entry).absolute()) for entry in sys.path)]
+    return [ours, *(str(Path(entry).absolute()) for entry in sys.path if not entry.endswith(".jar"))]

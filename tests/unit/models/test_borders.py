@@ -95,6 +95,20 @@ def test_a_gradient_is_no_border() -> None:
     np.testing.assert_array_equal(cut(frame), frame)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_that_fades_from_a_dark_edge_has_no_border(*, turned: bool) -> None:
+    levels = np.minimum(255, np.arange(PX) * 3).astype(np.uint8)
+    fading = np.broadcast_to(levels[:, None, None], (PX, PX, 3))
+    assert find_content(fading.transpose(1, 0, 2) if turned else fading) == (0, PX, 0, PX)
+
+
+def test_flat_stretches_beside_one_another_are_cut_one_after_another() -> None:
+    content = draw_noise()
+    content[:20] = 60
+    content[:8] = 0
+    assert find_content(content) == (20, PX, 0, PX)
+
+
 def test_a_frame_without_borders_comes_back_byte_by_byte() -> None:
     frame = draw_noise()
     assert cut(frame).tobytes() == frame.tobytes()
