@@ -82,7 +82,8 @@ class LakeViews:
 
         Returns:
             Rows (p,), rows (p,), and whether both are views of one video (p,); else they are of other sources. Left out
-            are other videos of one source, and views that may show the other's footage beside their own.
+            are other videos of one source, and views that may show the other's footage, or the same third's, beside
+            their own.
         """
         num_views = self.views.descriptors.shape[1]
         videos = np.repeat(np.arange(len(self.video_ids)), num_views)
@@ -91,6 +92,7 @@ class LakeViews:
         names, shown = np.array(self.source_names), np.array(self.other_names)
         is_copy = one == other
         is_stranger = (names[one] != names[other]) & (shown[one] != names[other]) & (names[one] != shown[other])
+        is_stranger &= shown[one] != shown[other]
         counts = is_copy | is_stranger
         return left[counts], right[counts], is_copy[counts]
 

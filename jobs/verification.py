@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DECIMALS = 6
-_NEGATIVE_WEIGHT = 20.0
+_NEGATIVE_WEIGHT = 60.0
 _PENALTY = 1e-3
 _MIN_DEVIATION = 1e-9
 
@@ -39,7 +39,8 @@ def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: f
     """Fit the logistic model and choose its threshold.
 
     No piece of evidence may speak against a pair, so weights are at least 0: more of each is surer. A pair that shares
-    nothing weighs as much as 20 that do, for a catalogue has more strangers among its candidates than labels have.
+    nothing weighs as much as 60 that do, for a catalogue has more strangers among its candidates than labels have. The
+    sum is then mapped to a probability by the pairs as they are (Platt scaling, as `models.calibration`).
 
     The threshold is the lowest at which `target_precision` of the pairs found share footage, and at most 1 in 10,000
     of all pairs that share none is found.
@@ -57,14 +58,18 @@ def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: f
     shares = labelled["shares"].to_numpy(dtype=bool)
     if shares.all() or not shares.any():
         raise UsageError(f"{int(shares.sum())} of {len(shares)} candidate pairs share footage: both kinds are needed")
-    weights, intercept = _fit_logistic(evidence, shares)
+    weights, _ = _fit_logistic(evidence, shares, _NEGATIVE_WEIGHT, _PENALTY)
+    (slope,), intercept = _fit_logistic((evidence @ weights)[:, None], shares, 1.0, 0.0)
+    weights *= slope
     rounded = tuple(round(float(weight), _DECIMALS) for weight in weights)
     verifier = Verifier(0.0, round(intercept, _DECIMALS), rounded, fitted_on)
     threshold = _choose_threshold(verifier.judge(evidence), shares, num_negatives, target_precision)
     return replace(verifier, min_probability=threshold)
 
 
-def _fit_logistic(evidence: NDArray[np.float64], shares: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+def _fit_logistic(
+    evidence: NDArray[np.float64], shares: NDArray[np.bool_], negative_weight: float, penalty: float
+) -> tuple[NDArray[np.float64], float]:
     """Fit weights >= 0 and an intercept by penalised maximum likelihood on standardised evidence; convex, so unique.
 
     scikit-learn's LogisticRegression knows no bounds.
@@ -74,14 +79,14 @@ def _fit_logistic(evidence: NDArray[np.float64], shares: NDArray[np.bool_]) -> t
 
     deviations = np.maximum(evidence.std(axis=0), _MIN_DEVIATION)
     scaled = (evidence - evidence.mean(axis=0)) / deviations
-    counts = np.where(shares, 1.0, _NEGATIVE_WEIGHT)
+    counts = np.where(shares, 1.0, negative_weight)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = parameters[:-1]
         logits = scaled @ weights + parameters[-1]
         residuals = (expit(logits) - shares) * counts / len(shares)
-        value = float(((np.logaddexp(0, logits) - shares * logits) * counts).mean() + _PENALTY * (weights**2).sum())
-        return value, np.append(scaled.T @ residuals + 2 * _PENALTY * weights, residuals.sum())
+        value = float(((np.logaddexp(0, logits) - shares * logits) * counts).mean() + penalty * (weights**2).sum())
+        return value, np.append(scaled.T @ residuals + 2 * penalty * weights, residuals.sum())
 
     bounds = [(0.0, None)] * evidence.shape[1] + [(None, None)]
     fitted = minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B").x

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from models.normalise import standardise, to_unit_norm
+from models.normalise import average_unit_rows, standardise, to_unit_norm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,7 @@ class RowEmbedder(ABC):
 
     def embed_video(self, descriptors: Descriptors) -> NDArray[np.float32]:
         """Embed a video: see `Embedder`."""
-        vector: NDArray[np.float32] = to_unit_norm(self.embed(descriptors).mean(axis=0, dtype=np.float64)[None])[0]
-        return vector
+        return average_unit_rows(self.embed(descriptors))
 
 
 class Identity(RowEmbedder):

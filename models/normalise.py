@@ -28,3 +28,10 @@ def to_unit_norm(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit: NDArray[np.float32] = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
     return unit
+
+
+def average_unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the direction of the mean of unit vectors: (n, dim), n >= 1 -> float32 (dim,), unit norm or zeros."""
+    mean: NDArray[np.float64] = rows.mean(axis=0, dtype=np.float64)
+    direction: NDArray[np.float32] = to_unit_norm(mean[None])[0]
+    return direction

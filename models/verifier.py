@@ -11,16 +11,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EVIDENCE = (
-    "mean_chamfer",
     "larger_chamfer",
-    "cosine_similarity",
     "alignment_similarity",
     "log_independent_frames",
     "larger_coverage",
     "smaller_coverage",
-    "change_agreement",
-    "weighted_change_agreement",
     "change",
+    "change_agreement",
 )
 """The columns that a verifier weighs, in this order."""
 

@@ -21,7 +21,8 @@ _SPEEDS = np.array([1.0, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2.0])
 _OTHER_SPEED_SHARE = 0.98  # a still scene fits every speed: another than 1 has to be better, not as good
 _MIN_SIMILARITY = 0.15  # less than this, normalised, speaks against an alignment
 _LOOK_ALIKE = 0.8  # frames of one video so similar are one piece of evidence
-_MIN_CHANGE = 1e-9
+_APART = 2  # frames: neighbours show almost the same moment
+_MIN_COMPARED = 4  # aligned frames: of three, one pair is apart
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ class Alignment:
         left_chamfer: mean over the left frames of the best normalised similarity to any right one.
         right_chamfer: the other way.
         independent_frames: sum of the weights of the aligned frames, the smaller of both sides.
-        change_agreement: correlation in [-1, 1] of what changes over the aligned frames on both sides; 0 where
-            nothing does.
-        change: mean squared deviation of the aligned frames from their mean, the smaller of both sides.
+        change_agreement: mean product of what changes at aligned frames, less that of frames two or more apart, in
+            [-4, 4]; about 0 for two takes of one scene, and where nothing changes.
+        change: mean squared deviation of the aligned frames from their mean, the smaller of both sides, in [0, 1].
     """
 
     left_start_seconds: float
@@ -195,11 +196,14 @@ def _cover(start: float, end: float, duration: float) -> float:
 
 
 def _compare_changes(left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[float, float]:
-    """Correlate what is left of aligned frames when each side's own mean is taken off; and how much that is.
+    """Tell how far what changes over aligned frames agrees, and how much changes: see `Alignment`.
 
-    Two takes of one static scene agree in the scene, not in what moves.
+    Two takes of one static scene agree in the scene, not in what moves; what is left of a frame when its side's mean is
+    taken off then matches the frame at the same moment no better than any other.
     """
     one, other = left - left.mean(axis=0), right - right.mean(axis=0)
-    squares = float((one**2).sum()), float((other**2).sum())
-    agreement = float((one * other).sum()) / (squares[0] * squares[1] + _MIN_CHANGE) ** 0.5
-    return agreement, min(squares) / len(left)
+    products = one @ other.T
+    places = np.arange(len(left))
+    is_apart = np.abs(places[:, None] - places[None, :]) >= _APART
+    agreement = float(products.diagonal().mean() - products[is_apart].mean()) if len(left) >= _MIN_COMPARED else 0.0
+    return agreement, min(float((one**2).sum()), float((other**2).sum())) / len(left)

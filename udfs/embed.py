@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 INPUT_COLUMN = {"early": "video_descriptor", "late": "frame_descriptors"}
 """The column of `descriptors` that a model of each kind of fusion takes."""
+FRAME_DIMS = 256
+"""Of a stored frame: with its second and its background 268 bytes, 15.7 KiB a minute at 1 fps; docs/decisions/0005."""
 _NUM_NEIGHBOURS = 3  # nearest background frames that a frame is held against
 _CHUNK_ROWS = 256  # frames held against the background at once: hours of them cost no more memory than minutes
 _INT8_MAX = 127
@@ -61,45 +63,57 @@ def embed_batches(batches: Iterator[pd.DataFrame], model: EmbeddingModel, window
 
 def _embed_video(video: dict[str, Any], model: EmbeddingModel, windows: Windows) -> Iterator[dict[str, Any]]:
     """Yield the segments of one video."""
-    embedder = model.load()
     descriptors = _as_rows(video[INPUT_COLUMN[model.fusion]], video["descriptor_dim"])
     duration = video["duration_seconds"]
-    whole = {"start_seconds": 0.0, "end_seconds": duration, "vector": embedder.embed_video(descriptors)}
-    if not model.keeps_frames:
-        yield whole | {"frame_seconds": None, "frame_vectors": None, "frame_backgrounds": None}
-        return
-    yield from _embed_frames(whole, descriptors, video["frame_seconds"], model, windows)
+    if model.keeps_frames:
+        yield from _embed_frames(descriptors, video["frame_seconds"], duration, model, windows)
+    else:
+        yield _segment(0.0, duration, model.load().embed_video(descriptors))
 
 
 def _embed_frames(
-    whole: dict[str, Any],
     descriptors: NDArray[np.floating],
     seconds: NDArray[np.float64],
+    duration_seconds: float,
     model: EmbeddingModel,
     windows: Windows,
 ) -> Iterator[dict[str, Any]]:
     """Yield the whole with its frames, then the windows: normalised means of their frames' vectors."""
     import numpy as np
 
-    from models.normalise import to_unit_norm
+    from models.normalise import average_unit_rows
 
     embedder: RowEmbedder = model.load()  # type: ignore[assignment]  # a model that keeps frames embeds row by row
     vectors = embedder.embed(descriptors)
-    yield whole | {
+    kept = shorten_vectors(vectors)
+    yield _segment(0.0, duration_seconds, average_unit_rows(vectors)) | {
         "frame_seconds": seconds,
-        "frame_vectors": pack_vectors(vectors),
-        "frame_backgrounds": measure_backgrounds(vectors, model.load_background()),
+        "frame_vectors": pack_vectors(kept),
+        "frame_backgrounds": measure_backgrounds(kept, shorten_vectors(model.load_background())),
     }
-    duration = whole["end_seconds"]
-    if duration <= windows.length_seconds:
+    if duration_seconds <= windows.length_seconds:
         return
-    for start in np.arange(0.0, duration - windows.length_seconds + windows.hop_seconds, windows.hop_seconds):
+    for start in np.arange(0.0, duration_seconds - windows.length_seconds + windows.hop_seconds, windows.hop_seconds):
         begin, end = np.searchsorted(seconds, [start, start + windows.length_seconds])
         if begin < end:
-            mean = to_unit_norm(vectors[begin:end].mean(axis=0, dtype=np.float64)[None])[0]
-            stop = min(start + windows.length_seconds, duration)
-            nothing = {"frame_seconds": None, "frame_vectors": None, "frame_backgrounds": None}
-            yield {"start_seconds": float(start), "end_seconds": float(stop), "vector": mean} | nothing
+            stop = min(start + windows.length_seconds, duration_seconds)
+            yield _segment(float(start), float(stop), average_unit_rows(vectors[begin:end]))
+
+
+def _segment(start_seconds: float, end_seconds: float, vector: NDArray[np.float32]) -> dict[str, Any]:
+    """Make the row of a segment without frames."""
+    bounds = {"start_seconds": start_seconds, "end_seconds": end_seconds}
+    return bounds | {"vector": vector, "frame_seconds": None, "frame_vectors": None, "frame_backgrounds": None}
+
+
+def shorten_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep the first `FRAME_DIMS` numbers of unit vectors: (n, dim) -> float32 (n, at most FRAME_DIMS), unit norm.
+
+    Those of the closed forms are in the order of what they tell (`models.whitening`), and learnt heads start there.
+    """
+    from models.normalise import to_unit_norm
+
+    return to_unit_norm(vectors[:, :FRAME_DIMS])
 
 
 def measure_backgrounds(vectors: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 from udfs.align import Alignment, Sequence, align
@@ -27,6 +28,9 @@ _BOUNDS = (
     "right_coverage",
 )
 _DECIMALS = 6
+_SURELY_SIMILAR = 0.4
+_SURELY_CHANGING = 0.02
+_SURELY_AGREEING = 0.1
 
 
 def gather_evidence(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -61,27 +65,24 @@ def _compare(pair: dict[str, Any]) -> dict[str, Any] | None:
         "cosine_similarity": max(-1.0, min(1.0, cosine)),
         "alignment_similarity": round(alignment.similarity, _DECIMALS),
         "relation": alignment.relation,
-        "evidence": weigh_evidence(alignment, cosine),
+        "evidence": weigh_evidence(alignment),
     } | bounds
 
 
-def weigh_evidence(alignment: Alignment, cosine_similarity: float) -> list[float]:
-    """Return the pieces of evidence that a verifier takes, in the order of `models.verifier.EVIDENCE`."""
-    import math
+def weigh_evidence(alignment: Alignment) -> list[float]:
+    """Return the pieces of evidence that a verifier takes, in the order of `models.verifier.EVIDENCE`.
 
-    coverages = (alignment.left_coverage, alignment.right_coverage)
-    chamfers = (alignment.left_chamfer, alignment.right_chamfer)
+    The caps are where more of a piece tells no more: frames that agree beyond .4 show one picture, and whether anything
+    changes matters, not how much.
+    """
     return [
-        sum(chamfers) / 2,
-        max(chamfers),
-        cosine_similarity,
-        alignment.similarity,
+        max(alignment.left_chamfer, alignment.right_chamfer),
+        min(alignment.similarity, _SURELY_SIMILAR),
         math.log1p(alignment.independent_frames),
-        max(coverages),
-        min(coverages),
-        alignment.change_agreement,
-        alignment.change_agreement * min(alignment.change, 0.5),
-        alignment.change,
+        max(alignment.left_coverage, alignment.right_coverage),
+        min(alignment.left_coverage, alignment.right_coverage),
+        min(alignment.change, _SURELY_CHANGING),
+        min(max(alignment.change_agreement, 0.0), _SURELY_AGREEING),
     ]
 
 

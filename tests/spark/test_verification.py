@@ -26,6 +26,7 @@ from tests.support.lakes import make_run, read_rows, read_versions, run_night
 from tests.support.videos import draw_picture
 from udfs.editing.edits import EDITS
 from udfs.editing.transcode import apply_edit
+from udfs.embed import FRAME_DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
 SHIPPED = "discriminative-efficientnet_lite0"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
-WEIGHTS = {"alignment_similarity": 20.0}
-VERIFIER = Verifier(0.5, -10.0, tuple(WEIGHTS.get(name, 0.0) for name in EVIDENCE), "weights set by hand")
-"""An alignment similarity of one half is as likely a match as not."""
+WEIGHTS = {"alignment_similarity": 20.0, "smaller_coverage": 5.0}
+VERIFIER = Verifier(0.5, -6.0, tuple(WEIGHTS.get(name, 0.0) for name in EVIDENCE), "weights set by hand")
+"""An alignment similarity of .3 is as likely a match as not, with no coverage to speak of."""
 EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
 """Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""
 SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20}
@@ -148,7 +149,8 @@ def test_a_pair_says_how_and_where_its_videos_share_footage(ids: tuple[str, str]
 
 def test_the_probability_is_the_verifiers(nights: Nights) -> None:
     for row in nights.pairs.values():
-        expected = 1 / (1 + math.exp(10 - 20 * row["alignment_similarity"]))
+        coverage = min(row["left_coverage"], row["right_coverage"])
+        expected = 1 / (1 + math.exp(6 - 20 * min(row["alignment_similarity"], 0.4) - 5 * coverage))
         assert row["match_probability"] == pytest.approx(expected, abs=1e-5)
         assert row["match_probability"] >= 0.5
         assert -1 <= row["cosine_similarity"] <= 1
@@ -169,7 +171,7 @@ def test_the_embeddings_hold_the_whole_with_its_frames_and_then_the_windows(nigh
     ]
     whole = rows.pop(0)
     assert whole["frame_seconds"] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
-    assert len(whole["frame_vectors"]) == 8 * len(whole["vector"])
+    assert len(whole["frame_vectors"]) == 8 * FRAME_DIMS
     assert all(-1 <= value <= 1 for value in whole["frame_backgrounds"])
     for row in rows:
         assert (row["frame_seconds"], row["frame_vectors"], row["frame_backgrounds"]) == (None, None, None)

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import faiss
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.search import block_pair_searcher, search_block_pair
+from udfs.search import search_block_pair, search_videos
+from udfs.searching.chunks import Chunk
+from udfs.searching.nearest import search_by_nearest
+
+if TYPE_CHECKING:
+    from udfs.searching.nearest import Nearest
 
 THRESHOLDS = st.sampled_from([-1.0, -0.2, 0.0, 0.3, 0.7, 0.95])
 
@@ -33,20 +41,53 @@ def test_the_search_finds_what_comparing_all_with_all_finds(n: int, m: int, seed
 
 
 @given(st.integers(2, 14), st.integers(1, 4), st.integers(0, 999), THRESHOLDS, st.randoms(use_true_random=False))
-def test_however_rows_are_blocked_each_pair_comes_once_and_with_one_similarity(
+def test_however_videos_are_blocked_each_pair_comes_once_and_with_one_similarity(
     n: int, num_blocks: int, seed: int, threshold: float, chance: object
 ) -> None:
     vectors = unit_vectors(n, seed)
-    block_of = [chance.randrange(num_blocks) for _ in range(n)]  # type: ignore[attr-defined]
-    rows = pd.DataFrame({"video_id": [f"v{i:02}" for i in range(n)], "block": block_of, "vector": list(vectors)})
-    search = block_pair_searcher(threshold)
-    found: list[tuple[str, str, float]] = []
+    video_of = np.array([chance.randrange(n) for _ in range(n)])  # type: ignore[attr-defined]
+    block_of = np.array([chance.randrange(num_blocks) for _ in range(n)])[video_of]  # type: ignore[attr-defined]
+    ids = np.array([f"v{video:02}" for video in video_of])
+    chunks = [Chunk(pa.array(ids[block_of == block]), vectors[block_of == block]) for block in range(num_blocks)]
+    found: list[dict[str, object]] = []
     for left in range(num_blocks):
         for right in range(left, num_blocks):
-            group = rows[rows["block"].isin([left, right])].assign(left_block=left, right_block=right)
-            found += search(group).itertuples(index=False, name=None)
-    whole = search(rows.assign(block=0, left_block=0, right_block=0)).itertuples(index=False, name=None)
-    assert sorted(found) == sorted(whole)
-    assert {(a, b) for a, b, _ in found} == {
-        (f"v{i:02}", f"v{j:02}") for i, j in all_pairs(vectors, vectors, threshold) if i < j
-    }
+            is_one = left == right
+            batch = (
+                search_videos(chunks[right], None if is_one else chunks[left], threshold, meet_one_another=is_one)
+                if len(chunks[left]) and len(chunks[right])
+                else None
+            )
+            found += batch.to_pylist() if batch is not None else []
+    expected: dict[tuple[str, str], float] = {}
+    for i, j in all_pairs(vectors, vectors, threshold):
+        if ids[i] < ids[j]:
+            similarity = round(float(vectors[i].astype(float) @ vectors[j].astype(float)), 6)
+            pair = (str(ids[i]), str(ids[j]))
+            expected[pair] = max(expected.get(pair, -1.0), min(1.0, similarity))
+    assert len(found) == len(expected)
+    assert {(row["left_id"], row["right_id"]): row["cosine_similarity"] for row in found} == expected
+
+
+def open_on_cpu(rows: np.ndarray) -> Nearest:
+    """Search nearest neighbours as a GPU would: it knows no range search."""
+    index = faiss.IndexFlatIP(rows.shape[1])
+    index.add(rows)
+    return index.search  # type: ignore[no-any-return]
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 999), THRESHOLDS, st.integers(1, 5))
+def test_nearest_neighbours_alone_find_what_a_range_search_finds_however_few_may_be_asked_for(
+    n: int, m: int, seed: int, threshold: float, max_k: int
+) -> None:
+    queries, rows = unit_vectors(n, seed), unit_vectors(m, seed + 1)
+    rows[m // 2 :] = rows[0]  # many that are equally near
+    one, other = search_by_nearest(open_on_cpu, rows, queries, threshold, max_k)
+    index = faiss.IndexFlatIP(6)
+    index.add(rows)
+    limits, _, expected = index.range_search(queries, np.nextafter(np.float32(threshold), np.float32(-2)))
+    pairs = list(zip(one.tolist(), other.tolist(), strict=True))
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) == set(
+        zip(np.repeat(np.arange(n), np.diff(limits).astype(int)).tolist(), expected.tolist(), strict=True)
+    )

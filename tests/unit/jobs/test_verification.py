@@ -67,10 +67,10 @@ def test_only_what_tells_has_a_weight() -> None:
     assert set(weights.values()) == {0.0}
 
 
-def test_a_pair_that_shares_nothing_weighs_as_much_as_twenty_that_do() -> None:
-    # nothing tells the two apart, so that the odds are 1 to 20
-    fitted = fit_verifier(labelled((0.5, True), (0.5, False)), MANY, 0.5, "pairs")
-    assert fitted.judge(np.array([evidence(0.5)])).tolist() == pytest.approx([1 / 21], abs=1e-4)
+def test_a_probability_is_the_share_among_the_labelled_pairs() -> None:
+    # nothing tells them apart, and three of four share footage
+    fitted = fit_verifier(labelled(*[(0.5, True)] * 3, (0.5, False)), MANY, 0.5, "pairs")
+    assert fitted.judge(np.array([evidence(0.5)])).tolist() == pytest.approx([0.75], abs=1e-4)
 
 
 def test_no_evidence_speaks_against_a_pair() -> None:

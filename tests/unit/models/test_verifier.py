@@ -29,16 +29,16 @@ def test_without_evidence_the_intercept_alone_decides_by_its_odds() -> None:
 
 
 def test_each_piece_of_evidence_has_its_own_weight() -> None:
-    told = verifier(mean_chamfer=np.log(3), change=-np.log(3))
-    assert told.judge(evidence(mean_chamfer=1.0)).tolist() == [0.75]
+    told = verifier(larger_chamfer=np.log(3), change=-np.log(3))
+    assert told.judge(evidence(larger_chamfer=1.0)).tolist() == [0.75]
     assert told.judge(evidence(change=1.0)).tolist() == [0.25]
-    assert told.judge(evidence(mean_chamfer=1.0, change=1.0)).tolist() == [0.5]
-    assert told.judge(evidence(cosine_similarity=1.0)).tolist() == [0.5]
+    assert told.judge(evidence(larger_chamfer=1.0, change=1.0)).tolist() == [0.5]
+    assert told.judge(evidence(smaller_coverage=1.0)).tolist() == [0.5]
 
 
 def test_many_pairs_are_judged_at_once_and_no_pairs_too() -> None:
-    told = verifier(cosine_similarity=1.0)
-    both = np.concatenate([evidence(), evidence(cosine_similarity=np.log(3))])
+    told = verifier(smaller_coverage=1.0)
+    both = np.concatenate([evidence(), evidence(smaller_coverage=np.log(3))])
     assert told.judge(both).tolist() == [0.5, 0.75]
     assert told.judge(both[:0]).tolist() == []
 
@@ -57,7 +57,7 @@ def test_a_verifier_of_other_evidence_is_refused() -> None:
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "a verifier must have 10 weights, one for each piece of evidence, got 9: fit it again (ndvr calibrate "
+            "a verifier must have 7 weights, one for each piece of evidence, got 6: fit it again (ndvr calibrate "
             "--truth)"
         ),
     ):

@@ -210,8 +210,8 @@ def test_two_takes_of_a_still_scene_agree_in_the_scene_and_not_in_what_changes()
     assert takes.similarity == pytest.approx(0.9)
     assert takes.change_agreement == pytest.approx(0.0, abs=1e-6)
     copies = aligned(video(one), video(one))
-    assert copies.change_agreement == pytest.approx(1.0)
-    # .9 of the tenth that is each frame's own: see the first test
+    # of the tenth that is each frame's own: .9 at the same moment, -.1 at others; see the first test
+    assert copies.change_agreement == pytest.approx(0.1)
     assert copies.change == takes.change == pytest.approx(0.09)
 
 
@@ -223,7 +223,12 @@ def test_changes_against_each_other_disagree() -> None:
         for rows in (frames(0, 0, 0, 0) + drift, frames(0, 0, 0, 0) - drift)
     )
     found = aligned(video(brighter), video(darker))
-    assert found.change_agreement == pytest.approx(-1.0, abs=0.01)
+    # the mean of the four squares is .0045, that of the products of those apart -.0045, and the signs are turned
+    assert found.change_agreement == pytest.approx(-0.009, abs=0.001)
+
+
+def test_of_three_frames_the_changes_tell_nothing() -> None:
+    assert aligned(video(range(3)), video(range(3))).change_agreement == 0.0
 
 
 def test_a_frame_shares_its_weight_with_those_that_look_like_it() -> None:

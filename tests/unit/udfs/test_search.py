@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pytest
 
-from udfs.search import block_pair_searcher, search_block_pair
+from udfs.search import search_block_pair, search_videos
+from udfs.searching.chunks import Chunk
 
 EAST, NORTH, NORTH_EAST = [1.0, 0.0], [0.0, 1.0], [0.8, 0.6]
 
@@ -13,14 +14,14 @@ def vectors(*rows: list[float]) -> np.ndarray:
     return np.array(rows, dtype=np.float32)
 
 
-def block_rows(*rows: tuple[str, int, list[float]], left: int, right: int) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["video_id", "block", "vector"])
-    frame["vector"] = [np.array(vector, dtype=np.float32) for vector in frame["vector"]]
-    return frame.assign(left_block=left, right_block=right)
+def chunk(*rows: tuple[str, list[float]]) -> Chunk:
+    return Chunk(pa.array([video_id for video_id, _ in rows]), vectors(*[vector for _, vector in rows]))
 
 
-def found_in(rows: pd.DataFrame, threshold: float) -> list[tuple[str, str, float]]:
-    return sorted(block_pair_searcher(threshold)(rows).itertuples(index=False, name=None))
+def found_in(stored: Chunk, threshold: float, queries: Chunk | None = None) -> list[tuple[str, str, float]]:
+    """Search one block in itself, or, where there are queries, these in it."""
+    found = search_videos(stored, queries, threshold, meet_one_another=queries is None)
+    return [] if found is None else sorted(tuple(row.values()) for row in found.to_pylist())
 
 
 def test_pairs_at_the_threshold_are_found_and_those_below_are_not() -> None:
@@ -45,55 +46,54 @@ def test_a_similarity_is_never_above_one() -> None:
 
 
 def test_within_a_block_each_pair_comes_once_with_the_smaller_id_first() -> None:
-    rows = block_rows(("b", 0, EAST), ("a", 0, EAST), ("c", 0, NORTH), left=0, right=0)
-    assert found_in(rows, 0.9) == [("a", "b", 1.0)]
+    assert found_in(chunk(("b", EAST), ("a", EAST), ("c", NORTH)), 0.9) == [("a", "b", 1.0)]
 
 
 def test_between_two_blocks_pairs_within_one_of_them_are_left_to_its_own_group() -> None:
-    rows = block_rows(("d", 1, EAST), ("a", 1, EAST), ("c", 2, NORTH_EAST), left=1, right=2)
-    assert found_in(rows, 0.7) == [("a", "c", 0.8), ("c", "d", 0.8)]
+    stored, queries = chunk(("d", EAST), ("a", EAST)), chunk(("c", NORTH_EAST))
+    assert found_in(stored, 0.7, queries) == [("a", "c", 0.8), ("c", "d", 0.8)]
 
 
-def test_a_pair_of_blocks_of_which_one_is_empty_has_no_pairs() -> None:
-    assert found_in(block_rows(("a", 1, EAST), ("b", 1, EAST), left=0, right=1), 0.5) == []
+def test_queries_and_the_stored_may_meet_in_one_search() -> None:
+    stored, queries = chunk(("d", EAST), ("a", EAST)), chunk(("c", NORTH_EAST), ("b", NORTH_EAST))
+    found = search_videos(stored, queries, 0.7, meet_one_another=True)
+    assert found is not None
+    assert [(row["left_id"], row["right_id"]) for row in found.to_pylist()] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("a", "d"),
+        ("b", "d"),
+        ("c", "d"),
+    ]
 
 
 def test_one_video_alone_has_no_pairs() -> None:
-    assert found_in(block_rows(("a", 0, EAST), left=0, right=0), -1.0) == []
-
-
-def test_no_pairs_still_have_columns_that_arrow_takes_as_text() -> None:
-    found = block_pair_searcher(0.5)(block_rows(("a", 1, EAST), left=0, right=1))
-    assert list(found.columns) == ["left_id", "right_id", "cosine_similarity"]
-    assert found["left_id"].dtype == object
+    assert found_in(chunk(("a", EAST)), -1.0) == []
 
 
 def test_two_videos_are_a_pair_once_by_their_most_similar_segments() -> None:
-    rows = block_rows(("a", 0, NORTH), ("a", 0, NORTH_EAST), ("b", 0, EAST), ("b", 0, [0.6, 0.8]), left=0, right=0)
+    rows = chunk(("a", NORTH), ("a", NORTH_EAST), ("b", EAST), ("b", [0.6, 0.8]))
     # .8 and .6 of a's segments with b's first one, .8 and .96 with its second
     assert found_in(rows, 0.5) == [("a", "b", 0.96)]
 
 
 def test_the_segments_of_one_video_are_no_pair() -> None:
-    assert found_in(block_rows(("a", 0, EAST), ("a", 0, EAST), ("a", 0, NORTH), left=0, right=0), 0.0) == []
+    assert found_in(chunk(("a", EAST), ("a", EAST), ("a", NORTH)), 0.0) == []
 
 
 def test_segments_of_two_blocks_are_a_pair_once_too() -> None:
-    rows = block_rows(("a", 1, EAST), ("a", 1, NORTH_EAST), ("b", 2, NORTH_EAST), ("b", 2, NORTH), left=1, right=2)
-    assert found_in(rows, 0.5) == [("a", "b", 1.0)]
-
-
-def test_only_segments_of_the_same_video_meeting_still_gives_columns_that_arrow_takes_as_text() -> None:
-    found = block_pair_searcher(0.5)(block_rows(("a", 0, EAST), ("a", 0, EAST), left=0, right=0))
-    assert (len(found), list(found.columns)) == (0, ["left_id", "right_id", "cosine_similarity"])
-    assert found["left_id"].dtype == object
+    one, other = chunk(("a", EAST), ("a", NORTH_EAST)), chunk(("b", NORTH_EAST), ("b", NORTH))
+    assert found_in(other, 0.5, one) == [("a", "b", 1.0)]
 
 
 def test_long_videos_whose_segments_all_meet_are_one_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("udfs.search._PRODUCTS_AT_ONCE", 1000)
-    segments = [(video_id, 0, [1.0, 0.0]) for video_id in "ab" for _ in range(400)]
-    segments[700] = ("b", 0, [0.8, 0.6])
-    assert found_in(block_rows(*segments, ("c", 0, NORTH_EAST), left=0, right=0), 0.7) == [
+    monkeypatch.setattr("udfs.search._MAX_LEAF_ROWS", 100)
+    monkeypatch.setattr("udfs.search._MET_AT_ONCE", 1000)
+    monkeypatch.setattr("udfs.search._MIN_ROWS_AT_ONCE", 7)
+    segments = [(video_id, [1.0, 0.0]) for video_id in "ab" for _ in range(400)]
+    segments[700] = ("b", [0.8, 0.6])
+    assert found_in(chunk(*segments, ("c", NORTH_EAST)), 0.7) == [
         ("a", "b", 1.0),
         ("a", "c", 0.8),
         ("b", "c", 1.0),

@@ -53,10 +53,7 @@ def gathered(*candidates: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() -> None:
     (row,) = gathered(candidate("a", "b", side("left", *range(20)), side("right", *range(5, 11))))
-    # six frames, each with a square deviation of 5/6 from their mean
-    assert row.pop("evidence") == pytest.approx(
-        [(0.3 + 1.0) / 2, 1.0, 1.0, 1.0, math.log(7), 1.0, 0.3, 1.0, 0.5, 5 / 6], abs=1e-6
-    )
+    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.02, 0.1], abs=1e-6)
     assert row == {
         "left_id": "a",
         "right_id": "b",
@@ -104,27 +101,32 @@ def test_backgrounds_are_read_with_their_frames() -> None:
 
 
 def test_the_evidence_is_in_the_order_that_a_verifier_weighs_it_in() -> None:
-    weighed = dict(zip(EVIDENCE, weigh_evidence(ALIGNMENT, 0.7), strict=True))
-    assert weighed == {
-        "mean_chamfer": pytest.approx(0.6),
+    faint = replace(ALIGNMENT, similarity=0.3, change=0.01, change_agreement=0.05)
+    assert dict(zip(EVIDENCE, weigh_evidence(faint), strict=True)) == {
         "larger_chamfer": 0.8,
-        "cosine_similarity": 0.7,
-        "alignment_similarity": 0.9,
+        "alignment_similarity": 0.3,
         "log_independent_frames": pytest.approx(math.log(7)),
         "larger_coverage": 1.0,
         "smaller_coverage": 0.3,
-        "change_agreement": 0.5,
-        "weighted_change_agreement": pytest.approx(0.1),
-        "change": 0.2,
+        "change": 0.01,
+        "change_agreement": 0.05,
     }
 
 
-def test_the_agreement_of_changes_counts_by_their_size_up_to_a_half() -> None:
-    place = EVIDENCE.index("weighted_change_agreement")
-    assert weigh_evidence(replace(ALIGNMENT, change=0.9), 0.7)[place] == pytest.approx(0.25)
-    assert weigh_evidence(replace(ALIGNMENT, change=0.0), 0.7)[place] == 0.0
+@pytest.mark.parametrize(
+    ("name", "value", "counted"),
+    [("alignment_similarity", 0.9, 0.4), ("change", 0.5, 0.02), ("change_agreement", 0.5, 0.1)],
+)
+def test_more_than_enough_of_a_piece_counts_as_enough(name: str, value: float, counted: float) -> None:
+    field = {"alignment_similarity": "similarity"}.get(name, name)
+    weighed = dict(zip(EVIDENCE, weigh_evidence(replace(ALIGNMENT, **{field: value})), strict=True))
+    assert weighed[name] == counted
+
+
+def test_changes_against_each_other_count_as_none() -> None:
+    assert weigh_evidence(replace(ALIGNMENT, change_agreement=-0.2))[EVIDENCE.index("change_agreement")] == 0.0
 
 
 def test_the_evidence_does_not_tell_left_from_right() -> None:
     swapped = replace(ALIGNMENT, left_coverage=1.0, right_coverage=0.3, left_chamfer=0.8, right_chamfer=0.4)
-    assert weigh_evidence(swapped, 0.7) == weigh_evidence(ALIGNMENT, 0.7)
+    assert weigh_evidence(swapped) == weigh_evidence(ALIGNMENT)
