@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 SHIPPED = "discriminative-efficientnet_lite0"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
-WEIGHTS = {"alignment_similarity": 20.0, "smaller_coverage": 5.0}
-VERIFIER = Verifier(0.5, -6.0, tuple(WEIGHTS.get(name, 0.0) for name in EVIDENCE), "weights set by hand")
-"""An alignment similarity of .3 is as likely a match as not, with no coverage to speak of."""
+WEIGHTS = {"alignment_similarity": 200.0, "smaller_coverage": 5.0}
+VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(name, 0.0) for name in EVIDENCE), "weights set by hand")
+"""An alignment similarity of .39 is as likely a match as not; the more of both is covered, the surer it is."""
 EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
 """Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""
 SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20}
@@ -150,7 +150,7 @@ def test_a_pair_says_how_and_where_its_videos_share_footage(ids: tuple[str, str]
 def test_the_probability_is_the_verifiers(nights: Nights) -> None:
     for row in nights.pairs.values():
         coverage = min(row["left_coverage"], row["right_coverage"])
-        expected = 1 / (1 + math.exp(6 - 20 * min(row["alignment_similarity"], 0.4) - 5 * coverage))
+        expected = 1 / (1 + math.exp(78 - 200 * min(row["alignment_similarity"], 0.4) - 5 * coverage))
         assert row["match_probability"] == pytest.approx(expected, abs=1e-5)
         assert row["match_probability"] >= 0.5
         assert -1 <= row["cosine_similarity"] <= 1
