@@ -19,6 +19,9 @@ _MAX_FRAMES = 2000  # a longer video is compared more sparsely: the matrix of tw
 _NUM_SEEDS = 24  # of either kind: see `_propose_lines`
 _SPEEDS = np.array([1.0, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2.0])
 _OTHER_SPEED_SHARE = 0.98  # a still scene fits every speed: another than 1 has to be better, not as good
+_MAX_STRETCHES = 4
+_FURTHER_SIMILARITY_SHARE = 0.8  # of the best stretch's similarity, that a further one's frames must have
+_MIN_FURTHER_SHARE = 0.05  # of what the best stretch gains
 _MIN_SIMILARITY = 0.15  # less than this, normalised, speaks against an alignment
 _LOOK_ALIKE = 0.8  # frames of one video so similar are one piece of evidence
 _APART = 2  # frames: neighbours show almost the same moment
@@ -64,7 +67,8 @@ class Alignment:
     """The best alignment of two videos, and the evidence for it.
 
     Attributes:
-        left_start_seconds: where the shared footage begins in the left video; likewise the three others.
+        left_start_seconds: where the shared footage begins in the left video; likewise the three others. Of several
+            stretches they enclose all.
         left_end_seconds: see above.
         right_start_seconds: see above.
         right_end_seconds: see above.
@@ -99,12 +103,14 @@ class Alignment:
 
 
 def align(left: Sequence, right: Sequence) -> Alignment | None:
-    """Find the straight line through time along which two videos agree best; None where no frames agree.
+    """Find the straight lines through time along which two videos agree best; None where no frames agree.
 
     Lines go through the most similar pairs of frames, at seven speeds; along each, the stretch with the largest sum of
     weighted similarities above a floor counts (diagonal voting, as Douze et al. 2016 align by temporal Hough
-    voting). Off each similarity goes a share of both frames' similarity to the background (score normalisation: Pizzi
-    et al. 2022, arXiv 2202.10261). Frames that look like others of their video share one weight.
+    voting). Where footage was inserted, cut out, put in another order or shown twice, the best stretch is not all:
+    further ones that say something new follow. Off each similarity goes a share of both frames' similarity to the
+    background (score normalisation: Pizzi et al. 2022, arXiv 2202.10261). Frames that look like others of their video
+    share one weight.
     """
     left, right = left.thin(), right.thin()
     similar = left.vectors @ right.vectors.T
@@ -117,13 +123,36 @@ def align(left: Sequence, right: Sequence) -> Alignment | None:
     is_inside = (at_right >= -_step_seconds(right) / 2) & (
         (at_right < right.duration_seconds) | (at_right <= right.seconds[-1])
     )
-    gains = similar[np.arange(len(left.seconds))[None, :], frames] - _MIN_SIMILARITY
-    gains = np.where(is_inside, gains, -_MIN_SIMILARITY) * left.weights[None, :]
-    gains *= np.where(speeds == 1, 1.0, _OTHER_SPEED_SHARE)[:, None]
-    line, begin, end = _find_best_stretch(gains)
-    if begin == end:
-        return None
-    return _describe(left, right, similar, frames[line, begin:end], begin, (at_right[line], float(speeds[line])))
+    met = np.where(is_inside, similar[np.arange(len(left.seconds))[None, :], frames], 0.0)
+    weights = left.weights[None, :] * np.where(speeds == 1, 1.0, _OTHER_SPEED_SHARE)[:, None]
+    stretches = [
+        _Stretch(begin, frames[line, begin:end], at_right[line, begin:end], float(speeds[line]))
+        for line, begin, end in _find_stretches(met, weights, frames, len(right.seconds))
+    ]
+    return _describe(left, right, similar, stretches) if stretches else None
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Aligned frames along one line: the left ones from `begin` on, the right ones, and the right times at them."""
+
+    begin: int
+    frames: NDArray[np.intp]
+    at_right: NDArray[np.float64]
+    speed: float
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.frames)
+
+    def bound(self, left: Sequence, right: Sequence) -> tuple[float, float, float, float]:
+        """Return where it starts and ends on the left, then on the right; a frame is shown until the next one is."""
+        left_start = left.seconds[self.begin]
+        left_end = left.seconds[self.end] if self.end < len(left.seconds) else left.duration_seconds
+        right_start = min(right.duration_seconds, max(0.0, self.at_right[0]))
+        shown = self.speed * (left_end - left.seconds[self.end - 1])
+        right_end = max(right_start, min(right.duration_seconds, self.at_right[-1] + shown))
+        return float(left_start), float(left_end), float(right_start), float(right_end)
 
 
 def _propose_lines(
@@ -144,13 +173,46 @@ def _propose_lines(
     return np.broadcast_to(_SPEEDS, offsets.shape).ravel(), offsets.ravel()
 
 
-def _find_best_stretch(gains: NDArray[np.floating[Any]]) -> tuple[int, int, int]:
-    """Return (row, begin, end) of the run of columns with the largest sum of any row; begin = end where none gains."""
+def _find_stretches(
+    met: NDArray[np.floating[Any]], weights: NDArray[np.float64], frames: NDArray[np.intp], num_right: int
+) -> list[tuple[int, int, int]]:
+    """Return (row, begin, end) of the best stretches, the best first.
+
+    Further ones must agree nearly as well as the best, or any other part of the same scene would be one; two frames of
+    which each has met another count no more. (One of them may: a video that is shown twice is told as a copy.)
+
+    Args:
+        met: similarities of the left frames (columns) along each line (rows).
+        weights: of the same shape.
+        frames: numbers of the right frames, likewise.
+        num_right: how many of those there are.
+    """
+    row, begin, end, gain = _find_best_stretch((met - _MIN_SIMILARITY) * weights)
+    if gain <= 0:
+        return []
+    found = [(row, begin, end)]
+    best = float(np.average(met[row, begin:end], weights=weights[row, begin:end]))
+    gains = (met - max(_MIN_SIMILARITY, _FURTHER_SIMILARITY_SHARE * best)) * weights
+    is_left_used, is_right_used = np.zeros(met.shape[1], dtype=bool), np.zeros(num_right, dtype=bool)
+    while len(found) < _MAX_STRETCHES:
+        is_left_used[begin:end] = True
+        is_right_used[frames[row, begin:end]] = True
+        fresh = np.where(is_left_used[None, :] & is_right_used[frames], 0.0, gains)
+        row, begin, end, further = _find_best_stretch(fresh)
+        if further <= _MIN_FURTHER_SHARE * gain:
+            break
+        found.append((row, begin, end))
+    return found
+
+
+def _find_best_stretch(gains: NDArray[np.floating[Any]]) -> tuple[int, int, int, float]:
+    """Return (row, begin, end, sum) of the run of columns with the largest sum of any row."""
     sums = np.concatenate([np.zeros((len(gains), 1)), np.cumsum(gains, axis=1)], axis=1)
     raised = sums - np.minimum.accumulate(sums, axis=1)
     row, end = np.unravel_index(raised.argmax(), raised.shape)
-    begin = int(sums[row, : end + 1].argmin())
-    return int(row), begin, int(end)
+    lowest = sums[row, : end + 1]
+    begin = len(lowest) - 1 - int(lowest[::-1].argmin())  # the last lowest: what adds nothing is no part of it
+    return int(row), begin, int(end), float(raised[row, end])
 
 
 def _step_seconds(video: Sequence) -> float:
@@ -158,41 +220,37 @@ def _step_seconds(video: Sequence) -> float:
     return video.duration_seconds / len(video.seconds)
 
 
-def _describe(
-    left: Sequence,
-    right: Sequence,
-    similar: NDArray[np.float32],
-    frames: NDArray[np.intp],
-    begin: int,
-    line: tuple[NDArray[np.float64], float],
-) -> Alignment:
-    """Tell where an alignment lies and what speaks for it; `line`: the right time at each left frame, and the speed."""
-    end = begin + len(frames)
-    at_right, speed = line
-    weights = left.weights[begin:end]
-    left_start = left.seconds[begin]
-    left_end = left.seconds[end] if end < len(left.seconds) else left.duration_seconds  # shown until the next one is
-    right_start = min(right.duration_seconds, max(0.0, at_right[begin]))
-    right_end = min(right.duration_seconds, at_right[end - 1] + speed * (left_end - left.seconds[end - 1]))
-    agreement, change = _compare_changes(left.vectors[begin:end], right.vectors[frames])
+def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], stretches: list[_Stretch]) -> Alignment:
+    """Tell where the aligned frames lie and what speaks for them."""
+    i = np.concatenate([np.arange(stretch.begin, stretch.end) for stretch in stretches])
+    j = np.concatenate([stretch.frames for stretch in stretches])
+    bounds = np.array([stretch.bound(left, right) for stretch in stretches])
+    agreement, change = _compare_changes(left.vectors[i], right.vectors[j])
     return Alignment(
-        left_start_seconds=float(left_start),
-        left_end_seconds=float(left_end),
-        right_start_seconds=float(right_start),
-        right_end_seconds=float(max(right_end, right_start)),
-        left_coverage=_cover(left_start, left_end, left.duration_seconds),
-        right_coverage=_cover(right_start, right_end, right.duration_seconds),
-        similarity=float(np.average(similar[np.arange(begin, end), frames], weights=weights)),
+        left_start_seconds=float(bounds[:, 0].min()),
+        left_end_seconds=float(bounds[:, 1].max()),
+        right_start_seconds=float(bounds[:, 2].min()),
+        right_end_seconds=float(bounds[:, 3].max()),
+        left_coverage=_cover(bounds[:, :2], left.duration_seconds),
+        right_coverage=_cover(bounds[:, 2:], right.duration_seconds),
+        similarity=float(np.average(similar[i, j], weights=left.weights[i])),
         left_chamfer=float(similar.max(axis=1).mean()),
         right_chamfer=float(similar.max(axis=0).mean()),
-        independent_frames=float(min(weights.sum(), right.weights[np.unique(frames)].sum())),
+        independent_frames=float(min(left.weights[np.unique(i)].sum(), right.weights[np.unique(j)].sum())),
         change_agreement=agreement,
         change=change,
     )
 
 
-def _cover(start: float, end: float, duration: float) -> float:
-    return float(min(1.0, max(0.0, end - start) / duration)) if duration > 0 else 1.0
+def _cover(spans: NDArray[np.float64], duration_seconds: float) -> float:
+    """Return the share of a video that spans (n, 2) of seconds fill, counting what they share once."""
+    if duration_seconds <= 0:
+        return 1.0
+    filled, reached = 0.0, 0.0
+    for start, end in sorted(map(tuple, spans.tolist())):
+        filled += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return min(1.0, filled / duration_seconds)
 
 
 def _compare_changes(left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[float, float]:

@@ -44,8 +44,9 @@ def test_what_is_told_lies_in_its_range(left: Sequence, right: Sequence) -> None
     for side, video in (("left", left), ("right", right)):
         start, end = getattr(found, f"{side}_start_seconds"), getattr(found, f"{side}_end_seconds")
         assert 0 <= start <= end <= video.duration_seconds
-        assert getattr(found, f"{side}_coverage") == pytest.approx((end - start) / video.duration_seconds)
-        assert 0 <= getattr(found, f"{side}_coverage") <= 1
+        # of several stretches the bounds enclose what lies between them too
+        assert 0 <= getattr(found, f"{side}_coverage") <= (end - start) / video.duration_seconds + 1e-9
+        assert getattr(found, f"{side}_coverage") <= 1
     assert 0.15 < found.similarity <= max(found.left_chamfer, found.right_chamfer, 1.2)
     assert 0 < found.independent_frames <= min(len(left.vectors), len(right.vectors)) + 1e-9
     assert -4 <= round(found.change_agreement, 6) <= 4

@@ -144,10 +144,34 @@ def test_footage_that_was_laid_over_is_passed_over() -> None:
     assert found.similarity == pytest.approx(18 / 20)
 
 
-def test_footage_that_was_put_in_between_ends_the_stretch_at_the_larger_part() -> None:
+def test_around_footage_that_was_put_in_between_both_parts_are_shared() -> None:
     found = aligned(video(range(20)), video([*range(12), 60, 61, 62, *range(12, 20)]))
-    assert bounds(found) == (0.0, 12.0, 0.0, 12.0)
-    assert found.relation == "overlap"
+    assert bounds(found) == (0.0, 20.0, 0.0, 23.0)
+    assert coverages(found) == (1.0, 20 / 23)
+    assert found.relation == "copy"
+
+
+def test_footage_that_was_cut_out_leaves_both_parts_shared() -> None:
+    found = aligned(video(range(20)), video([*range(8), *range(14, 20)]))
+    assert bounds(found) == (0.0, 20.0, 0.0, 14.0)
+    assert coverages(found) == (0.7, 1.0)
+
+
+def test_parts_in_another_order_are_shared() -> None:
+    found = aligned(video(range(20)), video([*range(9, 20), *range(9)]))
+    assert coverages(found) == (1.0, 1.0)
+
+
+def test_a_video_shown_twice_is_a_copy() -> None:
+    found = aligned(video(range(10)), video([*range(10), *range(10)]))
+    assert coverages(found) == (1.0, 1.0)
+
+
+def test_what_looks_a_little_like_the_shared_part_is_no_further_part() -> None:
+    # a scene goes on after the shared stretch, with half of its square
+    shared, later = frames(*range(10)), shake(range(20, 25), 3, 0.5)
+    found = aligned(video(np.concatenate([shared, later])), video(shared))
+    assert bounds(found) == (0.0, 10.0, 0.0, 10.0)
 
 
 def test_strangers_do_not_align() -> None:
