@@ -23,6 +23,7 @@ DEPENDENCIES = [
     "decord2>=3.4",  # the maintained decord; imports as `decord`
     "av>=18",
     "pillow>=10.4",
+    "jinja2>=3.1.5",  # review pages; the first without a known way out of its escaping
     "pydantic>=2.9",
     "pydantic-settings>=2.6",
     "pyyaml>=6",
@@ -44,6 +45,7 @@ TESTS = [
     "nbformat>=5.10",
     "ipykernel>=6.29",
     "packaging>=24",
+    "selenium>=4.20",  # drives Debian's chromium through the review pages
     "setuptools>=77",  # builds the project without the network; the first with SPDX licence expressions
 ]
 
@@ -65,7 +67,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
-    package_data={"jobs": ["sql/*.sql"], "models": ["artefacts/*/*"]},
+    package_data={"jobs": ["sql/*.sql", "report/templates/*"], "models": ["artefacts/*/*"]},
     zip_safe=True,  # spark-submit takes it as a zip
     entry_points={"console_scripts": ["ndvr = jobs.cli:main"]},
     install_requires=DEPENDENCIES,

@@ -28,3 +28,18 @@ def check_attempts(num_described: int, error_counts: Mapping[str, int], config: 
         f"{config.max_failed_fraction}. Nothing was published. Look at the quarantine table, mend the cause or raise "
         "the limit, and run again"
     )
+
+
+def check_removed(num_removed: int, num_known: int, config: QualityConfig) -> None:
+    """Hold the share of videos that a complete manifest no longer names to its limit. Runs on: driver.
+
+    Raises:
+        QualityError: more are gone than `quality.max_removed_fraction` of at least `quality.min_attempts` videos.
+    """
+    if num_known < config.min_attempts or num_removed <= config.max_removed_fraction * num_known:
+        return
+    raise QualityError(
+        f"the manifest does not name {num_removed} of the {num_known} videos that are known, and manifest.is_complete "
+        f"says that they are gone; quality.max_removed_fraction is {config.max_removed_fraction}. Nothing was changed. "
+        "Give the whole manifest, raise the limit, or switch is_complete off"
+    )

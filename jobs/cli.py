@@ -11,11 +11,18 @@ import typer
 
 from jobs.calibrate import calibrate
 from jobs.command import run_command
+from jobs.decide import decide
 from jobs.evaluate import evaluate
 from jobs.location import absolute
+from jobs.maintain import maintain
 from jobs.nightly import nightly
+from jobs.quarantine import quarantine
+from jobs.report.command import report
 from jobs.train_codebook import train_codebook
 from jobs.train_triplets import train_triplets
+from jobs.upgrade import upgrade
+from jobs.views import views
+from jobs.why import why
 
 app = typer.Typer(
     name="ndvr",
@@ -25,10 +32,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(rich_help_panel="Run")(nightly)
+app.command(rich_help_panel="Run")(maintain)
+app.command(rich_help_panel="Run")(upgrade)
 app.command(rich_help_panel="Train")(train_triplets)
 app.command(rich_help_panel="Train")(train_codebook)
 app.command(rich_help_panel="Train")(calibrate)
 app.command(rich_help_panel="Train")(evaluate)
+app.command(rich_help_panel="Ask")(report)
+app.command(rich_help_panel="Ask")(why)
+app.command(rich_help_panel="Ask")(decide)
+app.command(rich_help_panel="Ask")(quarantine)
+app.command(rich_help_panel="Ask")(views)
 
 
 class OutputFormat(StrEnum):
@@ -47,7 +61,9 @@ def sql(
 ) -> None:
     """Ask the lake's tables in SQL.
 
-    They are manifest, descriptors, quarantine, embeddings, pairs, clusters, duplicates and runs.
+    They are manifest, descriptors, quarantine, embeddings, pairs, decisions, clusters, cluster_events, duplicates and
+    runs. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes, biggest_clusters,
+    review_queue, quarantined_videos and run_history.
     """
     from jobs.query import print_query
 

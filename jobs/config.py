@@ -64,6 +64,10 @@ class ManifestConfig(_Section):
     """What the manifest may point at."""
 
     roots: tuple[str, ...] = Field((), description="folders or URIs, beside the manifest's own, that may be read")
+    is_complete: bool = Field(False, description="a known video that the manifest does not name has been removed")
+    look_at_files: bool = Field(
+        True, description="look at size and time of each named file: replaced ones are done anew"
+    )
 
 
 class QuarantineConfig(_Section):
@@ -133,14 +137,66 @@ class PairsConfig(_Section):
     search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
     min_match_probability: Fraction | None = Field(None, description="null: the threshold of the model's verifier")
     min_candidate_similarity: Cosine = Field(0.25, description="of two segments, to make their videos a candidate")
-    block_rows: Positive = Field(8192, description="embeddings in one block of the all-pairs search by faiss")
+    plan: Literal["auto", "exact", "cells"] = Field("auto", description="how faiss searches: see jobs/candidates.py")
+    incremental: bool = Field(True, description="search only what the last search did not see, where its pairs stand")
+    max_exact_teraflop: PositiveFloat = Field(200.0, description="auto: cells where exact search would take more")
+    block_rows: Positive = Field(32_768, description="embeddings in one block; a task holds two")
+    cell_rows: Positive = Field(1000, description="embeddings in a cell, on average")
+    num_probes: Positive = Field(4, description="cells that an embedding is looked for in: more find more")
+    recall_rows: Annotated[int, Field(ge=0)] = Field(512, description="embeddings that recall is estimated on, about")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of the cells and the samples")
+
+
+class ClustersConfig(_Section):
+    """Which pairs make a cluster, and which of its videos is kept: see udfs/clustering and docs/decisions/0007."""
+
+    relations: tuple[Literal["copy", "contained", "overlap"], ...] = Field(
+        ("copy",), description="pairs that join videos to clusters", min_length=1
+    )
+    min_path_probability: Fraction = Field(0.9, description="of a path to the keeper: its probabilities multiplied")
+    max_hops: Positive = Field(2, description="pairs on such a path")
+    min_bridge_probability: Fraction = Field(0.9, description="of a lone pair between two sides of two or more videos")
+    same_time_seconds: Annotated[float, Field(ge=0)] = Field(3600.0, description="published so soon after: at once")
+    same_size_ratio: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="of pixels or duration: as large")
+    pairs_per_task: Positive = Field(200_000, description="up to so many the driver clusters alone")
+    max_driver_pairs: Positive = Field(2_000_000, description="with more, components are found by Spark")
+    max_component_pairs: Positive = Field(1_000_000, description="of a larger component the surest pairs alone count")
+
+    @model_validator(mode="after")
+    def _check_that_small_catalogues_are_whole(self) -> Self:
+        if self.max_component_pairs < self.pairs_per_task:
+            raise ValueError(
+                f"max_component_pairs must be at least pairs_per_task ({self.pairs_per_task}), got "
+                f"{self.max_component_pairs}: what one task can hold must not be thinned"
+            )
+        return self
 
 
 class QualityConfig(_Section):
     """What must hold before a night is published."""
 
     max_failed_fraction: Fraction = Field(0.9, description="of the videos tried in this run")
-    min_attempts: Positive = Field(20, description="tries below which the fraction says nothing")
+    max_removed_fraction: Fraction = Field(0.2, description="of the videos known, that a complete manifest may drop")
+    min_attempts: Positive = Field(20, description="tries, or videos known, below which a fraction says nothing")
+
+
+class MaintenanceConfig(_Section):
+    """What `ndvr maintain` keeps, and for how long."""
+
+    retention_hours: PositiveFloat = Field(168.0, description="of files that no table needs any more: time travel")
+    keep_run_days: PositiveFloat = Field(365.0, description="rows of `runs`, and logs, that are older are deleted")
+    expire_model_days: PositiveFloat | None = Field(90.0, description="a model unused for so long; null: never")
+    keep_models: tuple[str, ...] = Field((), description="model_ids and descriptor_ids that are kept, used or not")
+    idle_run_hours: PositiveFloat = Field(24.0, description="a run that has staged nothing for so long was killed")
+
+    @model_validator(mode="after")
+    def _check_that_uses_of_models_are_known(self) -> Self:
+        if self.expire_model_days is not None and self.keep_run_days < self.expire_model_days:
+            raise ValueError(
+                f"keep_run_days must be at least expire_model_days ({self.expire_model_days:g}), got "
+                f"{self.keep_run_days:g}: the runs tell when a model was last used"
+            )
+        return self
 
 
 class Config(BaseSettings):
@@ -156,7 +212,9 @@ class Config(BaseSettings):
     embeddings: EmbeddingsConfig = EmbeddingsConfig()
     training: TrainingConfig = TrainingConfig()
     pairs: PairsConfig = PairsConfig()
+    clusters: ClustersConfig = ClustersConfig()
     quality: QualityConfig = QualityConfig()
+    maintenance: MaintenanceConfig = MaintenanceConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -174,7 +232,7 @@ class Config(BaseSettings):
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change whenever a setting of the pipeline does, and only then."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"training"}), sort_keys=True)
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"training", "maintenance"}), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -10,10 +10,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, StructField
 
+from jobs.commits import Commit, first_lines, retry_conflicts
 from jobs.errors import ContractError
+from jobs.log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -89,11 +91,33 @@ class Lake:
         return self.spark.read.format("delta").load(self.path(name)) if staged is None else staged
 
     def version(self, table: Table) -> int:
-        """Return the number of the table's newest commit."""
+        """Return the number of the newest commit that changed the table's rows; -1 where the log tells of none.
+
+        What maintenance commits is passed over: files laid out anew are no reason to build anything anew.
+        """
+        for num_asked in (1, 20, None):  # each commit that is asked for is a file that is read
+            changed = [commit.version for commit in self.commits(table, num_asked) if commit.changes_rows]
+            if changed:
+                return changed[0]
+        return -1
+
+    def last_version_alike(self, table: Table, version: int) -> int | None:
+        """Return the newest version with the rows of an older one; None where that is the newest of all.
+
+        It is the older one itself where the log no longer tells what came after.
+        """
+        commits = self.commits(table, None)
+        if commits[-1].version > version + 1:
+            return version
+        return next((c.version - 1 for c in reversed(commits) if c.version > version and c.changes_rows), None)
+
+    def commits(self, table: Table, num_asked: int | None) -> list[Commit]:
+        """Read the newest commits, or all that the log tells of, the newest first."""
         from delta.tables import DeltaTable
 
-        newest = DeltaTable.forPath(self.spark, self.path(table.name)).history(1).select("version").first()
-        return int(newest["version"]) if newest is not None else -1
+        stored = DeltaTable.forPath(self.spark, self.path(table.name))
+        history = stored.history() if num_asked is None else stored.history(num_asked)
+        return [Commit(*row) for row in history.select("version", "timestamp", "operation", "userMetadata").collect()]
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows beside the tables and read them back, so that what made them runs once.
@@ -107,6 +131,30 @@ class Lake:
         staged = self.spark.read.schema(table.schema).parquet(path)
         self._staged[table.name] = staged
         return staged
+
+    def checkpoint(self, name: str, rows: DataFrame, run: Run) -> DataFrame:
+        """Write rows that a build uses more than once to the staging area, and read them back."""
+        path = f"{self.root}/_staging/{run.run_id}/_{name}"
+        rows.write.mode("overwrite").parquet(path)
+        return self.spark.read.schema(rows.schema).parquet(path)
+
+    def read_version(self, table: Table, version: int) -> DataFrame | None:
+        """Return the table as it was at a version; None where its files or its log are no longer there.
+
+        Of the versions that have those rows the newest is read: its files stay the longest.
+        """
+        newest = self.last_version_alike(table, version)
+        try:
+            reader = self.spark.read.format("delta")
+            reader = reader if newest is None else reader.option("versionAsOf", newest)
+            rows = reader.load(self.path(table.name))
+            rows.select(*table.key).write.format("noop").mode(
+                "overwrite"
+            ).save()  # a vacuumed file shows when it is read
+        except (PySparkException, Py4JJavaError) as error:
+            log.info("old version not read", table=table.name, version=version, why=first_lines(error))
+            return None
+        return rows
 
     def unstage(self, table: Table) -> None:
         """Let `read` return what is stored again."""
@@ -145,10 +193,14 @@ class Lake:
         Raises:
             ContractError: columns, keys or values break the table's contract; the table stays as it was.
         """
-        from delta.tables import DeltaTable
-
         self._check_columns(table, rows, "was built with")
         self.unstage(table)
+        retry_conflicts(lambda: self._merge(table, rows, run), table.name)
+
+    def _merge(self, table: Table, rows: DataFrame, run: Run) -> None:
+        """Compare with what is stored now, and commit what differs."""
+        from delta.tables import DeltaTable
+
         changes = self._changes(table, rows, run)
         if not changes.isEmpty():
             values: dict[str, str | Column] = {f.name: F.col(f"source.`{f.name}`") for f in table.schema.fields}
@@ -187,11 +239,18 @@ class Lake:
         joined = rows.alias("source").join(target.alias("target"), F.expr(_same(table.key)), how)
         return joined.select(*columns, change.alias("_change")).where("_change IS NOT NULL")
 
-    def append(self, table: Table, rows: DataFrame, run: Run) -> None:
-        """Append rows without looking for their keys."""
+    def append(self, table: Table, rows: DataFrame, run: Run | None = None) -> None:
+        """Append rows without looking for their keys; without a run where a person writes them."""
         self._check_columns(table, rows, "was built with")
         writer = rows.write.format("delta").mode("append")
         self._commit(table, run, lambda: writer.save(self.path(table.name)))
+
+    def update(self, table: Table, condition: Column, values: Mapping[str, Column]) -> None:
+        """Set columns of the rows that meet a condition, whoever else writes meanwhile."""
+        from delta.tables import DeltaTable
+
+        stored = DeltaTable.forPath(self.spark, self.path(table.name))
+        retry_conflicts(lambda: self._commit(table, None, lambda: stored.update(condition, dict(values))), table.name)
 
     def clear_staging(self, run: Run) -> None:
         """Remove what this run has staged."""
@@ -201,14 +260,15 @@ class Lake:
         path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
         self._staged.clear()
 
-    def _commit(self, table: Table, run: Run, write: Callable[[], object]) -> None:
-        """Run a write whose commit carries the run_id in its history."""
-        self.spark.conf.set(_USER_METADATA, json.dumps({"run_id": run.run_id, "model_id": run.model.model_id}))
+    def _commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:
+        """Run a write whose commit carries the run_id in its history, if there is a run."""
+        metadata = {"run_id": run.run_id, "model_id": run.model.model_id} if run else {}
+        self.spark.conf.set(_USER_METADATA, json.dumps(metadata))
         try:
             write()
         except (PySparkException, Py4JJavaError) as error:  # PySpark leaves some of Delta's errors as Py4J's
             if "DELTA_VIOLATE_CONSTRAINT" in str(error) or "DELTA_NOT_NULL_CONSTRAINT" in str(error):
-                raise ContractError(f"table {table.name}: {_first_lines(error)}") from error
+                raise ContractError(f"table {table.name}: {first_lines(error)}") from error
             if "DELTA_MULTIPLE_SOURCE_ROW" in str(error):
                 raise ContractError(
                     f"table {table.name}: several rows have one key ({', '.join(table.key)}); the key must be unique"
@@ -225,13 +285,7 @@ class Lake:
             return
         wrong = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
         faults = "; ".join(f"{n}: {actual.get(n, 'missing')}, not {expected.get(n, 'there')}" for n in wrong)
+        hint = "; `ndvr upgrade` says what can be done" if verb == "holds" else ""
         raise ContractError(
-            f"table {table.name} at {self.path(table.name)} {verb} columns that break its contract: {faults}"
+            f"table {table.name} at {self.path(table.name)} {verb} columns that break its contract: {faults}{hint}"
         )
-
-
-def _first_lines(error: Exception) -> str:
-    """Return what a Spark error says, without its Java stack."""
-    lines = str(error).splitlines()
-    told = [line[line.find("[DELTA_") :].strip() for line in lines if "[DELTA_" in line or line.startswith(" - ")]
-    return " ".join(told[:6]) or lines[0]

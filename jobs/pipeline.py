@@ -5,7 +5,9 @@ from __future__ import annotations
 from jobs.stage import Loop, Stage
 from jobs.tables import (
     attempts,
+    cluster_events,
     clusters,
+    decisions,
     descriptors,
     duplicates,
     embeddings,
@@ -16,7 +18,7 @@ from jobs.tables import (
 )
 
 PIPELINE = (
-    Stage(manifest.TABLE, reads=("manifest_source",), build=manifest.build),
+    Stage(manifest.TABLE, reads=("manifest_source", "manifest"), build=manifest.build),
     Loop(
         (
             Stage(
@@ -30,10 +32,24 @@ PIPELINE = (
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
-    Stage(pairs.TABLE, reads=("embeddings",), build=pairs.build, is_published=True),
-    Stage(clusters.TABLE, reads=("manifest", "descriptors", "pairs"), build=clusters.build, is_published=True),
-    Stage(duplicates.TABLE, reads=("clusters", "pairs"), build=duplicates.build, is_published=True),
+    Stage(
+        pairs.TABLE, reads=("manifest", "embeddings", "seen_embeddings", "pairs"), build=pairs.build, is_published=True
+    ),
+    Stage(
+        clusters.TABLE,
+        reads=("manifest", "descriptors", "pairs", "decisions", "cluster_events", "clusters"),
+        build=clusters.build,
+        is_published=True,
+    ),
+    Stage(
+        cluster_events.TABLE,
+        reads=("clusters", "cluster_events"),
+        build=cluster_events.build,
+        is_published=True,
+        is_journal=True,
+    ),
+    Stage(duplicates.TABLE, reads=("clusters", "pairs", "decisions"), build=duplicates.build, is_published=True),
 )
 
 STAGES = tuple(stage for step in PIPELINE for stage in (step.stages if isinstance(step, Loop) else (step,)))
-TABLES = (*(stage.builds for stage in STAGES if not stage.is_transient), runs.TABLE)
+TABLES = (*(stage.builds for stage in STAGES if not stage.is_transient), decisions.TABLE, runs.TABLE)

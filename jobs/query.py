@@ -17,6 +17,7 @@ from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.pipeline import TABLES
 from jobs.session import start_session
+from jobs.views import add_temp_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
     """Run a query over the lake's tables and print its rows to standard output. Runs on: driver.
 
     Args:
-        query: Spark SQL; each table of the lake is a view of its name.
+        query: Spark SQL; each table of the lake is a view of its name, and the views of `jobs.view_queries` are there.
         lake_uri: absolute path or URI.
         output: `table`, `csv` (with a header) or `json` (an object a line).
 
@@ -39,6 +40,7 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
     """
     lake = open_lake(lake_uri)
     try:
+        add_temp_views(lake.spark, query, {table.name for table in TABLES if lake.exists(table)})
         answer = lake.spark.sql(query)
         columns, rows = answer.columns, answer.collect()
     except (AnalysisException, ParseException) as error:
@@ -66,7 +68,7 @@ def open_lake(lake_uri: str) -> Lake:
     return lake
 
 
-def print_rows(columns: Sequence[str], rows: Sequence[Row], title: str | None = None) -> None:
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     """Print rows to standard output as a table; long values are cut."""
     table = TextTable(*columns, title=title, title_justify="left")
     for row in rows:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
 from models.calibration import Calibration
@@ -14,13 +14,22 @@ from udfs.embed import Windows
 from udfs.opening.roots import Roots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date, datetime
+
+    from pyspark.sql import DataFrame
 
     from jobs.config import Config
     from jobs.progress import Progress
     from models.verifier import Verifier
 
 CODE_VERSION = "0.1.0"
+
+
+def keep_on_executors(name: str, rows: DataFrame) -> DataFrame:
+    """Keep rows on the executors that computed them, where no lake gives them a place. Runs on: driver."""
+    del name
+    return rows.localCheckpoint()
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,9 @@ class Run:
         manifest_uri: the manifest, absolute.
         config: validated settings.
         progress: where the describing tasks report.
+        checkpoint: writes rows that a build uses more than once, under a name, and reads them back; the one door to
+            storage that a build has.
+        findings: what a build tells of a table beside its rows: table -> columns of `runs` and their values.
     """
 
     run_id: str
@@ -42,6 +54,8 @@ class Run:
     manifest_uri: str
     config: Config
     progress: Progress
+    checkpoint: Callable[[str, DataFrame], DataFrame] = keep_on_executors
+    findings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def manifest_base(self) -> str:

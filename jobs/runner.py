@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -19,7 +20,7 @@ from jobs.log import log
 from jobs.pipeline import PIPELINE, STAGES, TABLES
 from jobs.run import CODE_VERSION
 from jobs.stage import Loop, Stage, StageRecord, run_stage
-from jobs.tables import runs
+from jobs.tables import embeddings, manifest, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Runner:
 
     def __init__(self, lake: Lake, run: Run, manifest_source: DataFrame) -> None:
         self._lake = lake
-        self._run = run
+        self._run = replace(run, checkpoint=partial(lake.checkpoint, run=run))
         lake.provide("manifest_source", manifest_source)
         self._staged: list[Stage] = []
         self._versions: dict[str, int] = {}
@@ -87,12 +88,15 @@ class Runner:
     def _run_steps(self) -> None:
         """Run what is not up to date, in the order of PIPELINE."""
         last = self._last_records()
+        self._version("decisions")  # before they are read: what is decided meanwhile is for the next run
         for step in PIPELINE:
             if isinstance(step, Loop):
                 self._run_loop(step)
             elif self._is_current(step, last.get(step.name)):
                 self.outcome.records.append(StageRecord(step.name, "skipped", 0.0))
             else:
+                if "seen_embeddings" in step.reads:
+                    self._provide_seen(step, last.get(step.name))
                 self.outcome.records.append(run_stage(step, self._lake, self._run))
                 self._versions.pop(step.name, None)
                 if step.is_published:
@@ -126,7 +130,7 @@ class Runner:
 
     def _publish(self) -> None:
         """Commit the published tables, one after another, when all of them have been built."""
-        for stage in self._staged:
+        for stage in sorted(self._staged, key=lambda stage: not stage.is_journal):
             with self._run.progress.show(f"publish {stage.name}"):
                 self._lake.merge(stage.builds, self._lake.read(stage.name), self._run)
             self._versions.pop(stage.name, None)
@@ -148,16 +152,35 @@ class Runner:
         if last is None or stage.name == "manifest" or any(s.name in stage.reads for s in self._staged):
             return False
         return (
-            last["config_fingerprint"] == self._run.config.fingerprint()
-            and last["code_version"] == CODE_VERSION
-            and last["model_id"] == self._run.model.model_id
+            self._is_of_this_run(last)
             and last["input_versions"] == self._input_versions(stage)
             and last["output_version"] == self._version(stage.name)
         )
 
+    def _is_of_this_run(self, last: Mapping[str, object]) -> bool:
+        """Tell whether a record was made under the settings, the code and the model of this run."""
+        return (
+            last["config_fingerprint"] == self._run.config.fingerprint()
+            and last["code_version"] == CODE_VERSION
+            and last["model_id"] == self._run.model.model_id
+        )
+
+    def _provide_seen(self, stage: Stage, last: Mapping[str, Any] | None) -> None:
+        """Let `pairs` read the embeddings that its last search saw; none where what that left no longer holds."""
+        self._input_versions(stage)  # looked up before they are read: what others write meanwhile is not yet seen
+        seen = present = None
+        if last is not None and self._is_of_this_run(last) and last["output_version"] == self._version("pairs"):
+            seen = self._lake.read_version(embeddings.TABLE, last["input_versions"]["embeddings"])
+            present = self._lake.read_version(manifest.TABLE, last["input_versions"]["manifest"])
+        if seen is None or present is None:
+            seen = self._lake.read("embeddings").limit(0)
+        else:
+            seen = seen.join(present.where("removed_at IS NULL").select("video_id"), "video_id", "left_semi")
+        self._lake.provide("seen_embeddings", seen)
+
     def _last_records(self) -> dict[str, Mapping[str, object]]:
-        """Return the newest record of each stage that was run to its end."""
-        done = self._lake.read("runs").where("status = 'done'")
+        """Return the newest record of each stage that was run to its end in a run that was published."""
+        done = self._lake.read("runs").where("status = 'done' AND output_version IS NOT NULL")
         newest = done.groupBy("stage").agg(F.max_by(F.struct("*"), "started_at").alias("row"))
         return {row["stage"]: row["row"].asDict() for row in newest.collect()}
 

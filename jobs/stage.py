@@ -28,6 +28,8 @@ class Stage:
         reads: names of the inputs that `build` uses.
         build: pure function (inputs, run) -> rows of the table; it neither reads nor writes tables.
         is_published: people query the table, so it changes only after all stages and audits of a run.
+        is_journal: of the published tables it is committed first, so that a run that is killed in between leaves it
+            ahead of them and never behind.
         is_transient: the table lives in the staging area alone, for the stages that follow.
         is_staged: rows are written to the staging area first. False only where `build` merely filters and joins what
             is stored already, so that running it twice costs little and gives the same.
@@ -37,6 +39,7 @@ class Stage:
     reads: tuple[str, ...]
     build: Callable[[Inputs, Run], DataFrame]
     is_published: bool = False
+    is_journal: bool = False
     is_transient: bool = False
     is_staged: bool = True
 
@@ -65,6 +68,8 @@ class StageRecord:
     output_version: int | None = None
     error_counts: dict[str, int] = field(default_factory=dict)
     error_detail: str | None = None
+    search_plan: str | None = None
+    search_recall: float | None = None
 
 
 def run_stage(stage: Stage, lake: Lake, run: Run) -> StageRecord:
@@ -87,6 +92,7 @@ def run_stage(stage: Stage, lake: Lake, run: Run) -> StageRecord:
             lake.merge(stage.builds, rows, run)
         elif is_kept:
             lake.unstage(stage.builds)  # else the stages that follow would read no rows as the whole table
-    record = StageRecord(stage.name, "done", time.monotonic() - started, num_rows)
+    findings = run.findings.get(stage.name, {})
+    record = StageRecord(stage.name, "done", time.monotonic() - started, num_rows, **findings)
     log.info("stage done", stage=stage.name, num_rows=num_rows, seconds=round(record.seconds, 3))
     return record

@@ -12,7 +12,7 @@ import numpy as np
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
-from jobs.components import connected_components
+from jobs.clustering.components import connected_components
 from jobs.errors import UsageError
 from jobs.tables.attempts import describe_settings
 from models.registry import get_backbone

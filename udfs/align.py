@@ -81,6 +81,7 @@ class Alignment:
         change_agreement: mean product of what changes at aligned frames, less that of frames two or more apart, in
             [-4, 4]; about 0 for two takes of one scene, and where nothing changes.
         change: mean squared deviation of the aligned frames from their mean, the smaller of both sides, in [0, 1].
+        stretches: start and end on the left, then on the right, in seconds, of each aligned stretch, the best first.
     """
 
     left_start_seconds: float
@@ -95,6 +96,7 @@ class Alignment:
     independent_frames: float
     change_agreement: float
     change: float
+    stretches: tuple[tuple[float, float, float, float], ...] = ()
 
     @property
     def relation(self) -> str:
@@ -239,6 +241,7 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
         independent_frames=float(min(left.weights[np.unique(i)].sum(), right.weights[np.unique(j)].sum())),
         change_agreement=agreement,
         change=change,
+        stretches=tuple(stretch.bound(left, right) for stretch in stretches),
     )
 
 

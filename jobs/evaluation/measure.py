@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jobs.components import connected_components
+from jobs.clustering.components import connected_components
 from jobs.errors import ContractError
 from jobs.evaluation.clustering import measure_bcubed
 from jobs.evaluation.ranking import (

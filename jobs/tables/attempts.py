@@ -18,7 +18,7 @@ from udfs.video import DecodeLimits, SamplingRule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from jobs.config import Config
     from jobs.run import Run
@@ -35,9 +35,9 @@ TABLE = Table(
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Describe the videos that are due. Grain: one row per video tried, in no order.
 
-    Due is a manifest row without descriptors of this uri and descriptor_id, unless it is quarantined and its time
-    has not come. At most `describe.videos_per_commit` of them, in the order of a hash, are taken up: their ids and
-    uris come to the driver, which sizes the tasks by their number.
+    Due is a video that is there and has no descriptors of this uri, file and descriptor_id, unless it is quarantined
+    and its time has not come. At most `describe.videos_per_commit` of them, in the order of a hash, are taken up: their
+    ids and uris come to the driver, which sizes the tasks by their number.
 
     Runs on: driver; the describing itself on executors, when the rows are written.
     """
@@ -56,19 +56,40 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def _due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Select the manifest rows that must be described in this run."""
+    """Select the manifest rows that must be described in this run.
+
+    A file that has been changed since it was described, or failed, is due; but none twice in one run.
+    """
     described = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
+    done = described.select("video_id", "uri", "size_bytes", F.col("described_at").alias("tried_at"), "run_id")
     waiting = inputs["quarantine"].where(
         (F.col("next_retry_at") > F.lit(run.started_at))
         | F.col("next_retry_at").isNull()
         | (F.col("run_id") == run.run_id)  # once in a run, however short the wait
     )
-    done = described.select("video_id", "uri").unionByName(waiting.select("video_id", "uri"))
-    manifest = inputs["manifest"].alias("manifest")
-    same = F.col("manifest.video_id").eqNullSafe(F.col("done.video_id")) & F.col("manifest.uri").eqNullSafe(
+    failed = waiting.select(
+        "video_id",
+        "uri",
+        F.lit(None).cast("bigint").alias("size_bytes"),
+        F.col("last_tried_at").alias("tried_at"),
+        "run_id",
+    )
+    manifest = inputs["manifest"].where("removed_at IS NULL").alias("manifest")
+    return manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")
+
+
+def _is_same_file(run: Run) -> Column:
+    """Tell whether a row of the manifest names the file that was tried."""
+    is_same = F.col("manifest.video_id").eqNullSafe(F.col("done.video_id")) & F.col("manifest.uri").eqNullSafe(
         F.col("done.uri")
     )
-    return manifest.join(done.alias("done"), same, "left_anti")
+    modified_at = F.col("manifest.modified_at")
+    # A time that lies ahead is a wrong clock: it would make its file due for ever.
+    is_newer = (modified_at > F.col("done.tried_at")) & (modified_at <= F.lit(run.started_at))
+    is_changed = F.coalesce(is_newer, F.lit(False)) | F.coalesce(
+        F.col("manifest.size_bytes") != F.col("done.size_bytes"), F.lit(False)
+    )
+    return is_same & (~is_changed | (F.col("done.run_id") == run.run_id))
 
 
 def _settings(run: Run) -> DescribeSettings:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs.components import connected_components
+from jobs.clustering.decisions import decisions_in_force
+from jobs.clustering.links import cluster_links, make_links
+from jobs.clustering.names import name_clusters
 from jobs.table import Table
 
 if TYPE_CHECKING:
@@ -25,58 +26,48 @@ TABLE = Table(
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
-        cluster_id STRING NOT NULL COMMENT 'the smallest video_id in the cluster',
+        cluster_id STRING NOT NULL COMMENT 'stays the same from night to night; see cluster_events',
         is_keeper BOOLEAN NOT NULL COMMENT 'true for the one video of the cluster that is kept',
         keeper_reason STRING NOT NULL COMMENT 'by which rule the keeper was chosen',
+        joined_by STRING COMMENT 'the next video on the way to the keeper, by pair or decision; null for the keeper',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row'
     """,
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Join pairs to clusters and choose keepers. Grain: one row per video that has a pair.
+    """Join pairs to clusters that hold, choose keepers, and name them. Grain: one row per video of a cluster.
 
-    The edges come to the driver (two ids each). Runs on: driver.
+    The videos that are together depend on pairs, decisions, dates and sizes alone; their cluster's name also on the
+    journal `cluster_events`. Runs on: driver; large catalogues on executors.
     """
-    pairs = inputs["pairs"].where((F.col("relation") == "copy") & (F.col("model_id") == run.model.model_id))
-    edges = pairs.select("left_id", "right_id").toPandas()
-    members = connected_components(edges["left_id"].to_numpy(), edges["right_id"].to_numpy())
-    spark = inputs["pairs"].sparkSession
-    clusters = spark.createDataFrame(members.items(), "video_id STRING, cluster_id STRING")
+    of_model = F.col("model_id") == run.model.model_id
+    config = run.config.clusters
+    decisions = decisions_in_force(inputs["decisions"])
+    pairs = inputs["pairs"].where(of_model & F.col("relation").isin(*config.relations))
     facts = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
-    known = clusters.join(inputs["manifest"].select("video_id", "published_at"), "video_id", "left").join(
-        facts.select("video_id", (F.col("width_px") * F.col("height_px")).alias("num_pixels")),
-        "video_id",
-        "left",
+    videos = (
+        inputs["manifest"]
+        .select("video_id", F.unix_micros("published_at").cast("double").alias("published_micros"))
+        .join(
+            facts.select(
+                "video_id",
+                (F.col("width_px").cast("double") * F.col("height_px")).alias("num_pixels"),
+                "duration_seconds",
+            ),
+            "video_id",
+            "left",
+        )
     )
-    return _choose_keepers(known).select(
+    members = run.checkpoint("members", cluster_links(make_links(pairs, decisions, videos), config, run.checkpoint))
+    events = inputs["cluster_events"].where(of_model)
+    names = name_clusters(members, events, inputs["clusters"].where(of_model & F.col("is_keeper")))
+    return members.join(names, "keeper_id").select(
         "video_id",
         F.lit(run.model.model_id).alias("model_id"),
         "cluster_id",
-        "is_keeper",
+        (F.col("video_id") == F.col("keeper_id")).alias("is_keeper"),
         "keeper_reason",
+        "joined_by",
         F.lit(run.run_id).alias("run_id"),
     )
-
-
-def _choose_keepers(members: DataFrame) -> DataFrame:
-    """Mark one keeper per cluster: published first; then most pixels; then smallest video_id.
-
-    The reason names the first rule in which the keeper beats the runner-up. A video without published_at comes
-    after those that have one.
-    """
-    cluster = Window.partitionBy("cluster_id")
-    order = cluster.orderBy(F.asc_nulls_last("published_at"), F.desc_nulls_last("num_pixels"), "video_id")
-    ranked = members.withColumn("rank", F.row_number().over(order))
-    for name in ("published_at", "num_pixels"):
-        for rank in (1, 2):
-            value = F.max(F.when(F.col("rank") == rank, F.col(name))).over(cluster)
-            ranked = ranked.withColumn(f"{name}_{rank}", value)
-    is_earlier = ~F.col("published_at_1").eqNullSafe(F.col("published_at_2"))
-    has_more_pixels = ~F.col("num_pixels_1").eqNullSafe(F.col("num_pixels_2"))
-    reason = (
-        F.when(is_earlier, F.lit("published first"))
-        .when(has_more_pixels, F.lit("highest resolution of those published first"))
-        .otherwise(F.lit("smallest video_id of those published first in the highest resolution"))
-    )
-    return ranked.withColumn("is_keeper", F.col("rank") == 1).withColumn("keeper_reason", reason)

@@ -20,8 +20,7 @@ TABLE = Table(
     name="descriptors",
     grain="A video x descriptor_id: container facts and frame descriptors",
     key=("video_id", "descriptor_id"),
-    audit_columns=("run_id", "described_at"),
-    compared=("content_sha256", "uri"),
+    compared=("content_sha256", "uri", "described_at"),
     num_indexed_columns=4,
     checks={
         "size_is_positive": "size_bytes > 0",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.clustering.decisions import decisions_in_force
 from jobs.table import Table
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ TABLE = Table(
         duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster; the longer video where it is contained in one',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
         cluster_id STRING NOT NULL COMMENT 'the cluster of duplicate_of; its own id where it is in none',
-        relation STRING NOT NULL COMMENT 'copy, or contained',
-        match_probability DOUBLE NOT NULL COMMENT 'how sure it is, in [0, 1]: of the pair in question',
-        cosine_similarity DOUBLE NOT NULL COMMENT 'of the pair in question, in [-1, 1]',
-        is_direct BOOLEAN NOT NULL COMMENT 'the pair is with the keeper; else the surest one in the cluster',
+        relation STRING NOT NULL COMMENT 'of the pair in question; copy where a decision stands for it',
+        match_probability DOUBLE NOT NULL COMMENT 'how sure the pair in question is, in [0, 1]; 1 if it is a decision',
+        cosine_similarity DOUBLE COMMENT 'of the pair in question, in [-1, 1]; null if it is a decision',
+        is_direct BOOLEAN NOT NULL COMMENT 'the pair in question is with duplicate_of; else with clusters.joined_by',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row'
     """,
 )
@@ -47,31 +48,46 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """
     clusters = inputs["clusters"].where(F.col("model_id") == run.model.model_id)
     pairs = inputs["pairs"].where(F.col("model_id") == run.model.model_id)
-    copies = _copies(clusters, pairs.where("relation = 'copy'"))
-    contained = _contained(clusters, pairs.where("relation = 'contained'"))
+    decisions = decisions_in_force(inputs["decisions"])
+    copies = _copies(clusters, pairs.where(F.col("relation").isin(*run.config.clusters.relations)), decisions)
+    refused = decisions.where("verdict = 'not_duplicate'").select("left_id", "right_id")
+    parts = pairs.where("relation = 'contained'").join(refused, ["left_id", "right_id"], "left_anti")
+    contained = _contained(clusters, parts)
     return copies.unionByName(contained).withColumns(
         {"model_id": F.lit(run.model.model_id), "run_id": F.lit(run.run_id)}
     )
 
 
-def _copies(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
-    """Give the members of clusters that are no keepers, with the evidence of the pair that is surest."""
+def _copies(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame) -> DataFrame:
+    """Give the members of clusters that are no keepers, with the evidence of their pair.
+
+    That is the pair with the keeper; else the one with the next video on the way to it, `joined_by`, be it a decision.
+    """
     keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("duplicate_of"))
-    others = clusters.where("NOT is_keeper").select("video_id", "cluster_id").join(keepers, "cluster_id")
-    is_direct = F.col("other_id") == F.col("duplicate_of")
-    evidence = F.struct(is_direct.alias("is_direct"), "match_probability", "cosine_similarity")
+    others = clusters.where("NOT is_keeper").select("video_id", "cluster_id", "joined_by").join(keepers, "cluster_id")
+    known = pairs.select("left_id", "right_id", "match_probability", "cosine_similarity", "relation")
+    decided = decisions.where("verdict = 'duplicate'").select(
+        "left_id",
+        "right_id",
+        F.lit(1.0).alias("match_probability"),
+        F.lit(None).cast("double").alias("cosine_similarity"),
+        F.lit("copy").alias("relation"),
+    )
+    links = known.unionByName(decided.join(known, ["left_id", "right_id"], "left_anti"))
+    is_direct = F.col("joined_by") == F.col("duplicate_of")
     return (
-        others.join(_both_ways(pairs), "video_id")
-        .groupBy("video_id", "duplicate_of", "cluster_id")
-        .agg(F.max(evidence).alias("evidence"))
+        others.withColumns(
+            {"left_id": F.least("video_id", "joined_by"), "right_id": F.greatest("video_id", "joined_by")}
+        )
+        .join(links, ["left_id", "right_id"])
         .select(
             "video_id",
             "duplicate_of",
             "cluster_id",
-            F.lit("copy").alias("relation"),
-            "evidence.match_probability",
-            "evidence.cosine_similarity",
-            "evidence.is_direct",
+            "relation",
+            "match_probability",
+            "cosine_similarity",
+            is_direct.alias("is_direct"),
         )
     )
 
@@ -112,11 +128,3 @@ def _contained(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
             F.lit(True).alias("is_direct"),
         )
     )
-
-
-def _both_ways(pairs: DataFrame) -> DataFrame:
-    """Turn each pair into two rows, one seen from each video."""
-    evidence = ("match_probability", "cosine_similarity")
-    seen_from_left = pairs.select(F.col("left_id").alias("video_id"), F.col("right_id").alias("other_id"), *evidence)
-    seen_from_right = pairs.select(F.col("right_id").alias("video_id"), F.col("left_id").alias("other_id"), *evidence)
-    return seen_from_left.unionByName(seen_from_right)

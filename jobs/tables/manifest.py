@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
+from jobs.audit import check_removed
 from jobs.table import Table
+from udfs.opening.locate import look_at_video
 from udfs.opening.roots import resolve_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
 
@@ -26,21 +30,52 @@ TABLE = Table(
         uri STRING COMMENT 'absolute path or URI; null where the manifest gives none',
         published_at TIMESTAMP COMMENT 'UTC; null where unknown',
         owner_id STRING COMMENT 'who published it',
+        removed_at TIMESTAMP COMMENT 'UTC, start of the run that learnt that the video is gone; null while it is there',
+        size_bytes BIGINT COMMENT 'of its file when a run last looked at it',
+        modified_at TIMESTAMP COMMENT 'of its file, UTC, likewise; null where the store does not tell',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row',
         attributes MAP<STRING, STRING> NOT NULL COMMENT 'every other column of the manifest, as text'
     """,
 )
 REQUIRED_COLUMNS = ("video_id", "uri")
-_OPTIONAL_COLUMNS = ("published_at", "owner_id")
+_OPTIONAL_COLUMNS = ("published_at", "owner_id", "is_removed")
+_FILE = ("size_bytes", "modified_at")
+_FILE_DDL = "size_bytes BIGINT, modified_at TIMESTAMP"
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Normalise the manifest's rows. Grain: one row per video_id.
+    """Normalise the manifest's rows and hold them against what is known. Grain: one row per video_id.
 
-    Columns besides video_id, uri, published_at and owner_id go into `attributes`, nulls left out. A published_at that
-    is no timestamp becomes null and its text is kept in `attributes`. Runs on: driver.
+    Columns besides video_id, uri, published_at, owner_id and is_removed go into `attributes`, nulls left out. A
+    published_at that is no timestamp becomes null and its text is kept in `attributes`. A video is removed where its
+    row says so, or where `manifest.is_complete` and the manifest does not name it; named again, it is back.
+
+    Runs on: driver; files are looked at on executors.
+
+    Raises:
+        QualityError: a complete manifest names too few of the videos that are known.
     """
-    source = inputs["manifest_source"]
+    stored = inputs["manifest"]
+    named = _one_row_per_video(_normalise(inputs["manifest_source"], run))
+    known = stored.select("video_id", *[F.col(name).alias(f"known_{name}") for name in ("uri", "removed_at", *_FILE)])
+    rows = named.join(known, "video_id", "left")
+    now, is_same = F.lit(run.started_at), F.col("uri").eqNullSafe(F.col("known_uri"))
+    removed_at = F.when(F.col("is_removed"), F.coalesce("known_removed_at", now))
+    facts = {name: F.coalesce(f"file.{name}", F.when(is_same, F.col(f"known_{name}"))) for name in _FILE}
+    brought = _look_at_files(rows, run).withColumns({"removed_at": removed_at} | facts).select(*stored.columns)
+    if not run.config.manifest.is_complete:
+        return brought
+    gone = stored.join(named.select("video_id"), "video_id", "left_anti")
+    check_removed(
+        gone.where("removed_at IS NULL").count(), stored.where("removed_at IS NULL").count(), run.config.quality
+    )
+    return brought.unionByName(
+        gone.withColumns({"removed_at": F.coalesce("removed_at", now), "run_id": F.lit(run.run_id)})
+    )
+
+
+def _normalise(source: DataFrame, run: Run) -> DataFrame:
+    """Bring the operator's columns to the table's, and `is_removed`."""
     base = run.manifest_base
     # Without Arrow: a night with nothing new needs no Arrow elsewhere, and its classes take two seconds to load.
     resolve = F.udf(lambda uri: None if uri is None else resolve_uri(uri, base), "string", useArrow=False)
@@ -50,15 +85,33 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     attributes = {name: _as_text(source, name) for name in extra}
     if "published_at" in source.columns:
         attributes["published_at"] = F.when(published_at.isNull(), text["published_at"])
-    rows = source.select(
+    is_removed = (
+        F.coalesce(text["is_removed"].try_cast("boolean"), F.lit(False)) if "is_removed" in text else F.lit(False)
+    )
+    return source.select(
         text["video_id"].alias("video_id"),
         resolve(F.when(F.trim(text["uri"]) != "", text["uri"])).alias("uri"),
         published_at.alias("published_at"),
         text.get("owner_id", F.lit(None).cast("string")).alias("owner_id"),
+        is_removed.alias("is_removed"),
         F.lit(run.run_id).alias("run_id"),
         _without_nulls(attributes).alias("attributes"),
     )
-    return _one_row_per_video(rows)
+
+
+def _look_at_files(rows: DataFrame, run: Run) -> DataFrame:
+    """Add the struct `file`: size and time of each file that is there, null where none is or nobody looks."""
+    if not run.config.manifest.look_at_files:
+        return rows.withColumn("file", F.lit(None).cast(StructType.fromDDL(_FILE_DDL)))
+    roots = run.roots
+
+    def look(uri: str | None) -> tuple[int, datetime | None] | None:
+        facts = look_at_video(uri, roots)
+        return None if facts is None else (facts.size_bytes, facts.modified_at)
+
+    # Spark would call a deterministic one anew for each field that is taken out of its struct.
+    look_once = F.udf(look, _FILE_DDL, useArrow=False).asNondeterministic()
+    return rows.withColumn("file", look_once(F.when(~F.col("is_removed"), F.col("uri"))))
 
 
 def _as_timestamp(source: DataFrame, name: str) -> Column:

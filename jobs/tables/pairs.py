@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.candidates import plan_search, search_candidates
+from jobs.representatives import find_representatives, mark_dirty, take_representatives
+from jobs.run import keep_on_executors
 from jobs.table import Table
 from udfs.inverted_index import search_inverted_index
-from udfs.search import block_pair_searcher
 from udfs.verify import EVIDENCE_DDL, gather_evidence
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
+    from jobs.candidates import Plan
     from jobs.config import PairsConfig
     from jobs.run import Run
     from models.verifier import Verifier
@@ -60,30 +63,55 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     aligned; the evidence decides. Else whole videos are compared by their vectors: the relation is `copy`, the segments
     are the videos, and the alignment is null.
 
+    Videos that were removed are in none. Those that are the same are searched as one, and each has one pair, with that
+    one. What the last search saw (`seen_embeddings`, if anything) is not compared again: its pairs are taken from
+    `pairs`, and the whole is what a search of everything would have given.
+
     Runs on: driver; search and alignment on executors.
     """
-    stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id)
-    whole = stored.where("segment_index = 0")
-    # A video that was replaced by a shorter one leaves windows behind.
-    segments = stored.join(whole.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi")
+    present = inputs["manifest"].where("removed_at IS NULL").select("video_id")
+    stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).join(present, "video_id", "left_semi")
+    seen = inputs.get("seen_embeddings") if run.config.pairs.incremental else None
+    seen = seen.where(F.col("model_id") == run.model.model_id) if seen is not None else None
+    videos = run.checkpoint("videos", mark_dirty(find_representatives(stored), seen))
+    segments = take_representatives(stored, videos)
     if run.verifier is None:
-        return _as_copies(_search(whole.select("video_id", "vector"), run), whole, run)
-    evidence = find_evidence(segments, run.config.pairs)
-    return _judge(evidence, run.verifier, run)
+        segments = segments.where("segment_index = 0")
+    plan = plan_search(segments, run.config.pairs)
+    is_incremental = plan.name == "incremental" and (run.verifier is not None or run.search == "faiss")
+    if not is_incremental:
+        videos = videos.withColumn("is_dirty", F.lit(True))
+    searched = _search(segments, plan, run)
+    alike = _pair_alike(videos)
+    whole = stored.where("segment_index = 0").join(
+        videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
+    )
+    if run.verifier is None:
+        judged = _as_copies(searched.unionByName(alike), videos, run)
+    else:
+        judged = _judge(_gather(searched.unionByName(alike), whole), run.verifier, run)
+    rows = judged.unionByName(_pair_twins(videos, run))
+    return rows.unionByName(_keep(inputs["pairs"], videos, run)) if is_incremental else rows
 
 
 def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
     """Find the candidate pairs of one model's segments and align their frames: see `udfs.verify.EVIDENCE_DDL`.
 
-    Runs on: driver; search and alignment on executors.
+    All videos are compared, those that are the same too. Runs on: driver; search and alignment on executors.
     """
-    found = _search_blocks(segments.select("video_id", "vector"), config, config.min_candidate_similarity)
-    candidates = found.select("left_id", "right_id")
-    whole = segments.where("segment_index = 0")
+    vectors = segments.withColumn("is_dirty", F.lit(True))
+    plan = plan_search(vectors, config)
+    found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
+    return _gather(found.rows, segments.where("segment_index = 0"))
+
+
+def _gather(candidates: DataFrame, whole: DataFrame) -> DataFrame:
+    """Align the frames of candidate pairs."""
     columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
     left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
     right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
-    return candidates.join(left, "left_id").join(right, "right_id").mapInPandas(gather_evidence, EVIDENCE_DDL)
+    pairs = candidates.select("left_id", "right_id")
+    return pairs.join(left, "left_id").join(right, "right_id").mapInPandas(gather_evidence, EVIDENCE_DDL)
 
 
 def _judge(evidence: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
@@ -99,46 +127,60 @@ def _judge(evidence: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
     )
 
 
-def _search(vectors: DataFrame, run: Run) -> DataFrame:
-    """Find the pairs by the configured search, exactly: left_id, right_id, cosine_similarity."""
-    if run.search == "inverted_index":
-        return search_inverted_index(vectors, run.calibration.min_cosine_similarity)
-    return _search_blocks(vectors, run.config.pairs, run.calibration.min_cosine_similarity)
+def _search(segments: DataFrame, plan: Plan, run: Run) -> DataFrame:
+    """Search the representatives as configured, and note how: left_id, right_id, cosine_similarity."""
+    config = run.config.pairs
+    if run.verifier is None and run.search == "inverted_index":
+        run.findings["pairs"] = {"search_plan": "inverted_index"}
+        return search_inverted_index(segments.select("video_id", "vector"), run.calibration.min_cosine_similarity)
+    threshold = run.calibration.min_cosine_similarity if run.verifier is None else config.min_candidate_similarity
+    found = search_candidates(segments, threshold, config, plan, run.checkpoint)
+    run.findings["pairs"] = {"search_plan": plan.name, "search_recall": found.recall}
+    return found.rows
 
 
-def _search_blocks(vectors: DataFrame, config: PairsConfig, min_cosine_similarity: float) -> DataFrame:
-    """Compare all with all by FAISS.
-
-    Every row goes to one of B blocks by a hash of its id; each of the B (B + 1) / 2 pairs of blocks is one group. No
-    task holds more than two blocks.
-    """
-    num_blocks = max(1, -(-vectors.count() // config.block_rows))
+def _pair_alike(videos: DataFrame) -> DataFrame:
+    """Pair representatives with the videos of other content that have their vectors, where one of the two is dirty."""
+    alike = videos.where("video_id = twin_id AND video_id > representative_id AND NOT is_blank")
+    dirty = videos.select(F.col("video_id").alias("representative_id"), F.col("is_dirty").alias("is_theirs_dirty"))
     return (
-        _pair_blocks(vectors, num_blocks)
-        .groupBy("left_block", "right_block")
-        .applyInPandas(
-            block_pair_searcher(min_cosine_similarity),
-            "left_id STRING, right_id STRING, cosine_similarity DOUBLE",
+        alike.join(dirty, "representative_id")
+        .where("is_dirty OR is_theirs_dirty")
+        .select(
+            F.col("representative_id").alias("left_id"),
+            F.col("video_id").alias("right_id"),
+            F.lit(1.0).alias("cosine_similarity"),
         )
     )
 
 
-def _pair_blocks(vectors: DataFrame, num_blocks: int) -> DataFrame:
-    """Send each row to every pair of blocks that its block takes part in."""
-    block = F.pmod(F.xxhash64("video_id"), F.lit(num_blocks)).cast("int")
-    other = F.explode(F.sequence(F.lit(0), F.lit(num_blocks - 1)))
-    return (
-        vectors.withColumn("block", block)
-        .withColumn("other", other)
-        .withColumn("left_block", F.least("block", "other"))
-        .withColumn("right_block", F.greatest("block", "other"))
-        .drop("other")
+def _pair_twins(videos: DataFrame, run: Run) -> DataFrame:
+    """Pair the first video of each content with the others of it: sure, and whole."""
+    twins = videos.where("video_id > twin_id").select(
+        F.col("twin_id").alias("left_id"), F.col("video_id").alias("right_id"), F.lit(1.0).alias("cosine_similarity")
+    )
+    alignment = F.lit(None if run.verifier is None else 1.0).cast("double")
+    return _as_copies(twins, videos, run).withColumns(
+        {"match_probability": F.lit(1.0), "alignment_similarity": alignment}
     )
 
 
-def _as_copies(found: DataFrame, whole: DataFrame, run: Run) -> DataFrame:
+def _keep(stored: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
+    """Take the stored pairs of videos that were searched by the last search and would be by this one."""
+    clean = videos.where("video_id = twin_id AND NOT is_dirty").select("video_id", "representative_id")
+    left, right = clean.toDF("left_id", "left_representative"), clean.toDF("right_id", "right_representative")
+    return (
+        stored.where(F.col("model_id") == run.model.model_id)
+        .join(left, "left_id")
+        .join(right, "right_id")
+        .where("left_representative = left_id AND right_representative IN (left_id, right_id)")
+        .drop("left_representative", "right_representative")
+    )
+
+
+def _as_copies(found: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
     """Complete the found pairs to rows of the table."""
-    ends = whole.select("video_id", "end_seconds")
+    ends = videos.select("video_id", "end_seconds")
     left = ends.toDF("left_id", "left_end_seconds")
     right = ends.toDF("right_id", "right_end_seconds")
     return (

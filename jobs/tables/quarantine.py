@@ -20,11 +20,12 @@ TABLE = Table(
     grain="A video that failed when it was last tried; it leaves the table once it is described",
     key=("video_id",),
     is_replaced=True,
-    checks={"attempts_is_positive": "attempts > 0"},
+    compared=("last_tried_at",),  # a night writes what it has tried, and leaves alone what is released meanwhile
+    checks={"attempts_is_not_negative": "attempts >= 0"},
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
         error_code STRING NOT NULL COMMENT 'kind of fault: udfs/errors.py',
-        attempts INT NOT NULL COMMENT 'tries of this uri so far',
+        attempts INT NOT NULL COMMENT 'tries of this uri, since it was released if it ever was',
         next_retry_at TIMESTAMP COMMENT 'UTC; null: it is not tried again by itself',
         last_tried_at TIMESTAMP NOT NULL COMMENT 'UTC',
         uri STRING COMMENT 'as the manifest gives it',
@@ -38,7 +39,8 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Add this run's failures and leave out what has been described since. Grain: one row per quarantined video.
 
     The wait doubles with each try: `retry_after_hours` x 2^(attempts - 1), until `max_attempts`.
-    A new uri begins anew. Runs on: driver.
+    A new uri begins anew, and so does a video that was released (`ndvr quarantine --release`); one that was released
+    while this run was trying it is due again in the next. Runs on: driver.
     """
     tried = inputs["attempts"].select("video_id", "uri", "error_code", "error_detail")
     untouched = inputs["quarantine"].join(tried, "video_id", "left_anti")
@@ -48,11 +50,20 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 def _failures(tried: DataFrame, quarantine: DataFrame, run: Run) -> DataFrame:
     """Make a row for each video that failed in this run, counting its earlier tries."""
     config = run.config.quarantine
-    earlier = quarantine.select("video_id", F.col("uri").alias("earlier_uri"), "attempts")
+    earlier = quarantine.select(
+        "video_id",
+        F.col("uri").alias("earlier_uri"),
+        "attempts",
+        # Of a video that was not due when the run began, yet is tried: it has been released since.
+        F.when(
+            (F.col("attempts") == 0) & (F.col("next_retry_at") > F.lit(run.started_at)), F.col("next_retry_at")
+        ).alias("released_at"),
+    )
     is_same_uri = F.col("uri").eqNullSafe(F.col("earlier_uri"))
     tries = F.when(is_same_uri, F.coalesce("attempts", F.lit(0))).otherwise(0) + 1
     wait_seconds = F.lit(config.retry_after_hours * 3600.0) * F.pow(F.lit(2.0), F.col("attempts") - 1)
-    retry_at = F.timestamp_seconds(F.unix_seconds(F.lit(run.started_at)) + wait_seconds)
+    after_wait = F.timestamp_seconds(F.unix_seconds(F.lit(run.started_at)) + wait_seconds)
+    retry_at = F.when(F.col("attempts") < config.max_attempts, F.coalesce("released_at", after_wait))
     return (
         tried.where(F.col("error_code").isNotNull())
         .join(earlier, "video_id", "left")
@@ -61,7 +72,7 @@ def _failures(tried: DataFrame, quarantine: DataFrame, run: Run) -> DataFrame:
             "video_id",
             "error_code",
             "attempts",
-            F.when(F.col("attempts") < config.max_attempts, retry_at).alias("next_retry_at"),
+            retry_at.alias("next_retry_at"),
             F.lit(run.started_at).alias("last_tried_at"),
             "uri",
             F.coalesce("error_detail", F.lit("")).alias("error_detail"),

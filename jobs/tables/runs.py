@@ -35,6 +35,8 @@ TABLE = Table(
         output_version BIGINT COMMENT 'Delta version of the table after the stage',
         error_counts MAP<STRING, BIGINT> NOT NULL COMMENT 'videos quarantined by error_code',
         error_detail STRING COMMENT 'why the stage failed',
+        search_plan STRING COMMENT 'of pairs: exact, cells, incremental or inverted_index',
+        search_recall DOUBLE COMMENT 'of pairs: share of them that cells found, in [0, 1], estimated; null where exact',
         config STRING COMMENT 'all settings as JSON, on the row of the run as a whole'
     """,
 )

@@ -63,7 +63,8 @@ def test_the_first_night_finds_what_is_there(nights: Nights) -> None:
 
 
 def test_only_rows_of_the_manifest_that_changed_are_written(nights: Nights) -> None:
-    assert nights.written_in_second("manifest") == {"redated", "moved", "new"}
+    # of "late" the file has come, with its size
+    assert nights.written_in_second("manifest") == {"redated", "moved", "new", "late"}
 
 
 def test_new_moved_and_mended_videos_are_described_and_no_other(nights: Nights) -> None:
@@ -103,3 +104,8 @@ def test_the_keeper_follows_the_dates_and_what_no_longer_holds_is_deleted(nights
         ("same", "redated"),
         ("new", "moved"),
     }
+
+
+def test_the_second_night_searches_what_the_first_has_not_seen(nights: Nights) -> None:
+    plans = {row["run_id"]: row["search_plan"] for row in read_rows(nights.lake, "runs") if row["stage"] == "pairs"}
+    assert [plans[run_id] for run_id in nights.run_ids] == ["exact", "incremental"]

@@ -160,8 +160,8 @@ def test_words_of_layers_find_the_copies_too_by_either_search(
     lake, found = Lake(spark, str(described.lake)), {}
     for search in ("faiss", "inverted_index"):
         run = make_run(spark, described.manifest, settings_of(trained["layer"], search))
-        inputs = {name: lake.read(name) for name in ("descriptors", "embeddings")}
-        rows = pairs.build({"embeddings": embeddings.build(inputs, run)}, run).collect()
+        inputs = {name: lake.read(name) for name in ("manifest", "descriptors", "embeddings")}
+        rows = pairs.build(inputs | {"embeddings": embeddings.build(inputs, run)}, run).collect()
         found[search] = {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows}
     assert {(left, right) for left, right, _ in found["faiss"]} == COPIES
     assert found["inverted_index"] == found["faiss"]

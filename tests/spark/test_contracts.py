@@ -14,7 +14,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from jobs.cli import app
+from jobs.clustering.decisions import make_decision
 from jobs.command import run_command
+from jobs.decide import record_decisions
 from jobs.errors import ContractError
 from jobs.lake import Lake
 from jobs.pipeline import TABLES
@@ -40,7 +42,7 @@ VIOLATIONS = {
     ("descriptors", "duration_is_not_negative"): {"duration_seconds": "-0.1"},
     ("descriptors", "frame_is_not_empty"): {"height_px": "0"},
     ("descriptors", "has_frames"): {"frame_seconds": "CAST(array() AS ARRAY<DOUBLE>)"},
-    ("quarantine", "attempts_is_positive"): {"attempts": "0"},
+    ("quarantine", "attempts_is_not_negative"): {"attempts": "-1"},
     ("embeddings", "segment_has_length"): {"start_seconds": "end_seconds + 1"},
     ("embeddings", "has_vector"): {"vector": "CAST(array() AS ARRAY<FLOAT>)"},
     ("pairs", "ids_are_ordered"): {"left_id": "right_id"},
@@ -51,14 +53,20 @@ VIOLATIONS = {
     ("duplicates", "is_not_its_own_duplicate"): {"duplicate_of": "video_id"},
     ("duplicates", "probability_is_in_range"): {"match_probability": "2"},
     ("duplicates", "relation_is_known"): {"relation": "'alike'"},
+    ("cluster_events", "event_is_known"): {"event": "'moved'"},
+    ("decisions", "verdict_is_known"): {"verdict": "'perhaps'"},
+    ("decisions", "ids_are_ordered"): {"left_id": "right_id"},
+    ("decisions", "is_signed"): {"decided_by": "''"},
     ("runs", "status_is_known"): {"status": "'perhaps'"},
 }
 
 
 @pytest.fixture(scope="module")
-def shared_copy(described: Described, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake for the writes of this module, all of which are refused."""
-    return shutil.copytree(described.lake, tmp_path_factory.mktemp("contracts") / "lake")
+def shared_copy(described: Described, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path:
+    """A lake for the writes of this module, all of which are refused; with a decision, which no night makes."""
+    copy = shutil.copytree(described.lake, tmp_path_factory.mktemp("contracts") / "lake")
+    record_decisions(Lake(spark, str(copy)), [make_decision(["discs", "glow"], "not_duplicate")], "ann")
+    return copy
 
 
 def stored_fields(lake: Path, table: Table) -> dict[str, dict[str, Any]]:

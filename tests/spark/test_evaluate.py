@@ -65,7 +65,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     lake = Lake(spark, str(folder))
     write_manifest(lake)
     write_table(lake, pairs.TABLE, PAIRS)
-    facts = {"is_keeper": False, "keeper_reason": "", "run_id": "r"}
+    facts = {"is_keeper": False, "keeper_reason": "", "joined_by": None, "run_id": "r"}
     members = [{"video_id": v, "cluster_id": c, "model_id": m, **facts} for v, c, m in MEMBERS]
     write_table(lake, clusters.TABLE, members)
     return folder

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from udfs.inverted_index import search_inverted_index
-from udfs.search import block_pair_searcher
+from udfs.search import search_videos
+from udfs.searching.chunks import Chunk
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -40,9 +41,9 @@ def by_words(spark: SparkSession, vectors: dict[str, np.ndarray], threshold: flo
 
 
 def by_faiss(vectors: dict[str, np.ndarray], threshold: float) -> Found:
-    rows = pd.DataFrame({"video_id": list(vectors), "vector": list(vectors.values())})
-    found = block_pair_searcher(threshold)(rows.assign(block=0, left_block=0, right_block=0))
-    return set(found.itertuples(index=False, name=None))
+    rows = Chunk(pa.array(list(vectors)), np.stack(list(vectors.values())))
+    found = search_videos(rows, None, threshold, meet_one_another=True)
+    return set() if found is None else {tuple(row.values()) for row in found.to_pylist()}
 
 
 @FEW

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     Read = Callable[[Path], dict[str, dict[str, Any]]]
 
@@ -46,10 +46,17 @@ def read(spark: SparkSession) -> Read:
 
     def read(path: Path) -> dict[str, dict[str, Any]]:
         source = read_manifest(spark, str(path))
-        rows = manifest.build({"manifest_source": source}, make_run(spark, path, TINY)).collect()
+        rows = manifest.build(
+            {"manifest_source": source, "manifest": nothing(spark)}, make_run(spark, path, TINY)
+        ).collect()
         return {row["video_id"]: row.asDict() for row in rows}
 
     return read
+
+
+def nothing(spark: SparkSession) -> DataFrame:
+    """The table before the first night."""
+    return spark.createDataFrame([], manifest.TABLE.schema)
 
 
 def quoted(text: str) -> str:
@@ -103,7 +110,9 @@ def test_videos_of_odd_names_are_described(spark: SparkSession, tmp_path: Path) 
     path.write_text("\n".join(json.dumps({"video_id": str(i), "uri": uri}) for i, uri in named), encoding="utf-8")
     run = make_run(spark, path, TINY)
     inputs = {
-        "manifest": manifest.build({"manifest_source": read_manifest(spark, str(path))}, run),
+        "manifest": manifest.build(
+            {"manifest_source": read_manifest(spark, str(path)), "manifest": nothing(spark)}, run
+        ),
         "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
         "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
     }

@@ -92,12 +92,23 @@ def test_a_closer_pair_is_a_likelier_match(described: Described) -> None:
 
 def test_each_cluster_has_one_keeper_by_the_first_rule_that_decides(described: Described) -> None:
     clusters = read_rows(described.lake, "clusters")
-    assert {(row["cluster_id"], row["video_id"], row["keeper_reason"]) for row in clusters if row["is_keeper"]} == {
-        ("a-checker-caption", "checker", "published first"),
-        ("a-discs-small", "discs", "highest resolution of those published first"),
-        ("stripes", "stripes", "smallest video_id of those published first in the highest resolution"),
+    keepers = {row["cluster_id"]: row["video_id"] for row in clusters if row["is_keeper"]}
+    assert {(row["video_id"], row["keeper_reason"]) for row in clusters if row["is_keeper"]} == {
+        ("checker", "published first"),
+        ("discs", "highest resolution of those published first"),
+        ("stripes", "smallest video_id of those published first in the highest resolution"),
     }
-    assert Counter(row["cluster_id"] for row in clusters) == {"a-checker-caption": 3, "a-discs-small": 2, "stripes": 2}
+    assert Counter(keepers[row["cluster_id"]] for row in clusters) == {"checker": 3, "discs": 2, "stripes": 2}
+    assert all(row["joined_by"] == (None if row["is_keeper"] else keepers[row["cluster_id"]]) for row in clusters)
+
+
+def test_the_journal_tells_of_each_cluster_that_was_created(described: Described) -> None:
+    clusters = {row["cluster_id"] for row in read_rows(described.lake, "clusters")}
+    events = read_rows(described.lake, "cluster_events")
+    assert {(row["cluster_id"], row["event"], row["sequence"]) for row in events} == {
+        (cluster_id, "created", 1) for cluster_id in clusters
+    }
+    assert sorted(row["num_members_after"] for row in events) == [2, 2, 3]
 
 
 def test_duplicates_name_the_keeper_of_every_other_member(described: Described) -> None:
@@ -130,10 +141,11 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
         "embeddings": ("done", 9),
         "pairs": ("done", 5),
         "clusters": ("done", 7),
+        "cluster_events": ("done", 3),
         "duplicates": ("done", 4),
         "run": ("done", 9),
     }
-    assert dict(runs["duplicates"]["input_versions"]) == {"clusters": 1, "pairs": 1}
+    assert dict(runs["duplicates"]["input_versions"]) == {"clusters": 1, "pairs": 1, "decisions": 0}
     assert runs["duplicates"]["output_version"] == 1
     assert dict(runs["run"]["error_counts"]) == {"NOT_A_FILE": 1, "EMPTY_FILE": 1, "NOT_FOUND": 1, "NOT_A_VIDEO": 1}
     assert json.loads(runs["run"]["config"])["describe"]["backbone"] == "efficientnet_lite0"
@@ -141,7 +153,16 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
 
 def test_every_row_and_commit_names_its_run(described: Described) -> None:
     (run_id,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
-    for table in ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates"):
+    for table in (
+        "manifest",
+        "descriptors",
+        "quarantine",
+        "embeddings",
+        "pairs",
+        "clusters",
+        "cluster_events",
+        "duplicates",
+    ):
         assert {row["run_id"] for row in read_rows(described.lake, table)} == {run_id}
         assert read_metadata(described.lake, table)["run_id"] == run_id
 
@@ -151,7 +172,7 @@ def test_rows_that_a_model_made_name_it(described: Described) -> None:
     shipped = find_model("auto", "efficientnet_lite0", DescribeConfig().descriptor_id)
     assert shipped.verifier is not None
     assert model_id == f"{shipped.model_id}-w4h2"
-    for table in ("embeddings", "pairs", "clusters", "duplicates"):
+    for table in ("embeddings", "pairs", "clusters", "cluster_events", "duplicates"):
         assert {row["model_id"] for row in read_rows(described.lake, table)} == {model_id}
 
 
@@ -179,6 +200,7 @@ def test_the_same_night_again_changes_no_table_but_runs(described: Described, la
         "embeddings": "skipped",
         "pairs": "skipped",
         "clusters": "skipped",
+        "cluster_events": "skipped",
         "duplicates": "skipped",
     }
     assert (outcome.num_described, outcome.error_counts.total()) == (0, 0)

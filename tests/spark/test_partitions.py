@@ -58,7 +58,8 @@ def test_pairs_are_equal_whatever_the_size_of_a_block(
 ) -> None:
     settings = described.settings | {"pairs": {"block_rows": block_rows}}
     run = make_run(spark, described.manifest, settings)
-    built = pairs.build({"embeddings": Lake(spark, str(described.lake)).read("embeddings")}, run)
+    lake = Lake(spark, str(described.lake))
+    built = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run)
     found = sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in built.collect())
     stored = read_rows(described.lake, "pairs")
     assert found == sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in stored)

@@ -22,7 +22,7 @@ from models.artefact import BACKGROUND, find_folder, pack_artefact, read_artefac
 from models.verifier import EVIDENCE, Verifier
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
-from tests.support.lakes import make_run, read_rows, read_versions, run_night
+from tests.support.lakes import make_run, present_in, read_rows, read_versions, run_night
 from tests.support.videos import draw_picture
 from udfs.editing.edits import EDITS
 from udfs.editing.transcode import apply_edit
@@ -126,7 +126,10 @@ def nights(
 def build_pairs(spark: SparkSession, rows: DataFrame, settings: dict[str, Any], **told: float) -> dict[Any, Any]:
     """Build `pairs` alone from rows of `embeddings`, with other settings of it, and return its rows by their ids."""
     run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
-    return {(row["left_id"], row["right_id"]): row for row in pairs.build({"embeddings": rows}, run).collect()}
+    return {
+        (row["left_id"], row["right_id"]): row
+        for row in pairs.build({"embeddings": rows, "manifest": present_in(rows)}, run).collect()
+    }
 
 
 def read_embeddings(spark: SparkSession, nights: Nights) -> DataFrame:
@@ -191,6 +194,7 @@ def test_the_same_night_again_changes_nothing(nights: Nights) -> None:
         "embeddings": "skipped",
         "pairs": "skipped",
         "clusters": "skipped",
+        "cluster_events": "skipped",
         "duplicates": "skipped",
     }
 

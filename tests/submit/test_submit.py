@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-TABLES = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates")
+TABLES = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "cluster_events", "duplicates")
 OF_ONE_RUN = ("run_id", "described_at", "last_tried_at", "next_retry_at")
 REPORT = """
 import json

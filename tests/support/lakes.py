@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
+from pyspark.sql import functions as F
 from rich.console import Console
 
 from jobs.config import Config
@@ -17,7 +18,7 @@ from jobs.run import Run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from jobs.runner import Outcome
 
@@ -40,6 +41,11 @@ def make_run(spark: SparkSession, manifest: Path, settings: dict[str, Any]) -> R
     console = Console(stderr=True)
     started_at = datetime(2024, 5, 1, 12, tzinfo=UTC)
     return Run("test-run", NIGHT, started_at, str(manifest), Config(**settings), Progress(spark, console))
+
+
+def present_in(embeddings: DataFrame) -> DataFrame:
+    """Make what `pairs` must know of the manifest: that every embedded video is there."""
+    return embeddings.select("video_id", F.lit(None).cast("timestamp").alias("removed_at")).distinct()
 
 
 def read_rows(lake: Path, table: str) -> list[dict[str, Any]]:

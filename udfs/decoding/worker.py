@@ -15,7 +15,8 @@ import numpy as np
 from udfs.decoding.process import Budget, DecoderProcess, Message
 from udfs.decoding.wire import BrokenWireError
 from udfs.errors import RowError, RowErrorCode
-from udfs.opening.locate import hash_content, open_video
+from udfs.opening.content import hash_content
+from udfs.opening.locate import open_video
 from udfs.opening.probe import check_complete, recognise_container
 from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted
 

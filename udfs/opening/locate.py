@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -22,7 +23,15 @@ from udfs.opening.roots import REMOTE_SCHEMES, RemoteRoot, Roots, decode_percent
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["OpenedVideo", "Roots", "hash_content", "open_filesystem", "open_video", "read_at", "resolve_uri"]
+__all__ = [
+    "FileFacts",
+    "OpenedVideo",
+    "Roots",
+    "look_at_video",
+    "open_filesystem",
+    "open_video",
+    "resolve_uri",
+]
 
 # Takes a root's filesystem_uri; gives the pyarrow filesystem and the path in it that the URI names.
 FilesystemOpener = Callable[[str], tuple[Any, str]]
@@ -94,54 +103,58 @@ def open_video(
             READ_FAILED, EMPTY_FILE or TOO_LARGE.
         OSError: the machine's own fault, such as no room for the temporary file.
     """
+    found = _locate(uri, roots)
+    if isinstance(found, str):
+        return _open_local(found, roots, max_file_bytes)
+    return _fetch(*found, max_file_bytes, filesystem_of)
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file system tells of a file that nobody has read.
+
+    Attributes:
+        size_bytes: at least 1.
+        modified_at: UTC; None where the store does not tell.
+    """
+
+    size_bytes: int
+    modified_at: datetime | None
+
+
+def look_at_video(uri: str | None, roots: Roots, filesystem_of: FilesystemOpener = open_filesystem) -> FileFacts | None:
+    """Look at a video's file without reading it; None where `open_video` would refuse it, and tell why.
+
+    Raises:
+        OSError: the machine's own fault.
+    """
+    try:
+        found = _locate(uri, roots)
+        if isinstance(found, str):
+            with _open_local(found, roots, sys.maxsize) as opened:
+                return FileFacts(opened.size_bytes, datetime.fromtimestamp(os.fstat(opened.fd).st_mtime, UTC))
+        _, _, info = _look_remote(*found, sys.maxsize, filesystem_of)
+    except RowError:
+        return None
+    return FileFacts(info.size, info.mtime)
+
+
+def _locate(uri: str | None, roots: Roots) -> str | tuple[RemoteRoot, str]:
+    """Tell where a URI leads: a local path, or a remote root and the path in it."""
     if not uri:
         raise RowError(RowErrorCode.MISSING_URI, "the manifest has no URI for this video")
     split = split_uri(uri)
     if split is None:
-        return _open_local(uri, roots, max_file_bytes)
+        return uri
     if split.is_local and split.names_this_machine:
-        return _open_local("/" + decode_percent(split.path), roots, max_file_bytes)
+        return "/" + decode_percent(split.path)
     if split.scheme not in REMOTE_SCHEMES:
         rule = f"use a path, file:/// or one of {', '.join(sorted(REMOTE_SCHEMES))}"
         raise RowError(RowErrorCode.UNSUPPORTED_SCHEME, f"{_show(uri)} is not opened: {rule}")
     found = roots.find_remote(split)
     if found is None:
         _refuse_outside(uri)
-    return _fetch(*found, max_file_bytes, filesystem_of)
-
-
-def read_at(fd: int, offset: int, num_bytes: int) -> bytes:
-    """Read up to `num_bytes` at `offset`, fewer only at the end of the file. The file's position stays.
-
-    Raises:
-        RowError: READ_FAILED, when the disk or the network filesystem below it fails.
-    """
-    parts = []
-    try:
-        while num_bytes > 0 and (part := os.pread(fd, num_bytes, offset)):
-            parts.append(part)
-            offset += len(part)
-            num_bytes -= len(part)
-    except OSError as error:
-        raise RowError(RowErrorCode.READ_FAILED, f"reading at byte {offset} failed: {error}") from error
-    return b"".join(parts)
-
-
-def hash_content(fd: int) -> str:
-    """Hash a whole file, in blocks of 1 MiB; the file's position stays.
-
-    Returns:
-        SHA-256, 64 lower-case hexadecimal digits.
-
-    Raises:
-        RowError: READ_FAILED.
-    """
-    digest = hashlib.sha256()
-    offset = 0
-    while block := read_at(fd, offset, _BLOCK_BYTES):
-        digest.update(block)
-        offset += len(block)
-    return digest.hexdigest()
+    return found
 
 
 def _open_local(path: str, roots: Roots, max_file_bytes: int) -> OpenedVideo:
@@ -189,24 +202,37 @@ def _refuse_outside(uri: str) -> NoReturn:
 
 def _fetch(root: RemoteRoot, path: str, max_file_bytes: int, filesystem_of: FilesystemOpener) -> OpenedVideo:
     from pyarrow import ArrowException
+
+    filesystem, path, info = _look_remote(root, path, max_file_bytes, filesystem_of)
+    try:
+        stream = filesystem.open_input_stream(path)
+    except (OSError, ArrowException) as error:
+        raise _row_error(error, path) from error
+    with stream:
+        return _copy_to_temporary(stream, info.size, path)
+
+
+def _look_remote(
+    root: RemoteRoot, path: str, max_file_bytes: int, filesystem_of: FilesystemOpener
+) -> tuple[Any, str, Any]:
+    """Return the filesystem, the path in it, and what it tells of the object there."""
+    from pyarrow import ArrowException
     from pyarrow.fs import FileType
 
     filesystem, bucket = filesystem_of(root.filesystem_uri)
     path = f"{bucket.rstrip('/')}/{path}"
     try:
         info = filesystem.get_file_info(path)
-        if info.type == FileType.NotFound:
-            raise RowError(RowErrorCode.NOT_FOUND, f"no such object: {_show(path)}")
-        if info.type != FileType.File:
-            raise RowError(RowErrorCode.NOT_A_FILE, f"a folder, not a file: {_show(path)}")
-        _check_size(info.size, max_file_bytes, path)
-        stream = filesystem.open_input_stream(path)
     except UnicodeError as error:
         raise RowError(RowErrorCode.NOT_FOUND, f"no object can have this name: {_show(path)}") from error
     except (OSError, ArrowException) as error:
         raise _row_error(error, path) from error
-    with stream:
-        return _copy_to_temporary(stream, info.size, path)
+    if info.type == FileType.NotFound:
+        raise RowError(RowErrorCode.NOT_FOUND, f"no such object: {_show(path)}")
+    if info.type != FileType.File:
+        raise RowError(RowErrorCode.NOT_A_FILE, f"a folder, not a file: {_show(path)}")
+    _check_size(info.size, max_file_bytes, path)
+    return filesystem, path, info
 
 
 def _copy_to_temporary(stream: Any, size_bytes: int, path: str) -> OpenedVideo:  # noqa: ANN401 (untyped library)

@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from udfs.errors import RowError, RowErrorCode
-from udfs.opening.locate import read_at
+from udfs.opening.content import read_at
 from udfs.opening.signatures import name_other, name_playlist
 from udfs.opening.truncation import check_complete
 

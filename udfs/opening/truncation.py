@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from udfs.errors import RowError, RowErrorCode
-from udfs.opening.locate import read_at
+from udfs.opening.content import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

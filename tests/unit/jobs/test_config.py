@@ -171,3 +171,15 @@ def test_a_training_takes_the_objectives_own_numbers_where_none_are_given(tmp_pa
 def test_a_model_of_ones_own_is_named_by_its_folder(tmp_path: Path) -> None:
     embeddings = load_config(write(tmp_path, "embeddings: {artefact_dir: models/mine}")).embeddings
     assert (embeddings.method.value, str(embeddings.artefact_dir)) == ("auto", "models/mine")
+
+
+def test_runs_are_kept_for_as_long_as_models_expire_by_them() -> None:
+    rule = r"keep_run_days must be at least expire_model_days \(90\), got 30: the runs tell when a model was last used"
+    with pytest.raises(ValidationError, match=rule):
+        Config(maintenance={"keep_run_days": 30})  # type: ignore[arg-type] # as a file gives it
+    assert Config(maintenance={"keep_run_days": 30, "expire_model_days": None}).maintenance.keep_models == ()  # type: ignore[arg-type] # as above
+
+
+def test_how_tables_are_maintained_is_no_reason_to_build_them_anew() -> None:
+    kept = Config(maintenance={"retention_hours": 1})  # type: ignore[arg-type] # as a file gives it
+    assert kept.fingerprint() == Config().fingerprint()

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from pyarrow import fs
 
 from tests.support.hostile import ODD_NAMES, make_fifo, make_link_out, make_link_to_device
 from udfs.errors import RowError, RowErrorCode
-from udfs.opening.locate import Roots, hash_content, open_filesystem, open_video, read_at, resolve_uri
+from udfs.opening.content import hash_content, read_at
+from udfs.opening.locate import FileFacts, Roots, look_at_video, open_filesystem, open_video, resolve_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -346,3 +348,25 @@ def test_a_failing_disk_is_a_rows_fault(tmp_path: Path) -> None:
             hash_content(folder)
     finally:
         os.close(folder)
+
+
+def test_a_look_tells_size_and_time_and_reads_nothing(clips: Path) -> None:
+    path = clips / "looked-at.mp4"
+    path.write_bytes(b"12345")
+    os.utime(path, (1_700_000_000, 1_700_000_000.5))
+    path.chmod(0o600)
+    facts = look_at_video(str(path), Roots.of(str(clips)))
+    assert facts == FileFacts(5, datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC))
+    assert path.stat().st_atime == 1_700_000_000
+
+
+@pytest.mark.parametrize("name", ["missing.mp4", "../outside.mp4", ""])
+def test_what_would_not_be_opened_is_not_looked_at(clips: Path, name: str) -> None:
+    assert look_at_video(name and str(clips / name), Roots.of(str(clips))) is None
+
+
+def test_a_look_at_a_remote_file_opens_no_stream() -> None:
+    opener = _store_of(size=5, stream=AssertionError("it was opened"))
+    facts = look_at_video("s3://b/a", Roots.of("s3://b"), filesystem_of=opener)
+    assert facts is not None
+    assert facts.size_bytes == 5

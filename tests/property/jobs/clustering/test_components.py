@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.components import connected_components
+from jobs.clustering.components import connected_components
 
 IDS = st.sampled_from([f"v{number}" for number in range(12)])
 PAIRS = st.lists(st.tuples(IDS, IDS).filter(lambda pair: pair[0] != pair[1]), max_size=20)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jobs.components import connected_components
+from jobs.clustering.components import connected_components
 
 
 def label(*pairs: tuple[str, str]) -> dict[str, str]:

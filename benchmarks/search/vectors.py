@@ -1,0 +1,148 @@
+"""Synthetic embeddings for the benchmarks of the search, and a session to search them in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from pyspark.sql import SparkSession
+
+DIM = 256
+THRESHOLD = 0.8
+_TOPIC_ROWS = 200
+_TOPIC_SPREAD, _COPY_SPREAD = 0.9, 0.3
+_COPIED_FRACTION = 0.1
+_ROWS_AT_ONCE = 100_000
+_POLL_SECONDS = 0.2
+_MIN_GIB = 0.1
+
+
+def draw_vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Draw embeddings that are clustered as those of videos are, with planted copies.
+
+    Topics, of sizes by Zipf's law, are centres drawn around fewer and wider themes, in a spectrum that falls as one
+    over the root of the place; videos lie around their topic. A tenth are noisy copies of others, at a cosine
+    of .85 or more.
+
+    Returns:
+        float32 (count, DIM), unit norm.
+    """
+    chance = np.random.default_rng(seed)
+    spectrum = (1 / np.sqrt(1 + np.arange(DIM) / 8)).astype(np.float32)
+    num_topics = max(10, count // _TOPIC_ROWS)
+    themes = chance.standard_normal((max(5, num_topics // 20), DIM), dtype=np.float32)
+    topics = themes[chance.integers(0, len(themes), num_topics)]
+    topics = (topics + chance.standard_normal(topics.shape, dtype=np.float32)) * spectrum
+    weights = 1 / np.arange(10, num_topics + 10)
+    topic_of = chance.choice(num_topics, count, p=weights / weights.sum())
+    vectors = np.empty((count, DIM), dtype=np.float32)
+    for begin in range(0, count, _ROWS_AT_ONCE):
+        part = slice(begin, begin + _ROWS_AT_ONCE)
+        noise = chance.standard_normal((len(topic_of[part]), DIM), dtype=np.float32)
+        vectors[part] = topics[topic_of[part]] + _TOPIC_SPREAD * 2 * spectrum * noise
+    num_copies = int(count * _COPIED_FRACTION)
+    copies = chance.choice(count, 2 * num_copies, replace=False)
+    norms = np.linalg.norm(vectors[copies[:num_copies]], axis=1, keepdims=True)
+    noise = chance.standard_normal((num_copies, DIM), dtype=np.float32)
+    noise *= norms / np.linalg.norm(noise, axis=1, keepdims=True)
+    strength = chance.uniform(0, 2 * _COPY_SPREAD, (num_copies, 1)).astype(np.float32)
+    vectors[copies[num_copies:]] = vectors[copies[:num_copies]] + strength * noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def name_rows(count: int) -> NDArray[np.str_]:
+    """Return the video_id of each row."""
+    return np.char.mod("video-%09d", np.arange(count))
+
+
+def write_vectors(folder: Path, vectors: NDArray[np.float32], num_dirty: int | None = None) -> str:
+    """Write what `search_candidates` takes as Parquet files; the last `num_dirty` rows are new, or all."""
+    folder.mkdir()
+    names = name_rows(len(vectors))
+    first_dirty = 0 if num_dirty is None else len(vectors) - num_dirty
+    step = max(5_000, len(vectors) // 64)
+    for number, begin in enumerate(range(0, len(vectors), step)):
+        part = vectors[begin : begin + step]
+        values = pa.ListArray.from_arrays(
+            pa.array(np.arange(len(part) + 1, dtype=np.int32) * DIM), pa.array(part.ravel())
+        )
+        columns = {
+            "video_id": pa.array(names[begin : begin + step]),
+            "segment_index": pa.array(np.zeros(len(part), dtype=np.int32)),
+            "vector": values,
+            "is_dirty": pa.array(np.arange(begin, begin + len(part)) >= first_dirty),
+        }
+        pq.write_table(pa.table(columns), folder / f"{number:05}.parquet", use_dictionary=False)
+    return str(folder)
+
+
+def start_bench_session(folder: Path, num_cores: int) -> SparkSession:
+    """Start the session that `ndvr nightly` would."""
+    from jobs.session import start_session
+
+    conf = {"spark.local.dir": str(folder / "local")}
+    return start_session("ndvr bench", master=f"local[{num_cores}]", conf=conf, spark_log=folder / "spark.log")
+
+
+class Peak:
+    """The most memory that any one process of this one's tree had, by kind, in GiB."""
+
+    def __init__(self) -> None:
+        self.gib: dict[str, float] = {}
+
+    def __str__(self) -> str:
+        """Name the largest process of each kind that is worth telling."""
+        return ", ".join(f"{name} {gib:.1f}" for name, gib in sorted(self.gib.items()) if gib >= _MIN_GIB)
+
+    def look(self) -> None:
+        """Read /proc once."""
+        import os
+
+        children: dict[int, list[int]] = {}
+        facts: dict[int, tuple[str, float]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    told = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
+                except (OSError, ValueError):
+                    continue
+                children.setdefault(int(told["PPid"]), []).append(int(entry.name))
+                facts[int(entry.name)] = (told["Name"].strip(), int(told.get("VmRSS", "0 kB").split()[0]) / 2**20)
+        below = list(children.get(os.getpid(), []))
+        for pid in below:
+            below += children.get(pid, [])
+        for pid in (os.getpid(), *below):
+            if pid in facts:
+                name = "driver's Python" if pid == os.getpid() else facts[pid][0]
+                self.gib[name] = max(self.gib.get(name, 0.0), facts[pid][1])
+
+
+@contextmanager
+def watch_memory() -> Iterator[Peak]:
+    """Look at the memory of all processes all the while."""
+    peak, is_over = Peak(), threading.Event()
+
+    def watch() -> None:
+        while not is_over.is_set():
+            peak.look()
+            time.sleep(_POLL_SECONDS)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        is_over.set()
+        thread.join()

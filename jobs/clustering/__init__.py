@@ -1,0 +1,1 @@
+"""Clusters over Spark: connected components of any size, names that last, and decisions."""

@@ -1,0 +1,106 @@
+"""Makes review pages of a run: what it found, with pictures, and buttons to decide by."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.command import run_command
+from jobs.config import load_config
+from jobs.errors import UsageError
+from jobs.location import absolute
+from jobs.log import log
+from jobs.tables import clusters, decisions, pairs, runs
+from jobs.tables.attempts import describe_settings
+
+if TYPE_CHECKING:
+    from jobs.config import Config
+    from jobs.lake import Lake
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_MARK = ".ndvr-report"
+DEFAULT_CLUSTERS = 1000
+
+
+@app.command()
+def report(
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pages; an earlier report there is replaced.")],
+    run: Annotated[str | None, typer.Option(help="run_id of a published run. [default: the newest]")] = None,
+    num_clusters: Annotated[
+        int, typer.Option("--clusters", min=1, help="Clusters shown: least certain, largest and newest in turn.")
+    ] = DEFAULT_CLUSTERS,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of settings, for manifest.roots and limits of decoders.")
+    ] = None,
+) -> None:
+    """Make pages to review a run by: frames of both videos at matched seconds, why they are together, and buttons.
+
+    Open index.html in a browser; no network and no server is needed. Decisions made there are saved as a file that
+    ndvr decide --file imports.
+
+    Exit codes: 0 done; 2 bad usage, no such run, or tables of it that are no longer there.
+    """
+    from jobs.query import open_lake
+
+    settings = load_config(config)
+    prepare_folder(out)
+    opened = open_lake(absolute(lake))
+    num_pages = make_report(opened, run, out, num_clusters, settings)
+    sys.stdout.write(f"{num_pages} pages; open {out / 'index.html'}\n")
+
+
+def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int, config: Config) -> int:
+    """Make the pages of a run in an empty folder; return how many. Runs on: driver; pictures on executors.
+
+    Raises:
+        UsageError: a table is missing, there is no such run, or what it left is no longer there.
+    """
+    from jobs.report.charts import draw_charts
+    from jobs.report.gather import choose_illustrated, gather_clusters, gather_videos
+    from jobs.report.overview import find_runs, gather_overview, read_as_published
+    from jobs.report.pages import write_pages
+    from jobs.report.strips import SAMPLING, find_roots, illustrate_pairs
+
+    for table in (runs.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE):
+        if not lake.exists(table):
+            raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
+    history = find_runs(lake, run_id)
+    of_run, pairs_of_run = (read_as_published(lake, name, history[0]) for name in ("clusters", "pairs"))
+    overview = gather_overview(lake, history, of_run, pairs_of_run)
+    shown = gather_clusters(of_run, pairs_of_run, lake.read("decisions"), max_clusters)
+    named = {video_id for cluster in shown for pair in cluster.pairs for video_id in pair.ids}
+    videos = gather_videos(lake, named | {cluster.keeper_id for cluster in shown})
+    illustrated = choose_illustrated(shown)
+    log.info("report gathered", num_clusters=len(shown), num_illustrated=len(illustrated))
+    roots = find_roots(config.manifest.roots, videos.values())
+    reading = describe_settings(config, roots, SAMPLING)
+    illustrate_pairs(illustrated, videos, lake, history[0].model_id, reading, folder)
+    return write_pages(overview, draw_charts(overview, folder), shown, videos, lake.root, folder)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, or empty it where it holds an earlier report, finished or not.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    if folder.exists():
+        if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).exists()):
+            raise UsageError(f"--out {str(folder)!r} holds something that is no report; give an empty or a new folder")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _MARK).touch()
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

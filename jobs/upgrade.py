@@ -1,0 +1,57 @@
+"""Brings the tables that an older version of ndvr wrote to the schema of this one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from jobs.command import run_command
+from jobs.location import absolute
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def upgrade(
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    *,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Bring the tables of an older version of ndvr to the schema of this one.
+
+    Adds columns that may be null, and sets comments, checks, statistics and clustering. Nightly runs never do that by
+    themselves: while an older version still writes to the lake, it would not know the new columns. No rows are
+    rewritten. Run it again after it was interrupted; where nothing differs it does nothing.
+
+    Exit codes: 0 done; 2 bad usage; 3 a table differs in a way that cannot be mended in place (none is changed then),
+    or its rows break a check of this version.
+    """
+    from jobs.maintenance.upgrade import apply_changes, find_changes
+    from jobs.pipeline import TABLES
+    from jobs.query import open_lake, print_rows
+
+    opened = open_lake(absolute(lake))
+    changes = find_changes(opened, TABLES)
+    if not is_dry:
+        apply_changes(opened, changes)
+    if as_json:
+        for change in changes:
+            sys.stdout.write(json.dumps(asdict(change), ensure_ascii=False) + "\n")
+    elif changes:
+        print_rows(("table", "to do" if is_dry else "done"), [(change.table, change.what) for change in changes])
+    else:
+        sys.stdout.write("nothing differs\n")
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.cli import app
+from jobs.clustering.decisions import Decision, find_contradictions, make_decision, read_decisions
+from jobs.command import run_command
+from jobs.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_decision_has_its_videos_in_order_whichever_way_they_are_given() -> None:
+    assert make_decision(["b", "a"], "duplicate", "why") == Decision("a", "b", "duplicate", "why")
+    assert make_decision(["a"], "keep_this") == Decision("a", "a", "keep_this")
+    assert str(make_decision(["a"], "keep_this")) == "a keep_this"
+
+
+@pytest.mark.parametrize(
+    ("video_ids", "verdict", "message"),
+    [
+        (["a", "b"], "perhaps", "the verdict must be one of duplicate, not_duplicate, keep_this, got 'perhaps'"),
+        (["a"], "duplicate", "duplicate is about two videos, got a"),
+        (["a", "a"], "not_duplicate", "not_duplicate is about two videos, got a a"),
+        (["a", "b"], "keep_this", "keep_this is about one video, got a b"),
+        ([], "keep_this", "keep_this is about one video, got none"),
+    ],
+)
+def test_a_decision_about_other_than_it_takes_is_refused(video_ids: list[str], verdict: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_decision(video_ids, verdict)
+
+
+def test_csv_and_json_lines_are_read_alike(tmp_path: Path) -> None:
+    table, lines = tmp_path / "d.csv", tmp_path / "d.jsonl"
+    table.write_text('left_id,right_id,verdict,note\nb,a,duplicate,"x, y"\nc,,keep_this,\n', encoding="utf-8")
+    lines.write_text(
+        '{"left_id": "a", "right_id": "b", "verdict": "duplicate", "note": "x, y"}\n\n'
+        '{"left_id": "c", "verdict": "keep_this"}\n',
+        encoding="utf-8",
+    )
+    expected = [Decision("a", "b", "duplicate", "x, y"), Decision("c", "c", "keep_this")]
+    assert read_decisions(table) == expected
+    assert read_decisions(lines) == expected
+
+
+def test_every_fault_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    file.write_text(
+        '{"left_id": "a", "right_id": "b", "verdict": "duplicate"}\n'
+        "nonsense\n"
+        '{"left_id": "b", "right_id": "a", "verdict": "not_duplicate"}\n'
+        '{"left_id": "c", "right_id": 3, "verdict": "duplicate"}\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(UsageError) as raised:
+        read_decisions(file)
+    assert str(raised.value).splitlines()[1:] == [
+        "  line 2: must have left_id, right_id, verdict and perhaps note, got 'nonsense'",
+        "  line 3: a and b: decided in line 1 too",
+        "  line 4: every value must be text, got {'left_id': 'c', 'right_id': 3, 'verdict': 'duplicate'}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "does not exist"),
+        ("d.txt", b"", r"must end in \.csv, \.json, \.jsonl or \.ndjson"),
+        ("d.csv", b"\xff", "is not UTF-8"),
+        ("d.csv", b"left_id,right_id,verdict\na,b,duplicate,more\n", "line 2: must have left_id, right_id"),
+    ],
+)
+def test_files_that_are_no_decisions_are_refused(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        read_decisions(tmp_path / name)
+
+
+def test_contradictions_are_found_through_chains_of_duplicates() -> None:
+    held = [make_decision(list(ends), "duplicate") for ends in ("ab", "bc", "xy")]
+    apart = [make_decision(list(ends), "not_duplicate") for ends in ("ac", "ax")]
+    assert find_contradictions([*apart, *held]) == [apart[0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of: videos and a verdict, --file, --list"),
+        (["a", "b", "duplicate", "--list"], "give one of: videos and a verdict, --file, --list"),
+        (["a", "b", "duplicate"], "say who decides: --by NAME"),
+        (["--file", "d.csv", "--withdraw", "--by", "ann"], "--withdraw takes back one decision"),
+        (["a", "duplicate", "--by", "ann"], "duplicate is about two videos, got a"),
+    ],
+)
+def test_bad_usage_ends_with_2_before_spark_starts(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(app, ["decide", *arguments, "--lake", "/nowhere"]) == 2
+    assert message in capsys.readouterr().err

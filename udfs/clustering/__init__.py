@@ -1,0 +1,1 @@
+"""From pairs of videos to clusters: which videos stay together, and which of them is kept."""
