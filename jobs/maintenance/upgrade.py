@@ -132,10 +132,10 @@ def _compare_details(lake: Lake, table: Table) -> Iterator[Change]:
         yield Change(table.name, "comment on the table", statement)
     held = {key.removeprefix(_CONSTRAINT): rule for key, rule in properties.items() if key.startswith(_CONSTRAINT)}
     for name in sorted(held):
-        if held[name] != table.checks.get(name):
+        if not _is_same_rule(held[name], table.checks.get(name)):
             yield Change(table.name, f"drop the check {name}", f"{target} DROP CONSTRAINT {quote_name(name)}")
     for name, rule in table.checks.items():
-        if held.get(name) != rule:
+        if not _is_same_rule(rule, held.get(name)):
             yield Change(
                 table.name, f"add the check {name}", f"{target} ADD CONSTRAINT {quote_name(name)} CHECK ({rule})"
             )
@@ -146,6 +146,11 @@ def _compare_details(lake: Lake, table: Table) -> Iterator[Change]:
     if detail["clusteringColumns"] != list(table.key):
         columns = ", ".join(map(quote_name, table.key))
         yield Change(table.name, f"cluster by {', '.join(table.key)}", f"{target} CLUSTER BY ({columns})")
+
+
+def _is_same_rule(rule: str, other: str | None) -> bool:
+    """Compare two checks; Delta stores one that is added later with spaces between all of its words."""
+    return other is not None and "".join(rule.split()) == "".join(other.split())
 
 
 def _address(lake: Lake, table: Table) -> str:

@@ -48,9 +48,9 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     made = Lake(spark, str(tmp_path / "lake"))
     made.create(quarantine.TABLE)
     rows = [
-        failure("cut", "TRUNCATED", 2, datetime(2999, 1, 1, tzinfo=UTC)),
+        failure("cut", "TRUNCATED", 2, datetime(2200, 1, 1, tzinfo=UTC)),
         failure("lost", "NOT_FOUND", 5, None),
-        failure("lost-too", "NOT_FOUND", 1, datetime(2999, 1, 1, tzinfo=UTC)),
+        failure("lost-too", "NOT_FOUND", 1, datetime(2200, 1, 1, tzinfo=UTC)),
     ]
     append_rows(made, quarantine.TABLE, rows)
     return made
@@ -64,8 +64,8 @@ def listed(capsys: pytest.CaptureFixture[str], lake: Lake, *options: str) -> lis
 def test_it_is_listed_by_code_and_released_by_video_or_code(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     assert [(row["error_code"], row["video_id"], row["next_retry_at"]) for row in listed(capsys, lake)] == [
         ("NOT_FOUND", "lost", None),
-        ("NOT_FOUND", "lost-too", "2999-01-01T00:00:00.000000Z"),
-        ("TRUNCATED", "cut", "2999-01-01T00:00:00.000000Z"),
+        ("NOT_FOUND", "lost-too", "2200-01-01T00:00:00.000000Z"),
+        ("TRUNCATED", "cut", "2200-01-01T00:00:00.000000Z"),
     ]
     assert [row["video_id"] for row in listed(capsys, lake, "--code", "TRUNCATED")] == ["cut"]
     assert run_command(app, ["quarantine", "--lake", lake.root]) == 0

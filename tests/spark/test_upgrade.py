@@ -59,7 +59,7 @@ def read_contract(folder: Path, table: str) -> dict[str, Any]:
     return {
         "fields": fields,
         "comment": metadata.description,
-        "properties": metadata.configuration,
+        "properties": {key: "".join(value.split()) for key, value in metadata.configuration.items()},
     }
 
 

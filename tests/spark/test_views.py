@@ -51,7 +51,7 @@ def test_no_view_has_the_name_of_a_table_and_each_reads_tables_alone() -> None:
 
 
 def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written: Path, spark: SparkSession) -> None:
-    """The session's own catalogue is in memory, which `ndvr_views` refuses; the statements are those for any other."""
+    """The session's own catalogue is in memory, which `ndvr views` refuses; the statements are those for any other."""
     place = Place("spark_catalog", "ndvr_views")
     try:
         for _ in range(2):

@@ -92,7 +92,16 @@ def _nothing(kind: DataType, is_nullable: bool) -> Any:
     """Return null, or what passes the checks of a column that must have a value."""
     if is_nullable:
         return None
-    values = {"string": "", "double": 0.0, "boolean": True, "binary": bytearray(), "map": {}, "array": [0.0]}
+    values = {
+        "string": "",
+        "double": 0.0,
+        "boolean": True,
+        "binary": bytearray(),
+        "map": {},
+        "array": [0.0],
+        "date": date(2024, 1, 1),
+        "timestamp": datetime(2024, 1, 1, tzinfo=UTC),
+    }
     return values.get(kind.typeName(), 1)
 
 

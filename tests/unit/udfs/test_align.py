@@ -80,6 +80,7 @@ def test_a_video_and_itself_are_copies_from_end_to_end() -> None:
         independent_frames=10.0,
         change_agreement=pytest.approx(1.0),
         change=pytest.approx(0.9),
+        stretches=((0.0, 10.0, 0.0, 10.0),),
     )
     assert found.relation == "copy"
 

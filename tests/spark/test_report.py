@@ -1,0 +1,86 @@
+"""`ndvr report` on a described lake, and a decision made on its pages that the next night obeys."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.cli import app
+from jobs.command import run_command
+from tests.support.browser import click, needs_browser, open_browser, wait_for_file
+from tests.support.lakes import read_rows, run_night
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.spark.conftest import Described
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+
+def make_report(lake: Path, out: Path, *options: str) -> int:
+    return run_command(app, ["report", "--lake", str(lake), "--out", str(out), *options])
+
+
+def test_the_pages_show_every_member_with_both_videos(
+    described: Described, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report"
+    capsys.readouterr()
+    assert make_report(described.lake, out) == 0
+    assert capsys.readouterr().out == f"4 pages; open {out / 'index.html'}\n"
+    clusters = read_rows(described.lake, "clusters")
+    num_pairs = sum(not row["is_keeper"] for row in clusters)
+    assert num_pairs >= 4
+    assert len(list((out / "pictures").glob("*-left.webp"))) == num_pairs
+    assert len(list((out / "pictures").glob("*-match.webp"))) == num_pairs
+    page = (out / "least-certain-1.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'data-keep="([^"]+)"', page)) == {row["video_id"] for row in clusters}
+    assert "Schachbrett, groß" in page
+    assert "published first" in page
+    assert "the &#34;same&#34;" in page
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert "threshold is 0." in index
+    (run,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
+    assert make_report(described.lake, out, "--run", run, "--clusters", "1") == 0
+    assert (out / "least-certain-1.html").read_text(encoding="utf-8").count("<article") == 1
+
+
+def test_what_cannot_be_shown_is_refused_with_2(
+    described: Described, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert make_report(described.lake, tmp_path / "report", "--run", "nightless") == 2
+    assert "no run nightless in" in capsys.readouterr().err
+    (tmp_path / "mine.txt").touch()
+    assert make_report(described.lake, tmp_path) == 2
+    assert "holds something that is no report" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@needs_browser
+def test_what_is_decided_on_a_page_is_obeyed_by_the_next_night_and_told_by_the_report_before(
+    described: Described, lake_copy: Path, tmp_path: Path
+) -> None:
+    assert make_report(lake_copy, tmp_path / "report") == 0
+    with open_browser(tmp_path) as browser:
+        browser.get((tmp_path / "report" / "index.html").as_uri())
+        browser.find_element("link text", "the largest").click()
+        pair = browser.find_element("css selector", '[data-left="checker"][data-right="checker-webm"]')
+        click(browser, pair.find_element("css selector", "[data-verdict=not_duplicate]"))
+        browser.find_element("id", "save").click()
+        run_id = max(row["run_id"] for row in read_rows(lake_copy, "runs"))
+        file = wait_for_file(tmp_path / f"decisions-{run_id}.jsonl")
+    decide = ["decide", "--file", str(file), "--by", "ann", "--lake", str(lake_copy)]
+    assert run_command(app, decide) == 0
+    run_night(described.manifest, lake_copy, described.settings)
+    together = {row["video_id"]: row["cluster_id"] for row in read_rows(lake_copy, "clusters")}
+    assert "a-checker-caption" in together
+    assert together.get("checker") != together.get("checker-webm")
+
+    assert make_report(lake_copy, tmp_path / "before", "--run", run_id) == 0
+    before = (tmp_path / "before" / "largest-1.html").read_text(encoding="utf-8")
+    assert 'data-left="checker" data-right="checker-webm"' in before
+    assert "ann decided: not_duplicate" in before
