@@ -92,7 +92,7 @@ class LakeViews:
         names, shown = np.array(self.source_names), np.array(self.other_names)
         is_copy = one == other
         is_stranger = (names[one] != names[other]) & (shown[one] != names[other]) & (names[one] != shown[other])
-        is_stranger &= shown[one] != shown[other]
+        is_stranger &= (shown[one] != shown[other]) | (shown[one] == "")
         counts = is_copy | is_stranger
         return left[counts], right[counts], is_copy[counts]
 

@@ -60,7 +60,8 @@ def test_bytes_are_printed_as_hexadecimal(described: Described, capsys: pytest.C
 @pytest.mark.parametrize("table", [table.name for table in TABLES])
 def test_every_table_can_be_asked(table: str, described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(f"FROM {table} |> AGGREGATE count(*) AS n", described.lake, "--format", "json") == 0
-    assert json.loads(capsys.readouterr().out)["n"] > 0
+    # decisions are people's: a night makes none
+    assert (json.loads(capsys.readouterr().out)["n"] > 0) == (table != "decisions")
 
 
 @pytest.mark.parametrize(

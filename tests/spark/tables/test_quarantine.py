@@ -86,21 +86,33 @@ def test_a_video_without_uri_counts_its_tries_too(spark: SparkSession, tmp_path:
     assert build(spark, tmp_path, before, [("none", None, "MISSING_URI")])["none"]["attempts"] == 2
 
 
-def test_due_is_what_is_neither_described_nor_waiting(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+def test_due_is_what_is_there_and_not_described_as_it_is_nor_waiting(
+    spark: SparkSession, tmp_path: Path, earlier: DataFrame
+) -> None:
     run = make_run(spark, tmp_path / "m.csv", SETTINGS)
     given_up = [("given-up", "CORRUPT", 3, None, EARLIER, "/v/given-up.mp4", "bits", "run-0")]
     tried_now = [("tried-now", "CORRUPT", 1, EARLIER, OF_RUN, "/v/tried-now.mp4", "bits", run.run_id)]
-    done = [("done", "/v/done.mp4"), ("moved", "/v/old.mp4"), ("other", "/v/other.mp4")]
-    names = ("new", "done", "moved", "other", "once", "waiting", "given-up", "tried-now")
+    done = ("done", "moved", "other", "resized", "rewritten", "ahead", "removed")
+    described = [(name, "/v/old.mp4" if name == "moved" else f"/v/{name}.mp4", 9, EARLIER, "run-0") for name in done]
+    looked_at = {
+        "resized": (8, EARLIER),
+        "rewritten": (9, EARLIER.replace(hour=13)),
+        "ahead": (9, OF_RUN.replace(hour=13)),
+        "waiting": (9, EARLIER.replace(hour=13)),
+        "tried-now": (9, OF_RUN),
+    }
+    names = ("new", *done, "once", "waiting", "given-up", "tried-now")
+    rows = [(name, f"/v/{name}.mp4", OF_RUN if name == "removed" else None) for name in names]
     inputs = {
         "manifest": spark.createDataFrame(
-            [*((name, f"/v/{name}.mp4") for name in names), ("without", None)], "video_id STRING, uri STRING"
+            [(*row, *looked_at.get(row[0], (9, EARLIER))) for row in [*rows, ("without", None, None)]],
+            "video_id STRING, uri STRING, removed_at TIMESTAMP, size_bytes BIGINT, modified_at TIMESTAMP",
         ),
         "descriptors": spark.createDataFrame(
-            [(*row, "another" if row[0] == "other" else run.model.descriptor_id) for row in done],
-            "video_id STRING, uri STRING, descriptor_id STRING",
+            [(*row, "another" if row[0] == "other" else run.model.descriptor_id) for row in described],
+            "video_id STRING, uri STRING, size_bytes BIGINT, described_at TIMESTAMP, run_id STRING, descriptor_id STRING",
         ),
         "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now, quarantine.TABLE.schema)),
     }
     due = {row["video_id"] for row in attempts._due(inputs, run).collect()}
-    assert due == {"new", "moved", "other", "once", "without"}
+    assert due == {"new", "moved", "other", "resized", "rewritten", "once", "waiting", "without"}
