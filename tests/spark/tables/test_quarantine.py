@@ -110,7 +110,8 @@ def test_due_is_what_is_there_and_not_described_as_it_is_nor_waiting(
         ),
         "descriptors": spark.createDataFrame(
             [(*row, "another" if row[0] == "other" else run.model.descriptor_id) for row in described],
-            "video_id STRING, uri STRING, size_bytes BIGINT, described_at TIMESTAMP, run_id STRING, descriptor_id STRING",
+            "video_id STRING, uri STRING, size_bytes BIGINT, described_at TIMESTAMP, run_id STRING, "
+            "descriptor_id STRING",
         ),
         "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now, quarantine.TABLE.schema)),
     }
