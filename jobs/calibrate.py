@@ -190,7 +190,7 @@ def _label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, co
 
 def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> DataFrame:
     """Embed the described videos that `where` chooses: rows of `embeddings`."""
-    chosen = lake.read("manifest").where(where).select("video_id")
+    chosen = lake.read("manifest").where("removed_at IS NULL").where(where).select("video_id")
     windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
     described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
     return embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model, windows)

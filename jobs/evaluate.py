@@ -101,7 +101,9 @@ def evaluate_lake(
     of_model = F.col("model_id").eqNullSafe(F.lit(model))
     scored = lake.read("pairs").where(of_model).select("left_id", "right_id", *rules.score_columns, *SEGMENT_COLUMNS)
     members = lake.read("clusters").where(of_model).select("video_id", "cluster_id").collect()
-    video_ids = [row["video_id"] for row in lake.read("manifest").select("video_id").collect()]
+    video_ids = [
+        row["video_id"] for row in lake.read("manifest").where("removed_at IS NULL").select("video_id").collect()
+    ]
     cluster_of = {row["video_id"]: row["cluster_id"] for row in members}
     return model, measure(scored.toPandas(), truth, video_ids, cluster_of, rules)
 

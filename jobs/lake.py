@@ -1,4 +1,4 @@
-"""All reading and writing of tables: the one module that knows Delta and where a table lies."""
+"""All reading and writing of tables: what knows Delta, with `jobs.lake_upkeep`, which lays out their files."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _training_rows(lake: Lake, settings: CodebookSettings) -> tuple[str, DataFra
             f"no videos in {lake.root!r} are described by {settings.backbone!r}: run the nightly job first"
         )
     try:
-        chosen = lake.read("manifest").where(settings.where).select("video_id")
+        chosen = lake.read("manifest").where("removed_at IS NULL").where(settings.where).select("video_id")
     except (AnalysisException, ParseException) as error:
         raise UsageError(f"--where {settings.where!r} is no condition on the manifest: {error.getMessage()}") from error
     rows = described.where(F.col("descriptor_id") == newest["descriptor_id"]).join(chosen, "video_id", "left_semi")

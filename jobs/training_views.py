@@ -131,7 +131,7 @@ def choose_videos(
     # A video may have been described twice, by other settings and at another place.
     described = lake.read("descriptors").groupBy("video_id").agg(F.max_by("uri", "described_at").alias("uri"))
     try:
-        chosen = lake.read("manifest").where(where)
+        chosen = lake.read("manifest").where("removed_at IS NULL").where(where)
         held_out = F.expr(training.held_out or "null").cast("boolean")
         source = F.expr(training.source).cast("string")
         named = chosen.select("video_id", source.alias("source"), held_out.alias("is_held_out"))

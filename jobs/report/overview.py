@@ -110,7 +110,7 @@ def gather_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame
     probabilities = _count_by(pairs, F.floor(F.col("match_probability") * 100).cast("int"))
     cosines = _count_by(pairs, F.floor(F.col("cosine_similarity") * 100).cast("int"))
     counts = {
-        "videos in the manifest": lake.read("manifest").count(),
+        "videos in the manifest": lake.read("manifest").where("removed_at IS NULL").count(),
         "pairs that share footage": sum(probabilities.values()),
         "clusters": sum(cluster_sizes.values()),
         "videos in clusters": sum(size * number for size, number in cluster_sizes.items()),

@@ -55,8 +55,9 @@ def write_table(lake: Lake, table: Table, rows: list[dict[str, Any]]) -> None:
 
 
 def write_manifest(lake: Lake) -> None:
-    facts = {"uri": None, "published_at": None, "owner_id": None, "run_id": "r", "attributes": {}}
-    write_table(lake, manifest.TABLE, [{"video_id": video_id, **facts} for video_id in "abcdefg"])
+    nothing = dict.fromkeys(field.name for field in manifest.TABLE.schema.fields)
+    facts = nothing | {"run_id": "r", "attributes": {}}
+    write_table(lake, manifest.TABLE, [facts | {"video_id": video_id} for video_id in "abcdefg"])
 
 
 @pytest.fixture(scope="module")
