@@ -19,7 +19,7 @@ EVIDENCE_DDL = (
     "left_start_seconds DOUBLE, left_end_seconds DOUBLE, right_start_seconds DOUBLE, right_end_seconds DOUBLE, "
     "left_coverage DOUBLE, right_coverage DOUBLE, evidence ARRAY<DOUBLE>"
 )
-_BOUNDS = (
+BOUND_COLUMNS = (
     "left_start_seconds",
     "left_end_seconds",
     "right_start_seconds",
@@ -27,6 +27,7 @@ _BOUNDS = (
     "left_coverage",
     "right_coverage",
 )
+"""The columns of a pair that say where its videos share footage, and how much of each that fills."""
 _DECIMALS = 6
 _SURELY_SIMILAR = 0.4
 _SURELY_CHANGING = 0.02
@@ -58,7 +59,7 @@ def _compare(pair: dict[str, Any]) -> dict[str, Any] | None:
     if alignment is None:
         return None
     cosine = round(float(pair["left_vector"].astype(float) @ pair["right_vector"].astype(float)), _DECIMALS)
-    bounds = {name: round(getattr(alignment, name), _DECIMALS) for name in _BOUNDS}
+    bounds = {name: round(getattr(alignment, name), _DECIMALS) for name in BOUND_COLUMNS}
     return {
         "left_id": pair["left_id"],
         "right_id": pair["right_id"],

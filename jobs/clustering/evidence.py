@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from jobs.clustering.decisions import decisions_in_force
 from jobs.errors import UsageError
 from udfs.clustering.graph import find_surest_shortest_paths
+from udfs.verify import BOUND_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,12 +29,7 @@ _EVIDENCE = (
     "match_probability",
     "cosine_similarity",
     "alignment_similarity",
-    "left_start_seconds",
-    "left_end_seconds",
-    "right_start_seconds",
-    "right_end_seconds",
-    "left_coverage",
-    "right_coverage",
+    *BOUND_COLUMNS,
 )
 
 

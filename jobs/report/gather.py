@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
 from jobs.report.facts import Cluster, Pair, Video
+from udfs.verify import BOUND_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +33,7 @@ _LINK = (
     "cosine_similarity",
     "alignment_similarity",
     "relation",
-    "left_start_seconds",
-    "left_end_seconds",
-    "right_start_seconds",
-    "right_end_seconds",
-    "left_coverage",
-    "right_coverage",
+    *BOUND_COLUMNS,
 )
 
 
