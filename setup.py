@@ -35,6 +35,21 @@ DEPENDENCIES = [
 # Both own the module `faiss`, so take one of them.
 FAISS_VERSION = ">=1.13,<2"
 
+SERVE = [
+    "fastapi>=0.115",
+    "uvicorn>=0.32",
+    "python-multipart>=0.0.18",  # uploads; the first without a known denial of service
+]
+
+QDRANT = ["qdrant-client>=1.12"]
+
+METRICS = ["prometheus-client>=0.21"]
+
+DOCS = [
+    "mkdocs-material>=9.5",
+    "mkdocstrings[python]>=0.27",
+]
+
 TESTS = [
     "hypothesis>=6.100",
     "pytest>=8",
@@ -46,6 +61,8 @@ TESTS = [
     "ipykernel>=6.29",
     "packaging>=24",
     "selenium>=4.20",  # drives Debian's chromium through the review pages
+    "httpx>=0.27",  # what FastAPI's test client is made of
+    "schemathesis>=3.36",  # holds the service to its own OpenAPI description
     "setuptools>=77",  # builds the project without the network; the first with SPDX licence expressions
 ]
 
@@ -66,6 +83,7 @@ setup(
     license_expression="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
+    py_modules=["ndvr"],
     packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
     package_data={"jobs": ["sql/*.sql", "report/templates/*"], "models": ["artefacts/*/*"]},
     zip_safe=True,  # spark-submit takes it as a zip
@@ -74,6 +92,10 @@ setup(
     extras_require={
         "cpu": [f"faiss-cpu{FAISS_VERSION}"],
         "gpu": [f"faiss-gpu{FAISS_VERSION}"],
-        "dev": TESTS + TOOLS,
+        "serve": SERVE,
+        "qdrant": QDRANT,
+        "metrics": METRICS,
+        "docs": DOCS,
+        "dev": SERVE + QDRANT + METRICS + DOCS + TESTS + TOOLS,
     },
 )

@@ -27,7 +27,7 @@ from jobs.evaluation.truth import load_truth
 from jobs.location import absolute
 from jobs.plots import draw_calibration
 from jobs.progress import show_bar
-from jobs.query import open_lake
+from jobs.sql import open_lake
 from jobs.tables import embeddings, pairs
 from jobs.training_views import choose_videos, describe_training_views
 from jobs.verification import fit_verifier, label_evidence

@@ -65,7 +65,7 @@ def sql(
     runs. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes, biggest_clusters,
     review_queue, quarantined_videos and run_history.
     """
-    from jobs.query import print_query
+    from jobs.sql import print_query
 
     print_query(query, absolute(lake), output)
 

@@ -18,7 +18,7 @@ from jobs.evaluation.measure import Report, Rules, measure
 from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
 from jobs.location import absolute
-from jobs.query import open_lake, print_rows
+from jobs.sql import open_lake, print_rows
 from jobs.tables import clusters, manifest, pairs
 
 if TYPE_CHECKING:

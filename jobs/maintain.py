@@ -215,7 +215,7 @@ class Maintenance:
 
 def _print_report(report: Report, *, is_dry: bool) -> None:
     """Print a line for each table, and what was removed beside them."""
-    from jobs.query import print_rows
+    from jobs.sql import print_rows
 
     rows = []
     for one in report.tables:

@@ -47,7 +47,7 @@ def quarantine(
 
     Exit codes: 0 done; 2 bad usage, or a video that is not in quarantine (then none is released).
     """
-    from jobs.query import open_lake
+    from jobs.sql import open_lake
 
     if release or release_code:
         if code:
@@ -99,7 +99,7 @@ def _collect(lake: Lake, condition: Column) -> list[Row]:
 
 def _print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
     """Print rows as a table or as JSON lines."""
-    from jobs.query import print_rows
+    from jobs.sql import print_rows
 
     if not as_json:
         print_rows(_LISTED, rows)

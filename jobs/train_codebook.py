@@ -18,7 +18,7 @@ from rich.console import Console
 from jobs.command import run_command
 from jobs.errors import UsageError
 from jobs.location import absolute
-from jobs.query import open_lake
+from jobs.sql import open_lake
 from models.artefact import Card, pack_artefact, write_artefact
 from models.registry import get_backbone
 from udfs.codebook import count_videos_by_word, fit_codebook

@@ -15,7 +15,7 @@ from jobs.evaluation.truth import load_truth
 from jobs.location import absolute
 from jobs.plots import draw_training
 from jobs.progress import show_bar
-from jobs.query import open_lake
+from jobs.sql import open_lake
 from jobs.training import Learnt, train_model
 from jobs.training_views import choose_videos, describe_training_views
 from models.artefact import write_artefact

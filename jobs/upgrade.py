@@ -33,7 +33,7 @@ def upgrade(
     """
     from jobs.maintenance.upgrade import apply_changes, find_changes
     from jobs.pipeline import TABLES
-    from jobs.query import open_lake, print_rows
+    from jobs.sql import open_lake, print_rows
 
     opened = open_lake(absolute(lake))
     changes = find_changes(opened, TABLES)

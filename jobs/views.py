@@ -69,7 +69,7 @@ def views(
     if is_printed:
         sys.stdout.write("".join(f"{statement};\n\n" for statement in make_statements(root, place)))
         return
-    from jobs.query import open_lake
+    from jobs.sql import open_lake
 
     names = create_views(open_lake(root), place)
     sys.stdout.write("".join(f"{name}\n" for name in names))

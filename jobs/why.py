@@ -44,7 +44,7 @@ def why(
 
     Exit codes: 0 answered; 2 bad usage, or a video that is not in the manifest.
     """
-    from jobs.query import open_lake
+    from jobs.sql import open_lake
 
     relations = load_config(config).clusters.relations
     answer = explain(open_lake(absolute(lake)), left, right, relations, model_id)
@@ -71,7 +71,7 @@ def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model
 
 def _print(answer: Answer) -> None:
     """Print an answer for people."""
-    from jobs.query import print_rows
+    from jobs.sql import print_rows
 
     for video_id, at in ((answer.left_id, answer.left), (answer.right_id, answer.right)):
         where = f"cluster {at.cluster_id}, kept: {at.keeper_id} ({at.keeper_reason})" if at.cluster_id else "no cluster"

@@ -24,7 +24,7 @@ from jobs.config import Config
 from jobs.evaluation.measure import Report, Rules, measure
 from jobs.evaluation.truth import Truth, load_truth
 from jobs.nightly import run_nightly
-from jobs.query import open_lake
+from jobs.sql import open_lake
 from models.artefact import read_artefact, write_artefact
 
 if TYPE_CHECKING:

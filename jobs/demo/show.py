@@ -12,7 +12,7 @@ from jobs.config import load_config
 from jobs.demo.catalogue import Catalogue, build_catalogue
 from jobs.demo.planted import measure_shared_footage
 from jobs.nightly import run_nightly
-from jobs.query import open_lake, print_rows
+from jobs.sql import open_lake, print_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

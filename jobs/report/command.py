@@ -45,7 +45,7 @@ def report(
 
     Exit codes: 0 done; 2 bad usage, no such run, or tables of it that are no longer there.
     """
-    from jobs.query import open_lake
+    from jobs.sql import open_lake
 
     settings = load_config(config)
     prepare_folder(out)

@@ -89,7 +89,7 @@ def test_nightly_refuses_a_wrong_config_before_anything_is_made(
 
 def test_the_command_line_starts_without_the_heavy_modules() -> None:
     code = (
-        "import sys, jobs.cli, jobs.nightly, jobs.runner, jobs.query\n"
+        "import sys, jobs.cli, jobs.nightly, jobs.runner, jobs.sql\n"
         "print(sorted({'torch', 'torchvision', 'decord', 'av', 'faiss'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""ndvr from Python: open a lake and ask about one video."""
