@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads it when the program runs
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,21 +17,23 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from jobs.config_operation import (
+    Fraction,
+    MaintenanceConfig,
+    MetricsConfig,
+    Positive,
+    PositiveFloat,
+    QualityConfig,
+    Section,
+)
 from jobs.errors import UsageError
 from models.embedding_models import Method
 from models.registry import backbone_names, descriptor_id, get_backbone
 
-Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DescribeConfig(_Section):
+class DescribeConfig(Section):
     """How videos become descriptors, and what one video may cost."""
 
     backbone: str = Field("efficientnet_lite0", description="which CNN: see models/registry.py")
@@ -60,7 +62,7 @@ class DescribeConfig(_Section):
         return descriptor_id(backbone, self.sample_fps, self.min_frames, cuts_borders=self.cut_borders)
 
 
-class ManifestConfig(_Section):
+class ManifestConfig(Section):
     """What the manifest may point at."""
 
     roots: tuple[str, ...] = Field((), description="folders or URIs, beside the manifest's own, that may be read")
@@ -70,14 +72,14 @@ class ManifestConfig(_Section):
     )
 
 
-class QuarantineConfig(_Section):
+class QuarantineConfig(Section):
     """When a video that failed is tried again."""
 
     retry_after_hours: PositiveFloat = Field(24.0, description="wait before the second try; doubles each time")
     max_attempts: Positive = Field(5, description="tries before a video is left alone")
 
 
-class EmbeddingsConfig(_Section):
+class EmbeddingsConfig(Section):
     """How descriptors become the vectors that are compared."""
 
     method: Method = Field(Method.AUTO, description="auto: the best that is shipped")
@@ -105,7 +107,7 @@ class Objective(StrEnum):
     WHITENED = "whitened"
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How `ndvr train-triplets` trains; null takes the objective's own number (`jobs.training.choose_config`)."""
 
     objective: Objective = Field(Objective.DISCRIMINATIVE, description="what is learnt")
@@ -128,7 +130,7 @@ class TrainingConfig(_Section):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of everything that is drawn")
 
 
-class PairsConfig(_Section):
+class PairsConfig(Section):
     """Which two videos are a pair."""
 
     min_cosine_similarity: Cosine | None = Field(
@@ -137,6 +139,9 @@ class PairsConfig(_Section):
     search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
     min_match_probability: Fraction | None = Field(None, description="null: the threshold of the model's verifier")
     min_candidate_similarity: Cosine = Field(0.25, description="of two segments, to make their videos a candidate")
+    min_common_videos: Annotated[int, Field(ge=2)] = Field(
+        8, description="an overlap with a second that so many unrelated videos show is an intro: relation common"
+    )
     plan: Literal["auto", "exact", "cells"] = Field("auto", description="how faiss searches: see jobs/candidates.py")
     incremental: bool = Field(True, description="search only what the last search did not see, where its pairs stand")
     max_exact_teraflop: PositiveFloat = Field(200.0, description="auto: cells where exact search would take more")
@@ -147,7 +152,7 @@ class PairsConfig(_Section):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the cells and the samples")
 
 
-class ClustersConfig(_Section):
+class ClustersConfig(Section):
     """Which pairs make a cluster, and which of its videos is kept: see udfs/clustering and docs/decisions/0007."""
 
     relations: tuple[Literal["copy", "contained", "overlap"], ...] = Field(
@@ -172,33 +177,6 @@ class ClustersConfig(_Section):
         return self
 
 
-class QualityConfig(_Section):
-    """What must hold before a night is published."""
-
-    max_failed_fraction: Fraction = Field(0.9, description="of the videos tried in this run")
-    max_removed_fraction: Fraction = Field(0.2, description="of the videos known, that a complete manifest may drop")
-    min_attempts: Positive = Field(20, description="tries, or videos known, below which a fraction says nothing")
-
-
-class MaintenanceConfig(_Section):
-    """What `ndvr maintain` keeps, and for how long."""
-
-    retention_hours: PositiveFloat = Field(168.0, description="of files that no table needs any more: time travel")
-    keep_run_days: PositiveFloat = Field(365.0, description="rows of `runs`, and logs, that are older are deleted")
-    expire_model_days: PositiveFloat | None = Field(90.0, description="a model unused for so long; null: never")
-    keep_models: tuple[str, ...] = Field((), description="model_ids and descriptor_ids that are kept, used or not")
-    idle_run_hours: PositiveFloat = Field(24.0, description="a run that has staged nothing for so long was killed")
-
-    @model_validator(mode="after")
-    def _check_that_uses_of_models_are_known(self) -> Self:
-        if self.expire_model_days is not None and self.keep_run_days < self.expire_model_days:
-            raise ValueError(
-                f"keep_run_days must be at least expire_model_days ({self.expire_model_days:g}), got "
-                f"{self.keep_run_days:g}: the runs tell when a model was last used"
-            )
-        return self
-
-
 class Config(BaseSettings):
     """Everything a run can be told. Frozen; unknown keys are errors."""
 
@@ -215,6 +193,7 @@ class Config(BaseSettings):
     clusters: ClustersConfig = ClustersConfig()
     quality: QualityConfig = QualityConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
+    metrics: MetricsConfig = MetricsConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -231,8 +210,9 @@ class Config(BaseSettings):
         return init_settings, env_settings, file
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change whenever a setting of the pipeline does, and only then."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"training", "maintenance"}), sort_keys=True)
+        """Return 16 hex digits that change whenever a setting that decides the tables' rows does, and only then."""
+        others = {"training", "quality", "maintenance", "metrics"}
+        canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -62,7 +62,8 @@ def evaluate(  # noqa: PLR0913 - each option of the command line is one
     """Judge the pairs and clusters of a lake by what is known to be true.
 
     Pairs are ranked by match_probability; where it is equal, by alignment_similarity, then by cosine_similarity.
-    Videos that the lake's manifest does not name are left out of the truth. `--min-probability` moves what is found
+    Videos that the lake's manifest does not name are left out of the truth, and pairs of relation common are not
+    counted as found. `--min-probability` moves what is found
     in pairs; the clusters stay as they are stored.
 
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its format, or speaks of none of the lake's videos.
@@ -99,7 +100,8 @@ def evaluate_lake(
     model = _choose_model(lake, model_id)
     rules = Rules(min_score=min_probability)
     of_model = F.col("model_id").eqNullSafe(F.lit(model))
-    scored = lake.read("pairs").where(of_model).select("left_id", "right_id", *rules.score_columns, *SEGMENT_COLUMNS)
+    told = lake.read("pairs").where(of_model & (F.col("relation") != "common"))
+    scored = told.select("left_id", "right_id", *rules.score_columns, *SEGMENT_COLUMNS)
     members = lake.read("clusters").where(of_model).select("video_id", "cluster_id").collect()
     video_ids = [
         row["video_id"] for row in lake.read("manifest").where("removed_at IS NULL").select("video_id").collect()

@@ -131,7 +131,7 @@ LEFT ANTI JOIN (
   SELECT left_id, right_id FROM {decisions}
   GROUP BY left_id, right_id HAVING NOT max_by(is_withdrawn, decided_at)
 ) d ON d.left_id = p.left_id AND d.right_id = p.right_id
-WHERE p.model_id = {MODEL_IN_USE} AND l.removed_at IS NULL AND r.removed_at IS NULL
+WHERE p.model_id = {MODEL_IN_USE} AND p.relation <> 'common' AND l.removed_at IS NULL AND r.removed_at IS NULL
 ORDER BY abs(p.match_probability - 0.5), p.left_id, p.right_id""",
     ),
     View(

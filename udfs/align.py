@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from udfs.relation import name_relation
+from udfs.stretches import MIN_SIMILARITY, Lines, compare_changes, find_stretches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,13 +20,7 @@ _MAX_FRAMES = 2000  # a longer video is compared more sparsely: the matrix of tw
 _NUM_SEEDS = 24  # of either kind: see `_propose_lines`
 _SPEEDS = np.array([1.0, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2.0])
 _OTHER_SPEED_SHARE = 0.98  # a still scene fits every speed: another than 1 has to be better, not as good
-_MAX_STRETCHES = 4
-_FURTHER_SIMILARITY_SHARE = 0.8  # of the best stretch's similarity, that a further one's frames must have
-_MIN_FURTHER_SHARE = 0.05  # of what the best stretch gains
-_MIN_SIMILARITY = 0.15  # less than this, normalised, speaks against an alignment
 _LOOK_ALIKE = 0.8  # frames of one video so similar are one piece of evidence
-_APART = 2  # frames: neighbours show almost the same moment
-_MIN_COMPARED = 4  # aligned frames: of three, one pair is apart
 
 
 @dataclass(frozen=True)
@@ -127,9 +122,10 @@ def align(left: Sequence, right: Sequence) -> Alignment | None:
     )
     met = np.where(is_inside, similar[np.arange(len(left.seconds))[None, :], frames], 0.0)
     weights = left.weights[None, :] * np.where(speeds == 1, 1.0, _OTHER_SPEED_SHARE)[:, None]
+    lines = Lines(met, weights, frames, speeds, left.vectors, right.vectors)
     stretches = [
-        _Stretch(begin, frames[line, begin:end], at_right[line, begin:end], float(speeds[line]))
-        for line, begin, end in _find_stretches(met, weights, frames, len(right.seconds))
+        _Stretch(run.begin, lines.meet(run), at_right[run.row, run.begin : run.end], float(speeds[run.row]))
+        for run in find_stretches(lines)
     ]
     return _describe(left, right, similar, stretches) if stretches else None
 
@@ -166,55 +162,13 @@ def _propose_lines(
     like few others of their videos: a still scene has similar pairs enough to hide all the rest.
     """
     count = min(_NUM_SEEDS, similar.size)
-    telling = (similar - _MIN_SIMILARITY) * left.weights[:, None] * right.weights[None, :]
+    telling = (similar - MIN_SIMILARITY) * left.weights[:, None] * right.weights[None, :]
     seeds = [np.argpartition(scores, similar.size - count, axis=None)[-count:] for scores in (similar, telling)]
     i, j = np.unravel_index(np.unique(np.concatenate(seeds)), similar.shape)
     at_left = np.concatenate([[0.0, left.duration_seconds], left.seconds[i]])
     at_right = np.concatenate([[0.0, right.duration_seconds], right.seconds[j]])
     offsets = at_right[:, None] - _SPEEDS[None, :] * at_left[:, None]
     return np.broadcast_to(_SPEEDS, offsets.shape).ravel(), offsets.ravel()
-
-
-def _find_stretches(
-    met: NDArray[np.floating[Any]], weights: NDArray[np.float64], frames: NDArray[np.intp], num_right: int
-) -> list[tuple[int, int, int]]:
-    """Return (row, begin, end) of the best stretches, the best first.
-
-    Further ones must agree nearly as well as the best, or any other part of the same scene would be one; two frames of
-    which each has met another count no more. (One of them may: a video that is shown twice is told as a copy.)
-
-    Args:
-        met: similarities of the left frames (columns) along each line (rows).
-        weights: of the same shape.
-        frames: numbers of the right frames, likewise.
-        num_right: how many of those there are.
-    """
-    row, begin, end, gain = _find_best_stretch((met - _MIN_SIMILARITY) * weights)
-    if gain <= 0:
-        return []
-    found = [(row, begin, end)]
-    best = float(np.average(met[row, begin:end], weights=weights[row, begin:end]))
-    gains = (met - max(_MIN_SIMILARITY, _FURTHER_SIMILARITY_SHARE * best)) * weights
-    is_left_used, is_right_used = np.zeros(met.shape[1], dtype=bool), np.zeros(num_right, dtype=bool)
-    while len(found) < _MAX_STRETCHES:
-        is_left_used[begin:end] = True
-        is_right_used[frames[row, begin:end]] = True
-        fresh = np.where(is_left_used[None, :] & is_right_used[frames], 0.0, gains)
-        row, begin, end, further = _find_best_stretch(fresh)
-        if further <= _MIN_FURTHER_SHARE * gain:
-            break
-        found.append((row, begin, end))
-    return found
-
-
-def _find_best_stretch(gains: NDArray[np.floating[Any]]) -> tuple[int, int, int, float]:
-    """Return (row, begin, end, sum) of the run of columns with the largest sum of any row."""
-    sums = np.concatenate([np.zeros((len(gains), 1)), np.cumsum(gains, axis=1)], axis=1)
-    raised = sums - np.minimum.accumulate(sums, axis=1)
-    row, end = np.unravel_index(raised.argmax(), raised.shape)
-    lowest = sums[row, : end + 1]
-    begin = len(lowest) - 1 - int(lowest[::-1].argmin())  # the last lowest: what adds nothing is no part of it
-    return int(row), begin, int(end), float(raised[row, end])
 
 
 def _step_seconds(video: Sequence) -> float:
@@ -227,7 +181,7 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
     i = np.concatenate([np.arange(stretch.begin, stretch.end) for stretch in stretches])
     j = np.concatenate([stretch.frames for stretch in stretches])
     bounds = np.array([stretch.bound(left, right) for stretch in stretches])
-    agreement, change = _compare_changes(left.vectors[i], right.vectors[j])
+    agreement, change = compare_changes(left.vectors[i], right.vectors[j])
     return Alignment(
         left_start_seconds=float(bounds[:, 0].min()),
         left_end_seconds=float(bounds[:, 1].max()),
@@ -254,17 +208,3 @@ def _cover(spans: NDArray[np.float64], duration_seconds: float) -> float:
         filled += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return min(1.0, filled / duration_seconds)
-
-
-def _compare_changes(left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[float, float]:
-    """Tell how far what changes over aligned frames agrees, and how much changes: see `Alignment`.
-
-    Two takes of one static scene agree in the scene, not in what moves; what is left of a frame when its side's mean is
-    taken off then matches the frame at the same moment no better than any other.
-    """
-    one, other = left - left.mean(axis=0), right - right.mean(axis=0)
-    products = one @ other.T
-    places = np.arange(len(left))
-    is_apart = np.abs(places[:, None] - places[None, :]) >= _APART
-    agreement = float(products.diagonal().mean() - products[is_apart].mean()) if len(left) >= _MIN_COMPARED else 0.0
-    return agreement, min(float((one**2).sum()), float((other**2).sum())) / len(left)

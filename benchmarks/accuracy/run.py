@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 import models
 from benchmarks.accuracy.make import make_catalogue
 from benchmarks.accuracy.methods import Bench, Ranked
+from benchmarks.accuracy.negatives import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
 from benchmarks.measure import print_table
 from jobs.config import Config
@@ -35,9 +36,9 @@ ARTEFACT = "discriminative-efficientnet_lite0"
 # What the job finds meanwhile is not looked at: only descriptors are.
 _DESCRIBE_ONLY = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.999}}
 _HARD = {
-    "take": "two takes of one clip",
-    "intro": "unlike clips behind one intro",
-    "generated": "flat and static clips",
+    TAKE: "two takes of one clip",
+    SHARED_INTRO: "unlike clips behind one intro",
+    GENERATED: "flat and static clips",
 }
 
 
@@ -139,17 +140,20 @@ def print_transforms(method: Ranked, result: Report, manifest: pd.DataFrame) -> 
 
 def print_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> None:
     """Print how many pairs of each kind of hard negative the threshold lets through."""
+    false = count_hard_negatives(method, truth, manifest)
+    print(f"{method.name}: {false['all']} false pairs, among these")
+    for kind, what in _HARD.items():
+        print(f"  {what}: {false[kind]}")
+
+
+def count_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> dict[str, int]:
+    """Count the false pairs that the threshold lets through: "all", and of each kind of hard negative."""
     kinds = dict(zip(manifest["video_id"], manifest["transform"], strict=True))
     found = method.pairs[method.pairs["score"] >= (method.threshold or 0)].astype({"left_id": str, "right_id": str})
     known = set() if truth.pairs is None else set(zip(truth.pairs["left_id"], truth.pairs["right_id"], strict=True))
-    false = [
-        (left, right)
-        for left, right in zip(found["left_id"], found["right_id"], strict=True)
-        if (min(left, right), max(left, right)) not in known
-    ]
-    print(f"{method.name}: {len(found)} pairs found, {len(false)} of them false, among these")
-    for kind, what in _HARD.items():
-        print(f"  {what}: {sum(kinds[left] == kinds[right] == kind for left, right in false)}")
+    false = [ends for ends in zip(found["left_id"], found["right_id"], strict=True) if tuple(sorted(ends)) not in known]
+    counts = {kind: sum(kinds[left] == kinds[right] == kind for left, right in false) for kind in _HARD}
+    return counts | {"all": len(false)}
 
 
 if __name__ == "__main__":

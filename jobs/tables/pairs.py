@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.candidates import plan_search, search_candidates
+from jobs.common_footage import name_common_footage
 from jobs.representatives import find_representatives, mark_dirty, take_representatives
 from jobs.run import keep_on_executors
 from jobs.table import Table
@@ -34,7 +35,7 @@ TABLE = Table(
         "ids_are_ordered": "left_id < right_id",
         "cosine_is_in_range": "cosine_similarity BETWEEN -1 AND 1",
         "probability_is_in_range": "match_probability BETWEEN 0 AND 1",
-        "relation_is_known": "relation IN ('copy', 'contained', 'overlap')",
+        "relation_is_known": "relation IN ('copy', 'contained', 'overlap', 'common')",
         "coverage_is_a_fraction": "left_coverage BETWEEN 0 AND 1 AND right_coverage BETWEEN 0 AND 1",
     },
     ddl="""
@@ -44,7 +45,7 @@ TABLE = Table(
         match_probability DOUBLE NOT NULL COMMENT 'how sure it is that the two share footage, in [0, 1]',
         cosine_similarity DOUBLE NOT NULL COMMENT 'of the two vectors, in [-1, 1]',
         alignment_similarity DOUBLE COMMENT 'of the aligned frames; null where not verified',
-        relation STRING NOT NULL COMMENT 'copy, contained or overlap',
+        relation STRING NOT NULL COMMENT 'copy, contained, overlap, or common: an overlap that many others share',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row',
         left_start_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the left video',
         left_end_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the left video; not part of it',
@@ -65,7 +66,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
     Videos that were removed are in none. Those that are the same are searched as one, and each has one pair, with that
     one. What the last search saw (`seen_embeddings`, if anything) is not compared again: its pairs are taken from
-    `pairs`, and the whole is what a search of everything would have given.
+    `pairs`, and the whole is what a search of everything would have given. What many videos share is named last.
 
     Runs on: driver; search and alignment on executors.
     """
@@ -91,7 +92,10 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     else:
         judged = _judge(_gather(searched.unionByName(alike), whole), run.verifier, run)
     rows = judged.unionByName(_pair_twins(videos, run))
-    return rows.unionByName(_keep(inputs["pairs"], videos, run)) if is_incremental else rows
+    rows = rows.unionByName(_keep(inputs["pairs"], videos, run)) if is_incremental else rows
+    if run.verifier is None:
+        return rows
+    return name_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
 
 
 def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:

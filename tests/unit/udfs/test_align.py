@@ -240,6 +240,20 @@ def test_two_takes_of_a_still_scene_agree_in_the_scene_and_not_in_what_changes()
     assert copies.change == takes.change == pytest.approx(0.09)
 
 
+@pytest.mark.parametrize("begin", [0, 5, 12])
+def test_a_part_of_a_scene_that_hardly_changes_is_contained_in_it_at_its_own_speed(begin: int) -> None:
+    scene = shake(range(1, 21), 0, 0.15)
+    found = aligned(video(scene), video(scene[begin : begin + 8]))
+    assert found.relation == "contained"
+    assert bounds(found) == (begin, begin + 8.0, 0.0, 8.0)
+
+
+def test_a_scene_that_hardly_changes_and_is_shown_twice_is_a_copy() -> None:
+    scene = shake(range(1, 11), 0, 0.15)
+    found = aligned(video(scene), video(np.concatenate([scene, scene])))
+    assert found.relation == "copy"
+
+
 def test_changes_against_each_other_disagree() -> None:
     # one scene that brightens in one video and darkens in the other
     drift = np.float32([[-0.09], [-0.03], [0.03], [0.09]]) * frames(1, 1, 1, 1)

@@ -1,0 +1,241 @@
+"""Switch one step of finding pairs off at a time, fit the verifier anew without it, and print what that costs.
+
+Takes a folder in which `run.py` has made and described both catalogues. `README.md` in the folder above says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
+
+from benchmarks.accuracy.methods import BACKBONE, DESCRIPTORS, TARGET_PRECISION, Ranked
+from benchmarks.accuracy.negatives import SHARED_INTRO, TAKE
+from benchmarks.accuracy.run import count_hard_negatives, only_copies
+from benchmarks.measure import print_table
+from jobs.calibrate import embed_lake
+from jobs.config import Config
+from jobs.evaluation.measure import Rules, measure
+from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
+from jobs.sql import open_lake
+from jobs.verification import fit_verifier, label_evidence
+from models.embedding_models import EmbeddingModel, Method, find_model
+from models.verifier import EVIDENCE
+from udfs import align, stretches
+from udfs.embed import unpack_vectors
+from udfs.verify import weigh_evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+_CHUNK_PAIRS = 64
+_BLOCK_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of finding pairs, and how it is switched off.
+
+    Attributes:
+        name: as the table calls it.
+        constants: of `udfs.align` and `udfs.stretches`, and what they are without the step.
+        evidence: the pieces that are zero without it.
+        by_windows: whether parts of videos make candidates.
+        lake: the folder of the lake that was described without it.
+    """
+
+    name: str
+    constants: Mapping[str, float] | None = None
+    evidence: tuple[str, ...] = ()
+    by_windows: bool = True
+    lake: str = "lake"
+
+
+STEPS = (
+    Step("nothing"),
+    Step("windows as candidates", by_windows=False),
+    Step("score normalisation", constants={"BACKGROUND_SHARE": 0.0}),
+    Step("independent frames", constants={"_LOOK_ALIKE": 2.0}),
+    Step("further stretches", constants={"_MAX_STRETCHES": 1}),
+    Step("agreement of changes", evidence=("change", "change_agreement")),
+    Step("coverage", evidence=("larger_coverage", "smaller_coverage")),
+)
+WITHOUT_BORDERS = Step("cutting of borders", lake="lake-with-borders")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Embedded videos and what is true of them.
+
+    Attributes:
+        video_ids: of the videos, ascending.
+        sequences: their frames, in that order.
+        vectors: float32 (n, dim), of segments.
+        owners: int64 (n,), the number of each segment's video.
+        is_whole: bool (n,).
+        truth: of the pairs.
+        manifest: of the videos.
+    """
+
+    video_ids: list[str]
+    sequences: list[align.Sequence]
+    vectors: NDArray[np.float32]
+    owners: NDArray[np.int64]
+    is_whole: NDArray[np.bool_]
+    truth: Truth
+    manifest: pd.DataFrame
+
+
+_shared: list[Catalogue] = []
+"""What the processes that align read: they are forked after it is filled."""
+
+
+def main() -> None:
+    """Measure each step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, help="the folder that run.py has worked in")
+    parser.add_argument("--borders", action="store_true", help=f"read lakes described without it: {WITHOUT_BORDERS}")
+    arguments = parser.parse_args()
+    if arguments.work is None:
+        print("nothing measured: give --work the folder that benchmarks/accuracy/run.py has worked in")
+        return
+    model = find_model(Method.AUTO, BACKBONE, DESCRIPTORS)
+    rows = []
+    for step in (*STEPS, WITHOUT_BORDERS) if arguments.borders else STEPS:
+        test, calibrate = (
+            load_catalogue(folder, step.lake, model) for folder in (arguments.work, arguments.work / "calibrate")
+        )
+        if step == STEPS[0]:
+            rows.append(tell("verification", rank_unverified(test, model), test))
+        rows.append(tell(step.name, rank(step, test, calibrate), test))
+        print(" ".join(rows[-1]), flush=True)
+    headings = ("without", "uAP", "best F1", "R@P.99", "P", "R", "F1", "R parts", "takes", "intros")
+    print_table("whole copies, held-out footage; false pairs of takes and intros", headings, rows)
+
+
+def load_catalogue(folder: Path, lake: str, model: EmbeddingModel) -> Catalogue:
+    """Embed the described videos of a lake."""
+    config = Config()
+    rows = embed_lake(open_lake(str(folder.absolute() / lake)), model, "true", config).toPandas()
+    rows = rows.sort_values(["video_id", "segment_index"], ignore_index=True)
+    is_whole = (rows["segment_index"] == 0).to_numpy()
+    wholes = rows[is_whole]
+    numbers = {video_id: number for number, video_id in enumerate(wholes["video_id"])}
+    sequences = [
+        align.Sequence(
+            unpack_vectors(row.frame_vectors, len(row.frame_seconds)),
+            np.asarray(row.frame_seconds),
+            np.asarray(row.frame_backgrounds),
+            row.end_seconds,
+        )
+        for row in wholes.itertuples()
+    ]
+    return Catalogue(
+        list(numbers),
+        sequences,
+        np.stack(rows["vector"].to_list()).astype(np.float32),
+        rows["video_id"].map(numbers).to_numpy(dtype=np.int64),
+        is_whole,
+        load_truth(folder / "truth.csv"),
+        pd.read_csv(folder / "manifest.csv", keep_default_na=False),
+    )
+
+
+def rank_unverified(catalogue: Catalogue, model: EmbeddingModel) -> Ranked:
+    """Rank all pairs by the vectors of whole videos."""
+    if model.calibration is None:
+        raise ValueError(f"{model.model_id} has no threshold")
+    similar = catalogue.vectors[catalogue.is_whole] @ catalogue.vectors[catalogue.is_whole].T
+    left, right = np.triu_indices(len(similar), k=1)
+    names = np.array(catalogue.video_ids, dtype=object)
+    pairs = pd.DataFrame({"left_id": names[left], "right_id": names[right], "score": similar[left, right]})
+    return Ranked("", pairs.astype({"score": float}), model.calibration.min_cosine_similarity)
+
+
+def rank(step: Step, test: Catalogue, calibrate: Catalogue) -> Ranked:
+    """Rank the candidates of the test catalogue by a verifier fitted on the other, both without the step."""
+    labelled = label_evidence(gather(step, calibrate), known(calibrate))
+    count = len(calibrate.video_ids)
+    verifier = fit_verifier(labelled, count * (count - 1) // 2 - len(known(calibrate)), TARGET_PRECISION, "")
+    found = gather(step, test)
+    score = verifier.judge(np.array(found["evidence"].to_list()))
+    return Ranked("", found.drop(columns="evidence").assign(score=score), verifier.min_probability)
+
+
+def known(catalogue: Catalogue) -> pd.DataFrame:
+    """Return the pairs that the truth speaks of, once each."""
+    pairs = catalogue.truth.restrict_to(catalogue.video_ids).pairs
+    if pairs is None:
+        raise ValueError("the truth names no pairs")
+    return pairs.drop_duplicates(["left_id", "right_id"])
+
+
+def gather(step: Step, catalogue: Catalogue) -> pd.DataFrame:
+    """Align the candidates without the step: left_id, right_id, bounds, evidence."""
+    chunks = np.array_split(pairs := find_candidates(step, catalogue), -(-len(pairs) // _CHUNK_PAIRS))
+    _shared[:] = [catalogue]
+    with ExitStack() as stack:
+        for name, value in (step.constants or {}).items():
+            module = align if hasattr(align, name) else stretches
+            stack.enter_context(patch.object(module, name, value))
+        pool = stack.enter_context(multiprocessing.get_context("fork").Pool())
+        rows = [row for part in pool.imap(_align_chunk, chunks) for row in part]
+    found = pd.DataFrame(rows, columns=["left_id", "right_id", *SEGMENT_COLUMNS, "evidence"])
+    for name in step.evidence:
+        place = EVIDENCE.index(name)
+        found["evidence"] = [[0.0 if i == place else x for i, x in enumerate(row)] for row in found["evidence"]]
+    return found
+
+
+def find_candidates(step: Step, catalogue: Catalogue) -> NDArray[np.int64]:
+    """Return the pairs of videos of which two segments are similar enough, (n, 2), ascending."""
+    taken = np.ones_like(catalogue.is_whole) if step.by_windows else catalogue.is_whole
+    vectors, owners = catalogue.vectors[taken], catalogue.owners[taken]
+    count = len(catalogue.video_ids)
+    met: set[int] = set()
+    for begin in range(0, len(vectors), _BLOCK_ROWS):
+        similar = vectors[begin : begin + _BLOCK_ROWS] @ vectors.T
+        one, other = np.nonzero(similar >= Config().pairs.min_candidate_similarity)
+        one, other = owners[one + begin], owners[other]
+        met.update(np.unique(one[one < other] * count + other[one < other]).tolist())
+    return np.stack(np.divmod(np.array(sorted(met), dtype=np.int64), count), axis=1)
+
+
+def _align_chunk(pairs: NDArray[np.int64]) -> list[tuple[object, ...]]:
+    """Align a few candidates, in a process of its own."""
+    catalogue, rows = _shared[0], []
+    for left, right in pairs:
+        found = align.align(catalogue.sequences[left], catalogue.sequences[right])
+        if found is not None:
+            bounds = [getattr(found, name) for name in SEGMENT_COLUMNS]
+            rows.append((catalogue.video_ids[left], catalogue.video_ids[right], *bounds, weigh_evidence(found)))
+    return rows
+
+
+def tell(name: str, ranked: Ranked, catalogue: Catalogue) -> tuple[str, ...]:
+    """Make a row of the table."""
+    rules = Rules(score_columns=("score",), min_score=ranked.threshold)
+    copies = measure(ranked.pairs, only_copies(catalogue.truth), catalogue.video_ids, rules=rules).pairs
+    everything = measure(ranked.pairs, catalogue.truth, catalogue.video_ids, rules=rules).pairs
+    if copies is None or everything is None:
+        raise ValueError("the truth names no copies")
+    false = count_hard_negatives(ranked, catalogue.truth, catalogue.manifest)
+    figures = (copies.average_precision, copies.best_f1, copies.recall_at_precision["0.99"])
+    at = (copies.precision, copies.recall, copies.f1, everything.recall_by_relation["partial"])
+    return (name, *(f"{value:.3f}" for value in (*figures, *at)), str(false[TAKE]), str(false[SHARED_INTRO]))
+
+
+if __name__ == "__main__":
+    main()
