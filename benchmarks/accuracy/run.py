@@ -22,6 +22,7 @@ from benchmarks.accuracy.negatives import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
 from benchmarks.measure import print_table
 from jobs.config import Config
+from jobs.evaluate import describe_report, evaluate_lake
 from jobs.evaluation.measure import Report, Rules, measure
 from jobs.evaluation.truth import Truth, load_truth
 from jobs.nightly import run_nightly
@@ -65,6 +66,7 @@ def main() -> None:
     if not arguments.without_peers:
         ranked += rank_by_peers(work)
     report(ranked, work)
+    report_night(clips, work)
 
 
 def describe(clips: Path, work: Path) -> Lake:
@@ -105,6 +107,15 @@ def report(ranked: list[Ranked], work: Path) -> None:
     if shipped is not None:
         print_transforms(*shipped, manifest)
         print_hard_negatives(shipped[0], truth, manifest)
+
+
+def report_night(clips: Path, work: Path) -> None:
+    """Run the nightly job as it comes, and print how its pairs, segments and clusters agree with the truth."""
+    config = Config.model_validate({"manifest": {"roots": (str(clips),)}})
+    run_nightly(str(work / "manifest.csv"), str(work / "lake"), config, datetime.now(UTC).date())
+    _, measured = evaluate_lake(open_lake(str(work / "lake")), load_truth(work / "truth.csv"))
+    overall = [tuple(row) for row in describe_report(measured) if not row[0].startswith("recall of")]
+    print_table("the nightly job", ("figure", "value", "of"), overall)
 
 
 def only_copies(truth: Truth) -> Truth:
