@@ -75,6 +75,10 @@ check: setup ## formatting, lint rules and types
 bench: setup ## measure: runs each benchmarks/<subject>/run.py
 	@set -e; for benchmark in benchmarks/*/run.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
+.PHONY: docs
+docs: setup ## build the documentation into build/site
+	$(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+
 .PHONY: zip
 zip: setup ## build the wheel, and dist/ndvr-VERSION.zip for spark-submit --py-files
 	rm -rf build

@@ -1,1 +1,78 @@
-"""ndvr from Python: open a lake and ask about one video."""
+"""ndvr from Python: open a lake and ask about one video.
+
+import ndvr
+
+with ndvr.open("/data/lake") as lake:
+    answer = lake.query("/incoming/video.mp4")
+    if answer.is_duplicate:
+        print(answer.original, answer.match_probability)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from jobs.checking.answer import Answer, Match
+from jobs.checking.checker import Checker
+from jobs.config import Config, load_config
+from jobs.errors import ContractError, NdvrError, UnreadableVideoError, UsageError
+from jobs.location import absolute
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Answer", "ContractError", "Lake", "Match", "NdvrError", "UnreadableVideoError", "UsageError", "open"]
+
+
+class Lake:
+    """A lake whose newest index is open; no Spark is started. Use it as a context manager, or `close` it.
+
+    It stays open at the index it was opened with until `refresh` is called.
+    """
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+
+    def query(self, video: str | Path, video_id: str | None = None) -> Answer:
+        """Ask whether the lake has a video's footage already.
+
+        Args:
+            video: path or URI. A remote one must lie below `manifest.roots` of the settings.
+            video_id: the id that the video has or will have in the manifest, if you know it: see `Checker.check`.
+
+        Raises:
+            UnreadableVideoError: the video cannot be read; `code` says why, as in the quarantine.
+        """
+        return self._checker.check(str(video), video_id)
+
+    def refresh(self) -> bool:
+        """Open the newest index if a night has published one since; tell whether one has."""
+        return self._checker.refresh()
+
+    def close(self) -> None:
+        """End what stays warm between two questions."""
+        self._checker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open(lake: str | Path, config: Config | str | Path | None = None) -> Lake:  # noqa: A001 -- read as ndvr.open
+    """Open a lake to ask about videos.
+
+    Args:
+        lake: folder or URI of the tables.
+        config: settings, or a YAML file of them; None takes those of the night that published the index.
+
+    Raises:
+        UsageError: no index is there, or the settings are wrong.
+        ContractError: index, settings and the model on this machine do not belong together.
+    """
+    settings = load_config(Path(config)) if isinstance(config, str | Path) else config
+    return Lake(Checker(absolute(str(lake)), settings))

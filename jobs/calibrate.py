@@ -20,7 +20,7 @@ from jobs.calibration import (
     measure_transforms,
     sweep_thresholds,
 )
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.errors import UsageError
 from jobs.evaluation.truth import load_truth
@@ -31,7 +31,7 @@ from jobs.sql import open_lake
 from jobs.tables import embeddings, pairs
 from jobs.training_views import choose_videos, describe_training_views
 from jobs.verification import fit_verifier, label_evidence
-from models.artefact import pack_artefact, read_artefact, unpack_artefact, write_artefact
+from models.artefact import CARD_FILE, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.calibration import Calibration
 from models.embedding_models import find_model
 from udfs.embed import Windows
@@ -49,8 +49,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _MAX_VIDEOS = 5000  # twelve million pairs
 
 
-@app.command()
-def calibrate(
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr calibrate --lake /data/lake --model /data/models/mine",
+        "ndvr calibrate --lake /data/lake --model /data/models/mine --truth truth.csv",
+    ),
+)
+def calibrate(  # noqa: PLR0913 - each option of the command line is one
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     model: Annotated[Path, typer.Option(help="Folder of the model; its card is written anew.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, as for training.")] = None,
@@ -58,11 +64,13 @@ def calibrate(
         str, typer.Option(help="SQL condition on the manifest: videos that it was not trained on.")
     ] = "true",
     truth: Annotated[
-        Path | None, typer.Option(help="Labelled pairs. [default: edited copies, made on the fly]")
+        Path | None, typer.Option(help="Labelled pairs.", show_default="edited copies, made on the fly")
     ] = None,
     target_precision: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of found pairs that are copies.")
     ] = 0.99,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
     """Find a model's threshold and the map from similarity to probability, on videos it was not trained on.
 
@@ -80,11 +88,13 @@ def calibrate(
     if truth is None:
         labelled = label_views(_make_views(opened, settings, where, model), found)
     else:
-        labelled = _label_videos(opened, found, where, truth, settings)
+        labelled = label_videos(opened, found, where, truth, settings)
     console = Console(stderr=True)
     console.print(calibrate_model(model, labelled, target_precision))
     if truth is not None and found.keeps_frames:
         console.print(fit_model_verifier(opened, model, truth, target_precision, settings, where))
+    if as_json:
+        sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
 def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: float) -> str:
@@ -166,8 +176,14 @@ def label_views(views: LakeViews, model: EmbeddingModel) -> LabelledPairs:
     return LabelledPairs((flat @ flat.T)[left, right], is_copy, transforms, what)
 
 
-def _label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, config: Config) -> LabelledPairs:
-    """Label all pairs of a lake's videos by a truth file; partial copies and pairs to ignore are left out."""
+def label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, config: Config) -> LabelledPairs:
+    """Label all pairs of a lake's videos by a truth file; partial copies and pairs to ignore are left out.
+
+    Runs on: driver, which holds the videos' vectors; they are made on executors.
+
+    Raises:
+        UsageError: the truth names no copy among the videos, or there are too many of them.
+    """
     video_ids, vectors = embed_videos(lake, model, where, config)
     known = load_truth(truth).restrict_to(video_ids).pairs
     if known is None or not (known["relation"] == "copy").any():

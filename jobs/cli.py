@@ -3,81 +3,113 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from jobs.calibrate import calibrate
-from jobs.command import run_command
-from jobs.decide import decide
-from jobs.evaluate import evaluate
-from jobs.location import absolute
-from jobs.maintain import maintain
-from jobs.nightly import nightly
-from jobs.quarantine import quarantine
-from jobs.report.command import report
-from jobs.train_codebook import train_codebook
-from jobs.train_triplets import train_triplets
-from jobs.upgrade import upgrade
-from jobs.views import views
-from jobs.why import why
+from jobs.command import hide_types_of_flags, run_command, show_examples
+
+
+class Job(NamedTuple):
+    """A command as `ndvr --help` lists it.
+
+    Attributes:
+        panel: the heading that it stands under.
+        module: whose `app` it is; imported when the command is run, so that help and completion need not wait for
+            Spark and pandas.
+        summary: what it does, in a line of 60 characters.
+    """
+
+    panel: str
+    module: str
+    summary: str
+
+
+JOBS = {
+    "nightly": Job("Run", "jobs.nightly", "Bring the lake up to date with a manifest of videos."),
+    "backfill": Job("Run", "jobs.backfill", "Describe the past, or the lake for another model."),
+    "maintain": Job("Run", "jobs.maintain", "Lay files out anew; delete what is no longer needed."),
+    "upgrade": Job("Run", "jobs.upgrade", "Bring the tables of an older version to this one."),
+    "demo": Job("Run", "jobs.demo.command", "Deduplicate real clips, copies planted among them."),
+    "sql": Job("Ask", "jobs.sql", "Ask the tables and views in SQL."),
+    "query": Job("Ask", "jobs.query", "Is this one video in the lake already?"),
+    "serve": Job("Ask", "jobs.serve", "The same over HTTP."),
+    "why": Job("Ask", "jobs.why", "Why are two videos in one cluster, or not?"),
+    "quarantine": Job("Ask", "jobs.quarantine", "List what could not be described; release it."),
+    "report": Job("Review", "jobs.report.command", "Make pages to review a run by, with pictures."),
+    "decide": Job("Review", "jobs.decide", "Decide what is a duplicate, for every later night."),
+    "train-triplets": Job("Train", "jobs.train_triplets", "Train a model on edited copies of your own videos."),
+    "train-codebook": Job("Train", "jobs.train_codebook", "Train a bag of visual words."),
+    "calibrate": Job("Train", "jobs.calibrate", "Find a model's threshold and its probabilities."),
+    "evaluate": Job("Train", "jobs.evaluate", "Judge pairs and clusters by what is true."),
+    "compare-models": Job("Train", "jobs.compare_models", "Show what another model would gain and lose."),
+    "views": Job("Share", "jobs.views", "Create the views for analysts in a catalogue."),
+    "export-vectors": Job("Share", "jobs.export_vectors", "Export vectors to Parquet or to Qdrant."),
+}
+
+
+class _Jobs(TyperGroup):
+    """Lists the commands without importing them, and imports the one that is run."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - Typer's own, handed on
+        super().__init__(**settings)
+        for name, job in JOBS.items():
+            self.add_command(TyperCommand(name, help=job.summary, rich_help_panel=job.panel))
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - their types are private
+        """Return the options."""
+        return hide_types_of_flags(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401 - its type is private
+        """Find what the command line names, as what runs."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and load_job(listed.name or ""), rest
+
+
+def load_job(name: str) -> TyperCommand:
+    """Import a command: its parameters, its help and what it runs."""
+    command = typer.main.get_command(import_module(JOBS[name].module).app)
+    command.name = name
+    return command  # type: ignore[return-value] # an app of one command is that command
+
 
 app = typer.Typer(
     name="ndvr",
+    cls=_Jobs,
     help="Find near-duplicate videos in a data lake.",
+    epilog=show_examples(
+        "ndvr demo",
+        "ndvr nightly --manifest /data/manifest.csv --lake /data/lake",
+        'ndvr sql --lake /data/lake "SELECT * FROM duplicates"',
+        "ndvr query --lake /data/lake upload.mp4",
+        "ndvr COMMAND --help",
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(rich_help_panel="Run")(nightly)
-app.command(rich_help_panel="Run")(maintain)
-app.command(rich_help_panel="Run")(upgrade)
-app.command(rich_help_panel="Train")(train_triplets)
-app.command(rich_help_panel="Train")(train_codebook)
-app.command(rich_help_panel="Train")(calibrate)
-app.command(rich_help_panel="Train")(evaluate)
-app.command(rich_help_panel="Ask")(report)
-app.command(rich_help_panel="Ask")(why)
-app.command(rich_help_panel="Ask")(decide)
-app.command(rich_help_panel="Ask")(quarantine)
-app.command(rich_help_panel="Ask")(views)
 
 
-class OutputFormat(StrEnum):
-    """How the rows of a query are printed."""
+def _print_version(is_asked: bool) -> None:
+    """Print the version and end."""
+    if is_asked:
+        from jobs.run import CODE_VERSION
 
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
+        sys.stdout.write(f"ndvr {CODE_VERSION}\n")
+        raise typer.Exit
 
 
-@app.command(rich_help_panel="Ask")
-def sql(
-    query: Annotated[str, typer.Argument(help='For example "SELECT * FROM duplicates".')],
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
-    output: Annotated[OutputFormat, typer.Option("--format", help="How rows are printed.")] = OutputFormat.TABLE,
+@app.callback()
+def _start(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """Ask the lake's tables in SQL.
-
-    They are manifest, descriptors, quarantine, embeddings, pairs, decisions, clusters, cluster_events, duplicates and
-    runs. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes, biggest_clusters,
-    review_queue, quarantined_videos and run_history.
-    """
-    from jobs.sql import print_query
-
-    print_query(query, absolute(lake), output)
-
-
-@app.command(rich_help_panel="Run")
-def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo's videos and tables go.")] = Path("demo-lake"),
-) -> None:
-    """Deduplicate a catalogue made of real clips from public packages, and compare with what was planted."""
-    from jobs.demo.show import run_demo
-
-    run_demo(folder.absolute())
+    """Options that come before the command."""
+    del version
 
 
 def main() -> int:

@@ -45,6 +45,9 @@ class DescribeConfig(Section):
     cut_borders: bool = Field(True, description="cut uniform bars off frames before the CNN sees them")
     batch_frames: Positive = Field(8, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)")
     decoders_per_task: Positive = Field(1, description="decoder processes beside each Spark task")
+    gpus_per_task: Fraction = Field(
+        0.0, description="GPUs that Spark gives a describing task alone; 0: as spark.task.resource.gpu.amount says"
+    )
     videos_per_task: Positive = Field(16, description="videos in one Spark task")
     videos_per_commit: Positive = Field(4000, description="videos between two commits: what a kill can lose")
     max_file_bytes: Positive = Field(64 * 1024**3, description="a larger file is quarantined")

@@ -19,7 +19,7 @@ from jobs.clustering.decisions import (
     read_decisions,
     shorten,
 )
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.location import absolute
 from jobs.tables import decisions, manifest
@@ -34,7 +34,16 @@ _LISTED = ("left_id", "right_id", "verdict", "decided_by", "decided_at", "note")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr decide --lake /data/lake A B not_duplicate --by ann",
+        "ndvr decide --lake /data/lake A keep_this --by ann",
+        "ndvr decide --lake /data/lake --file decisions.csv --by ann",
+        "ndvr decide --lake /data/lake A B --withdraw --by ann",
+        "ndvr decide --lake /data/lake --list",
+    ),
+)
 def decide(  # noqa: PLR0913 - each option of the command line is one
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     what: Annotated[
@@ -49,7 +58,9 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
     ] = None,
     is_withdrawn: Annotated[bool, typer.Option("--withdraw", help="Take back what was decided.")] = False,
     is_listed: Annotated[bool, typer.Option("--list", help="Print the decisions that hold.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON lines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a line for each decision listed, else one object.")
+    ] = False,
 ) -> None:
     """Decide that two videos are duplicates or are not, or which video is kept.
 
@@ -73,11 +84,14 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
         if file is not None:
             raise UsageError("--withdraw takes back one decision: give its videos, not --file")
         decision = withdraw(open_lake(absolute(lake)), words, by, note)
-        sys.stdout.write(f"taken back: {decision}\n")
-        return
-    given = read_decisions(file) if file is not None else [_read_words(words, note)]
-    num_written = record_decisions(open_lake(absolute(lake)), given, by)
-    sys.stdout.write(f"{num_written} written, {len(given) - num_written} held already\n")
+        told: dict[str, object] = {"withdrawn": decision._asdict()}
+        text = f"taken back: {decision}"
+    else:
+        given = read_decisions(file) if file is not None else [_read_words(words, note)]
+        num_written = record_decisions(open_lake(absolute(lake)), given, by)
+        told = {"num_written": num_written, "num_held": len(given) - num_written}
+        text = f"{num_written} written, {len(given) - num_written} held already"
+    sys.stdout.write((json.dumps(told, ensure_ascii=False) if as_json else text) + "\n")
 
 
 def record_decisions(lake: Lake, given: Sequence[Decision], by: str) -> int:

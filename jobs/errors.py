@@ -30,3 +30,25 @@ class QualityError(NdvrError):
     """A quality gate tripped; what people query is as it was before the run. Exit code 4."""
 
     exit_code = 4
+
+
+class UnreadableVideoError(NdvrError):
+    """The one video that was asked about cannot be read or described; the message begins with its error_code. Exit 5.
+
+    Args:
+        code: as `quarantine.error_code` would say it.
+        detail: which value broke which rule.
+    """
+
+    exit_code = 5
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}")
+
+
+class TimeLimitError(NdvrError):
+    """The answer about one video took longer than it may. Exit code 5."""
+
+    exit_code = 5

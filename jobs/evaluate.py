@@ -12,7 +12,7 @@ import typer
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.evaluation.measure import Report, Rules, measure
 from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb
@@ -46,15 +46,22 @@ _LOADERS = {
 }
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr evaluate --lake /data/lake --truth truth.csv",
+        "ndvr evaluate --lake /data/lake --truth vcdb/annotation --format vcdb --json",
+    ),
+)
 def evaluate(  # noqa: PLR0913 - each option of the command line is one
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; pairs and clusters are judged.")],
     truth: Annotated[Path, typer.Option(help="File that says what is true; of VCDB, a folder too.")],
     *,
     truth_format: Annotated[TruthFormat, typer.Option("--format", help="How it is written.")] = TruthFormat.NDVR,
-    model_id: Annotated[str | None, typer.Option(help="Whose pairs. [default: the newest in pairs]")] = None,
+    model_id: Annotated[str | None, typer.Option(help="Whose pairs.", show_default="the newest in pairs")] = None,
     min_probability: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Pairs below are not found. [default: every row of pairs is]")
+        float | None,
+        typer.Option(min=0, max=1, help="Pairs below are not found.", show_default="every row of pairs is"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and per_transform.csv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,

@@ -79,7 +79,7 @@ class Lake:
         )
         for constraint, expression in table.checks.items():
             builder = builder.property(f"delta.constraints.{constraint}", expression)
-        builder.execute()
+        retry_conflicts(builder.execute, table.name)
 
     def provide(self, name: str, rows: DataFrame) -> None:
         """Let `read(name)` return rows that are in no table of the lake."""
@@ -183,25 +183,31 @@ class Lake:
                 raise ContractError(f"table {table.name}: {found[name]} rows break the check {name} ({rule})")
         return int(found["_rows"])
 
-    def merge(self, table: Table, rows: DataFrame, run: Run) -> None:
-        """Bring the table to `rows`.
+    def merge(
+        self, table: Table, rows: DataFrame, run: Run, *, within: DataFrame | None = None, is_insert_only: bool = False
+    ) -> None:
+        """Bring the table to `rows`; where `within` holds keys, only what it has under those keys.
 
         Insert what is new, update what differs, and where the table is one that is replaced delete what is gone (of
         this run's model, where rows belong to models). Equal rows are left alone; where nothing differs nothing is
-        committed: MERGE alone would write the files of equal rows anew.
+        committed: MERGE alone would write the files of equal rows anew. With `is_insert_only`, what is there stays.
 
         Raises:
             ContractError: columns, keys or values break the table's contract; the table stays as it was.
         """
         self._check_columns(table, rows, "was built with")
         self.unstage(table)
-        retry_conflicts(lambda: self._merge(table, rows, run), table.name)
+        retry_conflicts(lambda: self._merge(table, rows, run, within, is_insert_only=is_insert_only), table.name)
 
-    def _merge(self, table: Table, rows: DataFrame, run: Run) -> None:
+    def _merge(
+        self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None, *, is_insert_only: bool
+    ) -> None:
         """Compare with what is stored now, and commit what differs."""
         from delta.tables import DeltaTable
 
-        changes = self._changes(table, rows, run)
+        changes = self._changes(table, rows, run, within)
+        if is_insert_only:
+            changes = changes.where("_change = 'insert'")
         if not changes.isEmpty():
             values: dict[str, str | Column] = {f.name: F.col(f"source.`{f.name}`") for f in table.schema.fields}
             merge = (
@@ -209,18 +215,20 @@ class Lake:
                 .alias("target")
                 .merge(changes.alias("source"), _same(table.key))
                 .whenMatchedDelete(condition=F.col("source._change") == "delete")
-                .whenMatchedUpdate(set=values)
+                .whenMatchedUpdate(condition=F.lit(not is_insert_only), set=values)
                 .whenNotMatchedInsert(values=values)
             )
-            self._commit(table, run, merge.execute)
+            self.commit(table, run, merge.execute)
 
-    def _changes(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
+    def _changes(self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None) -> DataFrame:
         """Select the rows to insert, update or delete, with the column `_change` that says which."""
         fields = {f.name: f for f in table.schema.fields}
         compared = table.compared or tuple(n for n in fields if n not in {*table.key, *table.audit_columns})
         target = self.read(table.name).select(*table.key, *compared)
         if table.is_replaced and "model_id" in table.key:
             target = target.where(F.col("model_id") == run.model.model_id)
+        if within is not None:
+            target = target.join(within.select(*table.key), [*table.key], "left_semi")
         differs = F.lit(False)
         for name in compared:
             old, new = (_comparable(F.col(f"{side}.`{name}`"), fields[name]) for side in ("target", "source"))
@@ -243,14 +251,14 @@ class Lake:
         """Append rows without looking for their keys; without a run where a person writes them."""
         self._check_columns(table, rows, "was built with")
         writer = rows.write.format("delta").mode("append")
-        self._commit(table, run, lambda: writer.save(self.path(table.name)))
+        self.commit(table, run, lambda: writer.save(self.path(table.name)))
 
     def update(self, table: Table, condition: Column, values: Mapping[str, Column]) -> None:
         """Set columns of the rows that meet a condition, whoever else writes meanwhile."""
         from delta.tables import DeltaTable
 
         stored = DeltaTable.forPath(self.spark, self.path(table.name))
-        retry_conflicts(lambda: self._commit(table, None, lambda: stored.update(condition, dict(values))), table.name)
+        retry_conflicts(lambda: self.commit(table, None, lambda: stored.update(condition, dict(values))), table.name)
 
     def clear_staging(self, run: Run) -> None:
         """Remove what this run has staged."""
@@ -260,7 +268,7 @@ class Lake:
         path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
         self._staged.clear()
 
-    def _commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:
+    def commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:
         """Run a write whose commit carries the run_id in its history, if there is a run."""
         metadata = {"run_id": run.run_id, "model_id": run.model.model_id} if run else {}
         self.spark.conf.set(_USER_METADATA, json.dumps(metadata))

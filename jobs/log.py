@@ -45,17 +45,25 @@ class _Log:
         """Log what happened."""
         _logger.info(message, extra={"fields": fields})
 
+    def warning(self, message: str, **fields: object) -> None:
+        """Log what is not as it should be, and does not stop the run."""
+        _logger.warning(message, extra={"fields": fields})
+
     def error(self, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
         """Log what failed, with its traceback if there is one."""
         _logger.error(message, exc_info=exc_info, extra={"fields": fields})
 
 
 log = _Log()
+_NOTE = "the log of this run: "
 
 
 @contextmanager
 def log_to(file: Path, run_id: str) -> Iterator[None]:
-    """Send the log to a file while the run lasts. Runs on: driver."""
+    """Send the log to a file while the run lasts. Runs on: driver.
+
+    What ends the block early is logged with its traceback, and bears a note of the file (`find_log`).
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(_JsonLines(run_id))
@@ -63,6 +71,16 @@ def log_to(file: Path, run_id: str) -> Iterator[None]:
     _logger.addHandler(handler)
     try:
         yield
+    except BaseException as error:
+        log.error("failed", exc_info=error)  # noqa: TRY400 - this is no logger of Python's
+        error.add_note(f"{_NOTE}{file}")
+        raise
     finally:
         _logger.removeHandler(handler)
         handler.close()
+
+
+def find_log(error: BaseException) -> str | None:
+    """Return the file that has the traceback of a fault, or None where it was raised while nothing was logged."""
+    notes = (note for note in getattr(error, "__notes__", ()) if note.startswith(_NOTE))
+    return next((note.removeprefix(_NOTE) for note in notes), None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.config import Config, load_config
 from jobs.errors import UsageError
 from jobs.lake import Lake
@@ -28,7 +28,7 @@ from jobs.location import absolute, local_folder
 from jobs.log import log, log_to
 from jobs.maintenance.expiry import expire_models, expire_runs
 from jobs.maintenance.folders import Folders
-from jobs.maintenance.leftovers import StagingArea, find_old_logs, look_into_staging
+from jobs.maintenance.leftovers import StagingArea, find_old_logs, find_stray_indexes, look_into_staging
 from jobs.pipeline import TABLES
 from jobs.progress import Progress
 from jobs.run import Run, make_run_id
@@ -71,7 +71,7 @@ class Report:
 
     Attributes:
         going: run_ids that are going, which it respects.
-        removed: folders of killed runs and old logs.
+        removed: folders of killed runs, old logs, and indexes of models without embeddings.
         tables: one for each table that is there.
     """
 
@@ -80,15 +80,23 @@ class Report:
     tables: list[TableReport] = field(default_factory=list)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr maintain --lake /data/lake --config ndvr.yaml --dry-run",
+        "ndvr maintain --lake /data/lake --config ndvr.yaml",
+    ),
+)
 def maintain(
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, that of the nightly runs.")] = None,
     *,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
-    master: Annotated[str | None, typer.Option(help="Spark master. [default: spark-submit's, else local[*]]")] = None,
+    master: Annotated[
+        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*]")
+    ] = None,
     log_dir: Annotated[
-        Path | None, typer.Option(help="Folder for logs. [default: LAKE/_logs, ndvr-logs if remote]")
+        Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -166,6 +174,7 @@ class Maintenance:
         deletions += expire_runs(self._lake, self._config, now)
         staging = look_into_staging(self._folders, self._lake.root, self._config, now)
         old = [*staging.left, *find_old_logs(self._folders, self._lake.root, self._config, now)]
+        old += find_stray_indexes(self._folders, self._lake.root, self._read_embedded_models())
         report = Report(sorted(staging.going), [entry.uri for entry in old])
         for table in tables:
             with self._run.progress.show(f"maintain {table.name}"):
@@ -176,6 +185,12 @@ class Maintenance:
             for entry in old:
                 self._folders.delete(entry.uri)
         return report
+
+    def _read_embedded_models(self) -> set[str]:
+        """Read which models have embeddings."""
+        if not self._lake.exists(embeddings.TABLE):
+            return set()
+        return {row["model_id"] for row in self._lake.read("embeddings").select("model_id").distinct().collect()}
 
     def _look_after(self, table: Table, due: list[Deletion], staging: StagingArea) -> TableReport:
         """Delete what has expired from a table, lay out its files and vacuum it."""

@@ -6,51 +6,80 @@ import sys
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table as TextTable
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.config import Config, load_config
 from jobs.lake import Lake
 from jobs.location import absolute, local_folder
 from jobs.log import log, log_to
 from jobs.manifest_source import read_manifest
+from jobs.metrics import check_client
 from jobs.progress import Progress
 from jobs.run import Run, make_run_id
-from jobs.runner import Outcome, Runner
-from jobs.session import start_session
+from jobs.runner import Runner
+from jobs.session import named_jobs, start_session
+from jobs.summary import Account
+
+if TYPE_CHECKING:
+    from jobs.outcome import Outcome
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
-def nightly(
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr nightly --manifest /data/manifest.csv --lake /data/lake",
+        "ndvr nightly --manifest /data/manifest.csv --lake /data/lake --config ndvr.yaml --json",
+    ),
+)
+def nightly(  # noqa: PLR0913 - each option of the command line is one
+    *,
     manifest: Annotated[str, typer.Option(help="Manifest: CSV, JSON lines, Parquet or Delta; a path or URI.")],
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; made if it is not there.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     run_date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The night this run is for. [default: today, UTC]"),
+        typer.Option(formats=["%Y-%m-%d"], help="The night this run is for.", show_default="today, UTC"),
     ] = None,
-    master: Annotated[str | None, typer.Option(help="Spark master. [default: spark-submit's, else local[*]]")] = None,
+    master: Annotated[
+        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*]")
+    ] = None,
     log_dir: Annotated[
-        Path | None, typer.Option(help="Folder for logs. [default: LAKE/_logs, ndvr-logs if remote]")
+        Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")
     ] = None,
+    publish_anyway: Annotated[
+        bool, typer.Option("--publish-anyway", help="Publish even if audits trip: they are told, and stop nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run's summary as one line of JSON, however the run ends.")
+    ] = False,
 ) -> None:
     """Bring the lake's tables up to date with a manifest of videos.
 
     Exit codes: 0 done; 2 bad usage or config; 3 a table or the manifest breaks its contract; 4 a quality gate tripped.
-    In all but the first nothing is published.
+    In all but the first nothing is published. The summary is in the log folder too, as RUN_ID.summary.json.
     """
     settings = load_config(config)
     night = run_date.date() if run_date else datetime.now(UTC).date()
-    run_nightly(absolute(manifest), absolute(lake), settings, night, master=master, log_dir=log_dir)
+    run_nightly(
+        absolute(manifest),
+        absolute(lake),
+        settings,
+        night,
+        master=master,
+        log_dir=log_dir,
+        publish_anyway=publish_anyway,
+        as_json=as_json,
+    )
 
 
-def run_nightly(
+def run_nightly(  # noqa: PLR0913 - the options of the command line
     manifest_uri: str,
     lake_uri: str,
     config: Config,
@@ -58,6 +87,8 @@ def run_nightly(
     *,
     master: str | None = None,
     log_dir: Path | None = None,
+    publish_anyway: bool = False,
+    as_json: bool = False,
 ) -> Outcome:
     """Run the pipeline once and tell the person at the terminal. Runs on: driver.
 
@@ -68,24 +99,36 @@ def run_nightly(
         run_date: the night the run is for.
         master: Spark master, or None.
         log_dir: where the run's logs go, or None for the lake itself (`ndvr-logs` here where the lake is remote).
+        publish_anyway: let audits that trip be told, and stop nothing.
+        as_json: write the summary to standard output, however the run ends.
 
     Raises:
         NdvrError: the run failed; its class carries the exit code.
     """
+    check_client(config.metrics)
     console = Console(stderr=True)
     started_at = datetime.now(UTC)
     run_id = make_run_id(started_at)
     folder = local_folder(lake_uri)
     logs = log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())
     started = time.monotonic()
-    with log_to(logs / f"{run_id}.jsonl", run_id):
+    account = Account(run_id, run_date, started_at, manifest_uri, lake_uri, config)
+    with (
+        log_to(logs / f"{run_id}.jsonl", run_id),
+        account.summarised(logs / f"{run_id}.summary.json", as_json=as_json),
+    ):
         log.info("run started", manifest=manifest_uri, lake=lake_uri, config=config.model_dump(mode="json"))
         with console.status("starting Spark"):
             spark = start_session("ndvr nightly", master=master, spark_log=logs / f"{run_id}.spark.log")
         run = Run(run_id, run_date, started_at, manifest_uri, config, Progress(spark, console))
         _ = run.calibration, run.roots, run.search  # wrong settings show before any work starts
+        account.model_id = run.model.model_id
         lake = Lake(spark, lake_uri)
-        outcome = Runner(lake, run, read_manifest(spark, manifest_uri)).run()
+        with named_jobs(spark, run, "check manifest"):
+            rows = read_manifest(spark, manifest_uri)
+        runner = Runner(lake, run, rows, publish_anyway=publish_anyway)
+        account.outcome = runner.outcome
+        outcome = runner.run()
         log.info("run done", seconds=round(time.monotonic() - started, 3), num_described=outcome.num_described)
         _print_summary(console, lake, outcome, run, seconds=time.monotonic() - started)
     return outcome
@@ -102,6 +145,8 @@ def _print_summary(console: Console, lake: Lake, outcome: Outcome, run: Run, sec
     console.print(stages)
     failed = ", ".join(f"{code} {count}" for code, count in outcome.error_counts.most_common())
     console.print(f"described {outcome.num_described} videos, quarantined {outcome.error_counts.total()} {failed}")
+    if outcome.overruled:
+        console.print(f"published although {outcome.overruled}", style="bold")
     console.print(f"done in {seconds:.1f} s; the tables are in {lake.root}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.stage import Loop, Stage
 from jobs.tables import (
     attempts,
+    claims,
     cluster_events,
     clusters,
     decisions,
@@ -23,12 +24,12 @@ PIPELINE = (
         (
             Stage(
                 attempts.TABLE,
-                reads=("manifest", "descriptors", "quarantine"),
+                reads=("due",),
                 build=attempts.build,
                 is_transient=True,
             ),
             Stage(descriptors.TABLE, reads=("attempts",), build=descriptors.build, is_staged=False),
-            Stage(quarantine.TABLE, reads=("attempts", "quarantine"), build=quarantine.build),
+            Stage(quarantine.TABLE, reads=("attempts", "quarantine"), build=quarantine.build, within="attempts"),
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
@@ -52,4 +53,4 @@ PIPELINE = (
 )
 
 STAGES = tuple(stage for step in PIPELINE for stage in (step.stages if isinstance(step, Loop) else (step,)))
-TABLES = (*(stage.builds for stage in STAGES if not stage.is_transient), decisions.TABLE, runs.TABLE)
+TABLES = (*(stage.builds for stage in STAGES if not stage.is_transient), decisions.TABLE, runs.TABLE, claims.TABLE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pyspark.sql import functions as F
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.location import absolute
 from jobs.tables import quarantine as table
@@ -27,7 +27,13 @@ _LISTED = ("video_id", "error_code", "attempts", "next_retry_at", "last_tried_at
 _MAX_NAMED = 10
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr quarantine --lake /data/lake --code CORRUPT --json",
+        "ndvr quarantine --lake /data/lake --release-code NOT_FOUND",
+    ),
+)
 def quarantine(
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     *,

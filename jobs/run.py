@@ -81,18 +81,12 @@ class Run:
         Raises:
             UsageError: the config asks for a model that is not there.
         """
-        describe, embeddings = self.config.describe, self.config.embeddings
-        try:
-            model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
-        except ValueError as error:
-            raise UsageError(f"embeddings: {error}") from error
-        return name_windows(model, self.windows)
+        return find_configured_model(self.config)
 
     @property
     def windows(self) -> Windows:
         """The segments that longer videos are cut into."""
-        config = self.config.embeddings
-        return Windows(config.window_seconds, config.hop_seconds)
+        return find_windows(self.config)
 
     @property
     def verifier(self) -> Verifier | None:
@@ -100,11 +94,7 @@ class Run:
 
         Its own threshold is the config's, where the config gives one.
         """
-        pairs = self.config.pairs
-        if self.model.verifier is None or pairs.min_cosine_similarity is not None:
-            return None
-        threshold = pairs.min_match_probability
-        return self.model.verifier if threshold is None else replace(self.model.verifier, min_probability=threshold)
+        return choose_verifier(self.config, self.model)
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -141,6 +131,34 @@ class Run:
                 f"above 0, got {threshold}"
             )
         return search
+
+
+def find_configured_model(config: Config) -> EmbeddingModel:
+    """Return the embedding model that a config means, its windows in its name.
+
+    Raises:
+        UsageError: the config asks for a model that is not there.
+    """
+    describe, embeddings = config.describe, config.embeddings
+    try:
+        model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
+    except ValueError as error:
+        raise UsageError(f"embeddings: {error}") from error
+    return name_windows(model, find_windows(config))
+
+
+def find_windows(config: Config) -> Windows:
+    """Return the segments that a config has longer videos cut into."""
+    return Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
+
+
+def choose_verifier(config: Config, model: EmbeddingModel) -> Verifier | None:
+    """Return what weighs the evidence for a pair, at the config's threshold if it has one: see `Run.verifier`."""
+    pairs = config.pairs
+    if model.verifier is None or pairs.min_cosine_similarity is not None:
+        return None
+    threshold = pairs.min_match_probability
+    return model.verifier if threshold is None else replace(model.verifier, min_probability=threshold)
 
 
 def name_windows(model: EmbeddingModel, windows: Windows) -> EmbeddingModel:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,18 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from jobs.audit import check_attempts
-from jobs.errors import NdvrError
+from jobs.audit import audit, report_tripped
+from jobs.claims import Claims
+from jobs.errors import NdvrError, QualityError
+from jobs.index.publish import INDEXED_TABLES, publish_index
 from jobs.log import log
+from jobs.measures import measure_attempts, measure_staged, read_nights
+from jobs.outcome import Outcome
 from jobs.pipeline import PIPELINE, STAGES, TABLES
 from jobs.run import CODE_VERSION
+from jobs.session import named_jobs
 from jobs.stage import Loop, Stage, StageRecord, run_stage
-from jobs.tables import embeddings, manifest, runs
+from jobs.tables import attempts, embeddings, manifest, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,18 +34,11 @@ if TYPE_CHECKING:
 
     from jobs.lake import Lake
     from jobs.run import Run
+    from jobs.table import Table
 
 _MAX_DETAIL_CHARACTERS = 2000
 _NUM_TABLES_AT_ONCE = 4  # opening a table is mostly waiting: for the driver's planner and the file system
-
-
-@dataclass
-class Outcome:
-    """What a run did, stage by stage, and what came of the videos it tried."""
-
-    records: list[StageRecord] = field(default_factory=list)
-    num_described: int = 0
-    error_counts: Counter[str] = field(default_factory=Counter)
+_COUNTED = {"manifest_source", *(table.name for table in TABLES)}
 
 
 class Runner:
@@ -50,14 +48,18 @@ class Runner:
         lake: where the tables are.
         run: identity and settings.
         manifest_source: the operator's manifest, read and checked.
+        publish_anyway: let audits that trip be told, and stop nothing.
     """
 
-    def __init__(self, lake: Lake, run: Run, manifest_source: DataFrame) -> None:
+    def __init__(self, lake: Lake, run: Run, manifest_source: DataFrame, *, publish_anyway: bool = False) -> None:
         self._lake = lake
         self._run = replace(run, checkpoint=partial(lake.checkpoint, run=run))
         lake.provide("manifest_source", manifest_source)
+        self._claims = Claims(lake, self._run)
         self._staged: list[Stage] = []
         self._versions: dict[str, int] = {}
+        self._num_rows: dict[str, int] = {}
+        self._publish_anyway = publish_anyway
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -70,20 +72,32 @@ class Runner:
         started = time.monotonic()
         try:
             with ThreadPoolExecutor(_NUM_TABLES_AT_ONCE) as pool:
-                list(pool.map(self._lake.create, TABLES))
+                list(pool.map(self._open, TABLES))
             log.info("tables opened", num_tables=len(TABLES))
-            self._run_steps()
-            check_attempts(self.outcome.num_described, self.outcome.error_counts, self._run.config.quality)
+            with named_jobs(self._lake.spark, self._run, "plan"):
+                self._run_steps()
+            with named_jobs(self._lake.spark, self._run, "audit"):
+                self._audit()
             self._publish()
+            if self._run.verifier is not None:
+                versions = {name: self._version(name) for name in INDEXED_TABLES}
+                with named_jobs(self._lake.spark, self._run, "index"):
+                    self.outcome.records.append(publish_index(self._lake, self._run, versions))
         except BaseException as error:
             with suppress(NdvrError, PySparkException, Py4JError):  # what broke the run may break its record too
                 self._record(time.monotonic() - started, error)
             raise
         finally:
+            self._claims.close()
             self._lake.clear_staging(self._run)
         self._record(time.monotonic() - started)
         log.info("run recorded")
         return self.outcome
+
+    def _open(self, table: Table) -> None:
+        """Create a table or check it; in a thread of its own, so that its jobs are named there."""
+        with named_jobs(self._lake.spark, self._run, f"open {table.name}"):
+            self._lake.create(table)
 
     def _run_steps(self) -> None:
         """Run what is not up to date, in the order of PIPELINE."""
@@ -97,43 +111,79 @@ class Runner:
             else:
                 if "seen_embeddings" in step.reads:
                     self._provide_seen(step, last.get(step.name))
-                self.outcome.records.append(run_stage(step, self._lake, self._run))
-                self._versions.pop(step.name, None)
+                record = run_stage(step, self._lake, self._run)
+                self._forget(step.name)
                 if step.is_published:
                     self._staged.append(step)
+                    self._num_rows[step.name] = record.num_rows or 0
+                record.input_rows = self._count_inputs(step)
+                self.outcome.records.append(record)
 
     def _run_loop(self, loop: Loop) -> None:
         """Describe in batches until nothing is due; each batch is committed before the next begins."""
-        totals: dict[str, StageRecord] = {}
-        while True:
-            records = [run_stage(loop.stages[0], self._lake, self._run)]
+        for batch in itertools.count(1):
+            with named_jobs(self._lake.spark, self._run, f"attempts, batch {batch}: select"):
+                due = self._claims.take(self._select_due, self._run.config.describe.videos_per_commit)
+            self._lake.provide("due", attempts.make_requests(self._lake.spark, due))
+            records = [run_stage(loop.stages[0], self._lake, self._run, batch)]
             if records[0].num_rows:
-                records += [run_stage(stage, self._lake, self._run) for stage in loop.stages[1:]]
-                self._count_attempts()
-            for record in records:
-                total = totals.setdefault(record.stage, StageRecord(record.stage, record.status, 0.0, 0))
-                total.seconds += record.seconds
-                total.num_rows = (total.num_rows or 0) + (record.num_rows or 0)
-                self._versions.pop(record.stage, None)
+                records += [run_stage(stage, self._lake, self._run, batch) for stage in loop.stages[1:]]
+                with named_jobs(self._lake.spark, self._run, f"attempts, batch {batch}: count"):
+                    self.outcome.count_attempts(self._lake.read("attempts"))
+            for stage, record in zip(loop.stages, records, strict=False):  # the last batch is the first stage alone
+                record.input_rows = {stage.reads[0]: records[0].num_rows or 0}  # what is due is tried: a row each
+                self.outcome.add(record)
+                self._forget(record.stage)
             if not records[0].num_rows:
                 break
-        self.outcome.records += totals.values()
 
-    def _count_attempts(self) -> None:
-        """Add up what came of the batch just tried."""
-        tried = self._lake.read("attempts")
-        for code, count in tried.groupBy("error_code").count().collect():
-            if code is None:
-                self.outcome.num_described += count
-            else:
-                self.outcome.error_counts[code] += count
+    def _select_due(self) -> DataFrame:
+        """Select what must be described, by the tables as they are now."""
+        return attempts.select_due({name: self._lake.read(name) for name in attempts.DUE_READS}, self._run)
+
+    def _audit(self) -> None:
+        """Judge what is staged; where nothing is, what was tried.
+
+        Raises:
+            QualityError: an audit tripped, and is not overruled.
+        """
+        nights = read_nights(self._lake, self._run)
+        measure = measure_staged if self._staged else measure_attempts
+        measures = measure(self._lake, self._run, nights)
+        self.outcome.audit_values = measures.values
+        self.outcome.findings = audit(measures, nights.history, self._run.config.quality)
+        tripped = report_tripped(self.outcome.findings)
+        if tripped is None:
+            log.info("audited", values=measures.values)
+        elif self._publish_anyway:
+            log.warning("audits overruled", values=measures.values, tripped=tripped)
+            self.outcome.overruled = tripped
+        else:
+            raise QualityError(
+                f"{tripped}\nNothing was published: people read what the last published night left. Mend the cause and "
+                "run the night again; where it is right as it is, raise the limit, or run it with --publish-anyway"
+            )
 
     def _publish(self) -> None:
         """Commit the published tables, one after another, when all of them have been built."""
         for stage in sorted(self._staged, key=lambda stage: not stage.is_journal):
-            with self._run.progress.show(f"publish {stage.name}"):
+            what = f"publish {stage.name}"
+            with self._run.progress.show(what), named_jobs(self._lake.spark, self._run, what):
                 self._lake.merge(stage.builds, self._lake.read(stage.name), self._run)
-            self._versions.pop(stage.name, None)
+            self._forget(stage.name)
+
+    def _forget(self, name: str) -> None:
+        """Forget the version and the rows of a table that has been written."""
+        self._versions.pop(name, None)
+        self._num_rows.pop(name, None)
+
+    def _count_inputs(self, stage: Stage) -> dict[str, int]:
+        """Count the rows of each table that a stage has read, other than its own; Delta knows them without a scan."""
+        names = [name for name in stage.reads if name in _COUNTED and name != stage.name]
+        for name in names:
+            if name not in self._num_rows:
+                self._num_rows[name] = self._lake.read(name).count()
+        return {name: self._num_rows[name] for name in names}
 
     def _version(self, name: str) -> int:
         """Return the Delta version of a table, looked up once between commits."""
@@ -193,6 +243,9 @@ class Runner:
                 record.output_version = self._version(record.stage)
         whole = StageRecord("run", "failed" if failure else "done", seconds, self.outcome.num_described)
         whole.error_counts = dict(self.outcome.error_counts)
-        whole.error_detail = f"{type(failure).__name__}: {failure}"[:_MAX_DETAIL_CHARACTERS] if failure else None
+        detail = f"{type(failure).__name__}: {failure}" if failure else self.outcome.overruled
+        whole.error_detail = detail[:_MAX_DETAIL_CHARACTERS] if detail else None
+        whole.audit_values = self.outcome.audit_values
         rows = runs.make_rows([*self.outcome.records, whole], self._run)
-        self._lake.append(runs.TABLE, self._lake.spark.createDataFrame(rows, runs.TABLE.schema), self._run)
+        with named_jobs(self._lake.spark, self._run, "record"):
+            self._lake.append(runs.TABLE, self._lake.spark.createDataFrame(rows, runs.TABLE.schema), self._run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark import TaskContext
 from pyspark.logger import PySparkLogger
+from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 from pyspark.sql import SparkSession
 
 from jobs.log import log
@@ -16,6 +17,10 @@ from jobs.log import log
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from pyspark.resource import ResourceProfile
+
+    from jobs.run import Run
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 
@@ -50,6 +55,8 @@ _DEFAULTS = {
     "parquet.block.size.row.check.min": "1",
 }
 _MIN_SHUFFLE_PARTITIONS = 4
+# What setJobGroup sets.
+_JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 # They write every query's error to the terminal, with its Java stack, before it is raised.
 _QUERY_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
@@ -97,6 +104,33 @@ def start_session(
     _set_defaults(spark, given)
     log.info("spark started", master=spark.sparkContext.master)
     return spark
+
+
+def gpu_profile(gpus_per_task: float) -> ResourceProfile | None:
+    """Return what tasks of a stage are to have that the tasks of others have not; None where that is no GPU.
+
+    Needs a cluster manager (Spark gives no resources in local mode) whose executors have `spark.executor.resource.gpu`,
+    and `spark.dynamicAllocation.enabled=false`: deploy/spark/spark-defaults-gpu.conf. Runs on: driver.
+    """
+    if not gpus_per_task:
+        return None
+    return ResourceProfileBuilder().require(TaskResourceRequests().resource("gpu", gpus_per_task)).build
+
+
+@contextmanager
+def named_jobs(spark: SparkSession, run: Run, what: str) -> Iterator[None]:
+    """Name the Spark jobs that this thread starts in the block: Spark's UI lists them under the run, by what they do.
+
+    Runs on: driver. What the thread's jobs were called before they are called again.
+    """
+    context = spark.sparkContext
+    before = {key: context.getLocalProperty(key) for key in _JOB_PROPERTIES}
+    context.setJobGroup(run.run_id, f"{run.run_date} {what}")
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            context.setLocalProperty(key, value)  # type: ignore[arg-type]  # None removes it
 
 
 def _set_defaults(spark: SparkSession, given: Mapping[str, str]) -> None:

@@ -6,15 +6,19 @@ import csv
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from pyspark.errors import AnalysisException, ParseException
 from rich.console import Console
 from rich.table import Table as TextTable
 
+from jobs.command import Command, show_examples
 from jobs.errors import UsageError
 from jobs.lake import Lake
+from jobs.location import absolute
 from jobs.pipeline import TABLES
 from jobs.session import start_session
 from jobs.views import add_temp_views
@@ -24,7 +28,44 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Row
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _MAX_TABLE_CELL_CHARACTERS = 60
+
+
+class OutputFormat(StrEnum):
+    """How the rows of a query are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        'ndvr sql --lake /data/lake "SELECT * FROM duplicates"',
+        'ndvr sql --lake /data/lake --format csv "SELECT * FROM review_queue" > queue.csv',
+        'ndvr sql --lake /data/lake --json "FROM run_history |> LIMIT 1"',
+    ),
+)
+def sql(
+    query: Annotated[str, typer.Argument(help="Spark SQL.")],
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="How rows are printed; long values are cut in tables alone.")
+    ] = OutputFormat.TABLE,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines: the same as --format json.")] = False,
+) -> None:
+    """Ask the lake's tables in SQL.
+
+    They are manifest, descriptors, quarantine, embeddings, pairs, decisions, clusters, cluster_events, duplicates,
+    runs and claims. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes,
+    biggest_clusters, review_queue, quarantined_videos and run_history.
+
+    Exit codes: 0 answered; 2 bad usage, no tables there, or a query that cannot be understood.
+    """
+    print_query(query, absolute(lake), "json" if as_json else output)
 
 
 def print_query(query: str, lake_uri: str, output: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pyspark.sql import DataFrame
 
 from jobs.log import log
+from jobs.session import named_jobs
 
 if TYPE_CHECKING:
     from jobs.lake import Lake
@@ -33,6 +34,8 @@ class Stage:
         is_transient: the table lives in the staging area alone, for the stages that follow.
         is_staged: rows are written to the staging area first. False only where `build` merely filters and joins what
             is stored already, so that running it twice costs little and gives the same.
+        within: an input that names the keys the build is about; rows of other keys are left as they are, whoever has
+            written them. None where it is about all.
     """
 
     builds: Table
@@ -42,6 +45,7 @@ class Stage:
     is_journal: bool = False
     is_transient: bool = False
     is_staged: bool = True
+    within: str | None = None
 
     @property
     def name(self) -> str:
@@ -65,31 +69,36 @@ class StageRecord:
     seconds: float
     num_rows: int | None = None
     input_versions: dict[str, int] = field(default_factory=dict)
+    input_rows: dict[str, int] = field(default_factory=dict)
     output_version: int | None = None
     error_counts: dict[str, int] = field(default_factory=dict)
     error_detail: str | None = None
     search_plan: str | None = None
     search_recall: float | None = None
+    audit_values: dict[str, float] | None = None
 
 
-def run_stage(stage: Stage, lake: Lake, run: Run) -> StageRecord:
+def run_stage(stage: Stage, lake: Lake, run: Run, batch: int | None = None) -> StageRecord:
     """Build a stage's rows and stage them; commit them at once unless they are published or transient.
 
-    Runs on: driver.
+    Runs on: driver. Where the stage is run in batches, `batch` is the number of this one, from 1.
 
     Raises:
         ContractError: the rows break the table's contract; nothing of them is committed.
     """
     started = time.monotonic()
-    lake.spark.sparkContext.setJobDescription(f"{run.run_id}: {stage.name}")
+    label = stage.name if batch is None else f"{stage.name}, batch {batch}"
     with run.progress.show(stage.name):
-        rows = stage.build({name: lake.read(name) for name in stage.reads}, run)
-        if stage.is_staged:
-            rows = lake.stage(stage.builds, rows, run)
-        num_rows = lake.count_checked(stage.builds, rows)
+        with named_jobs(lake.spark, run, f"{label}: build"):
+            rows = stage.build({name: lake.read(name) for name in stage.reads}, run)
+            if stage.is_staged:
+                rows = lake.stage(stage.builds, rows, run)
+        with named_jobs(lake.spark, run, f"{label}: check"):
+            num_rows = lake.count_checked(stage.builds, rows)
         is_kept = not stage.is_published and not stage.is_transient
         if is_kept and (num_rows or stage.builds.is_replaced):
-            lake.merge(stage.builds, rows, run)
+            with named_jobs(lake.spark, run, f"{label}: commit"):
+                lake.merge(stage.builds, rows, run, within=None if stage.within is None else lake.read(stage.within))
         elif is_kept:
             lake.unstage(stage.builds)  # else the stages that follow would read no rows as the whole table
     findings = run.findings.get(stage.name, {})

@@ -15,11 +15,11 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 from rich.console import Console
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.location import absolute
 from jobs.sql import open_lake
-from models.artefact import Card, pack_artefact, write_artefact
+from models.artefact import CARD_FILE, Card, pack_artefact, write_artefact
 from models.registry import get_backbone
 from udfs.codebook import count_videos_by_word, fit_codebook
 from udfs.sample import sample_frames
@@ -67,7 +67,12 @@ class CodebookSettings:
         return (spec.dim,) if self.variant is Variant.VECTOR else tuple(layer.dim for layer in spec.layers)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr train-codebook --lake /data/lake --out /data/models/words --variant layer --num-words 300",
+    ),
+)
 def train_codebook(  # noqa: PLR0913 - an argument for each option
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     out: Annotated[Path, typer.Option(help="Folder that the artefact is written to.")],
@@ -79,6 +84,7 @@ def train_codebook(  # noqa: PLR0913 - an argument for each option
     where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the first centres.")] = 0,
     licence: Annotated[str, typer.Option(help="Of the numbers, for the card.")] = "not stated",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
     """Train a codebook on a lake's own videos: bag of visual words.
 
@@ -96,6 +102,8 @@ def train_codebook(  # noqa: PLR0913 - an argument for each option
         f"{len(codebook.idf)} words of {facts['num_frames']} frames; weights by {facts['num_videos']} videos, in which "
         f"{facts['num_unseen_words']} words do not occur; the model is in {out}"
     )
+    if as_json:
+        sys.stdout.write((out / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
 def fit_on_lake(lake: Lake, settings: CodebookSettings) -> tuple[Codebook, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.config import Objective, load_config
 from jobs.evaluation.truth import load_truth
 from jobs.location import absolute
@@ -18,19 +18,26 @@ from jobs.progress import show_bar
 from jobs.sql import open_lake
 from jobs.training import Learnt, train_model
 from jobs.training_views import choose_videos, describe_training_views
-from models.artefact import write_artefact
+from models.artefact import CARD_FILE, write_artefact
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
-def train_triplets(
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr train-triplets --lake /data/lake --out /data/models/mine",
+    ),
+)
+def train_triplets(  # noqa: PLR0913 - each option of the command line is one
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     out: Annotated[Path, typer.Option(help="Folder for the model; views and checkpoints go to OUT/work.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; its section `training` counts.")] = None,
     where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",
     labels: Annotated[Path | None, typer.Option(help="CSV or Parquet of pairs known to be copies.")] = None,
-    objective: Annotated[Objective | None, typer.Option(help="What is learnt. [default: the config's]")] = None,
+    objective: Annotated[Objective | None, typer.Option(help="What is learnt.", show_default="the config's")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
     """Train a model on edited copies of a lake's own videos: deep metric learning.
 
@@ -54,6 +61,8 @@ def train_triplets(
     write_artefact(out, learnt.pack(settings, where))
     draw_training(learnt.history, out / "training.png", settings.training.objective)
     _tell_result(console, learnt, out)
+    if as_json:
+        sys.stdout.write((out / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
 def _read_copies(labels: Path) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
 from jobs.errors import UsageError
+from jobs.session import gpu_profile
 from jobs.tables.attempts import describe_settings
 from models.registry import get_backbone
 from udfs.augment import VIEWS_DDL, ViewSettings, describe_views
@@ -186,11 +187,12 @@ def describe_training_views(
     missing = [request for request in requests if request[0] not in done]
     on_progress(len(videos) - len(missing), len(videos))
     count = spark.sparkContext.accumulator(0)
+    profile = gpu_profile(config.describe.gpus_per_task)
     for begin in range(0, len(missing), _VIDEOS_PER_BATCH):
         batch = missing[begin : begin + _VIDEOS_PER_BATCH]
         rows = spark.createDataFrame(batch, "video_id STRING, uri STRING, other_uri STRING")
         describe = partial(describe_views, settings=settings, count_done=count.add)
-        views = rows.repartition(-(-len(batch) // _VIDEOS_PER_TASK)).mapInPandas(describe, VIEWS_DDL)
+        views = rows.repartition(-(-len(batch) // _VIDEOS_PER_TASK)).mapInPandas(describe, VIEWS_DDL, profile=profile)
         views.write.mode("append").parquet(path)
         on_progress(len(videos) - len(missing) + begin + len(batch), len(videos))
     return _load(spark, path, videos, settings)

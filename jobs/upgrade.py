@@ -9,13 +9,19 @@ from typing import Annotated
 
 import typer
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.location import absolute
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr upgrade --lake /data/lake --dry-run",
+        "ndvr upgrade --lake /data/lake",
+    ),
+)
 def upgrade(
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     *,

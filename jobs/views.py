@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pyspark.errors import AnalysisException, ParseException
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.location import absolute
 from jobs.quoting import quote_name, quote_text
@@ -45,15 +46,24 @@ class Place:
         return ".".join(quote_name(part) for part in (self.catalog, self.schema, name) if part)
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr views --lake /data/lake --schema ndvr --print",
+        "ndvr views --lake /data/lake --schema ndvr",
+    ),
+)
 def views(
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     *,
-    catalog: Annotated[str | None, typer.Option(help="Catalogue of the views. [default: the session's]")] = None,
+    catalog: Annotated[str | None, typer.Option(help="Catalogue of the views.", show_default="the session's")] = None,
     schema: Annotated[
-        str | None, typer.Option(help="Schema of the views, made if it is not there. [default: the session's]")
+        str | None, typer.Option(help="Schema of the views, made if it is not there.", show_default="the session's")
     ] = None,
     is_printed: Annotated[bool, typer.Option("--print", help="Print the SQL and create nothing.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON array: the names of the views, or with --print the statements.")
+    ] = False,
 ) -> None:
     """Create the views for analysts in the catalogue that the session is connected to.
 
@@ -67,12 +77,14 @@ def views(
         raise UsageError("--catalog needs --schema: a view's name is catalog.schema.view")
     place, root = Place(catalog, schema), absolute(lake)
     if is_printed:
-        sys.stdout.write("".join(f"{statement};\n\n" for statement in make_statements(root, place)))
+        statements = make_statements(root, place)
+        printed = "".join(f"{statement};\n\n" for statement in statements)
+        sys.stdout.write(json.dumps(statements) + "\n" if as_json else printed)
         return
     from jobs.sql import open_lake
 
     names = create_views(open_lake(root), place)
-    sys.stdout.write("".join(f"{name}\n" for name in names))
+    sys.stdout.write(json.dumps(names) + "\n" if as_json else "".join(f"{name}\n" for name in names))
 
 
 def create_views(lake: Lake, place: Place) -> list[str]:

@@ -13,7 +13,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from jobs.clustering.evidence import Answer, Evidence
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.errors import UsageError
 from jobs.location import absolute
@@ -28,12 +28,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _COLUMNS = ("from", "to", "relation", "probability", "cosine", "aligned", "from seconds", "to seconds", "remark")
 
 
-@app.command()
+@app.command(cls=Command, epilog=show_examples("ndvr why --lake /data/lake A B"))
 def why(
     left: Annotated[str, typer.Argument(help="A video_id.")],
     right: Annotated[str, typer.Argument(help="Another one.")],
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
-    model_id: Annotated[str | None, typer.Option(help="Whose clusters. [default: the newest in pairs]")] = None,
+    model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the newest in pairs")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

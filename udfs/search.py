@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from udfs.searching import nearest
 from udfs.searching.nearest import open_range_search
 
 if TYPE_CHECKING:
@@ -63,6 +64,15 @@ def search_block_pair(
     search = open_range_search(np.ascontiguousarray(right))
     rows, found = search(np.ascontiguousarray(left), min_cosine_similarity - _SEARCH_MARGIN)
     return _decide(left, right, rows, found, min_cosine_similarity)
+
+
+def search_past_few(rows: NDArray[np.float32], queries: NDArray[np.float32], min_cosine_similarity: float) -> Pairs:
+    """As `search_block_pair`, for few queries and many rows that may be a mapped file: `left` numbers the rows.
+
+    Runs on: the machine that is asked about one video; on its cores alone.
+    """
+    found = nearest.search_past_few(rows, queries, min_cosine_similarity - _SEARCH_MARGIN)
+    return _decide(rows, queries, *found, min_cosine_similarity)
 
 
 def _decide(

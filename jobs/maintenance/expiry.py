@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column
 
-    from jobs.config import MaintenanceConfig
+    from jobs.config_operation import MaintenanceConfig
     from jobs.lake import Lake
     from jobs.table import Table
     from models.embedding_models import EmbeddingModel

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JJavaError
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -30,7 +32,7 @@ class Entry:
 
 
 class Folders:
-    """Lists and deletes. Runs on: driver.
+    """Lists, touches and deletes. Runs on: driver.
 
     Args:
         spark: session whose Hadoop settings open the lake.
@@ -56,6 +58,22 @@ class Folders:
         path = self._hadoop.Path(uri)
         files = path.getFileSystem(self._conf)
         return self._measure(files, files.getFileStatus(path))
+
+    def read_times(self, uri: str) -> dict[str, float]:
+        """Return what lies in a folder itself, with its time in seconds since 1970; nothing where it is not there."""
+        path = self._hadoop.Path(uri)
+        try:
+            found = path.getFileSystem(self._conf).listStatus(path)
+        except Py4JJavaError as error:
+            if "FileNotFoundException" in str(error.java_exception):
+                return {}
+            raise
+        return {status.getPath().getName(): status.getModificationTime() / 1000 for status in found}
+
+    def touch(self, uri: str) -> None:
+        """Make an empty file, or make it anew, so that it has the store's time of now."""
+        path = self._hadoop.Path(uri)
+        path.getFileSystem(self._conf).create(path, True).close()
 
     def delete(self, uri: str) -> None:
         """Delete a file, or a folder with all below it; nothing where it is not there."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.config import MaintenanceConfig
+    from jobs.config_operation import MaintenanceConfig
     from jobs.maintenance.folders import Entry, Folders
 
 _RUN_ID_TIME = "%Y%m%dT%H%M%SZ"  # jobs.run.make_run_id
@@ -53,3 +53,8 @@ def find_old_logs(folders: Folders, root: str, config: MaintenanceConfig, now: d
     """Find the logs of runs that are forgotten. Runs on: driver."""
     oldest = now - timedelta(days=config.keep_run_days)
     return [entry for entry in folders.list(f"{root}/_logs") if entry.modified_at < oldest]
+
+
+def find_stray_indexes(folders: Folders, root: str, model_ids: set[str]) -> list[Entry]:
+    """Find the indexes of models that have no embeddings any more. Runs on: driver."""
+    return [e for e in folders.list(f"{root}/_index") if e.name not in {*model_ids, "current.json"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.command import run_command
+from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.errors import UsageError
 from jobs.location import absolute
@@ -26,17 +27,21 @@ _MARK = ".ndvr-report"
 DEFAULT_CLUSTERS = 1000
 
 
-@app.command()
+@app.command(cls=Command, epilog=show_examples("ndvr report --lake /data/lake --out /data/report"))
 def report(
     lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
     out: Annotated[Path, typer.Option(help="Folder for the pages; an earlier report there is replaced.")],
-    run: Annotated[str | None, typer.Option(help="run_id of a published run. [default: the newest]")] = None,
+    run: Annotated[str | None, typer.Option(help="run_id of a published run.", show_default="the newest")] = None,
     num_clusters: Annotated[
         int, typer.Option("--clusters", min=1, help="Clusters shown: least certain, largest and newest in turn.")
     ] = DEFAULT_CLUSTERS,
     config: Annotated[
         Path | None, typer.Option(help="YAML file of settings, for manifest.roots and limits of decoders.")
     ] = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: how many pages, and the first.")
+    ] = False,
 ) -> None:
     """Make pages to review a run by: frames of both videos at matched seconds, why they are together, and buttons.
 
@@ -51,7 +56,9 @@ def report(
     prepare_folder(out)
     opened = open_lake(absolute(lake))
     num_pages = make_report(opened, run, out, num_clusters, settings)
-    sys.stdout.write(f"{num_pages} pages; open {out / 'index.html'}\n")
+    index = str(out / "index.html")
+    told = json.dumps({"num_pages": num_pages, "index": index}) if as_json else f"{num_pages} pages; open {index}"
+    sys.stdout.write(f"{told}\n")
 
 
 def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int, config: Config) -> int:

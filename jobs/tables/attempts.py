@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.session import gpu_profile
 from jobs.table import Table
 from udfs.describe import DescribeSettings, describe_batches
 from udfs.description import ATTEMPT_DDL
 from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row, SparkSession
 
     from jobs.config import Config
     from jobs.run import Run
@@ -30,35 +31,43 @@ TABLE = Table(
     key=("video_id",),
     ddl=ATTEMPT_DDL,
 )
+DUE_READS = ("manifest", "descriptors", "quarantine")
+"""What `select_due` reads."""
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Describe the videos that are due. Grain: one row per video tried, in no order.
+    """Describe the videos of a batch. Grain: one row per video tried, in no order.
 
-    Due is a video that is there and has no descriptors of this uri, file and descriptor_id, unless it is quarantined
-    and its time has not come. At most `describe.videos_per_commit` of them, in the order of a hash, are taken up: their
-    ids and uris come to the driver, which sizes the tasks by their number.
-
-    Runs on: driver; the describing itself on executors, when the rows are written.
+    Their ids and uris come to the driver, which sizes the tasks by their number. Runs on: driver; the describing itself
+    on executors, when the rows are written.
     """
     config = run.config.describe
-    due = _due(inputs, run).orderBy(F.xxhash64("video_id"), "video_id").limit(config.videos_per_commit)
-    requests = due.select("video_id", "uri").collect()
-    spark = inputs["manifest"].sparkSession
+    requests = inputs["due"].select("video_id", "uri").collect()
+    spark = inputs["due"].sparkSession
     if not requests:
         none = F.lit(None).cast(TABLE.schema).alias("none")
-        return spark.range(0).select(none).select("none.*")  # createDataFrame([]) would start a Python worker
+        return spark.range(0).select(none).select("none.*")
     num_tasks = -(-len(requests) // config.videos_per_task)
-    rows = spark.createDataFrame(requests, "video_id STRING, uri STRING").repartition(num_tasks)
+    rows = inputs["due"].select("video_id", "uri").repartition(num_tasks)
     run.progress.expect(len(requests))
     describe = partial(describe_batches, settings=_settings(run), count_done=run.progress.counter)
-    return rows.mapInPandas(describe, TABLE.ddl)
+    return rows.mapInPandas(describe, TABLE.ddl, profile=gpu_profile(config.gpus_per_task))
 
 
-def _due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+def make_requests(spark: SparkSession, due: Sequence[Row]) -> DataFrame:
+    """Make the input `due` of the rows that are to be tried. Runs on: driver."""
+    if not due:
+        none = [F.lit(None).cast("string").alias(name) for name in ("video_id", "uri")]
+        return spark.range(0).select(*none)  # createDataFrame([]) would start a Python worker
+    return spark.createDataFrame([(row["video_id"], row["uri"]) for row in due], "video_id STRING, uri STRING")
+
+
+def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Select the manifest rows that must be described in this run.
 
-    A file that has been changed since it was described, or failed, is due; but none twice in one run.
+    Due is a video that is there and has no descriptors of this uri, file and descriptor_id, unless it is quarantined
+    and its time has not come. A file that has been changed since it was described, or failed, is due; but none twice in
+    one run. Reads manifest, descriptors and quarantine. Runs on: driver.
     """
     described = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
     done = described.select("video_id", "uri", "size_bytes", F.col("described_at").alias("tried_at"), "run_id")

@@ -56,13 +56,8 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
         QualityError: a complete manifest names too few of the videos that are known.
     """
     stored = inputs["manifest"]
-    named = _one_row_per_video(_normalise(inputs["manifest_source"], run))
-    known = stored.select("video_id", *[F.col(name).alias(f"known_{name}") for name in ("uri", "removed_at", *_FILE)])
-    rows = named.join(known, "video_id", "left")
-    now, is_same = F.lit(run.started_at), F.col("uri").eqNullSafe(F.col("known_uri"))
-    removed_at = F.when(F.col("is_removed"), F.coalesce("known_removed_at", now))
-    facts = {name: F.coalesce(f"file.{name}", F.when(is_same, F.col(f"known_{name}"))) for name in _FILE}
-    brought = _look_at_files(rows, run).withColumns({"removed_at": removed_at} | facts).select(*stored.columns)
+    named = normalise(inputs["manifest_source"], run)
+    brought = bring(named, stored, run)
     if not run.config.manifest.is_complete:
         return brought
     gone = stored.join(named.select("video_id"), "video_id", "left_anti")
@@ -70,8 +65,26 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
         gone.where("removed_at IS NULL").count(), stored.where("removed_at IS NULL").count(), run.config.quality
     )
     return brought.unionByName(
-        gone.withColumns({"removed_at": F.coalesce("removed_at", now), "run_id": F.lit(run.run_id)})
+        gone.withColumns({"removed_at": F.coalesce("removed_at", F.lit(run.started_at)), "run_id": F.lit(run.run_id)})
     )
+
+
+def normalise(source: DataFrame, run: Run) -> DataFrame:
+    """Bring the operator's columns to the table's, and `is_removed`. Grain: one row per video_id. Runs on: driver."""
+    return _one_row_per_video(_normalise(source, run))
+
+
+def bring(named: DataFrame, stored: DataFrame, run: Run) -> DataFrame:
+    """Look at the files of normalised rows and hold them against what is known. Grain: one row per video_id.
+
+    Runs on: driver; files are looked at on executors.
+    """
+    known = stored.select("video_id", *[F.col(name).alias(f"known_{name}") for name in ("uri", "removed_at", *_FILE)])
+    rows = named.join(known, "video_id", "left")
+    now, is_same = F.lit(run.started_at), F.col("uri").eqNullSafe(F.col("known_uri"))
+    removed_at = F.when(F.col("is_removed"), F.coalesce("known_removed_at", now))
+    facts = {name: F.coalesce(f"file.{name}", F.when(is_same, F.col(f"known_{name}"))) for name in _FILE}
+    return _look_at_files(rows, run).withColumns({"removed_at": removed_at} | facts).select(*stored.columns)
 
 
 def _normalise(source: DataFrame, run: Run) -> DataFrame:

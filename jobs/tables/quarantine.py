@@ -36,21 +36,15 @@ TABLE = Table(
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Add this run's failures and leave out what has been described since. Grain: one row per quarantined video.
+    """Make the rows of what failed in this batch; what was described leaves the table. Grain: one row per failed video.
 
     The wait doubles with each try: `retry_after_hours` x 2^(attempts - 1), until `max_attempts`.
     A new uri begins anew, and so does a video that was released (`ndvr quarantine --release`); one that was released
     while this run was trying it is due again in the next. Runs on: driver.
     """
     tried = inputs["attempts"].select("video_id", "uri", "error_code", "error_detail")
-    untouched = inputs["quarantine"].join(tried, "video_id", "left_anti")
-    return untouched.unionByName(_failures(tried, inputs["quarantine"], run))
-
-
-def _failures(tried: DataFrame, quarantine: DataFrame, run: Run) -> DataFrame:
-    """Make a row for each video that failed in this run, counting its earlier tries."""
     config = run.config.quarantine
-    earlier = quarantine.select(
+    earlier = inputs["quarantine"].select(
         "video_id",
         F.col("uri").alias("earlier_uri"),
         "attempts",

@@ -22,7 +22,7 @@ TABLE = Table(
     checks={"status_is_known": "status IN ('done', 'skipped', 'failed')"},
     ddl="""
         run_id STRING NOT NULL COMMENT 'starts with the UTC time of the run',
-        stage STRING NOT NULL COMMENT 'the table that the stage builds, or run for the run as a whole',
+        stage STRING NOT NULL COMMENT 'the table that the stage builds, or for a whole job: run (nightly), backfill',
         status STRING NOT NULL COMMENT 'done, skipped (nothing to do) or failed',
         run_date DATE NOT NULL COMMENT 'the night, as the scheduler counts nights',
         started_at TIMESTAMP NOT NULL COMMENT 'UTC',
@@ -32,12 +32,14 @@ TABLE = Table(
         code_version STRING NOT NULL COMMENT 'of ndvr',
         model_id STRING NOT NULL COMMENT 'the embedding model in use',
         input_versions MAP<STRING, BIGINT> NOT NULL COMMENT 'Delta version of each table that was read',
+        input_rows MAP<STRING, BIGINT> COMMENT 'rows of each table that was read, when the stage had read it',
         output_version BIGINT COMMENT 'Delta version of the table after the stage',
         error_counts MAP<STRING, BIGINT> NOT NULL COMMENT 'videos quarantined by error_code',
-        error_detail STRING COMMENT 'why the stage failed',
+        error_detail STRING COMMENT 'why the stage failed, or which audits tripped and were overruled',
         search_plan STRING COMMENT 'of pairs: exact, cells, incremental or inverted_index',
         search_recall DOUBLE COMMENT 'of pairs: share of them that cells found, in [0, 1], estimated; null where exact',
-        config STRING COMMENT 'all settings as JSON, on the row of the run as a whole'
+        audit_values MAP<STRING, DOUBLE> COMMENT 'what the audits measured (jobs/measures.py), on the row of the run',
+        config STRING COMMENT 'all settings as JSON, on the row of the whole job'
     """,
 )
 
@@ -53,4 +55,5 @@ def make_rows(records: Sequence[StageRecord], run: Run) -> list[dict[str, Any]]:
         "model_id": run.model.model_id,
     }
     config = run.config.model_dump_json()
-    return [shared | asdict(record) | {"config": config if record.stage == "run" else None} for record in records]
+    whole = ("run", "backfill")
+    return [shared | asdict(record) | {"config": config if record.stage in whole else None} for record in records]

@@ -116,7 +116,11 @@ def test_videos_of_odd_names_are_described(spark: SparkSession, tmp_path: Path) 
         "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
         "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
     }
-    tried = attempts.build(inputs, run).select("video_id", "error_code", "error_detail").collect()
+    tried = (
+        attempts.build({"due": attempts.select_due(inputs, run)}, run)
+        .select("video_id", "error_code", "error_detail")
+        .collect()
+    )
     assert [row for row in tried if row["error_code"]] == []
     assert len(tried) == len(ODD_NAMES) + 1
 

@@ -1,7 +1,8 @@
-"""The notebooks run from top to bottom on a described lake, and are kept without outputs."""
+"""The notebooks run from top to bottom on a lake like the demo's, and are kept without outputs."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,28 +10,84 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from jobs.demo.planted import Planted, write_planted
+
 if TYPE_CHECKING:
     from tests.spark.conftest import Described
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+CELL_TIMEOUT_SECONDS = 300
+_WHOLE = (0.0, 2.0, 0.0, 2.0)
+PLANTED = (
+    *(Planted(video_id, "", "original", "", *_WHOLE) for video_id in ("checker", "discs", "stripes", "tiles", "glow")),
+    Planted("checker-webm", "checker", "copy", "reencode-webm", *_WHOLE),
+    Planted("a-checker-caption", "checker", "copy", "caption", *_WHOLE),
+    Planted("a-discs-small", "discs", "copy", "resize-50", *_WHOLE),
+    Planted("stripes-low", "stripes", "copy", "reencode-low-bitrate", *_WHOLE),
+)
+CHECKS = {
+    "01_first_look": """
+assert set(duplicates["duplicate_of"]) == {"checker", "discs", "stripes"}
+assert len(clusters) == 3
+assert all(pair.left.file and pair.right.file for cluster in clusters for pair in cluster.pairs)
+""",
+    "02_choose_a_model_and_threshold": """
+assert dict(truth.pairs["relation"].value_counts()) == {"copy": 5}
+assert trials["auto"].best["f1"] == 1
+assert list(transforms.index.sort_values()) == ["caption", "reencode-low-bitrate", "reencode-webm", "resize-50"]
+assert (report.pairs.precision, report.pairs.recall) == (1, 1)
+assert best_f1 == 1 and threshold > 0.5
+assert model_id.startswith("discriminative")
+""",
+    "03_review_clusters": """
+assert len(clusters) == 3
+assert answer.is_together and not apart.is_together
+assert num_written == 1 and was_decided
+assert not is_waiting_while_decided and is_waiting_again
+assert read_held(lake) == {} and lake.root != original
+""",
+    "04_ask_in_sql": """
+assert len(answers["current_duplicates"]) == 4 and len(answers["quarantined_videos"]) == 4
+assert share["num_copies"][0] == 4
+assert list(uploaders.itertuples(index=False, name=None)) == [("bob", "ann", 2), ("cyd", "ann", 1)]
+assert (before, now) == (0, 4)
+""",
+}
+"""What each notebook has computed, asked in its own kernel."""
+
+
+@pytest.fixture(scope="module")
+def demo(described: Described, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `ndvr demo` leaves it, around the described lake; the notebooks share it."""
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(described.lake, folder / "lake")
+    (folder / "catalogue").mkdir()
+    write_planted(PLANTED, folder / "catalogue" / "planted.csv")
+    return folder
+
+
+def test_every_notebook_is_checked() -> None:
+    assert {path.stem for path in NOTEBOOKS} == CHECKS.keys()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
-    cells = nbformat.read(path, as_version=4).cells
-    assert not any(cell.get("outputs") for cell in cells)
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count is not None for cell in cells)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Proactor:RuntimeWarning", "ignore::DeprecationWarning:jupyter_client.*")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_on_a_described_lake(
-    path: Path, described: Described, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_notebook_runs_on_the_demo_and_leaves_it_as_it_was(
+    path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("NDVR_LAKE", str(described.lake))
+    monkeypatch.setenv("NDVR_LAKE", str(demo / "lake"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = sorted((file, file.stat().st_mtime_ns) for file in demo.rglob("*"))
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parents[1])}}).execute()
-    shown = "".join(str(cell.get("outputs")) for cell in notebook.cells)
-    assert "duplicate_of" in shown
-    assert "NOT_FOUND" in shown
+    notebook.cells.append(nbformat.v4.new_code_cell(CHECKS[path.stem]))
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=CELL_TIMEOUT_SECONDS, resources=resources).execute()
+    assert sorted((file, file.stat().st_mtime_ns) for file in demo.rglob("*")) == before

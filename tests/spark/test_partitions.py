@@ -34,7 +34,8 @@ def describe_anew(spark: SparkSession, described: Described, settings: dict[str,
         "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
         "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
     }
-    rows = attempts.build(inputs, run).where("error_code IS NULL").collect()
+    due = attempts.select_due(inputs, run)
+    rows = attempts.build({"due": due}, run).where("error_code IS NULL").collect()
     return {row["video_id"]: tuple(row[name] for name in COMPARED) for row in rows}
 
 
@@ -46,10 +47,6 @@ def describe_anew(spark: SparkSession, described: Described, settings: dict[str,
 def test_descriptors_are_equal_to_the_byte(spark: SparkSession, described: Described, settings: dict[str, Any]) -> None:
     stored = {row["video_id"]: tuple(row[n] for n in COMPARED) for row in read_rows(described.lake, "descriptors")}
     assert describe_anew(spark, described, settings) == stored
-
-
-def test_at_most_videos_per_commit_are_tried_at_a_time(spark: SparkSession, described: Described) -> None:
-    assert len(describe_anew(spark, described, {"videos_per_commit": 1})) <= 1
 
 
 @pytest.mark.parametrize("block_rows", [1, 2, 5])

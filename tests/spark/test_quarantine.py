@@ -100,7 +100,7 @@ def test_a_night_that_began_before_neither_obeys_nor_loses_a_release(
     tried = spark.createDataFrame([("cut", "/v/cut.mp4", "TRUNCATED", "again")], TRIED_DDL)
     built = quarantine.build({"attempts": tried, "quarantine": lake.read("quarantine")}, run).localCheckpoint()
     release_videos(lake, ["lost"])
-    lake.merge(quarantine.TABLE, built, run)
+    lake.merge(quarantine.TABLE, built, run, within=tried)
     rows = {row["video_id"]: row for row in read_rows(lake_folder(lake), "quarantine")}
     assert (rows["cut"]["attempts"], rows["cut"]["error_detail"]) == (3, "again")
     assert rows["lost"]["attempts"] == 0

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from jobs.runner import Outcome
+    from jobs.outcome import Outcome
 
 SHIPPED = "discriminative-efficientnet_lite0"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])

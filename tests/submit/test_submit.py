@@ -145,6 +145,6 @@ def test_a_night_of_failures_ends_with_4_and_publishes_nothing(
     before = read_versions(lake)
     done = installed.submit(tmp_path, *installed.arguments(lake, manifest, config), master="local[2]")
     assert done.returncode == 4, done.stdout
-    assert "ndvr: 1 of 1 videos failed (NOT_FOUND 1)" in done.stdout
+    assert "ndvr: 1 audit tripped:\n  failed_fraction 1: 1 of 1 videos failed (NOT_FOUND 1)" in done.stdout
     after = read_versions(lake)
     assert [after[table] - before[table] for table in ("pairs", "clusters", "duplicates", "runs")] == [0, 0, 0, 1]

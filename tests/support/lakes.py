@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from jobs.runner import Outcome
+    from jobs.outcome import Outcome
 
 NIGHT = date(2024, 5, 1)
 TINY = {

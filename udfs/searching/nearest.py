@@ -23,6 +23,7 @@ _K_GROWTH = 8
 _MAX_K = 2048  # of a flat index on a GPU: https://github.com/facebookresearch/faiss/wiki/Faiss-on-the-GPU
 # FAISS 1.15 takes one query at a time where queries x dims are below 128,000: at 256 dims a tenth of the speed.
 _MIN_BLAS_QUERIES = 1
+_NO_BLAS = (1 << 31) - 1  # an int in C
 _GPU_SCRATCH_BYTES = 64 << 20  # FAISS takes gigabytes by default, in every process
 
 
@@ -61,6 +62,31 @@ def _search_range(index: Any, queries: NDArray[np.float32], radius: float) -> Fo
 
     limits, _, found = index.range_search(queries, radius)
     return np.repeat(np.arange(len(queries)), np.diff(limits).astype(np.int64)), found
+
+
+def search_past_few(rows: NDArray[np.float32], queries: NDArray[np.float32], radius: float) -> Found:
+    """Find which of many rows reach a similarity with which of a few queries, on the cores of this machine.
+
+    The queries are what is indexed and the rows what is searched for, so that these stream past once and nothing is
+    copied or multiplied as a matrix: a sixth of the time of the other way round, at 8 queries and a million rows.
+
+    Args:
+        rows: float32 (m, dim), C-contiguous; it may be a mapped file.
+        queries: float32 (n, dim), C-contiguous.
+        radius: a cosine similarity.
+
+    Returns:
+        Row numbers of `rows` (p,) and of `queries` (p,).
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(queries.shape[1])
+    index.add(queries)
+    faiss.cvar.distance_compute_blas_threshold = _NO_BLAS
+    try:
+        return _search_range(index, rows, radius)
+    finally:
+        faiss.cvar.distance_compute_blas_threshold = _MIN_BLAS_QUERIES
 
 
 def search_by_nearest(

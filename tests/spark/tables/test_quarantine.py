@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobs.lake import Lake
+from jobs.pipeline import STAGES
+from jobs.stage import run_stage
 from jobs.tables import attempts, quarantine
-from tests.support.lakes import TINY, make_run
+from tests.support.lakes import TINY, make_run, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
+TRIED_DDL = "video_id STRING, uri STRING, error_code STRING, error_detail STRING"
 SETTINGS = TINY | {"quarantine": {"retry_after_hours": 2.0, "max_attempts": 3}}
 EARLIER = datetime(2024, 4, 30, 12)  # noqa: DTZ001 -- Spark's session is in UTC, and its times are naive
 OF_RUN = datetime(2024, 5, 1, 12)  # noqa: DTZ001 -- as above; the clock of make_run
@@ -32,11 +36,8 @@ def earlier(spark: SparkSession) -> DataFrame:
 def build(
     spark: SparkSession, folder: Path, earlier: DataFrame, tried: list[tuple[str, str | None, str | None]]
 ) -> dict[str, Any]:
-    """Build the table after a run in which videos (video_id, uri, error_code) were tried."""
-    rows = spark.createDataFrame(
-        [(*row, row[2] and "why") for row in tried],
-        "video_id STRING, uri STRING, error_code STRING, error_detail STRING",
-    )
+    """Build the rows of a batch in which videos (video_id, uri, error_code) were tried."""
+    rows = spark.createDataFrame([(*row, row[2] and "why") for row in tried], TRIED_DDL)
     built = quarantine.build(
         {"attempts": rows, "quarantine": earlier}, make_run(spark, folder / "m.csv", SETTINGS)
     ).collect()
@@ -44,14 +45,22 @@ def build(
     return {row["video_id"]: row for row in built}
 
 
-def test_a_video_that_is_not_tried_stays_as_it_is(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
-    rows = build(spark, tmp_path, earlier, [])
-    assert (rows["waiting"]["attempts"], rows["waiting"]["run_id"]) == (1, "run-0")
-    assert set(rows) == {"once", "twice", "waiting"}
-
-
-def test_a_video_that_is_described_leaves(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
-    assert set(build(spark, tmp_path, earlier, [("once", "/v/once.mp4", None)])) == {"twice", "waiting"}
+def test_what_was_described_leaves_and_what_was_not_tried_stays_whoever_wrote_it(
+    spark: SparkSession, tmp_path: Path, earlier: DataFrame
+) -> None:
+    """`meanwhile` is written by another run after this one has read the table."""
+    lake = Lake(spark, str(tmp_path / "lake"))
+    lake.create(quarantine.TABLE)
+    lake.append(quarantine.TABLE, earlier)
+    stage = next(stage for stage in STAGES if stage.builds is quarantine.TABLE)
+    tried = [("once", "/v/once.mp4", None, None), ("twice", "/v/twice.mp4", "CORRUPT", "why")]
+    lake.provide("attempts", spark.createDataFrame(tried, TRIED_DDL))
+    lake.provide("quarantine", lake.read("quarantine").localCheckpoint())
+    meanwhile = ("meanwhile", "CORRUPT", 1, OF_RUN, OF_RUN, "/v/meanwhile.mp4", "bits", "run-1")
+    lake.append(quarantine.TABLE, spark.createDataFrame([meanwhile], quarantine.TABLE.schema))
+    run_stage(stage, lake, make_run(spark, tmp_path / "m.csv", SETTINGS))
+    stored = {row["video_id"]: (row["attempts"], row["run_id"]) for row in read_rows(tmp_path / "lake", "quarantine")}
+    assert stored == {"twice": (3, "test-run"), "waiting": (1, "run-0"), "meanwhile": (1, "run-1")}
 
 
 def test_the_wait_doubles_with_each_try_until_the_last(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
@@ -65,7 +74,6 @@ def test_the_wait_doubles_with_each_try_until_the_last(spark: SparkSession, tmp_
         "new": (1, OF_RUN.replace(hour=14)),
         "once": (2, OF_RUN.replace(hour=16)),
         "twice": (3, None),
-        "waiting": (1, OF_RUN.replace(hour=13)),
     }
     assert (rows["once"]["error_code"], rows["once"]["error_detail"], rows["once"]["run_id"]) == (
         "CORRUPT",
@@ -115,5 +123,5 @@ def test_due_is_what_is_there_and_not_described_as_it_is_nor_waiting(
         ),
         "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now, quarantine.TABLE.schema)),
     }
-    due = {row["video_id"] for row in attempts._due(inputs, run).collect()}
+    due = {row["video_id"] for row in attempts.select_due(inputs, run).collect()}
     assert due == {"new", "moved", "other", "resized", "rewritten", "once", "waiting", "without"}

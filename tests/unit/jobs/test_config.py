@@ -160,6 +160,12 @@ def test_the_fingerprint_does_not_ask_how_models_are_trained() -> None:
     assert trained.fingerprint() == Config().fingerprint()
 
 
+def test_the_fingerprint_does_not_ask_how_nights_are_judged_and_where_figures_go() -> None:
+    """A limit that is raised after a night was refused must not make the next one search everything anew."""
+    raised = Config(quality={"max_failed_fraction": 1.0}, metrics={"pushgateway_url": "http://gateway:9091"})
+    assert raised.fingerprint() == Config().fingerprint()
+
+
 def test_a_training_takes_the_objectives_own_numbers_where_none_are_given(tmp_path: Path) -> None:
     training = load_config().training
     assert training.objective is Objective.DISCRIMINATIVE

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Tells Spark which GPUs this machine has, as spark.executor.resource.gpu.discoveryScript (Spark's documentation,
+# "Custom Resource Scheduling") wants it: {"name": "gpu", "addresses": ["0", "1"]}. nvidia-smi counts in the order of the
+# PCI bus; CUDA does where CUDA_DEVICE_ORDER=PCI_BUS_ID, which spark-defaults-gpu.conf sets.
+set -eu
+
+found=$(nvidia-smi --query-gpu=index --format=csv,noheader)
+addresses=$(printf '%s\n' "$found" | sed -n 's/^ *\([0-9][0-9]*\) *$/"\1"/p' | paste -s -d , -)
+printf '{"name": "gpu", "addresses": [%s]}\n' "$addresses"

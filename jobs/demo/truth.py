@@ -1,0 +1,41 @@
+"""The demo's truth as `ndvr evaluate` and `ndvr calibrate` take it. Runs on the driver."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from jobs.demo.planted import Planted, measure_shared_footage
+from jobs.evaluation.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MIN_SHARED_SECONDS = 1.0
+"""Of footage: a pair that shares less counts neither way, for a frame a second is looked at."""
+_WHOLE = {"original", "copy"}
+
+
+def make_truth(planted: Iterable[Planted]) -> Truth:
+    """Say of each pair of a catalogue that shares footage what it is: copy, partial or ignore.
+
+    Two videos are copies where both show the whole of one original. The transform is the edit that made one out of the
+    other; two copies of one original have none of their own.
+    """
+    lines = tuple(planted)
+    showing: dict[str, dict[str, Planted]] = defaultdict(dict)
+    for line in lines:
+        showing[line.video_id].setdefault(line.duplicate_of or line.video_id, line)
+    rows = []
+    for (left_id, right_id), seconds in sorted(measure_shared_footage(lines).items()):
+        shared = [
+            (showing[left_id][original], showing[right_id][original])
+            for original in showing[left_id].keys() & showing[right_id].keys()
+        ]
+        is_copy = any({one.relation, other.relation} <= _WHOLE for one, other in shared)
+        relation = "ignore" if seconds < MIN_SHARED_SECONDS else "copy" if is_copy else "partial"
+        edits = [line.edit for both in shared for line in both if line.duplicate_of in {left_id, right_id}]
+        rows.append((left_id, right_id, relation, edits[0] if edits else ""))
+    return Truth(pd.DataFrame(rows, columns=["left_id", "right_id", "relation", "transform"]))

@@ -1,0 +1,59 @@
+"""The commands of README.md and docs/ that no other test is named for, run as they stand there on a small lake.
+
+The lake is that of docs/sql.md; paths below /data are put below a scratch folder, A and B are two of its videos.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.cli import app
+from jobs.command import run_command
+from tests.support.documented import find_ndvr, read_blocks
+from tests.support.written_lake import write_lake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+VIDEOS = {"A": "rome", "B": "rome-again"}
+DECISIONS = "left_id,right_id,verdict,note\ngraphs-1,graphs-2,not_duplicate,other slides\n"
+TRUTH = (
+    "left_id,right_id,relation,transform,left_start_seconds,left_end_seconds,right_start_seconds,right_end_seconds\n"
+)
+COMMANDS = dict.fromkeys(
+    tuple(find_ndvr(line) or ())
+    for block in read_blocks("sh")
+    if not block.run_by and not block.is_not_run
+    for line in block.commands
+)
+
+
+@pytest.fixture(scope="module")
+def data(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands find at /data and in the folder that they are started in."""
+    folder = tmp_path_factory.mktemp("data")
+    write_lake(spark, folder / "lake")
+    (folder / "decisions.csv").write_text(DECISIONS, encoding="utf-8")
+    (folder / "truth.csv").write_text(TRUTH + "rome,rome-again,copy,crop,,,,\n", encoding="utf-8")
+    return folder
+
+
+def fill_in(arguments: tuple[str, ...], data: Path) -> list[str]:
+    placed = [str(data / word.removeprefix("/data/")) if word.startswith("/data/") else word for word in arguments]
+    return [VIDEOS.get(word, word) for word in placed]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_documented_command_does_what_it_says(
+    arguments: tuple[str, ...], data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of the pages: what one decides another takes back."""
+    monkeypatch.chdir(data)
+    assert run_command(app, fill_in(arguments, data)) == 0
+    printed = capsys.readouterr()
+    assert printed.out
+    assert "\x1b" not in printed.out + printed.err, "neither is a terminal"

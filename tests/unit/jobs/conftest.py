@@ -1,0 +1,45 @@
+"""A lake with an index of three videos, two of them of one cluster, in two shards, for the tests that ask for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.catalogue import make_scene
+from tests.support.indexes import embed_videos, write_index
+from udfs.editing.edits import EDITS
+from udfs.editing.transcode import apply_edit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Videos by name; `upload` is a copy of `discs` that no lake has."""
+    folder = tmp_path_factory.mktemp("videos")
+    made = {scene: make_scene(folder / f"{scene}.mp4", scene) for scene in ("discs", "tiles", "glow", "stripes")}
+    for name, edit in (("discs-small", "resize-50"), ("upload", "caption")):
+        made[name] = folder / f"{name}.mp4"
+        apply_edit(made["discs"], made[name], EDITS[edit])
+    return made
+
+
+@pytest.fixture(scope="session")
+def embedded(videos: dict[str, Path]) -> dict[str, list[dict[str, object]]]:
+    """Rows of `embeddings` of the lake's videos, by their ids."""
+    rows = embed_videos({name: videos[name] for name in ("discs", "discs-small", "tiles", "glow")})
+    by_id: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        by_id.setdefault(str(row["video_id"]), []).append(row)
+    return by_id
+
+
+@pytest.fixture(scope="session")
+def indexed_lake(embedded: dict[str, list[dict[str, object]]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake whose index has all but `glow`; `discs` keeps the cluster of both discs."""
+    lake = tmp_path_factory.mktemp("indexed") / "lake"
+    shards = ([*embedded["discs-small"], *embedded["tiles"]], embedded["discs"])
+    write_index(lake, shards, keepers={"discs": "discs", "discs-small": "discs"})
+    return lake

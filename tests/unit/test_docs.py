@@ -1,0 +1,197 @@
+"""The documentation: that it builds, that its commands are commands, and that what it lists is all there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+import typer
+from rich.text import Text
+
+from jobs import errors
+from jobs.cli import JOBS, load_job
+from jobs.config import load_config
+from jobs.query import DUPLICATE_EXIT_CODE
+from tests.support.documented import PAGES, ROOT, Block, find_ndvr, find_script, read_blocks
+from udfs.errors import RowErrorCode
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand
+
+BLOCKS = read_blocks("sh")
+TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+PICTURES = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+# The word by which a test that runs such a line is known.
+OTHER_COMMANDS = {"make zip": "zip", "export PYSPARK_PYTHON=": "PYSPARK_", "curl ": "/check"}
+
+
+def parse(command: TyperCommand, name: str, arguments: list[str]) -> None:
+    """Hand a command line to the parser, which refuses what it does not know; nothing is run."""
+    command.make_context(name, list(arguments))
+
+
+def parse_ndvr(arguments: list[str]) -> None:
+    name, *rest = arguments
+    assert name in JOBS, f"there is no ndvr {name}"
+    parse(load_job(name), name, rest)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_every_command_is_accepted_by_its_parser(block: Block) -> None:
+    for line in block.commands:
+        if (arguments := find_ndvr(line)) is not None:
+            parse_ndvr(arguments)
+        elif (script := find_script(line)) is not None:
+            parse(typer.main.get_command(import_module(script[0]).app), script[0], script[1])
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_every_command_block_is_run_by_a_test_or_says_why_it_is_not(block: Block) -> None:
+    """Without a remark it is run by tests/spark/test_documented_commands.py, which knows ndvr alone."""
+    if block.is_not_run:
+        return
+    if not block.run_by:
+        others = [line for line in block.commands if find_ndvr(line) is None]
+        assert others == [], "say before the block: <!-- run by tests/... -->, or <!-- not run: why -->"
+        return
+    tests = "".join((ROOT / test).read_text(encoding="utf-8") for test in block.run_by)
+    for line in block.commands:
+        told = name_in_tests(line)
+        assert any(word in tests for word in told), f"{block.run_by} speaks of none of {told}: {line}"
+
+
+def name_in_tests(line: str) -> set[str]:
+    """Return the words of which a test that runs a line has one."""
+    if (arguments := find_ndvr(line)) is not None:
+        module = JOBS[arguments[0]].module
+        return {f'"{arguments[0]}"', f"from {module} import app", f"{module.rpartition('.')[2]}.app"}
+    if (script := find_script(line)) is not None:
+        return {f"{script[0].replace('.', '/')}.py", "spark-submit"}
+    return {word for start, word in OTHER_COMMANDS.items() if line.startswith(start)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["ndvr nightly --manifest m.csv --lake lake --nope", "ndvr nightly --lake lake", "ndvr nightli --lake lake"],
+)
+def test_a_command_that_is_not_one_would_be_found(line: str) -> None:
+    with pytest.raises((typer.TyperException, AssertionError)):
+        parse_ndvr(find_ndvr(line) or [])
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_examples_of_help_are_accepted_by_the_parser(name: str) -> None:
+    lines = Text.from_markup(load_job(name).epilog or "").plain.splitlines()[1:]
+    assert lines
+    for line in lines:
+        parse_ndvr(find_ndvr(line.removeprefix("$ ")) or [])
+
+
+def test_commands_and_options_that_prose_names_are_there() -> None:
+    faults = []
+    for page in PAGES:
+        for code in re.findall(r"`ndvr ([^`\n]+)`", page.read_text(encoding="utf-8")):
+            name, *words = code.split()
+            if name in {"COMMAND", "..."} or name.startswith("-"):
+                continue
+            known = {option for param in load_job(name).params for option in param.opts} if name in JOBS else set()
+            missing = [word for word in words if word.startswith("--") and word not in known | {"--help"}]
+            faults += [f"{page.name}: {code}"] if name not in JOBS or missing else []
+    assert faults == []
+
+
+@pytest.mark.parametrize("block", read_blocks("yaml"), ids=lambda block: block.name)
+def test_every_block_of_settings_is_valid(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text(block.text, encoding="utf-8")
+    load_config(tmp_path / "settings.yaml")
+
+
+@pytest.mark.parametrize("block", read_blocks("python"), ids=lambda block: block.name)
+def test_every_block_of_python_names_what_is_there(block: Block) -> None:
+    compile(block.text, block.name, "exec")
+    for module, name in re.findall(r"^from ([\w.]+) import (\w+)", block.text, flags=re.MULTILINE):
+        assert hasattr(import_module(module), name)
+    for name in re.findall(r"\bndvr\.(\w+)", block.text):
+        assert hasattr(import_module("ndvr"), name)
+
+
+def test_every_error_code_has_a_cause_and_a_remedy() -> None:
+    told = re.findall(r"^\| `([A-Z_]+)` \| .+ \| .+ \|$", TROUBLES, flags=re.MULTILINE)
+    assert told == [code.value for code in RowErrorCode]
+
+
+def test_every_exit_code_has_a_cause() -> None:
+    told = set(map(int, re.findall(r"^\| (\d+) \| .+ \|$", TROUBLES, flags=re.MULTILINE)))
+    known = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
+    assert told == known | {0, DUPLICATE_EXIT_CODE, 130}
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_every_picture_is_named_and_described_and_fetches_nothing(picture: Path) -> None:
+    text = picture.read_text(encoding="utf-8")
+    root = ET.fromstring(text)  # noqa: S314 - our own
+    title, desc = (root.find(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc"))
+    assert title is not None
+    assert desc is not None
+    assert title.text
+    assert desc.text
+    assert root.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
+    assert "prefers-color-scheme:dark" in text
+    assert re.findall(r"(?:https?:)?//", text) == ["http://"], "its namespace is no address that is fetched"
+    assert f"pictures/{picture.name}" in "".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+class Fetched(HTMLParser):
+    """Collects what a browser fetches to show a page, and the alternative texts of its pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.has_nameless_picture = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in {"script", "img", "iframe", "source", "video", "link"}:
+            self.addresses += [given[name] or "" for name in ("src", "href") if name in given]
+        self.has_nameless_picture |= tag == "img" and not given.get("alt")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    arguments = ["build", "--quiet", "--strict", "--config-file", "docs/site/mkdocs.yml", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_has_every_page(site: Path) -> None:
+    pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in PAGES[1:]}
+    generated = {Path("reference") / f"{name}.html" for name in ("commands", "settings", "tables")}
+    built = {path.relative_to(site) for path in site.rglob("*.html")}
+    assert built == (pages | generated | {Path("404.html")}) - {Path("decisions/0000-template.html")}
+    commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    assert [name for name in JOBS if f'id="ndvr-{name}"' not in commands] == []
+    assert "max_exact_teraflop" in (site / "reference" / "settings.html").read_text(encoding="utf-8")
+    assert "keeper_reason" in (site / "reference" / "tables.html").read_text(encoding="utf-8")
+    python = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    assert all(f'id="{name}"' in python for name in ("ndvr.open", "jobs.checking.answer.Match", "udfs.align.align"))
+
+
+@pytest.mark.slow
+def test_pages_fetch_nothing_from_elsewhere_and_name_their_pictures(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        fetched = Fetched()
+        fetched.feed(page.read_text(encoding="utf-8"))
+        assert [address for address in fetched.addresses if re.match(r"\w+:|//", address)] == [], page
+        assert not fetched.has_nameless_picture, page
+        assert 'class="mermaid"' not in page.read_text(encoding="utf-8"), "the theme would fetch its renderer"

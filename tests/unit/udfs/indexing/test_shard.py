@@ -1,0 +1,108 @@
+"""A shard holds what was written to it, and its search finds what a product of matrices finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.support.indexes import SEGMENT_SCHEMA
+from udfs.embed import pack_vectors
+from udfs.indexing.shard import Shard, shard_writer, write_shard
+from udfs.indexing.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+DIM = 32
+SEGMENTS = (3, 1, 4, 2)
+
+
+def draw(count: int, seed: int = 0) -> NDArray[np.float32]:
+    vectors = np.random.default_rng(seed).standard_normal((count, DIM), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def make_rows() -> list[dict[str, Any]]:
+    vectors = iter(draw(sum(SEGMENTS)))
+    rows: list[dict[str, Any]] = []
+    for number, count in enumerate(SEGMENTS):
+        frames = {
+            "frame_seconds": np.arange(number + 2.0),
+            "frame_vectors": pack_vectors(draw(number + 2, number)),
+            "frame_backgrounds": np.linspace(0, 1, number + 2, dtype=np.float32),
+        }
+        for index in range(count):
+            row = {"video_id": f"v{number}", "segment_index": index, "content_sha256": f"sha{number}"}
+            rows.append(row | {"end_seconds": 9.0 + number, "vector": next(vectors)} | (frames if not index else {}))
+    return rows
+
+
+@pytest.fixture
+def batches() -> list[pa.RecordBatch]:
+    """Rows of which one video's segments lie in two batches, and one batch begins no video."""
+    rows = make_rows()
+    return [pa.RecordBatch.from_pylist(part, schema=SEGMENT_SCHEMA) for part in (rows[:2], rows[2:3], rows[3:])]
+
+
+@pytest.fixture
+def shard(batches: list[pa.RecordBatch], tmp_path: Path) -> Shard:
+    store = Store.of(str(tmp_path))
+    write_shard(store, "one", batches[0], iter(batches[1:]))
+    return Shard.open(store.fetch("one"))
+
+
+def test_every_video_is_told_with_its_place(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
+    told = write_shard(Store.of(str(tmp_path)), "one", batches[0], iter(batches[1:])).to_pylist()
+    assert [(row["shard"], row["row"], row["video_id"], row["num_segments"]) for row in told] == [
+        ("one", number, f"v{number}", count) for number, count in enumerate(SEGMENTS)
+    ]
+
+
+def test_vectors_and_frames_come_back_as_they_were(shard: Shard) -> None:
+    rows = make_rows()
+    assert np.array_equal(shard.vectors, np.stack([row["vector"] for row in rows]))
+    for number, row in enumerate(row for row in rows if row["segment_index"] == 0):
+        video = shard.read_video(number)
+        assert np.array_equal(video["vector"], row["vector"])
+        assert video["end_seconds"] == row["end_seconds"]
+        assert np.array_equal(video["frame_seconds"], row["frame_seconds"])
+        assert bytes(video["frame_vectors"]) == row["frame_vectors"]
+        assert np.array_equal(video["frame_backgrounds"], row["frame_backgrounds"])
+
+
+def test_each_segment_belongs_to_its_video(shard: Shard) -> None:
+    expected = np.repeat(np.arange(len(SEGMENTS)), SEGMENTS)
+    assert np.array_equal(shard.find_videos(np.arange(sum(SEGMENTS))), expected)
+
+
+def test_search_finds_what_a_product_of_matrices_finds(shard: Shard) -> None:
+    queries = draw(5, seed=3)
+    found = shard.search(queries, 0.1)
+    expected = np.argwhere(np.round(shard.vectors.astype(float) @ queries.T.astype(float), 6) >= 0.1)
+    assert sorted(zip(found.left.tolist(), found.right.tolist(), strict=True)) == [
+        tuple(pair) for pair in expected.tolist()
+    ]
+
+
+def test_vectors_are_mapped_and_cannot_be_written(shard: Shard) -> None:
+    assert pa.total_allocated_bytes() < 1 << 20
+    assert shard.vectors.flags.c_contiguous
+    assert shard.videos.column("frame_vectors").chunk(0).buffers()[2].is_mutable is False
+
+
+def test_a_partition_without_rows_writes_nothing(tmp_path: Path) -> None:
+    empty = pa.RecordBatch.from_pylist([], schema=SEGMENT_SCHEMA)
+    store = Store.of(str(tmp_path / "index"))
+    assert list(shard_writer(store, "run")(iter([empty]))) == []
+    assert store.list_folders() == []
+
+
+def test_a_partition_is_one_shard_named_after_the_run(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
+    store = Store.of(str(tmp_path / "index"))
+    (told,) = shard_writer(store, "run")(iter(batches))
+    assert store.list_folders() == [told.column("shard")[0].as_py()] == ["run-00000-0"]

@@ -1,0 +1,79 @@
+"""A folder is written and read alike on this machine and in a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pyarrow import fs
+
+from udfs.indexing.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(params=["local", "remote"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return Store.of(str(tmp_path / "there"))
+    (tmp_path / "bucket").mkdir()
+    bucket = fs.SubTreeFileSystem(str(tmp_path / "bucket"), fs.LocalFileSystem())
+    return Store(bucket, "lake/_index", is_local=False)
+
+
+def write(store: Store, name: str, content: str) -> None:
+    with store.write_folder(name) as folder:
+        (folder / "file").write_text(content)
+
+
+def test_what_is_written_to_a_folder_is_fetched(store: Store, tmp_path: Path) -> None:
+    write(store, "one", "first")
+    write(store.at("below"), "two", "second")
+    assert (store.fetch("one", tmp_path / "cache") / "file").read_text() == "first"
+    assert (store.at("below").fetch("two", tmp_path / "cache") / "file").read_text() == "second"
+    assert store.list_folders() == ["below", "one"]
+
+
+def test_a_folder_that_is_not_there_is_told(store: Store, tmp_path: Path) -> None:
+    store.replace("card", b"")
+    with pytest.raises(FileNotFoundError):
+        _ = (store.fetch("none", tmp_path / "cache") / "file").read_text()
+    assert not list((tmp_path / "cache").glob("*/*"))
+
+
+def test_a_small_file_is_replaced_as_a_whole(store: Store) -> None:
+    assert store.read("card") is None
+    store.replace("card", b"old")
+    store.replace("card", b"new")
+    assert store.read("card") == b"new"
+
+
+def test_a_removed_folder_is_gone_and_nothing_lists_as_nothing(store: Store) -> None:
+    assert store.list_folders() == []
+    write(store, "one", "first")
+    store.remove("one")
+    assert store.list_folders() == []
+
+
+def test_copies_that_are_not_needed_leave_the_cache_and_the_store_keeps_them(store: Store, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for name in ("one", "two"):
+        write(store, name, name)
+        store.fetch(name, cache)
+    store.keep_only({"two"}, cache)
+    kept = {file.parent.name for file in cache.rglob("file")}
+    assert kept == (set() if store.is_local else {"two"})
+    assert store.list_folders() == ["one", "two"]
+
+
+def test_sparks_name_of_s3_is_arrows(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def open_filesystem(uri: str) -> tuple[object, str]:
+        asked.append(uri)
+        return object(), "bucket/lake"
+
+    monkeypatch.setattr("udfs.indexing.store.open_filesystem", open_filesystem)
+    assert not Store.of("s3a://bucket/lake/").is_local
+    assert asked == ["s3://bucket/lake"]

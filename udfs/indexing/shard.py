@@ -1,0 +1,170 @@
+"""A shard of the index: the segments of some videos as a FAISS file, the videos with their frames as an Arrow file.
+
+Written once by a task of a nightly run, never changed, and read by mapping both files into memory.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from udfs.search import Pairs, search_past_few
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from udfs.indexing.store import Store
+
+VECTORS_FILE = "vectors.faiss"
+VIDEOS_FILE = "videos.arrow"
+WRITTEN_DDL = "shard STRING, row INT, video_id STRING, content_sha256 STRING, num_segments INT"
+SEGMENT_COLUMNS = (
+    "video_id",
+    "segment_index",
+    "content_sha256",
+    "end_seconds",
+    "vector",
+    "frame_seconds",
+    "frame_vectors",
+    "frame_backgrounds",
+)
+"""What a shard is made of: columns of `embeddings`."""
+FRAME_COLUMNS = ("end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
+"""What the frames of two videos are held against one another by, besides their vectors."""
+
+
+def shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that writes a partition as one shard: SEGMENT_COLUMNS -> WRITTEN_DDL, by `mapInArrow`.
+
+    A partition has all segments of its videos, sorted by video_id and segment_index; an empty one gives no shard.
+    The name of a shard tells the task's attempt too, so that two attempts never write one file.
+
+    Args:
+        store: the folder of shards.
+        run_id: first part of their names.
+
+    Runs on: executor; holds the vectors of its partition.
+    """
+    return partial(_write_partition, store=store, run_id=run_id)
+
+
+def _write_partition(batches: Iterator[pa.RecordBatch], store: Store, run_id: str) -> Iterator[pa.RecordBatch]:
+    """Write a partition, if it has rows, under a name of its own."""
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    number, attempt = (task.partitionId(), task.taskAttemptId()) if task is not None else (0, 0)
+    filled = (batch for batch in batches if batch.num_rows)
+    first = next(filled, None)
+    if first is not None:
+        yield write_shard(store, f"{run_id}-{number:05d}-{attempt}", first, filled)
+
+
+def write_shard(store: Store, name: str, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
+    """Write a shard of one batch or more of SEGMENT_COLUMNS, and return a row of WRITTEN_DDL for each video."""
+    import faiss
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    index = faiss.IndexFlatIP(len(first.column("vector")[0]))
+    videos: list[pa.RecordBatch] = []
+    with store.write_folder(name) as folder:
+        with ipc.new_file(str(folder / VIDEOS_FILE), _take_videos(first, 0).schema) as file:
+            for batch in chain([first], others):
+                wholes = _take_videos(batch, index.ntotal)
+                index.add(batch.column("vector").flatten().to_numpy().reshape(batch.num_rows, -1))
+                if wholes.num_rows:
+                    file.write_batch(wholes)
+                    videos.append(wholes.select(["video_id", "content_sha256", "first_segment"]))
+        faiss.write_index(index, str(folder / VECTORS_FILE))
+    told = pa.Table.from_batches(videos).combine_chunks()
+    begins = told.column("first_segment").to_numpy()
+    counts = np.diff(np.append(begins, index.ntotal)).astype(np.int32)
+    columns = [pa.array([name] * len(begins)), pa.array(np.arange(len(begins), dtype=np.int32))]
+    columns += [told.column(column).combine_chunks() for column in ("video_id", "content_sha256")]
+    return pa.RecordBatch.from_arrays(
+        [*columns, pa.array(counts)], ["shard", "row", "video_id", "content_sha256", "num_segments"]
+    )
+
+
+def _take_videos(batch: pa.RecordBatch, num_before: int) -> pa.RecordBatch:
+    """Take the rows of whole videos, with the number of each one's first segment in the shard."""
+    import numpy as np
+    import pyarrow as pa
+
+    places = np.flatnonzero(batch.column("segment_index").to_numpy() == 0)
+    kept = batch.select(["video_id", "content_sha256", *FRAME_COLUMNS]).take(pa.array(places))
+    return kept.append_column("first_segment", pa.array(places.astype(np.int64) + num_before))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard, mapped into memory: opening costs nothing, and the system gives back what is not read.
+
+    Attributes:
+        name: of its folder.
+        vectors: float32 (num_segments, dim), unit norm, read only.
+        videos: Arrow table: video_id, content_sha256, FRAME_COLUMNS, first_segment.
+        first_segments: int64 (num_videos,), ascending.
+        owner: the FAISS index that `vectors` lies in.
+    """
+
+    name: str
+    vectors: NDArray[np.float32]
+    videos: pa.Table
+    first_segments: NDArray[np.int64]
+    owner: Any
+
+    @classmethod
+    def open(cls, folder: Path) -> Shard:
+        """Open a shard.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+        """
+        import faiss
+        import pyarrow as pa
+        from pyarrow import ipc
+
+        videos = ipc.open_file(pa.memory_map(str(folder / VIDEOS_FILE))).read_all()
+        vectors = folder / VECTORS_FILE
+        # FAISS maps with the advice that reading is random, so that each page would be fetched by itself.
+        descriptor = os.open(vectors, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(descriptor)
+        index = faiss.read_index(str(vectors), faiss.IO_FLAG_MMAP_IFC)
+        begin = index.get_xb()  # type: ignore[attr-defined]  # FAISS tells only the base class
+        values = faiss.rev_swig_ptr(begin, index.ntotal * index.d).reshape(index.ntotal, index.d)
+        return cls(folder.name, values, videos, videos.column("first_segment").to_numpy(), index)
+
+    def search(self, queries: NDArray[np.float32], min_cosine_similarity: float) -> Pairs:
+        """Find which segments meet which queries: `left` numbers segments, `right` queries."""
+        return search_past_few(self.vectors, queries, min_cosine_similarity)
+
+    def find_videos(self, segments: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tell which video each segment belongs to: row numbers of `videos`."""
+        import numpy as np
+
+        return np.searchsorted(self.first_segments, segments, side="right") - 1
+
+    def read_video(self, row: int) -> dict[str, Any]:
+        """Read what alignment takes of a video: its `vector` and FRAME_COLUMNS, as `embeddings` holds them."""
+        columns = {name: self.videos.column(name)[row] for name in FRAME_COLUMNS}
+        return {
+            "vector": self.vectors[self.first_segments[row]],
+            "end_seconds": columns["end_seconds"].as_py(),
+            "frame_seconds": columns["frame_seconds"].values.to_numpy(),
+            "frame_vectors": columns["frame_vectors"].as_buffer(),
+            "frame_backgrounds": columns["frame_backgrounds"].values.to_numpy(),
+        }
