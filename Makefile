@@ -77,7 +77,7 @@ bench: setup ## measure: runs each benchmarks/<subject>/run.py
 
 .PHONY: docs
 docs: setup ## build the documentation into build/site
-	$(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 
 .PHONY: zip
 zip: setup ## build the wheel, and dist/ndvr-VERSION.zip for spark-submit --py-files

@@ -29,7 +29,7 @@ DEPENDENCIES = [
     "pyyaml>=6",
     "rich>=13",
     "safetensors>=0.4",
-    "typer>=0.12",
+    "typer>=0.29",
 ]
 
 # Both own the module `faiss`, so take one of them.
@@ -41,7 +41,7 @@ SERVE = [
     "python-multipart>=0.0.18",  # uploads; the first without a known denial of service
 ]
 
-QDRANT = ["qdrant-client>=1.12"]
+QDRANT = ["qdrant-client>=1.13"]
 
 METRICS = ["prometheus-client>=0.21"]
 

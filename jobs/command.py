@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
-from jobs.errors import NdvrError
+from jobs.errors import NdvrError, first_line
 from jobs.log import find_log
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ def _describe_unknown_fault(error: Exception) -> str:
         with tempfile.NamedTemporaryFile("w", prefix="ndvr-", suffix=".log", delete=False, encoding="utf-8") as file:
             traceback.print_exception(error, file=file)
         log_file = file.name
-    message = next(iter(str(error).strip().splitlines()), "")
+    message = first_line(str(error))
     what = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return f"a fault that ndvr does not know: {what}; its traceback is in {log_file}"

@@ -8,6 +8,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def first_line(message: str) -> str:
+    """Return the first line of a message that says something; below it Spark has plans, and Java its stack."""
+    return next((line.strip() for line in message.splitlines() if line.strip()), "")
+
+
 class NdvrError(Exception):
     """Any fault that ends a run. Exit code 1."""
 

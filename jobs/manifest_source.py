@@ -9,7 +9,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from jobs.errors import ContractError, UsageError
+from jobs.errors import ContractError, UsageError, first_line
 from jobs.log import log
 from jobs.tables.manifest import REQUIRED_COLUMNS
 
@@ -53,7 +53,8 @@ def read_manifest(spark: SparkSession, uri: str) -> DataFrame:
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
             raise UsageError(f"manifest {uri!r} does not exist; give --manifest an existing file or table") from error
-        raise ContractError(f"manifest {uri!r} cannot be read as {file_format}: {error.getMessage()}") from error
+        cause = first_line(error.getMessage())
+        raise ContractError(f"manifest {uri!r} cannot be read as {file_format}: {cause}") from error
     except (PySparkException, Py4JJavaError) as error:
         raise ContractError(f"manifest {uri!r} cannot be read as {file_format}: {_find_cause(error)}") from error
     log.info("manifest checked", format=file_format)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table as TextTable
 
 from jobs.command import Command, show_examples
-from jobs.errors import UsageError
+from jobs.errors import UsageError, first_line
 from jobs.lake import Lake
 from jobs.location import absolute
 from jobs.pipeline import TABLES
@@ -85,7 +85,7 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
         answer = lake.spark.sql(query)
         columns, rows = answer.columns, answer.collect()
     except (AnalysisException, ParseException) as error:
-        raise UsageError(f"the query cannot be answered: {error.getMessage()}") from error
+        raise UsageError(f"the query cannot be answered: {first_line(error.getMessage())}") from error
     if output == "csv":
         _print_csv(columns, rows)
     elif output == "json":

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 
 from jobs.command import Command, run_command, show_examples
-from jobs.errors import UsageError
+from jobs.errors import UsageError, first_line
 from jobs.location import absolute
 from jobs.sql import open_lake
 from models.artefact import CARD_FILE, Card, pack_artefact, write_artefact
@@ -163,7 +163,9 @@ def _training_rows(lake: Lake, settings: CodebookSettings) -> tuple[str, DataFra
     try:
         chosen = lake.read("manifest").where("removed_at IS NULL").where(settings.where).select("video_id")
     except (AnalysisException, ParseException) as error:
-        raise UsageError(f"--where {settings.where!r} is no condition on the manifest: {error.getMessage()}") from error
+        raise UsageError(
+            f"--where {settings.where!r} is no condition on the manifest: {first_line(error.getMessage())}"
+        ) from error
     rows = described.where(F.col("descriptor_id") == newest["descriptor_id"]).join(chosen, "video_id", "left_semi")
     return newest["descriptor_id"], rows.select("video_id", "frame_descriptors")
 

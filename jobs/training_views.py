@@ -13,7 +13,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
-from jobs.errors import UsageError
+from jobs.errors import UsageError, first_line
 from jobs.session import gpu_profile
 from jobs.tables.attempts import describe_settings
 from models.registry import get_backbone
@@ -139,7 +139,7 @@ def choose_videos(
         rows = described.join(named, "video_id").orderBy("video_id").collect()
     except (AnalysisException, ParseException) as error:
         raise UsageError(
-            f"--where {where!r}, training.source or training.held_out is wrong: {error.getMessage()}"
+            f"--where {where!r}, training.source or training.held_out is wrong: {first_line(error.getMessage())}"
         ) from error
     found = [(row["left_id"], row["right_id"]) for row in lake.read("pairs").select("left_id", "right_id").collect()]
     by_source = [(row["video_id"], f"source {row['source']}") for row in rows if row["source"] is not None]

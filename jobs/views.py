@@ -12,7 +12,7 @@ import typer
 from pyspark.errors import AnalysisException, ParseException
 
 from jobs.command import Command, run_command, show_examples
-from jobs.errors import UsageError
+from jobs.errors import UsageError, first_line
 from jobs.location import absolute
 from jobs.quoting import quote_name, quote_text
 from jobs.view_queries import VIEWS
@@ -103,7 +103,7 @@ def create_views(lake: Lake, place: Place) -> list[str]:
         for statement in make_statements(lake.root, place):
             spark.sql(statement)
     except (AnalysisException, ParseException) as error:
-        raise UsageError(f"the views cannot be created: {error.getMessage()}") from error
+        raise UsageError(f"the views cannot be created: {first_line(error.getMessage())}") from error
     return [place.qualify(view.name) for view in VIEWS]
 
 

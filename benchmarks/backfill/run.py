@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 COMPARED = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates")
 OF_A_RUN = {"run_id", "described_at", "cluster_id", "last_tried_at", "next_retry_at"}
 CONFIG = """
-describe: {backbone: tiny, videos_per_commit: 3, videos_per_task: 1}
+describe: {backbone: tiny, videos_per_commit: 2, videos_per_task: 1}
 embeddings: {method: averaged}
 pairs: {min_cosine_similarity: 0.93}
 """
-_VIDEOS_PER_NIGHT = 6
-_BUDGET = 8
+_VIDEOS_PER_NIGHT = 8
+_BUDGET = 4
 
 
 @dataclass(frozen=True)

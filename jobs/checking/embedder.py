@@ -50,6 +50,7 @@ class VideoEmbedder:
         num_at_once: int = 1,
         time_limit_seconds: float | None = None,
     ) -> None:
+        from models.describer import limit_threads
         from models.weights import WeightsError
         from udfs.decoding.pool import DecoderPool
 
@@ -66,6 +67,9 @@ class VideoEmbedder:
             self._describer = describer_of_this_task(settings)
         except WeightsError as error:
             raise UsageError(f"describe: {error}") from error
+        # As in a Spark task of one core: the same kernels give the same numbers, checks side by side do not fight, and
+        # a short clip's few batches cost more in waiting for other threads than these save.
+        limit_threads(1)
         self._cuts_borders = settings.cuts_borders
         self._windows = find_windows(config)
         self._model = model

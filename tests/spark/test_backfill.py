@@ -92,6 +92,7 @@ def test_it_is_recorded_as_what_no_night_takes_for_its_own(filled: Filled) -> No
     runs = [row for row in read_rows(filled.lake, "runs") if row["stage"] == "backfill"]
     first = min(runs, key=lambda row: row["run_id"])
     assert (first["status"], first["num_rows"]) == ("done", 4)
+    assert json.loads(first["config"])["describe"]["videos_per_commit"] == 4
     of_first = [row for row in read_rows(filled.lake, "runs") if row["run_id"] == first["run_id"]]
     assert {row["stage"]: row["num_rows"] for row in of_first if row["stage"] != "backfill"} == {
         "manifest": 4,
@@ -172,7 +173,9 @@ def test_videos_of_the_lake_are_described_anew_where_their_place_is_named(
     described: Described, lake_copy: Path
 ) -> None:
     settings: dict[str, Any] = TINY | {"describe": {"backbone": "tiny"}}
-    with pytest.raises(UsageError, match=r"4 videos must be described for tiny-.*, and nothing says where .* roots"):
+    with pytest.raises(
+        UsageError, match=r"2 videos must be described for tiny-.*, and nothing says where .*manifest\.roots"
+    ):
         run_backfill(str(lake_copy), None, Config(**settings), Budget(max_videos=4))
     (failed,) = [row for row in read_rows(lake_copy, "runs") if row["stage"] == "backfill"]
     assert (failed["status"], failed["num_rows"]) == ("failed", 0)
@@ -201,8 +204,3 @@ def test_a_lake_that_is_not_there_has_no_manifest_of_its_own(
     assert "no manifest in" in capsys.readouterr().err
     assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere"), "--status"]) == 2
     assert "no tables in" in capsys.readouterr().err
-
-
-def test_its_settings_are_in_its_record(filled: Filled) -> None:
-    (config,) = {row["config"] for row in read_rows(filled.lake, "runs") if row["stage"] == "backfill"}
-    assert json.loads(config)["describe"]["videos_per_commit"] == 4

@@ -5,12 +5,14 @@ The lake is that of docs/sql.md; paths below /data are put below a scratch folde
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobs.cli import app
 from jobs.command import run_command
+from jobs.view_queries import VIEWS
 from tests.support.documented import find_ndvr, read_blocks
 from tests.support.written_lake import write_lake
 
@@ -57,3 +59,33 @@ def test_a_documented_command_does_what_it_says(
     printed = capsys.readouterr()
     assert printed.out
     assert "\x1b" not in printed.out + printed.err, "neither is a terminal"
+
+
+def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[Any]:
+    assert run_command(app, list(arguments)) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_json_is_all_that_is_printed_and_has_the_documented_fields(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = ("--lake", str(data / "lake"), "--json")
+    assert ask(capsys, "sql", "SELECT count(*) AS n FROM manifest", *lake) == [{"n": 10}]
+    about = ("decide", "graphs-1", "my-cat")
+    assert ask(capsys, *about, "duplicate", "--by", "ann", *lake) == [{"num_written": 1, "num_held": 0}]
+    decision = {"left_id": "graphs-1", "right_id": "my-cat", "verdict": "duplicate", "note": None}
+    assert ask(capsys, *about, "--withdraw", "--by", "ann", *lake) == [{"withdrawn": decision}]
+    (statements,) = ask(capsys, "views", "--print", *lake)
+    assert len(statements) == len(VIEWS)
+    fields = {"video_id", "error_code", "attempts", "next_retry_at", "last_tried_at", "uri", "error_detail"}
+    assert [set(row) for row in ask(capsys, "quarantine", *lake)] == [fields, fields]
+    (answer,) = ask(capsys, "why", "rome", "rome-again", *lake)
+    assert answer["is_together"] is True
+
+
+@pytest.mark.parametrize("query", ["SELEC 1", "SELECT nope FROM pairs", "SELECT * FROM nowhere"])
+def test_a_wrong_query_is_one_line(query: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(app, ["sql", query, "--lake", str(data / "lake")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1

@@ -133,6 +133,13 @@ def test_every_exit_code_has_a_cause() -> None:
     assert told == known | {0, DUPLICATE_EXIT_CODE, 130}
 
 
+def test_every_command_that_prints_json_says_what_it_prints() -> None:
+    page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \|$", page, flags=re.MULTILINE)
+    assert told == [name for name in JOBS if any("--json" in param.opts for param in load_job(name).params)]
+    assert set(JOBS) - set(told) == {"demo", "serve"}, "neither answers on the terminal"
+
+
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_every_picture_is_named_and_described_and_fetches_nothing(picture: Path) -> None:
     text = picture.read_text(encoding="utf-8")

@@ -51,13 +51,12 @@ def children_of(pid: int) -> set[int]:
 def test_a_stop_lets_what_is_being_answered_end(
     indexed_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the service keeps an upload while it is checked
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the service keeps uploads
     upload = make_scene(tmp_path / "upload.mp4", "discs", seconds=40).read_bytes()
     with served(indexed_lake) as (process, url), ThreadPoolExecutor(1) as pool:
         answer = pool.submit(httpx.post, f"{url}/check", files={"file": upload}, timeout=120)
-        while not answer.done() and not any(tmp_path.glob("ndvr-serve-*/*")):
+        while not answer.done() and not (children := children_of(process.pid)):  # the decoder starts with the check
             time.sleep(0.005)
-        children = children_of(process.pid)
         process.send_signal(signal.SIGTERM)
         assert answer.result().status_code == 200
         assert process.wait(60) == 0
