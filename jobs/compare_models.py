@@ -127,6 +127,7 @@ def _print_comparison(found: Comparison) -> None:
     title = f"{found.old_id} (old) and {found.new_id} (new), over {found.num_videos} videos"
     if found.num_missing:
         title += f"; {found.num_missing} that the new one has not embedded are left out"
+    sys.stdout.write(f"{title}\n")
     counts = [
         (name, c.num_old, c.num_new, c.num_both, c.num_gained, c.num_lost, f"{c.num_altered} {altered}")
         for name, c, altered in (
@@ -134,7 +135,7 @@ def _print_comparison(found: Comparison) -> None:
             ("clusters", found.clusters, "with another keeper"),
         )
     ]
-    print_rows(("", "old", "new", "both", "gained", "lost", "of both"), counts, title)
+    print_rows(("", "old", "new", "both", "gained", "lost", "of both"), counts)
     for change in ("gained", "lost"):
         _print_pairs(found.pairs, change)
         _print_clusters(found.clusters, change)

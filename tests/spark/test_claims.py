@@ -54,6 +54,7 @@ def claimed(tmp_path: Path) -> dict[str, str]:
     return {row["video_id"]: row["run_id"] for row in read_rows(tmp_path / "lake", "claims")}
 
 
+@pytest.mark.slow
 def test_runs_that_take_at_once_take_different_videos_until_all_are_taken(
     lake: Lake, run: Run, spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_runs_that_take_at_once_take_different_videos_until_all_are_taken(
         taker.close()
 
 
+@pytest.mark.slow
 def test_the_claims_of_a_run_that_lives_stand_and_those_of_others_do_not(
     lake: Lake, run: Run, spark: SparkSession, tmp_path: Path
 ) -> None:

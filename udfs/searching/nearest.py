@@ -68,7 +68,8 @@ def search_past_few(rows: NDArray[np.float32], queries: NDArray[np.float32], rad
     """Find which of many rows reach a similarity with which of a few queries, on the cores of this machine.
 
     The queries are what is indexed and the rows what is searched for, so that these stream past once and nothing is
-    copied or multiplied as a matrix: a sixth of the time of the other way round, at 8 queries and a million rows.
+    copied or multiplied as a matrix: .14 s for 8 queries and a million rows of 512 dims on two cores, where FAISS's
+    own search takes .25 s the other way round, and one pass of reading .19 s (benchmarks/query).
 
     Args:
         rows: float32 (m, dim), C-contiguous; it may be a mapped file.
