@@ -38,13 +38,18 @@ class Plan:
         name: exact, cells or incremental.
         reason: why, for the log.
         num_rows: vectors in all.
-        num_dirty: of them, those that the last search has not seen; all of them unless incremental.
+        num_dirty: of them, those that the last search has not seen; all of them where everything is searched anew.
     """
 
     name: str
     reason: str
     num_rows: int
     num_dirty: int
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether only pairs with a new video are given, and the others are those that were found before."""
+        return self.num_dirty < self.num_rows
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,9 @@ def choose_plan(num_rows: int, num_dirty: int, dim: int, config: PairsConfig) ->
     """Choose how to search, by what exact search would cost.
 
     The products of n vectors with one another take n^2 dim operations. What the last search has not seen is searched
-    exactly where that takes at most `max_exact_teraflop`. Else all is searched: exactly by the same rule, or by cells.
-    A plan that the config names is taken for what is searched anew whatever it costs.
+    exactly where that takes at most `max_exact_teraflop`. Else all is searched: exactly by the same rule, or by cells,
+    of which what the last search saw is left out again. A plan that the config names is taken for what is searched anew
+    whatever it costs.
 
     Args:
         num_rows: vectors in all.
@@ -78,11 +84,12 @@ def choose_plan(num_rows: int, num_dirty: int, dim: int, config: PairsConfig) ->
     whole = num_rows**2 * dim / 1e12
     if config.incremental and num_dirty < num_rows and new <= limit:
         return Plan("incremental", f"{new:.3g} TFLOP for what is new, at most {limit:g}", num_rows, num_dirty)
+    by_cells = num_dirty if config.incremental else num_rows
     if config.plan != "auto":
-        return Plan(config.plan, "as configured", num_rows, num_rows)
+        return Plan(config.plan, "as configured", num_rows, by_cells if config.plan == "cells" else num_rows)
     if whole <= limit:
         return Plan("exact", f"{whole:.3g} TFLOP, at most {limit:g}", num_rows, num_rows)
-    return Plan("cells", f"exact search would take {whole:.3g} TFLOP, more than {limit:g}", num_rows, num_rows)
+    return Plan("cells", f"exact search would take {whole:.3g} TFLOP, more than {limit:g}", num_rows, by_cells)
 
 
 def plan_search(vectors: DataFrame, config: PairsConfig) -> Plan:
@@ -118,7 +125,7 @@ def search_candidates(
         checkpoint: as of `jobs.run.Run`; what cells find is written before its recall is measured.
 
     Returns:
-        What was found; of the incremental plan, pairs with a new video alone. Runs on: driver; search on executors, in
+        What was found; of an incremental plan, pairs with a new video alone. Runs on: driver; search on executors, in
         tasks of at most some two blocks of `block_rows` vectors each.
     """
     if not plan.num_dirty:
@@ -130,7 +137,16 @@ def search_candidates(
     found = checkpoint("candidates", _search_cells(vectors, min_cosine_similarity, config, plan))
     recall = _estimate_recall(vectors, found, min_cosine_similarity, config, plan)
     log.info("search recall estimated", recall=recall, num_rows=config.recall_rows)
-    return Search(found, recall)
+    return Search(_keep_new(found, vectors) if plan.is_incremental else found, recall)
+
+
+def _keep_new(found: DataFrame, vectors: DataFrame) -> DataFrame:
+    """Keep the pairs with a new video: the others have been judged."""
+    new = vectors.where("is_dirty").select("video_id").distinct()
+    for side in ("left", "right"):
+        names = new.select(F.col("video_id").alias(f"{side}_id"), F.lit(True).alias(f"is_{side}_new"))
+        found = found.join(names, f"{side}_id", "left")
+    return found.where("is_left_new OR is_right_new").select("left_id", "right_id", "cosine_similarity")
 
 
 def _search_blocks(vectors: DataFrame, min_cosine_similarity: float, config: PairsConfig, plan: Plan) -> DataFrame:

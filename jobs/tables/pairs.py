@@ -79,7 +79,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     if run.verifier is None:
         segments = segments.where("segment_index = 0")
     plan = plan_search(segments, run.config.pairs)
-    is_incremental = plan.name == "incremental" and (run.verifier is not None or run.search == "faiss")
+    is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
     if not is_incremental:
         videos = videos.withColumn("is_dirty", F.lit(True))
     searched = _search(segments, plan, run)

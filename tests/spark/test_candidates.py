@@ -99,6 +99,14 @@ def test_cells_find_all_where_every_cell_is_looked_in(spark: SparkSession, block
     assert done.recall == 1.0
 
 
+def test_of_what_cells_find_the_pairs_with_a_new_video_are_given(spark: SparkSession) -> None:
+    is_dirty = np.arange(NUM_VIDEOS) % 3 == 0
+    told = {"cell_rows": 120, "num_probes": 99, "max_exact_teraflop": 1e-9}
+    found, done = search(to_rows(spark, is_dirty), "cells", **told)
+    assert found == expected_among(is_dirty)
+    assert done.recall == 1.0
+
+
 def test_cells_that_miss_some_say_so_and_find_no_others(spark: SparkSession) -> None:
     found, done = search(to_rows(spark, ALL), "cells", cell_rows=12, num_probes=1, recall_rows=400)
     expected = expected_among(ALL)
@@ -142,6 +150,12 @@ def test_the_log_tells_the_plan_and_why(spark: SparkSession, tmp_path: Path) -> 
             2_000_000,
             900_000,
             {},
+            Plan("cells", "exact search would take 1.02e+03 TFLOP, more than 200", 2_000_000, 900_000),
+        ),
+        (
+            2_000_000,
+            900_000,
+            {"incremental": False},
             Plan("cells", "exact search would take 1.02e+03 TFLOP, more than 200", 2_000_000, 2_000_000),
         ),
         (0, 0, {}, Plan("exact", "0 TFLOP, at most 200", 0, 0)),
