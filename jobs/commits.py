@@ -40,7 +40,13 @@ UPKEEP = {"is_upkeep": True}
 _NUM_TRIES = 10
 _MAX_WAIT_SECONDS = 5.0
 # Delta's Python classes for conflicts have no base in common but PySpark's own, and some errors reach Python as Py4J's.
-_CONFLICTS = ("DELTA_CONCURRENT_", "DELTA_METADATA_CHANGED", "io.delta.exceptions.")
+# A table that another is just making is a folder that holds something, and no table yet.
+_CONFLICTS = (
+    "DELTA_CONCURRENT_",
+    "DELTA_METADATA_CHANGED",
+    "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION",
+    "io.delta.exceptions.",
+)
 
 
 @dataclass(frozen=True)
