@@ -132,7 +132,7 @@ def test_the_next_night_has_no_more_to_do(described: Described, lake_copy: Path,
     outcome = run_night(described.manifest, lake_copy, described.settings)
     assert read_versions(lake_copy) == before | {"runs": before["runs"] + 1}
     skipped = {record.stage for record in outcome.records if record.status == "skipped"}
-    assert skipped == {"embeddings", "pairs", "clusters", "cluster_events", "duplicates"}
+    assert skipped == {"embeddings", "pairs", "clusters", "cluster_events", "duplicates", "index"}
     seen = lake.read_version(embeddings.TABLE, 1)
     assert seen is not None, "the newest version with the rows that the last search saw is read instead"
     assert seen.count() == len(rows["embeddings"])

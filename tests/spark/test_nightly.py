@@ -199,5 +199,6 @@ def test_the_same_night_again_changes_no_table_but_runs(described: Described, la
         "clusters": "skipped",
         "cluster_events": "skipped",
         "duplicates": "skipped",
+        "index": "skipped",
     }
     assert (outcome.num_described, outcome.error_counts.total()) == (0, 0)

@@ -196,6 +196,7 @@ def test_the_same_night_again_changes_nothing(nights: Nights) -> None:
         "clusters": "skipped",
         "cluster_events": "skipped",
         "duplicates": "skipped",
+        "index": "skipped",
     }
 
 
