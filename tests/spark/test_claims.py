@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -116,6 +118,21 @@ def test_what_another_run_has_done_while_a_batch_was_chosen_is_not_done_again(
     assert sorted(row["video_id"] for row in taker.take(select, 100)) == VIDEOS[1:]
     assert len(calls) == 2
     taker.close()
+
+
+def test_a_table_that_another_run_is_just_making_is_waited_for(spark: SparkSession, tmp_path: Path) -> None:
+    """For a moment its folder has a log without a commit."""
+    made = Lake(spark, str(tmp_path / "made"))
+    made.create(claims.TABLE)
+    log = tmp_path / "lake" / "claims" / "_delta_log"
+    log.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        created = pool.submit(Lake(spark, str(tmp_path / "lake")).create, claims.TABLE)
+        time.sleep(1.0)
+        shutil.copy(next((tmp_path / "made").glob("claims/_delta_log/*.json")), log)
+        created.result()
+    assert read_rows(tmp_path / "lake", "claims") == []
+    assert len(list(log.glob("*.json"))) == 1
 
 
 def test_where_nothing_is_due_nothing_is_written(lake: Lake, run: Run, spark: SparkSession, tmp_path: Path) -> None:

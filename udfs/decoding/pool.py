@@ -133,7 +133,7 @@ class DecoderPool:
             requests: read as children become free, by threads of this pool, one at a time.
 
         Yields:
-            For each request, any number of `FrameChunk`, at most one `VideoRestarted` among them, and last
+            For each request, any number of `FrameChunk`, at most two `VideoRestarted` among them, and last
             one `VideoDone` or `VideoFailed`.
 
         Raises:

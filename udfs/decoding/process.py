@@ -72,6 +72,7 @@ class DecoderProcess:
         self.num_served = 0
         self.decoder = ""
         self.is_interrupted = False
+        self.was_killed = False  # by others, such as the kernel when memory is short
         self._limits = limits
         self._is_ready = False
         self._log_fd = os.memfd_create("decoder-log")
@@ -139,11 +140,11 @@ class DecoderProcess:
         """Say why a child that went away by itself did so. Leaves it ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):  # it may live on, talking nonsense
             self._process.wait(_END_TIMEOUT_SECONDS)
-        was_killed_by_kernel = self._process.poll() == -signal.SIGKILL and not self.is_interrupted
+        self.was_killed = self._process.poll() == -signal.SIGKILL and not self.is_interrupted
         self.interrupt()
         status = self._process.wait()
         log = self._read_log_tail()
-        if was_killed_by_kernel or any(word in log for word in _OUT_OF_MEMORY_WORDS):
+        if self.was_killed or any(word in log for word in _OUT_OF_MEMORY_WORDS):
             code = RowErrorCode.DECODER_OUT_OF_MEMORY
         else:
             code = RowErrorCode.DECODER_CRASHED

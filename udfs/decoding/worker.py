@@ -59,10 +59,16 @@ class _Content:
 class _AttemptError(Exception):
     """One decoder did not bring a video to its end. `decoder` is empty if the file was not even opened."""
 
-    def __init__(self, decoder: str, fault: RowError) -> None:
+    def __init__(self, decoder: str, fault: RowError, *, was_killed: bool = False) -> None:
         super().__init__(decoder, fault)
         self.decoder = decoder
         self.fault = fault
+        self.was_killed = was_killed
+
+    @property
+    def may_be_of_others(self) -> bool:
+        """Whether the file may be without fault: its child was killed, or had died before it had begun."""
+        return self.was_killed or (not self.decoder and self.fault.code in _FAULTS_OF_THE_PROCESS)
 
 
 class DecoderWorker:
@@ -115,19 +121,21 @@ class DecoderWorker:
             put(VideoDone(request.video_id, facts))
 
     def _decode_content(self, video_id: str, content: _Content, put: Callable[[DecodeEvent], None]) -> VideoFacts:
+        """Try decord, then PyAV; once, what may be the fault of others is tried again as it was."""
         budget = Budget(self._settings.limits.total_timeout_seconds)
-        try:
-            return self._attempt(video_id, content, put, budget, allows_decord=True)
-        except _AttemptError as first:
-            # A child that died before it had begun may have been killed by others, and not by this file.
-            has_not_begun = not first.decoder and first.fault.code in _FAULTS_OF_THE_PROCESS
-            if not (first.decoder == "decord" or has_not_begun) or budget.left_seconds <= 0:
-                raise first.fault from first
-            put(VideoRestarted(video_id))
+        allows_decord, was_forgiven = True, False
+        first: RowError | None = None
+        while True:
             try:
-                return self._attempt(video_id, content, put, budget, allows_decord=has_not_begun)
-            except _AttemptError as second:
-                raise join_faults(first.fault, second.fault) from second
+                return self._attempt(video_id, content, put, budget, allows_decord=allows_decord)
+            except _AttemptError as error:
+                is_forgiven = error.may_be_of_others and not was_forgiven
+                if not (is_forgiven or error.decoder == "decord") or budget.left_seconds <= 0:
+                    raise (join_faults(first, error.fault) if first else error.fault) from error
+                was_forgiven |= is_forgiven
+                allows_decord &= is_forgiven
+                first = error.fault
+            put(VideoRestarted(video_id))
 
     def _attempt(
         self,
@@ -159,7 +167,8 @@ class DecoderWorker:
             raise _AttemptError(child.decoder, RowError(RowErrorCode.DECODE_TIMEOUT, detail)) from error
         except BrokenWireError as error:
             is_usable = False
-            raise _AttemptError(child.decoder, child.explain_end(error)) from error
+            fault = child.explain_end(error)
+            raise _AttemptError(child.decoder, fault, was_killed=child.was_killed) from error
         finally:
             if not is_usable:
                 self.close()
