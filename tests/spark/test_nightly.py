@@ -140,6 +140,7 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
         "clusters": ("done", 7),
         "cluster_events": ("done", 3),
         "duplicates": ("done", 4),
+        "index": ("done", 9),
         "run": ("done", 9),
     }
     assert dict(runs["duplicates"]["input_versions"]) == {"clusters": 1, "pairs": 1, "decisions": 0}
