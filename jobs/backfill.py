@@ -19,7 +19,7 @@ from jobs.command import Command, run_command, show_examples
 from jobs.config import Config, load_config
 from jobs.errors import UsageError
 from jobs.lake import Lake
-from jobs.location import absolute, local_folder
+from jobs.location import absolute, choose_log_folder
 from jobs.log import log, log_to
 from jobs.manifest_source import read_manifest
 from jobs.pipeline import TABLES
@@ -120,8 +120,7 @@ def run_backfill(
     """
     console = Console(stderr=True)
     run_id = make_run_id(datetime.now(UTC))
-    folder = local_folder(lake_uri)
-    logs = log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())
+    logs = choose_log_folder(lake_uri, log_dir)
     with log_to(logs / f"{run_id}.jsonl", run_id):
         log.info("backfill started", manifest=manifest_uri, lake=lake_uri, config=config.model_dump(mode="json"))
         with console.status("starting Spark"):

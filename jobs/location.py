@@ -18,3 +18,14 @@ def absolute(uri: str) -> str:
 def local_folder(uri: str) -> Path | None:
     """Return an absolute uri as a folder of this machine, or None where it is not on this machine."""
     return Path(uri) if split_uri(uri) is None else None
+
+
+def choose_log_folder(lake_uri: str, log_dir: Path | None) -> Path:
+    """Return where the logs of a run go: where it is told, else beside the tables, else here if these are remote.
+
+    Args:
+        lake_uri: absolute path or URI.
+        log_dir: what the command line says, or None.
+    """
+    folder = local_folder(lake_uri)
+    return log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())

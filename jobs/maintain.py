@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +24,7 @@ from jobs.lake_upkeep import (
     optimize_table,
     vacuum_table,
 )
-from jobs.location import absolute, local_folder
+from jobs.location import absolute, choose_log_folder, local_folder
 from jobs.log import log, log_to
 from jobs.maintenance.expiry import expire_models, expire_runs
 from jobs.maintenance.folders import Folders
@@ -137,7 +137,7 @@ def run_maintenance(
     folder = local_folder(lake_uri)
     if folder is not None and not folder.is_dir():
         raise UsageError(f"no tables in {lake_uri!r}; give --lake the folder that a nightly run has written")
-    logs = log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())
+    logs = choose_log_folder(lake_uri, log_dir)
     with log_to(logs / f"{run_id}.jsonl", run_id):
         spark = start_session("ndvr maintain", master=master, spark_log=logs / f"{run_id}.spark.log")
         run = Run(run_id, now.date(), now, lake_uri, config, Progress(spark, Console(stderr=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +15,7 @@ from rich.table import Table as TextTable
 from jobs.command import Command, run_command, show_examples
 from jobs.config import Config, load_config
 from jobs.lake import Lake
-from jobs.location import absolute, local_folder
+from jobs.location import absolute, choose_log_folder
 from jobs.log import log, log_to
 from jobs.manifest_source import read_manifest
 from jobs.metrics import check_client
@@ -109,8 +109,7 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
     console = Console(stderr=True)
     started_at = datetime.now(UTC)
     run_id = make_run_id(started_at)
-    folder = local_folder(lake_uri)
-    logs = log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())
+    logs = choose_log_folder(lake_uri, log_dir)
     started = time.monotonic()
     account = Account(run_id, run_date, started_at, manifest_uri, lake_uri, config)
     with (

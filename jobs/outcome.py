@@ -6,11 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jobs.stage import StageRecord
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.audit import Finding
-    from jobs.stage import StageRecord
+
+_MAX_DETAIL_CHARACTERS = 2000
 
 
 @dataclass
@@ -44,3 +47,15 @@ class Outcome:
                 self.num_described += count
             else:
                 self.error_counts[code] += count
+
+    def sum_up(self, stage: str, seconds: float, num_rows: int, failure: BaseException | None) -> StageRecord:
+        """Return the record of the run as a whole: how it ended, and why."""
+        detail = f"{type(failure).__name__}: {failure}" if failure else self.overruled
+        return StageRecord(
+            stage,
+            "failed" if failure else "done",
+            seconds,
+            num_rows,
+            error_counts=dict(self.error_counts),
+            error_detail=detail[:_MAX_DETAIL_CHARACTERS] if detail else None,
+        )

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from jobs.run import Run
     from jobs.table import Table
 
-_MAX_DETAIL_CHARACTERS = 2000
 _NUM_TABLES_AT_ONCE = 4  # opening a table is mostly waiting: for the driver's planner and the file system
 _COUNTED = {"manifest_source", *(table.name for table in TABLES)}
 
@@ -241,10 +240,7 @@ class Runner:
             if failure is None and record.status == "done" and record.stage in by_name:
                 record.input_versions = self._input_versions(by_name[record.stage])
                 record.output_version = self._version(record.stage)
-        whole = StageRecord("run", "failed" if failure else "done", seconds, self.outcome.num_described)
-        whole.error_counts = dict(self.outcome.error_counts)
-        detail = f"{type(failure).__name__}: {failure}" if failure else self.outcome.overruled
-        whole.error_detail = detail[:_MAX_DETAIL_CHARACTERS] if detail else None
+        whole = self.outcome.sum_up("run", seconds, self.outcome.num_described, failure)
         whole.audit_values = self.outcome.audit_values
         rows = runs.make_rows([*self.outcome.records, whole], self._run)
         with named_jobs(self._lake.spark, self._run, "record"):

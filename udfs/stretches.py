@@ -102,9 +102,12 @@ def _find_best(lines: Lines) -> Run | None:
         return None
     if lines.speeds[best.row] == 1:
         return best
-    own = _find_best_run(np.where(lines.speeds[:, None] == 1, gains, -1.0))
-    is_surer = lines.agreement(best) >= lines.agreement(own) + _MIN_SURER_AGREEMENT
-    return best if is_surer or own.gain < _MIN_OWN_SPEED_SHARE * best.gain else own
+    at_own = np.flatnonzero(lines.speeds == 1)
+    own = _find_best_run(gains[at_own])
+    if own.gain < _MIN_OWN_SPEED_SHARE * best.gain:
+        return best
+    own = own._replace(row=int(at_own[own.row]))
+    return best if lines.agreement(best) >= lines.agreement(own) + _MIN_SURER_AGREEMENT else own
 
 
 def _find_further(

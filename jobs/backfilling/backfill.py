@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _STAGE = {stage.name: stage for stage in STAGES}
 _DESCRIBING = ("attempts", "descriptors", "quarantine")
-_MAX_DETAIL_CHARACTERS = 2000
 _NUM_TABLES_AT_ONCE = 4
 
 
@@ -191,8 +190,6 @@ class Backfill:
 
     def _record(self, failure: BaseException | None = None) -> None:
         """Append this run's rows to `runs`; no night takes them for its own: they have no output_version."""
-        whole = StageRecord("backfill", "failed" if failure else "done", time.monotonic() - self._started)
-        whole.num_rows, whole.error_counts = self._num_tried, dict(self.outcome.error_counts)
-        whole.error_detail = f"{type(failure).__name__}: {failure}"[:_MAX_DETAIL_CHARACTERS] if failure else None
+        whole = self.outcome.sum_up("backfill", time.monotonic() - self._started, self._num_tried, failure)
         rows = runs.make_rows([*self.outcome.records, whole], self._run)
         self._lake.append(runs.TABLE, self._lake.spark.createDataFrame(rows, runs.TABLE.schema), self._run)
