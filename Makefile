@@ -57,8 +57,13 @@ setup: $(VENV)/stamp-installed $(VENV)/stamp-jars ## make the environment in .ve
 demo: setup ## deduplicate a catalogue of real videos, then query the result
 	$(BIN)/ndvr demo
 
+# Who cannot install a browser still runs every other test.
+$(VENV)/stamp-browser: $(VENV)/stamp-made
+	@PYTHON='$(PYTHON)' sh deploy/prepare_debian.sh browser || echo "tests that need Chromium will be skipped"
+	@touch $@
+
 .PHONY: test
-test: setup check ## check, then run every test
+test: setup check $(VENV)/stamp-browser ## check, then run every test
 	$(PYTEST) $(PYTEST_FLAGS)
 
 .PHONY: test-fast

@@ -1,7 +1,10 @@
 #!/bin/sh
 # Checks that this machine has what no Python package brings: Java 17 or later, and a Python 3.11 or later that can
-# make virtual environments. Installs Debian's packages for what is missing where it may, else says what to do.
+# make virtual environments; with the argument `browser`, also the Chromium that tests drive through the review pages.
+# Installs Debian's packages for what is missing where it may, else says what to do.
 set -eu
+
+WANTED=${1:-}
 
 PYTHON=${PYTHON:-python3}
 MIN_JAVA=17
@@ -27,9 +30,14 @@ has_venv() {
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null
 }
 
+has_browser() {
+    [ "$WANTED" != browser ] || { command -v chromium && command -v chromedriver; } >/dev/null
+}
+
 missing_packages() {
     has_java || echo default-jre-headless # Java 17 on Debian 12, 21 on Debian 13
     has_venv || echo python3-venv
+    has_browser || echo chromium chromium-driver
 }
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
@@ -43,7 +51,7 @@ packages=$(missing_packages | xargs)
 [ -n "$packages" ] || exit 0
 
 command -v apt-get >/dev/null ||
-    fail "this is no Debian: install Java $MIN_JAVA or later and Python's venv and ensurepip, then run make again"
+    fail "this is no Debian: install what it calls $packages (Java $MIN_JAVA or later), then run make again"
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -64,4 +72,4 @@ trap 'rm -f "$log"' EXIT
 }
 
 [ -z "$(missing_packages)" ] ||
-    fail "installed $packages, yet found no Java $MIN_JAVA or no ensurepip; see: java -version; $PYTHON -m ensurepip"
+    fail "installed $packages, yet still missing: $(missing_packages | xargs); see: java -version; $PYTHON -m ensurepip"

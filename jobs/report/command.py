@@ -15,7 +15,7 @@ from jobs.config import load_config
 from jobs.errors import UsageError
 from jobs.location import absolute
 from jobs.log import log
-from jobs.tables import clusters, decisions, pairs, runs
+from jobs.tables import clusters, decisions, duplicates, pairs, runs
 from jobs.tables.attempts import describe_settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for the pages; an earlier report there is replaced.")],
     run: Annotated[str | None, typer.Option(help="run_id of a published run.", show_default="the newest")] = None,
     num_clusters: Annotated[
-        int, typer.Option("--clusters", min=1, help="Clusters shown: least certain, largest and newest in turn.")
+        int,
+        typer.Option(
+            "--clusters",
+            min=1,
+            help="Clusters shown: least certain, largest and newest in turn; and as many parts of longer videos.",
+        ),
     ] = DEFAULT_CLUSTERS,
     config: Annotated[
         Path | None, typer.Option(help="YAML file of settings, for manifest.roots and limits of decoders.")
@@ -68,18 +73,20 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
         UsageError: a table is missing, there is no such run, or what it left is no longer there.
     """
     from jobs.report.charts import draw_charts
-    from jobs.report.gather import choose_illustrated, gather_clusters, gather_videos
+    from jobs.report.gather import choose_illustrated, gather_clusters, gather_parts, gather_videos
     from jobs.report.overview import find_runs, gather_overview, read_as_published
     from jobs.report.pages import write_pages
     from jobs.report.strips import SAMPLING, find_roots, illustrate_pairs
 
-    for table in (runs.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE):
+    for table in (runs.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE, decisions.TABLE):
         if not lake.exists(table):
             raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
     history = find_runs(lake, run_id)
     of_run, pairs_of_run = (read_as_published(lake, name, history[0]) for name in ("clusters", "pairs"))
     overview = gather_overview(lake, history, of_run, pairs_of_run)
     shown = gather_clusters(of_run, pairs_of_run, lake.read("decisions"), max_clusters)
+    duplicates_of_run = read_as_published(lake, "duplicates", history[0])
+    shown += gather_parts(duplicates_of_run, of_run, pairs_of_run, lake.read("decisions"), max_clusters)
     named = {video_id for cluster in shown for pair in cluster.pairs for video_id in pair.ids}
     videos = gather_videos(lake, named | {cluster.keeper_id for cluster in shown})
     illustrated = choose_illustrated(shown)

@@ -126,7 +126,11 @@ class Pair:
 
 @dataclass
 class Cluster:
-    """A cluster and those of its pairs that are shown, least certain first."""
+    """A cluster and those of its pairs that are shown, least certain first.
+
+    A video that lies in a longer one without being its copy is shown as a cluster of the two: `is_part`, and what is
+    kept is the longer one.
+    """
 
     cluster_id: str
     num_members: int
@@ -135,6 +139,7 @@ class Cluster:
     keeper_id: str
     keeper_reason: str
     pairs: list[Pair] = field(default_factory=list)
+    is_part: bool = False
 
     @property
     def num_hidden(self) -> int:

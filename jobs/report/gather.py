@@ -28,13 +28,16 @@ ORDERS = {
     "newest": ("-changed_in", "cluster_id"),
 }
 """Order of clusters -> the columns it goes by; a minus turns it round."""
-_LINK = (
+PARTS = "parts"
+"""Beside the orders of clusters: videos that lie in longer ones, least certain first."""
+LINK_COLUMNS = (
     "match_probability",
     "cosine_similarity",
     "alignment_similarity",
     "relation",
     *BOUND_COLUMNS,
 )
+"""Of `pairs`, what a report shows."""
 
 
 def gather_clusters(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_clusters: int) -> list[Cluster]:
@@ -65,10 +68,43 @@ def gather_clusters(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame,
     return list(found.values())
 
 
+def gather_parts(
+    duplicates: DataFrame, clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_parts: int
+) -> list[Cluster]:
+    """Read the videos that lie in longer ones without being their copies, the least certain first.
+
+    Args:
+        duplicates: rows of one model.
+        clusters: rows of the same; who is a member there is no part, whatever its relation.
+        pairs: rows of the same.
+        decisions: the table.
+        max_parts: at least 1.
+    """
+    parts = duplicates.where(F.col("relation") == "contained").join(clusters, ["video_id", "cluster_id"], "left_anti")
+    members = (
+        parts.orderBy("match_probability", "video_id", "duplicate_of")
+        .limit(max_parts)
+        .select(
+            "cluster_id",
+            "video_id",
+            F.col("duplicate_of").alias("joined_by"),
+            F.lit(False).alias("is_keeper"),
+            "run_id",
+        )
+    )
+    found = []
+    for row in _link_members(members, pairs, decisions_in_force(decisions), "run_id").collect():
+        pair = _read_pair(row)
+        found.append(
+            Cluster(row["cluster_id"], 2, pair.probability, row["run_id"], pair.joined_by, "", [pair], is_part=True)
+        )
+    return sorted(found, key=lambda part: (part.min_probability, part.pairs[0].ids))
+
+
 def sort_clusters(clusters: Iterable[Cluster], order: str) -> list[Cluster]:
-    """Sort by one of ORDERS."""
-    ordered = list(clusters)
-    for column in reversed(ORDERS[order]):
+    """Sort what belongs to one of ORDERS, or to PARTS: that is sorted as the least certain clusters are."""
+    ordered = [cluster for cluster in clusters if cluster.is_part == (order == PARTS)]
+    for column in reversed(ORDERS.get(order, ORDERS["least-certain"])):
         name = column.removeprefix("-")
         ordered.sort(key=lambda cluster: getattr(cluster, name), reverse=column.startswith("-"))
     return ordered
@@ -97,11 +133,13 @@ def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, Video]:
     return {row["video_id"]: Video(**row.asDict()) for row in found}
 
 
-def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame) -> DataFrame:
+def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, *kept_columns: str) -> DataFrame:
     """Give the members that are not kept, with the pair and the decision by which each hangs on `joined_by`."""
     ends = {"left_id": F.least("video_id", "joined_by"), "right_id": F.greatest("video_id", "joined_by")}
-    members = clusters.where("NOT is_keeper").select("cluster_id", "video_id", "joined_by").withColumns(ends)
-    rows = pairs.select("left_id", "right_id", F.struct(*_LINK).alias("row"))
+    members = (
+        clusters.where("NOT is_keeper").select("cluster_id", "video_id", "joined_by", *kept_columns).withColumns(ends)
+    )
+    rows = pairs.select("left_id", "right_id", F.struct(*LINK_COLUMNS).alias("row"))
     decided = decisions.select("left_id", "right_id", F.struct("verdict", "decided_by", "note").alias("decision"))
     return (
         members.join(rows, ["left_id", "right_id"], "left")

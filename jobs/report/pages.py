@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jobs.report import wording
-from jobs.report.gather import ORDERS, sort_clusters
+from jobs.report.gather import ORDERS, PARTS, sort_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,8 @@ MAX_PAGE_BYTES = 1_500_000
 MAX_PAGE_CLUSTERS = 20
 _CLUSTER_BYTES = 2_000
 _PAIR_BYTES = 6_000  # of HTML, with ids and titles of usual length
-_ORDER_NAMES = {"least-certain": "Least certain", "largest": "Largest", "newest": "Newest"}
+_ORDER_NAMES = {"least-certain": "Least certain", "largest": "Largest", "newest": "Newest", PARTS: "Parts"}
+_TITLES = {PARTS: "Videos that lie in longer ones"}  # of the others: their names and "clusters"
 _FILES = ("report.css", "report.js")
 
 
@@ -65,7 +66,7 @@ def write_pages(
     Args:
         overview: of the run.
         charts: as `jobs.report.charts.draw_charts` drew them into `folder`.
-        clusters: with their pictures, in any order.
+        clusters: with their pictures, in any order, and parts among them.
         videos: all that the clusters name.
         lake: folder or URI of the tables, as the command line takes it.
         folder: it is there.
@@ -77,11 +78,13 @@ def write_pages(
     shared: dict[str, Any] = {
         "overview": overview,
         "lake": lake,
-        "clusters_shown": len(clusters),
-        "orders": tuple(ORDERS) if clusters else (),
+        "clusters_shown": sum(not cluster.is_part for cluster in clusters),
+        "parts_shown": sum(cluster.is_part for cluster in clusters),
         "order_names": _ORDER_NAMES,
+        "titles": {order: _TITLES.get(order, f"{name} clusters") for order, name in _ORDER_NAMES.items()},
         "report_key": hashlib.sha256(f"{lake}\n{overview.run.run_id}".encode()).hexdigest()[:16],
     }
+    shared["orders"] = [order for order in (*ORDERS, PARTS) if sort_clusters(clusters, order)]
     numbers = {pair.ids: number for number, pair in enumerate(p for cluster in clusters for p in cluster.pairs)}
     num_pages = 1
     for order in shared["orders"]:

@@ -6,14 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.sql import functions as F
 
+from jobs import tables
 from jobs.cli import app
 from jobs.command import run_command
+from jobs.report.gather import LINK_COLUMNS, gather_parts
 from tests.support.browser import click, needs_browser, open_browser, wait_for_file
 from tests.support.lakes import read_rows, run_night
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pyspark.sql import SparkSession
 
     from tests.spark.conftest import Described
 
@@ -46,6 +51,35 @@ def test_the_pages_show_every_member_with_both_videos(
     (run,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
     assert make_report(described.lake, out, "--run", run, "--clusters", "1") == 0
     assert (out / "least-certain-1.html").read_text(encoding="utf-8").count("<article") == 1
+
+
+def test_the_least_certain_parts_are_gathered_and_no_member_of_a_cluster(spark: SparkSession) -> None:
+    named = "video_id STRING, duplicate_of STRING, cluster_id STRING, relation STRING, match_probability DOUBLE"
+    duplicates = spark.createDataFrame(
+        [
+            ("clip", "film", "c-film", "contained", 0.9),
+            ("scene", "film", "c-film", "contained", 0.8),
+            ("whole", "film", "c-film", "copy", 0.7),
+            ("member", "film", "c-film", "contained", 0.6),  # where parts join clusters
+            ("sure", "film", "c-film", "contained", 0.99),
+        ],
+        named,
+    ).withColumn("run_id", F.lit("night"))
+    clusters = spark.createDataFrame(
+        [("film", "c-film"), ("whole", "c-film"), ("member", "c-film")], "video_id STRING, cluster_id STRING"
+    )
+    pairs = duplicates.select(
+        F.least("video_id", "duplicate_of").alias("left_id"),
+        F.greatest("video_id", "duplicate_of").alias("right_id"),
+        *(c if c in duplicates.columns else F.lit(1.0).alias(c) for c in LINK_COLUMNS),
+    )
+    decisions = spark.createDataFrame([], tables.decisions.TABLE.schema)
+    parts = gather_parts(duplicates, clusters, pairs, decisions, 2)
+    assert [(part.pairs[0].member_id, part.keeper_id, part.min_probability) for part in parts] == [
+        ("scene", "film", 0.8),
+        ("clip", "film", 0.9),
+    ]
+    assert all(part.is_part and part.num_hidden == 0 for part in parts)
 
 
 def test_what_cannot_be_shown_is_refused_with_2(

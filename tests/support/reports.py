@@ -31,6 +31,13 @@ def make_cluster(*ids: str, changed_in: str = RUN.run_id) -> Cluster:
     return Cluster(f"cluster of {ids[0]}", len(ids), 0.9876, changed_in, ids[0], "published first", pairs)
 
 
+def make_part(shorter_id: str, longer_id: str, probability: float = 0.9) -> Cluster:
+    """Make a video that lies in a longer one."""
+    row = ROW | {"relation": "contained", "match_probability": probability, "right_coverage": 0.2}
+    pair = Pair(shorter_id, longer_id, row, None)
+    return Cluster(longer_id, 2, probability, RUN.run_id, longer_id, "", [pair], is_part=True)
+
+
 def make_pages(clusters: Sequence[Cluster], folder: Path, videos: Sequence[Video] = ()) -> None:
     """Write the pages of clusters."""
     named = {video_id for cluster in clusters for pair in cluster.pairs for video_id in pair.ids}

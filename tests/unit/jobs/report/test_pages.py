@@ -13,7 +13,7 @@ from jobs.report.command import prepare_folder
 from jobs.report.facts import Pair, Strip, Video
 from jobs.report.gather import MAX_PAIRS_PER_CLUSTER, choose_illustrated, sort_clusters
 from jobs.report.pages import split_pages
-from tests.support.reports import ROW, make_cluster, make_pages
+from tests.support.reports import ROW, make_cluster, make_pages, make_part
 from udfs.pictures import MAX_STRIP_BYTES
 
 if TYPE_CHECKING:
@@ -120,6 +120,23 @@ def test_clusters_are_sorted_by_doubt_size_and_age() -> None:
     assert sort_clusters(clusters, "least-certain")[0] is doubtful
     assert sort_clusters(clusters, "largest") == [large, doubtful, old]
     assert sort_clusters(clusters, "newest") == [doubtful, large, old]
+
+
+def test_parts_have_a_page_of_their_own_where_nothing_is_kept(tmp_path: Path) -> None:
+    parts = [make_part("clip", "film", 0.95), make_part("scene", "film", 0.9)]
+    make_pages([make_cluster("a", "b"), *parts], tmp_path)
+    text = (tmp_path / "parts-1.html").read_text(encoding="utf-8")
+    assert re.findall(r'data-left="([^"]+)" data-right="([^"]+)"', text) == [("film", "scene"), ("clip", "film")]
+    assert "data-keep" not in text
+    assert "clip lies in the other" in text
+    assert 'data-left="clip"' not in (tmp_path / "largest-1.html").read_text(encoding="utf-8")
+    assert '<a href="parts-1.html">' in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_lake_of_parts_alone_can_be_reviewed(tmp_path: Path) -> None:
+    make_pages([make_part("clip", "film")], tmp_path)
+    assert set(read_pages(tmp_path)) == {"index.html", "parts-1.html"}
+    assert "ndvr decide" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_pictures_go_to_one_pair_of_each_cluster_first(monkeypatch: pytest.MonkeyPatch) -> None:
