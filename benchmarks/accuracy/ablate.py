@@ -19,12 +19,12 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
-from benchmarks.accuracy.methods import BACKBONE, DESCRIPTORS, TARGET_PRECISION, Ranked
+from benchmarks.accuracy.methods import BACKBONE, TARGET_PRECISION, Ranked
 from benchmarks.accuracy.negatives import SHARED_INTRO, TAKE
-from benchmarks.accuracy.run import count_hard_negatives, only_copies
+from benchmarks.accuracy.run import count_hard_negatives, describe, only_copies
 from benchmarks.measure import print_table
 from jobs.calibrate import embed_lake
-from jobs.config import Config
+from jobs.config import Config, DescribeConfig
 from jobs.evaluation.measure import Rules, measure
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
 from jobs.sql import open_lake
@@ -53,14 +53,14 @@ class Step:
         constants: of `udfs.align` and `udfs.stretches`, and what they are without the step.
         evidence: the pieces that are zero without it.
         by_windows: whether parts of videos make candidates.
-        lake: the folder of the lake that was described without it.
+        cut_borders: whether borders are cut before frames are described.
     """
 
     name: str
     constants: Mapping[str, float] | None = None
     evidence: tuple[str, ...] = ()
     by_windows: bool = True
-    lake: str = "lake"
+    cut_borders: bool = True
 
 
 STEPS = (
@@ -72,7 +72,7 @@ STEPS = (
     Step("agreement of changes", evidence=("change", "change_agreement")),
     Step("coverage", evidence=("larger_coverage", "smaller_coverage")),
 )
-WITHOUT_BORDERS = Step("cutting of borders", lake="lake-with-borders")
+WITHOUT_BORDERS = Step("cutting of borders", cut_borders=False)
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,19 @@ def main() -> None:
     """Measure each step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, help="the folder that run.py has worked in")
-    parser.add_argument("--borders", action="store_true", help=f"read lakes described without it: {WITHOUT_BORDERS}")
+    parser.add_argument("--clips", type=Path, help="of run.py; all is then described once more, with its borders")
     arguments = parser.parse_args()
     if arguments.work is None:
         print("nothing measured: give --work the folder that benchmarks/accuracy/run.py has worked in")
         return
-    model = find_model(Method.AUTO, BACKBONE, DESCRIPTORS)
+    folders = (arguments.work.absolute(), arguments.work.absolute() / "calibrate")
+    if arguments.clips is not None:
+        for folder in folders:
+            describe(arguments.clips.resolve(), folder, cut_borders=False)
     rows = []
-    for step in (*STEPS, WITHOUT_BORDERS) if arguments.borders else STEPS:
-        test, calibrate = (
-            load_catalogue(folder, step.lake, model) for folder in (arguments.work, arguments.work / "calibrate")
-        )
+    for step in STEPS if arguments.clips is None else (*STEPS, WITHOUT_BORDERS):
+        model = find_model(Method.AUTO, BACKBONE, DescribeConfig(cut_borders=step.cut_borders).descriptor_id)
+        test, calibrate = (load_catalogue(folder, model) for folder in folders)
         if step == STEPS[0]:
             rows.append(tell("verification", rank_unverified(test, model), test))
         rows.append(tell(step.name, rank(step, test, calibrate), test))
@@ -125,10 +127,9 @@ def main() -> None:
     print_table("whole copies, held-out footage; false pairs of takes and intros", headings, rows)
 
 
-def load_catalogue(folder: Path, lake: str, model: EmbeddingModel) -> Catalogue:
-    """Embed the described videos of a lake."""
-    config = Config()
-    rows = embed_lake(open_lake(str(folder.absolute() / lake)), model, "true", config).toPandas()
+def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
+    """Embed the described videos of a catalogue."""
+    rows = embed_lake(open_lake(str(folder / "lake")), model, "true", Config()).toPandas()
     rows = rows.sort_values(["video_id", "segment_index"], ignore_index=True)
     is_whole = (rows["segment_index"] == 0).to_numpy()
     wholes = rows[is_whole]

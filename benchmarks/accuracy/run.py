@@ -69,9 +69,9 @@ def main() -> None:
     report_night(clips, work)
 
 
-def describe(clips: Path, work: Path) -> Lake:
+def describe(clips: Path, work: Path, *, cut_borders: bool = True) -> Lake:
     """Run the nightly job over the catalogue and return its lake."""
-    config = Config(**_DESCRIBE_ONLY, manifest={"roots": (str(clips),)})
+    config = Config(**_DESCRIBE_ONLY, manifest={"roots": (str(clips),)}, describe={"cut_borders": cut_borders})
     run_nightly(str(work / "manifest.csv"), str(work / "lake"), config, datetime.now(UTC).date())
     return open_lake(str(work / "lake"))
 

@@ -1,0 +1,82 @@
+"""Cells against exact search on the embeddings of a real lake, at the similarity that makes candidates.
+
+The vectors that `vectors.py` draws are as many as one likes, but their copies are easy; these are few, and theirs are
+not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
+
+from benchmarks.measure import print_table
+from benchmarks.search.vectors import start_bench_session
+from jobs.candidates import plan_search, search_candidates
+from jobs.config import PairsConfig
+from jobs.lake import Lake
+from jobs.run import keep_on_executors
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_BANDS = (0.25, 0.4, 0.6, 0.8, 1.001)
+
+
+def main() -> None:
+    """Search both ways, and print what cells found of each band of similarities."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lake", required=True, help="folder or URI that holds the tables")
+    parser.add_argument(
+        "--cell-rows", type=int, default=64, help="of pairs.cell_rows: few, as real lakes here are small"
+    )
+    parser.add_argument("--probes", type=int, nargs="+", default=(1, 2, 4, 8), help="values of pairs.num_probes")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of Spark")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        spark = start_bench_session(Path(scratch), arguments.cores)
+        vectors = read_vectors(Lake(spark, arguments.lake)).cache()
+        exact = search(vectors, PairsConfig(plan="exact"))
+        rows = []
+        for probes in arguments.probes:
+            found = search(vectors, PairsConfig(plan="cells", num_probes=probes, cell_rows=arguments.cell_rows))
+            rows.append((str(probes), *(tell_band(exact, found, *band) for band in pairwise(_BANDS))))
+        num_vectors = vectors.count()
+    headings = ("probes", *(f"{low:g} to {min(high, 1):g}" for low, high in pairwise(_BANDS)))
+    print_table(f"pairs of exact search that cells find, {num_vectors:,} vectors, by similarity", headings, rows)
+
+
+def read_vectors(lake: Lake) -> DataFrame:
+    """Return the embeddings of the model with the most, as the search takes them."""
+    rows = lake.read("embeddings")
+    largest = rows.groupBy("model_id").count().orderBy(F.desc("count"), "model_id").first()
+    if largest is None:
+        sys.exit(f"no embeddings in {lake.root!r}")
+    of_model = rows.where(F.col("model_id") == largest["model_id"])
+    return of_model.select("video_id", "segment_index", "vector", F.lit(True).alias("is_dirty"))
+
+
+def search(vectors: DataFrame, config: PairsConfig) -> dict[tuple[str, str], float]:
+    """Find the candidates by a plan: (left_id, right_id) -> cosine_similarity."""
+    plan = replace(plan_search(vectors, config), name=str(config.plan))
+    found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors).rows
+    return {(row["left_id"], row["right_id"]): row["cosine_similarity"] for row in found.collect()}
+
+
+def tell_band(exact: dict[tuple[str, str], float], found: dict[tuple[str, str], float], low: float, high: float) -> str:
+    """Say how many of the pairs of a band were found, and their share."""
+    pairs = [pair for pair, similarity in exact.items() if low <= similarity < high]
+    return f"{sum(pair in found for pair in pairs) / max(1, len(pairs)):.4f} of {len(pairs):,}"
+
+
+if __name__ == "__main__":
+    main()
