@@ -16,9 +16,9 @@ _MAX_STRETCHES = 4
 _FURTHER_SIMILARITY_SHARE = 0.8  # of the best stretch's similarity, that a further one's frames must have
 _MIN_FURTHER_SHARE = 0.05  # of what the best stretch gains
 _MIN_OWN_SPEED_SHARE = 0.5  # of the best gain: less of it at the videos' own speed is a crossing, no alignment
-_MIN_SURER_AGREEMENT = 0.01  # of changes, that another speed must have more of than the own
+_MIN_SURER_AGREEMENT = 0.02  # of changes, that another speed must have more of than the own
 _REPEATED = 0.5  # of a stretch's pairs: with more that use frames again, it shows something a second time
-_MIN_REPEATED_AGREEMENT_SHARE = 0.25  # of the best stretch's agreement of changes
+_MIN_REPEATED_AGREEMENT_SHARE = 0.75  # of the best stretch's agreement of changes
 _APART = 2  # frames: neighbours show almost the same moment
 _MIN_COMPARED = 4  # aligned frames: of three, one pair is apart
 
@@ -94,7 +94,7 @@ def _find_best(lines: Lines) -> Run | None:
     """Find the run that gains most.
 
     A still scene fits every speed, and a slower one makes more of it: another speed than the videos' own counts only
-    where changes agree better along it, or where next to nothing agrees at the own one.
+    where changes agree better along it, of frames enough to tell, or where next to nothing agrees at the own one.
     """
     gains = (lines.similarities - MIN_SIMILARITY) * lines.weights
     best = _find_best_run(gains)
@@ -107,6 +107,8 @@ def _find_best(lines: Lines) -> Run | None:
     if own.gain < _MIN_OWN_SPEED_SHARE * best.gain:
         return best
     own = own._replace(row=int(at_own[own.row]))
+    if own.end - own.begin < _MIN_COMPARED:
+        return own
     return best if lines.agreement(best) >= lines.agreement(own) + _MIN_SURER_AGREEMENT else own
 
 

@@ -1,6 +1,8 @@
-"""Kill a night at random moments, run it again, and hold the tables against those of a night that was left alone.
+"""Hurt a night at random moments, run it again, and hold the tables against those of a night that was left alone.
 
-What is killed (SIGKILL): the driver, its JVM, a Python worker, or a decoder.
+What is killed (SIGKILL): the driver, its JVM, a Python worker, or a decoder. Beside these, a disk that is full (a small
+tmpfs, made larger for the second run: needs the right to mount) and a source whose videos all go away until the second
+run, before which its failures are released as an operator would.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from deltalake import DeltaTable
 from benchmarks.measure import REPOSITORY, print_table
 from benchmarks.nothing_new.run import make_clips, write_inputs
 
-VICTIMS = ("driver", "JVM", "worker", "decoder")
+VICTIMS = ("driver", "JVM", "worker", "decoder", "disk", "source")
 _MARKS = {"JVM": "org.apache.spark.deploy.SparkSubmit", "worker": "pyspark.worker", "decoder": "decoding"}
 _POLL_SECONDS = 0.2
 # Of each table, what does not depend on which run wrote it and when.
@@ -41,12 +43,27 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What every night is given.
+
+    Attributes:
+        manifest: of the clips.
+        config: that lets them be read.
+        clips: a link to the folder of the videos.
+    """
+
+    manifest: Path
+    config: Path
+    clips: Path
+
+
+@dataclass(frozen=True)
 class Kill:
     """One night that was hit.
 
     Attributes:
-        victim: what was killed.
-        after_seconds: from the start of the process.
+        victim: what was killed, or taken away.
+        after_seconds: from the start of the process; of a disk, the share of a lake's bytes that it has room for.
         code: the night's exit status; 0 where it went on all the same.
         stage: the table that was being built, by the log.
         is_recovered: whether the tables were right after it was run again.
@@ -63,54 +80,96 @@ def main() -> None:
     """Kill so many nights, and print what became of each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; 20 generated ones by default")
-    parser.add_argument("--kills", type=int, default=4)
+    parser.add_argument("--kills", type=int, default=len(VICTIMS))
+    parser.add_argument("--victims", nargs="+", choices=VICTIMS, default=VICTIMS, help="taken in turn")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
-        clips = arguments.clips.absolute() if arguments.clips else make_clips(folder)
-        manifest, config = write_inputs(folder, clips)
+        clips = folder / "source"
+        clips.symlink_to(arguments.clips.resolve() if arguments.clips else make_clips(folder))
+        inputs = Inputs(*write_inputs(folder, clips), clips)
         started = time.monotonic()
-        run(manifest, folder / "whole", config)
+        run(inputs, folder / "disk-whole" / "lake")
         whole_seconds = time.monotonic() - started
-        expected = read_tables(folder / "whole")
+        expected = read_tables(folder / "disk-whole" / "lake")
         kills = []
         for number in range(arguments.kills):
-            victim, at = VICTIMS[number % len(VICTIMS)], chance.uniform(0, whole_seconds)
-            kills.append(kill_one(manifest, folder / f"lake-{number}", config, victim, at, expected))
+            victim = arguments.victims[number % len(arguments.victims)]
+            lake = folder / f"disk-{number}" / "lake"
+            kills.append(hurt_one(inputs, lake, victim, chance.random(), whole_seconds, expected))
             print(kills[-1], flush=True)
     report(kills, whole_seconds)
 
 
-def kill_one(
-    manifest: Path, lake: Path, config: Path, victim: str, after_seconds: float, expected: dict[str, list[object]]
+def hurt_one(
+    inputs: Inputs, lake: Path, victim: str, share: float, whole_seconds: float, expected: dict[str, list[object]]
 ) -> Kill:
-    """Start a night, kill a part of it, run it again, and compare."""
-    with start(manifest, lake, config) as job:
+    """Start a night, hurt it, run it again, and compare. `share`: when, of the night; of a disk, how large."""
+    lake.parent.mkdir()
+    if victim == "disk":
+        code, stage = fill_disk(inputs, lake, share)
+    elif victim == "source":
+        code, stage = take_source(inputs, lake, share * whole_seconds)
+    else:
+        code, stage = kill_one(inputs, lake, victim, share * whole_seconds)
+    run(inputs, lake)
+    is_recovered = read_tables(lake) == expected
+    if victim == "disk":
+        subprocess.run(["umount", str(lake.parent)], check=True)  # noqa: S607 -- where it lies differs by system
+    return Kill(victim, share if victim == "disk" else share * whole_seconds, code, stage, is_recovered)
+
+
+def kill_one(inputs: Inputs, lake: Path, victim: str, after_seconds: float) -> tuple[int, str]:
+    """Start a night and kill a part of it; return its exit status and how far it had come."""
+    with start(inputs, lake) as job:
         time.sleep(after_seconds)
         while job.poll() is None and not hit(job.pid, victim):
             time.sleep(_POLL_SECONDS)  # there is no such process yet
-        code = job.wait()
-        stage = find_stage(lake)
-    run(manifest, lake, config)
-    return Kill(victim, after_seconds, code, stage, read_tables(lake) == expected)
+        return job.wait(), find_stage(lake)
 
 
-def start(manifest: Path, lake: Path, config: Path) -> subprocess.Popen[bytes]:
+def fill_disk(inputs: Inputs, lake: Path, share: float) -> tuple[int, str]:
+    """Run a night on a disk too small for it, and make the disk larger."""
+    whole = lake.parent.parent / "disk-whole" / "lake"
+    num_bytes = sum(file.stat().st_size for file in whole.rglob("*") if file.is_file())
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(lake.parent), "-o"]
+    subprocess.run([*mount, f"size={int(share * num_bytes)}"], check=True)
+    with start(inputs, lake) as job:
+        code, stage = job.wait(), find_stage(lake)
+    subprocess.run([*mount, "remount,size=1g"], check=True)
+    return code, stage
+
+
+def take_source(inputs: Inputs, lake: Path, after_seconds: float) -> tuple[int, str]:
+    """Take the videos away while a night runs; bring them back after it, and release what was quarantined."""
+    with start(inputs, lake) as job:
+        time.sleep(after_seconds)
+        target = inputs.clips.readlink()
+        inputs.clips.unlink()
+        code, stage = job.wait(), find_stage(lake)
+    inputs.clips.symlink_to(target)
+    if (lake / "quarantine").exists():
+        release = [sys.executable, "-m", "jobs.cli", "quarantine", "--lake", str(lake), "--release-code", "NOT_FOUND"]
+        subprocess.run(release, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    return code, stage
+
+
+def start(inputs: Inputs, lake: Path) -> subprocess.Popen[bytes]:
     """Start the nightly job as a process."""
     command = [sys.executable, "-m", "jobs.cli", "nightly"]
-    command += ["--manifest", str(manifest), "--lake", str(lake), "--config", str(config)]
+    command += ["--manifest", str(inputs.manifest), "--lake", str(lake), "--config", str(inputs.config)]
     return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def run(manifest: Path, lake: Path, config: Path) -> None:
+def run(inputs: Inputs, lake: Path) -> None:
     """Run the nightly job to its end.
 
     Raises:
         RuntimeError: it failed.
     """
-    with start(manifest, lake, config) as job:
+    with start(inputs, lake) as job:
         if job.wait():
             raise RuntimeError(
                 f"the night that was run again ended with exit status {job.returncode}; see {lake}/_logs"
