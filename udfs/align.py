@@ -19,7 +19,6 @@ BACKGROUND_SHARE = 0.4
 _MAX_FRAMES = 2000  # a longer video is compared more sparsely: the matrix of two stays below 16 MB
 _NUM_SEEDS = 24  # of either kind: see `_propose_lines`
 _SPEEDS = np.array([1.0, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2.0])
-_OTHER_SPEED_SHARE = 0.98  # a still scene fits every speed: another than 1 has to be better, not as good
 _LOOK_ALIKE = 0.8  # frames of one video so similar are one piece of evidence
 
 
@@ -121,8 +120,7 @@ def align(left: Sequence, right: Sequence) -> Alignment | None:
         (at_right < right.duration_seconds) | (at_right <= right.seconds[-1])
     )
     met = np.where(is_inside, similar[np.arange(len(left.seconds))[None, :], frames], 0.0)
-    weights = left.weights[None, :] * np.where(speeds == 1, 1.0, _OTHER_SPEED_SHARE)[:, None]
-    lines = Lines(met, weights, frames, speeds, left.vectors, right.vectors)
+    lines = Lines(met, left.weights, frames, speeds, left.vectors, right.vectors)
     stretches = [
         _Stretch(run.begin, lines.meet(run), at_right[run.row, run.begin : run.end], float(speeds[run.row]))
         for run in find_stretches(lines)

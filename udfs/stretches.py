@@ -38,8 +38,8 @@ class Lines:
 
     Attributes:
         similarities: (lines, left frames), normalised; 0 where a line leaves the right video.
-        weights: of the same shape, float64.
-        frames: numbers of the right frames, likewise.
+        weights: float64 (left frames,).
+        frames: numbers of the right frames, of the shape of `similarities`.
         speeds: float64 (lines,), right seconds a left second.
         left: float32 (left frames, dim).
         right: float32 (right frames, dim).
@@ -74,7 +74,8 @@ def find_stretches(lines: Lines) -> list[Run]:
         return []
     found = [best]
     met = lines.similarities[best.row, best.begin : best.end]
-    floor = max(MIN_SIMILARITY, _FURTHER_SIMILARITY_SHARE * float(np.average(met, weights=_weigh(lines, best))))
+    mean = float(np.average(met, weights=lines.weights[best.begin : best.end]))
+    floor = max(MIN_SIMILARITY, _FURTHER_SIMILARITY_SHARE * mean)
     gains = (lines.similarities - floor) * lines.weights
     agreement = lines.agreement(best)
     is_left_used, is_right_used = np.zeros(len(lines.left), dtype=bool), np.zeros(len(lines.right), dtype=bool)
@@ -138,11 +139,6 @@ def _find_further(
     if repeated <= _REPEATED or lines.agreement(run) >= max(0.0, _MIN_REPEATED_AGREEMENT_SHARE * agreement):
         return run, True
     return _find_further(lines, gains, used, agreement, may_repeat=False)
-
-
-def _weigh(lines: Lines, run: Run) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = lines.weights[run.row, run.begin : run.end]
-    return weights
 
 
 def _find_best_run(gains: NDArray[np.floating[Any]]) -> Run:
