@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.calibrate import label_videos
 from jobs.calibration import measure_transforms, sweep_thresholds
-from jobs.errors import UsageError
-from models.embedding_models import find_model
+from jobs.run import find_configured_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,10 +57,6 @@ def try_model(lake: Lake, truth: Path, config: Config) -> Trial:
         UsageError: no such model is there, or the truth names no copy among the videos.
         ContractError: the truth breaks its format.
     """
-    describe, embeddings = config.describe, config.embeddings
-    try:
-        model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
-    except ValueError as error:
-        raise UsageError(f"embeddings: {error}") from error
+    model = find_configured_model(config)
     labelled = label_videos(lake, model, "true", truth, config)
     return Trial(model.model_id, labelled, sweep_thresholds(labelled))
