@@ -121,7 +121,7 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
             spark = start_session("ndvr nightly", master=master, spark_log=logs / f"{run_id}.spark.log")
         run = Run(run_id, run_date, started_at, manifest_uri, config, Progress(spark, console))
         _ = run.calibration, run.roots, run.search  # wrong settings show before any work starts
-        account.model_id = run.model.model_id
+        account.model_id, account.fingerprint = run.model.model_id, run.fingerprint
         lake = Lake(spark, lake_uri)
         with named_jobs(spark, run, "check manifest"):
             rows = read_manifest(spark, manifest_uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -82,6 +83,16 @@ class Run:
             UsageError: the config asks for a model that is not there.
         """
         return find_configured_model(self.config)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change whenever a setting that decides the tables' rows does, or the model's calibration.
+
+        Raises:
+            UsageError: the config asks for a model that is not there.
+        """
+        parts = (self.config.fingerprint(), self.model.calibration, self.model.verifier)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def windows(self) -> Windows:

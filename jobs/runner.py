@@ -207,9 +207,9 @@ class Runner:
         )
 
     def _is_of_this_run(self, last: Mapping[str, object]) -> bool:
-        """Tell whether a record was made under the settings, the code and the model of this run."""
+        """Tell whether a record was made under the settings, the code, the model and the calibration of this run."""
         return (
-            last["config_fingerprint"] == self._run.config.fingerprint()
+            last["config_fingerprint"] == self._run.fingerprint
             and last["code_version"] == CODE_VERSION
             and last["model_id"] == self._run.model.model_id
         )

@@ -70,7 +70,9 @@ class RunSummary(_Model):
     lake: str = Field(description="path or URI")
     model_id: str | None = Field(description="the embedding model in use; null where the run came not so far")
     code_version: str = Field(description="of ndvr")
-    config_fingerprint: str = Field(description="changes whenever a setting that decides rows does")
+    config_fingerprint: str | None = Field(
+        description="changes whenever a setting that decides rows does, or the model's calibration"
+    )
     num_described: int = Field(description="videos described in this run")
     error_counts: dict[str, int] = Field(description="videos quarantined in this run, by error_code")
     stages: list[StageSummary] = Field(description="in the order of the pipeline, as far as it came")
@@ -92,6 +94,7 @@ class Account:
         config: validated settings.
         outcome: the runner's, once there is one.
         model_id: of the model in use, once it is known.
+        fingerprint: of the run, likewise.
     """
 
     run_id: str
@@ -102,6 +105,7 @@ class Account:
     config: Config
     outcome: Outcome = field(default_factory=Outcome)
     model_id: str | None = None
+    fingerprint: str | None = None
 
     @contextmanager
     def summarised(self, file: Path, *, as_json: bool = False) -> Iterator[None]:
@@ -142,7 +146,7 @@ class Account:
             lake=self.lake,
             model_id=self.model_id,
             code_version=CODE_VERSION,
-            config_fingerprint=self.config.fingerprint(),
+            config_fingerprint=self.fingerprint,
             num_described=outcome.num_described,
             error_counts=dict(outcome.error_counts),
             stages=[_summarise_stage(record) for record in outcome.records],

@@ -28,7 +28,7 @@ TABLE = Table(
         started_at TIMESTAMP NOT NULL COMMENT 'UTC',
         seconds DOUBLE NOT NULL COMMENT 'wall-clock time of the stage',
         num_rows BIGINT COMMENT 'rows that the stage built; null where it was skipped or failed',
-        config_fingerprint STRING NOT NULL COMMENT 'changes whenever a setting does',
+        config_fingerprint STRING NOT NULL COMMENT 'changes whenever a setting or the calibration of the model does',
         code_version STRING NOT NULL COMMENT 'of ndvr',
         model_id STRING NOT NULL COMMENT 'the embedding model in use',
         input_versions MAP<STRING, BIGINT> NOT NULL COMMENT 'Delta version of each table that was read',
@@ -50,7 +50,7 @@ def make_rows(records: Sequence[StageRecord], run: Run) -> list[dict[str, Any]]:
         "run_id": run.run_id,
         "run_date": run.run_date,
         "started_at": run.started_at,
-        "config_fingerprint": run.config.fingerprint(),
+        "config_fingerprint": run.fingerprint,
         "code_version": CODE_VERSION,
         "model_id": run.model.model_id,
     }

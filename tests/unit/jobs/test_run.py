@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from unittest.mock import create_autospec
@@ -122,3 +123,13 @@ def test_windows_that_leave_gaps_are_refused(tmp_path: Path) -> None:
 
 def test_windows_may_touch() -> None:
     assert Config(embeddings={"window_seconds": 3, "hop_seconds": 3}).embeddings.hop_seconds == 3.0
+
+
+def test_the_fingerprint_changes_with_settings_and_with_the_calibration_of_the_model(tmp_path: Path) -> None:
+    first = make(write_model(tmp_path))
+    told = {first.fingerprint, make(tmp_path).fingerprint}
+    assert len(told) == 1
+    assert make(tmp_path, pairs={"min_match_probability": 0.9}).fingerprint not in told
+    fitted_again = make(write_model(tmp_path, verifier=replace(VERIFIER, min_probability=0.8)))
+    assert fitted_again.model.model_id == first.model.model_id
+    assert fitted_again.fingerprint not in told
