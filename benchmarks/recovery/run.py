@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
@@ -27,9 +28,14 @@ from deltalake import DeltaTable
 from benchmarks.measure import REPOSITORY, print_table
 from benchmarks.nothing_new.run import make_clips, write_inputs
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 VICTIMS = ("driver", "JVM", "worker", "decoder", "disk", "source")
 _MARKS = {"JVM": "org.apache.spark.deploy.SparkSubmit", "worker": "pyspark.worker", "decoder": "decoding"}
 _POLL_SECONDS = 0.2
+_PAGE = 4096
+_MOUNT = ("mount", "-t", "tmpfs", "-o")
 # Of each table, what does not depend on which run wrote it and when.
 _COLUMNS = {
     "manifest": ("video_id", "uri", "removed_at", "size_bytes"),
@@ -59,28 +65,27 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Kill:
-    """One night that was hit.
+    """One run that was hit.
 
     Attributes:
         victim: what was killed, or taken away.
-        after_seconds: from the start of the process; of a disk, the share of a lake's bytes that it has room for.
-        code: the night's exit status; 0 where it went on all the same.
+        after_seconds: from the start of the process; of a disk, the share of a lake's bytes that it had room for.
+        code: the run's exit status; 0 where it went on all the same.
         stage: the table that was being built, by the log.
-        is_recovered: whether the tables were right after it was run again.
     """
 
     victim: str
     after_seconds: float
     code: int
     stage: str
-    is_recovered: bool
 
 
 def main() -> None:
-    """Kill so many nights, and print what became of each."""
+    """Hurt so many runs, and print what became of each lake."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; 20 generated ones by default")
     parser.add_argument("--kills", type=int, default=len(VICTIMS))
+    parser.add_argument("--per-lake", type=int, default=1, help="so many one after another, before a run is left alone")
     parser.add_argument("--victims", nargs="+", choices=VICTIMS, default=VICTIMS, help="taken in turn")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -90,70 +95,80 @@ def main() -> None:
         clips = folder / "source"
         clips.symlink_to(arguments.clips.resolve() if arguments.clips else make_clips(folder))
         inputs = Inputs(*write_inputs(folder, clips), clips)
+        whole = folder / "disk-whole" / "lake"
         started = time.monotonic()
-        run(inputs, folder / "disk-whole" / "lake")
-        whole_seconds = time.monotonic() - started
-        expected = read_tables(folder / "disk-whole" / "lake")
-        kills = []
-        for number in range(arguments.kills):
-            victim = arguments.victims[number % len(arguments.victims)]
-            lake = folder / f"disk-{number}" / "lake"
-            kills.append(hurt_one(inputs, lake, victim, chance.random(), whole_seconds, expected))
-            print(kills[-1], flush=True)
-    report(kills, whole_seconds)
+        run(inputs, whole)
+        seconds = time.monotonic() - started
+        expected, num_bytes = read_tables(whole), count_bytes(whole)
+        kills, recovered = [], []
+        while len(kills) < arguments.kills:
+            lake = folder / f"disk-{len(kills)}" / "lake"
+            victims = [arguments.victims[n % len(arguments.victims)] for n in range(len(kills), arguments.kills)]
+            with disk_of(lake, has_limits="disk" in victims[: arguments.per_lake]):
+                for victim in victims[: arguments.per_lake]:
+                    share = chance.random()
+                    kills.append(hurt(inputs, lake, victim, share if victim == "disk" else share * seconds, num_bytes))
+                    print(kills[-1], flush=True)
+                run(inputs, lake)
+                recovered.append(read_tables(lake) == expected)
+            print(f"{lake.parent.name}: {'the same tables' if recovered[-1] else 'OTHER TABLES'}", flush=True)
+    report(kills, recovered, seconds)
 
 
-def hurt_one(
-    inputs: Inputs, lake: Path, victim: str, share: float, whole_seconds: float, expected: dict[str, list[object]]
-) -> Kill:
-    """Start a night, hurt it, run it again, and compare. `share`: when, of the night; of a disk, how large."""
+@contextmanager
+def disk_of(lake: Path, *, has_limits: bool) -> Iterator[None]:
+    """Make the folder above a lake: where it is to be full at times, a disk of its own."""
     lake.parent.mkdir()
+    if has_limits:
+        subprocess.run([*_MOUNT, "size=1g", "tmpfs", str(lake.parent)], check=True)
+    try:
+        yield
+    finally:
+        if has_limits:
+            subprocess.run(["umount", str(lake.parent)], check=True)  # noqa: S607 -- where it lies differs by system
+
+
+def hurt(inputs: Inputs, lake: Path, victim: str, when: float, num_bytes: int) -> Kill:
+    """Start a run and hurt it. `when`: seconds after its start; of a disk, the share of `num_bytes` that is free."""
     if victim == "disk":
-        code, stage = fill_disk(inputs, lake, share)
+        room = int(when * num_bytes)
+        subprocess.run([*_MOUNT, f"remount,size={count_bytes(lake) + room}", str(lake.parent)], check=True)
+        with start(inputs, lake) as job:
+            code = job.wait()
+        subprocess.run([*_MOUNT, "remount,size=1g", str(lake.parent)], check=True)
     elif victim == "source":
-        code, stage = take_source(inputs, lake, share * whole_seconds)
+        code = take_source(inputs, lake, when)
     else:
-        code, stage = kill_one(inputs, lake, victim, share * whole_seconds)
-    run(inputs, lake)
-    is_recovered = read_tables(lake) == expected
-    if victim == "disk":
-        subprocess.run(["umount", str(lake.parent)], check=True)  # noqa: S607 -- where it lies differs by system
-    return Kill(victim, share if victim == "disk" else share * whole_seconds, code, stage, is_recovered)
+        code = kill(inputs, lake, victim, when)
+    return Kill(victim, when, code, find_stage(lake))
 
 
-def kill_one(inputs: Inputs, lake: Path, victim: str, after_seconds: float) -> tuple[int, str]:
-    """Start a night and kill a part of it; return its exit status and how far it had come."""
+def count_bytes(folder: Path) -> int:
+    """Return the bytes that the files below a folder take, each a whole number of pages."""
+    return sum(-(-file.stat().st_size // _PAGE) * _PAGE for file in folder.rglob("*") if file.is_file())
+
+
+def kill(inputs: Inputs, lake: Path, victim: str, after_seconds: float) -> int:
+    """Start a run and kill a part of it; return its exit status."""
     with start(inputs, lake) as job:
         time.sleep(after_seconds)
         while job.poll() is None and not hit(job.pid, victim):
             time.sleep(_POLL_SECONDS)  # there is no such process yet
-        return job.wait(), find_stage(lake)
+        return job.wait()
 
 
-def fill_disk(inputs: Inputs, lake: Path, share: float) -> tuple[int, str]:
-    """Run a night on a disk too small for it, and make the disk larger."""
-    whole = lake.parent.parent / "disk-whole" / "lake"
-    num_bytes = sum(file.stat().st_size for file in whole.rglob("*") if file.is_file())
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(lake.parent), "-o"]
-    subprocess.run([*mount, f"size={int(share * num_bytes)}"], check=True)
-    with start(inputs, lake) as job:
-        code, stage = job.wait(), find_stage(lake)
-    subprocess.run([*mount, "remount,size=1g"], check=True)
-    return code, stage
-
-
-def take_source(inputs: Inputs, lake: Path, after_seconds: float) -> tuple[int, str]:
-    """Take the videos away while a night runs; bring them back after it, and release what was quarantined."""
+def take_source(inputs: Inputs, lake: Path, after_seconds: float) -> int:
+    """Take the videos away while a run goes on; bring them back after it, and release what was quarantined."""
     with start(inputs, lake) as job:
         time.sleep(after_seconds)
         target = inputs.clips.readlink()
         inputs.clips.unlink()
-        code, stage = job.wait(), find_stage(lake)
+        code = job.wait()
     inputs.clips.symlink_to(target)
     if (lake / "quarantine").exists():
         release = [sys.executable, "-m", "jobs.cli", "quarantine", "--lake", str(lake), "--release-code", "NOT_FOUND"]
         subprocess.run(release, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-    return code, stage
+    return code
 
 
 def start(inputs: Inputs, lake: Path) -> subprocess.Popen[bytes]:
@@ -230,23 +245,21 @@ def _shorten(value: object) -> str:
     return text if isinstance(value, str | float | int | bool) else hashlib.sha256(text.encode()).hexdigest()
 
 
-def report(kills: list[Kill], whole_seconds: float) -> None:
-    """Print each kill, then how many were recovered."""
+def report(kills: list[Kill], recovered: list[bool], whole_seconds: float) -> None:
+    """Print each kill, then how many lakes were recovered."""
     rows = [
         (
             kill.victim,
-            f"{kill.after_seconds:.1f}",
+            f"{kill.after_seconds:.2f}",
             kill.stage,
             "went on" if kill.code == 0 else f"ended with {kill.code}",
-            "yes" if kill.is_recovered else "NO",
         )
         for kill in kills
     ]
-    print_table(
-        f"nights of {whole_seconds:.0f} s", ("killed", "after s", "after stage", "the night", "same tables"), rows
+    print_table(f"nights of {whole_seconds:.0f} s", ("killed", "after s", "after stage", "the night"), rows)
+    print(
+        f"{len(kills)} kills; {sum(recovered)} of {len(recovered)} lakes hold what a night that was left alone leaves"
     )
-    recovered = Counter(kill.is_recovered for kill in kills)
-    print(f"{recovered[True]} of {len(kills)} kills left the tables of a night that was left alone")
 
 
 if __name__ == "__main__":
