@@ -125,7 +125,8 @@ def disk_of(lake: Path, *, has_limits: bool) -> Iterator[None]:
         yield
     finally:
         if has_limits:
-            subprocess.run(["umount", str(lake.parent)], check=True)  # noqa: S607 -- where it lies differs by system
+            # Lazily: a JVM whose driver was killed may be about to end.
+            subprocess.run(["umount", "-l", str(lake.parent)], check=True)  # noqa: S607 -- where it lies differs by system
 
 
 def hurt(inputs: Inputs, lake: Path, victim: str, when: float, num_bytes: int) -> Kill:
