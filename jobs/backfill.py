@@ -60,7 +60,7 @@ def backfill(  # noqa: PLR0913 - each option of the command line is one
     *,
     is_status: Annotated[bool, typer.Option("--status", help="Tell how far the backfill is; do nothing.")] = False,
     master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*]")
+        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
     ] = None,
     log_dir: Annotated[
         Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")

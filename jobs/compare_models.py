@@ -53,7 +53,7 @@ def compare(  # noqa: PLR0913 - each option of the command line is one
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*]")
+        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
     ] = None,
 ) -> None:
     """Show the pairs and clusters that switching to another model would gain and lose; publish nothing.

@@ -93,7 +93,7 @@ def maintain(
     *,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
     master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*]")
+        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
     ] = None,
     log_dir: Annotated[
         Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")

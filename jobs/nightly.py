@@ -48,7 +48,7 @@ def nightly(  # noqa: PLR0913 - each option of the command line is one
         typer.Option(formats=["%Y-%m-%d"], help="The night this run is for.", show_default="today, UTC"),
     ] = None,
     master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*]")
+        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
     ] = None,
     log_dir: Annotated[
         Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")

@@ -40,6 +40,8 @@ _LAUNCH = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+# All cores of this machine; a task whose worker is killed is tried again, as on a cluster.
+_LOCAL = "local[*,4]"
 # Set unless the operator has set them: each can be changed while the session lives.
 _DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
@@ -92,7 +94,7 @@ def start_session(
         # Executors on this machine must run this interpreter, not the first python3 on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         settings |= _LAUNCH
-        builder = builder.master(master or "local[*]")
+        builder = builder.master(master or _LOCAL)
     given = dict(conf or {})
     for key, value in (settings | given).items():
         builder = builder.config(key, value)

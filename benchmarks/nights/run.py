@@ -13,6 +13,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,19 @@ from jobs.maintain import run_maintenance
 from jobs.nightly import run_nightly
 from jobs.session import start_session
 from jobs.tables import descriptors
+from models.embedders import LinearHead
+from models.embedding_models import find_model
 from models.pooling import pool_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
 _CONFIG = Config.model_validate({"manifest": {"look_at_files": False}, "maintenance": {"retention_hours": 1e-3}})
-_DESCRIPTOR_DIM, _NUM_FRAMES, _SECONDS = 3088, 8, 8.0
+_NUM_FRAMES, _SECONDS = 8, 8.0
+_SPECTRUM = 1 / np.sqrt(1 + np.arange(512) / 8)  # of embeddings: some directions tell videos apart better than others
+_SPREAD = 0.7  # of descriptors around their mean, whose norm is below 1
 _COPIED_FRACTION = 0.1
 _CHANGED_FRACTION = 0.01
 _COPY_NOISE, _FRAME_NOISE = 0.3, 0.7
@@ -133,11 +140,16 @@ def describe(lake: Lake, videos: Iterable[Video]) -> None:
 
 
 def describe_one(video: Video) -> dict[str, object]:
-    """Draw the descriptors of a video: frames around its footage, a copy's with noise of its own."""
-    footage = np.random.default_rng((video.source, video.edition)).standard_normal((_NUM_FRAMES + 1, _DESCRIPTOR_DIM))
-    own = np.random.default_rng((int(video.video_id[-6:]), video.edition, 1))
-    frames = footage[0] + _FRAME_NOISE * footage[1:] + _COPY_NOISE * own.standard_normal((_NUM_FRAMES, _DESCRIPTOR_DIM))
-    kept = frames.astype(np.float16)
+    """Draw the descriptors of a video: frames around its footage, a copy's with noise of its own.
+
+    They are drawn as embeddings and led back through the head, so that strangers are as unlike as real ones are.
+    """
+    mean, inverse = invert_head()
+    dim = len(_SPECTRUM)
+    footage = np.random.default_rng((video.source, video.edition)).standard_normal((_NUM_FRAMES + 1, dim))
+    own = np.random.default_rng((int(video.video_id[-6:]), video.edition, 1)).standard_normal((_NUM_FRAMES, dim))
+    drawn = ((footage[0] + _FRAME_NOISE * footage[1:] + _COPY_NOISE * own) * _SPECTRUM) @ inverse
+    kept = (mean + _SPREAD * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16)
     facts = dict.fromkeys(("container_format", "video_codec", "decoder"), "drawn")
     sizes = dict.fromkeys(("size_bytes", "width_px", "height_px", "num_frames"), 320)
     return {
@@ -156,6 +168,16 @@ def describe_one(video: Video) -> dict[str, object]:
         **facts,
         **sizes,
     }
+
+
+@cache
+def invert_head() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean that the shipped head takes off descriptors, and what undoes its projection."""
+    describe_config = _CONFIG.describe
+    head = find_model("auto", describe_config.backbone, describe_config.descriptor_id).load()
+    if not isinstance(head, LinearHead):
+        raise TypeError(f"the shipped head is a {type(head).__name__}: draw descriptors for it otherwise")
+    return head.mean, np.linalg.pinv(head.projection)
 
 
 def run_one(folder: Path, named: Sequence[Video], night: date, num_videos: int) -> Night:
