@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from jobs import options
 from jobs.backfilling.backfill import Backfill
 from jobs.backfilling.backlog import add_shard, count_states
 from jobs.backfilling.budget import Budget, Standing
@@ -44,7 +45,7 @@ _SECONDS_PER_HOUR = 3600.0
     ),
 )
 def backfill(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; made if it is not there.")],
+    lake: options.NewLake,
     manifest: Annotated[
         str | None,
         typer.Option(help="Manifest of the past, as the nightly job takes them.", show_default="the lake's own"),
@@ -59,12 +60,8 @@ def backfill(  # noqa: PLR0913 - each option of the command line is one
     ] = None,
     *,
     is_status: Annotated[bool, typer.Option("--status", help="Tell how far the backfill is; do nothing.")] = False,
-    master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
-    ] = None,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")
-    ] = None,
+    master: options.Master = None,
+    log_dir: options.LogDir = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print how far the backfill is as one JSON object, after a run too.")
     ] = False,

@@ -12,6 +12,7 @@ import typer
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from jobs import options
 from jobs.calibration import (
     LabelledPairs,
     choose_threshold,
@@ -57,7 +58,7 @@ _MAX_VIDEOS = 5000  # twelve million pairs
     ),
 )
 def calibrate(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     model: Annotated[Path, typer.Option(help="Folder of the model; its card is written anew.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, as for training.")] = None,
     where: Annotated[

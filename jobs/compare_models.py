@@ -14,6 +14,7 @@ import typer
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.errors import UsageError
@@ -41,7 +42,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     ),
 )
 def compare(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     new: Annotated[Path, typer.Option(help="YAML file of settings of the new model; a backfill has filled it up.")],
     old: Annotated[
         str | None, typer.Option(help="model_id, or YAML file of settings.", show_default="the model in use")
@@ -52,9 +53,7 @@ def compare(  # noqa: PLR0913 - each option of the command line is one
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
-    ] = None,
+    master: options.Master = None,
 ) -> None:
     """Show the pairs and clusters that switching to another model would gain and lose; publish nothing.
 

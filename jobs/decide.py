@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pyspark.sql import functions as F
 
+from jobs import options
 from jobs.clustering.decisions import (
     Decision,
     decisions_in_force,
@@ -45,7 +46,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
     ),
 )
 def decide(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     what: Annotated[
         list[str] | None,
         typer.Argument(help="A B duplicate, A B not_duplicate, or A keep_this; only the videos with --withdraw."),

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.exports.parquet_folder import export_to_parquet
@@ -38,7 +39,7 @@ class Form(StrEnum):
     ),
 )
 def export_vectors(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     to: Annotated[Form, typer.Option(help="Form of the export.")],
     *,
     out: Annotated[

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import Config, load_config
 from jobs.errors import UsageError
@@ -88,16 +89,12 @@ class Report:
     ),
 )
 def maintain(
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, that of the nightly runs.")] = None,
     *,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
-    master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
-    ] = None,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")
-    ] = None,
+    master: options.Master = None,
+    log_dir: options.LogDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Lay the tables' files out anew, and delete what is no longer needed.

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as TextTable
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import Config, load_config
 from jobs.lake import Lake
@@ -41,18 +42,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def nightly(  # noqa: PLR0913 - each option of the command line is one
     *,
     manifest: Annotated[str, typer.Option(help="Manifest: CSV, JSON lines, Parquet or Delta; a path or URI.")],
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; made if it is not there.")],
+    lake: options.NewLake,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     run_date: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The night this run is for.", show_default="today, UTC"),
     ] = None,
-    master: Annotated[
-        str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")
-    ] = None,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")
-    ] = None,
+    master: options.Master = None,
+    log_dir: options.LogDir = None,
     publish_anyway: Annotated[
         bool, typer.Option("--publish-anyway", help="Publish even if audits trip: they are told, and stop nothing.")
     ] = False,

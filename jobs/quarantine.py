@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pyspark.sql import functions as F
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.location import absolute
@@ -35,7 +36,7 @@ _MAX_NAMED = 10
     ),
 )
 def quarantine(
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     *,
     code: Annotated[list[str] | None, typer.Option(help="List these error codes alone; may be repeated.")] = None,
     release: Annotated[

@@ -15,6 +15,7 @@ from pyspark.errors import AnalysisException, ParseException
 from rich.console import Console
 from rich.table import Table as TextTable
 
+from jobs import options
 from jobs.command import Command, show_examples
 from jobs.errors import UsageError, first_line
 from jobs.lake import Lake
@@ -50,7 +51,7 @@ class OutputFormat(StrEnum):
 )
 def sql(
     query: Annotated[str, typer.Argument(help="Spark SQL.")],
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     output: Annotated[
         OutputFormat, typer.Option("--format", help="How rows are printed; long values are cut in tables alone.")
     ] = OutputFormat.TABLE,

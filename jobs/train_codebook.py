@@ -15,6 +15,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 from rich.console import Console
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError, first_line
 from jobs.location import absolute
@@ -74,7 +75,7 @@ class CodebookSettings:
     ),
 )
 def train_codebook(  # noqa: PLR0913 - an argument for each option
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     out: Annotated[Path, typer.Option(help="Folder that the artefact is written to.")],
     *,
     variant: Annotated[Variant, typer.Option(help="Words of whole descriptors, or of each layer's.")] = Variant.VECTOR,

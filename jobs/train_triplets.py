@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import Objective, load_config
 from jobs.evaluation.truth import load_truth
@@ -30,7 +31,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     ),
 )
 def train_triplets(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     out: Annotated[Path, typer.Option(help="Folder for the model; views and checkpoints go to OUT/work.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; its section `training` counts.")] = None,
     where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.location import absolute
 
@@ -23,7 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     ),
 )
 def upgrade(
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     *,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pyspark.errors import AnalysisException, ParseException
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.errors import UsageError, first_line
 from jobs.location import absolute
@@ -54,7 +55,7 @@ class Place:
     ),
 )
 def views(
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     *,
     catalog: Annotated[str | None, typer.Option(help="Catalogue of the views.", show_default="the session's")] = None,
     schema: Annotated[

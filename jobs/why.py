@@ -12,6 +12,7 @@ import typer
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from jobs import options
 from jobs.clustering.evidence import Answer, Evidence
 from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
@@ -32,7 +33,7 @@ _COLUMNS = ("from", "to", "relation", "probability", "cosine", "aligned", "from 
 def why(
     left: Annotated[str, typer.Argument(help="A video_id.")],
     right: Annotated[str, typer.Argument(help="Another one.")],
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the newest in pairs")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.errors import UsageError
@@ -29,7 +30,7 @@ DEFAULT_CLUSTERS = 1000
 
 @app.command(cls=Command, epilog=show_examples("ndvr report --lake /data/lake --out /data/report"))
 def report(
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables.")],
+    lake: options.Lake,
     out: Annotated[Path, typer.Option(help="Folder for the pages; an earlier report there is replaced.")],
     run: Annotated[str | None, typer.Option(help="run_id of a published run.", show_default="the newest")] = None,
     num_clusters: Annotated[
