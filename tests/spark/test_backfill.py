@@ -139,6 +139,9 @@ def test_what_is_through_has_nothing_to_do_and_tells_so(filled: Filled, capsys: 
     before = read_versions(filled.lake)
     assert run_command(app, ["backfill", "--lake", str(filled.lake), "--status"]) == 0
     assert capsys.readouterr().out == "done 9 of 13 videos (69.2 %), 4 in quarantine, 0 to go\n"
+    assert run_command(app, ["backfill", "--lake", str(filled.lake), "--status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [told[name] for name in ("num_done", "num_failed", "num_left")] == [9, 4, 0]
     assert run_command(app, ["backfill", "--lake", str(filled.lake), "--max-hours", "0.1"]) == 0
     assert read_versions(filled.lake) == before | {"runs": before["runs"] + 1}
     assert "done 9 of 13 videos (69.2 %)" in capsys.readouterr().err

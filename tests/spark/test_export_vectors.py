@@ -113,9 +113,13 @@ def test_parquet_holds_flat_rows_that_any_reader_takes(
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing is left of the staging"
 
 
-def test_the_card_and_the_page_say_what_was_exported(written: Path, tmp_path: Path) -> None:
-    assert export(written, "--to", "parquet", "--out", str(tmp_path), "--segments", "all") == 0
+def test_the_card_and_the_page_say_what_was_exported(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert export(written, "--to", "parquet", "--out", str(tmp_path), "--segments", "all", "--json") == 0
     card = json.loads((tmp_path / "model_card.json").read_text(encoding="utf-8"))
+    assert json.loads(capsys.readouterr().out) == card | {"out": str(tmp_path)}
     told = {name: card[name] for name in ("model_id", "num_dims", "segments", "num_videos", "num_vectors", "model")}
     assert told == {
         "model_id": MODEL,

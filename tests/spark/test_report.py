@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,9 @@ def test_the_pages_show_every_member_with_both_videos(
     index = (out / "index.html").read_text(encoding="utf-8")
     assert "threshold is 0." in index
     (run,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
-    assert make_report(described.lake, out, "--run", run, "--clusters", "1") == 0
+    capsys.readouterr()
+    assert make_report(described.lake, out, "--run", run, "--clusters", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"num_pages": 4, "index": str(out / "index.html")}
     assert (out / "least-certain-1.html").read_text(encoding="utf-8").count("<article") == 1
 
 

@@ -127,10 +127,13 @@ def test_a_training_goes_on_where_it_was_cut_off(
 
 
 def test_a_night_with_the_model_finds_the_planted_copies(
-    lake: Path, catalogue: Path, model_copy: Path, config: Path, tmp_path: Path
+    lake: Path, catalogue: Path, model_copy: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(lake, model_copy, config, "--objective", "discriminative") == 0
-    assert run_calibrate(lake, model_copy, config, "--target-precision", "0.9") == 0
+    capsys.readouterr()
+    assert train(lake, model_copy, config, "--objective", "discriminative", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["calibration"] is None
+    assert run_calibrate(lake, model_copy, config, "--target-precision", "0.9", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["calibration"]["min_cosine_similarity"] > 0
     found = find_model("auto", "tiny", load_config(config).describe.descriptor_id, model_copy)
     assert found.calibration is not None
     copy = shutil.copytree(lake, tmp_path / "lake")
