@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table as TextTable
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.location import absolute
@@ -32,11 +32,8 @@ DUPLICATE_EXIT_CODE = 10
 )
 def query(
     video: Annotated[str, typer.Argument(help="A video: a path or URI.")],
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables and the index.")],
-    config: Annotated[
-        Path | None,
-        typer.Option(help="YAML file of settings.", show_default="those of the night that published the index"),
-    ] = None,
+    lake: options.IndexedLake,
+    config: options.IndexedConfig = None,
     video_id: Annotated[
         str | None, typer.Option(help="The id that the video has or will have; it is not held against itself.")
     ] = None,

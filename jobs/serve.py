@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs import options
 from jobs.command import Command, run_command, show_examples
 from jobs.config import load_config
 from jobs.errors import UsageError
@@ -32,11 +33,8 @@ _GRACE_SECONDS = 10
     ),
 )
 def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables and the index.")],
-    config: Annotated[
-        Path | None,
-        typer.Option(help="YAML file of settings.", show_default="those of the night that published the index"),
-    ] = None,
+    lake: options.IndexedLake,
+    config: options.IndexedConfig = None,
     host: Annotated[str, typer.Option(help="Address to listen at; any but loopback needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
     root: Annotated[
