@@ -41,8 +41,9 @@ def find_content(frame: Frame) -> Box:
     """Return (top, bottom, left, right) of what the borders enclose, half-open; the whole frame where it is flat."""
     px = len(frame)
     whole = box = (0, px, 0, px)
+    channels = np.ascontiguousarray(frame.transpose(2, 0, 1))  # so that a row or column is reduced at full speed
     for _ in range(_NUM_PASSES):
-        smaller = _strip(frame, box)
+        smaller = _strip(channels, box)
         if smaller == box:
             break
         box = smaller
@@ -50,34 +51,41 @@ def find_content(frame: Frame) -> Box:
     return box if min(bottom - top, right - left) >= _MIN_SIDE_FRACTION * px else whole
 
 
-def _strip(frame: Frame, box: Box) -> Box:
+def _strip(channels: Frame, box: Box) -> Box:
     """Take the borders of one colour each off a box; off a flat one nothing."""
     top, bottom, left, right = box
-    inside = frame[top:bottom, left:right]
-    above, below = _count_uniform(inside), _count_uniform(inside[::-1])
-    turned = inside.transpose(1, 0, 2)
-    before, behind = _count_uniform(turned), _count_uniform(turned[::-1])
-    if above + below >= len(inside) or before + behind >= len(turned):
+    inside = channels[:, top:bottom, left:right]
+    above, below = _count_uniform(inside, lines=1)
+    before, behind = _count_uniform(inside, lines=2)
+    if above + below >= bottom - top or before + behind >= right - left:
         return box
     return top + above, bottom - below, left + before, right - behind
 
 
-def _count_uniform(rows: Frame) -> int:
-    """Count the rows, from the first on, that are of one colour: that of the first.
+def _count_uniform(channels: Frame, lines: int) -> tuple[int, int]:
+    """Count the lines of one colour at the begin and at the end: rows (`lines` is axis 1) or columns (axis 2)."""
+    lowest = channels.min(axis=3 - lines).astype(np.int16)
+    highest = channels.max(axis=3 - lines).astype(np.int16)
+    is_uniform = (highest - lowest).max(axis=0) <= _MAX_LEVELS_APART
+    middle = (lowest + highest) // 2
+    return _count_border(is_uniform, middle), _count_border(is_uniform[::-1], middle[:, ::-1])
 
-    A border ends with a jump. Where the next row is of one colour too, and near the last, the picture fades: no border.
+
+def _count_border(is_uniform: NDArray[np.bool_], middle: NDArray[np.int16]) -> int:
+    """Count the lines, from the first on, that are of one colour: that of the first.
+
+    A border ends with a jump. Where the next line is of one colour too, and near the last, it fades: no border.
+
+    Args:
+        is_uniform: (n,), of each line.
+        middle: (3, n), its colour.
     """
-    first = last = None
-    for count, row in enumerate(rows):  # one by one: most frames have no border, and end here at once
-        lowest, highest = row.min(axis=0).astype(np.int16), row.max(axis=0).astype(np.int16)
-        middle = (lowest + highest) // 2
-        first = middle if first is None else first
-        is_uniform = (highest - lowest).max() <= _MAX_LEVELS_APART
-        if not is_uniform or np.abs(middle - first).max() > _MAX_LEVELS_APART:
-            is_fading = is_uniform and last is not None and np.abs(middle - last).max() <= _MAX_LEVELS_APART
-            return 0 if is_fading else count
-        last = middle
-    return len(rows)
+    is_border = is_uniform & (np.abs(middle - middle[:, :1]).max(axis=0) <= _MAX_LEVELS_APART)
+    if is_border.all():
+        return len(is_border)
+    count = int(is_border.argmin())
+    step = np.abs(middle[:, count] - middle[:, count - 1]).max() if count else 0
+    return 0 if is_uniform[count] and step <= _MAX_LEVELS_APART else count
 
 
 def _cut_frame(frame: Frame) -> Frame:
