@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.log import log
-from udfs.searching.cells import cell_assigner, plan_cells, train_centroids
+from udfs.searching.cells import cell_assigner, find_cells, plan_cells, train_centroids
 from udfs.searching.chunks import Chunk, pack_blocks
 from udfs.searching.groups import FOUND_DDL, GROUPED_DDL, Role, group_searcher
+from udfs.searching.probes import MAX_PROBES, choose_probes
 from udfs.searching.rows import rows_searcher
 
 if TYPE_CHECKING:
@@ -225,17 +226,22 @@ def _search_cells(vectors: DataFrame, min_cosine_similarity: float, config: Pair
     sample = _sample_rows(vectors, wanted, plan.num_rows, config.seed)
     num_cells = min(num_cells, len(sample))
     centroids = train_centroids(sample.vectors, num_cells, config.seed)
+    nearest = find_cells(centroids, sample.vectors, min(config.num_probes or MAX_PROBES, num_cells))
+    if config.num_probes is None:
+        probes = choose_probes(sample, nearest, min_cosine_similarity, config.min_search_recall, config.seed)
+        log.info("probes chosen", **probes._asdict())
+        nearest = nearest[:, : probes.num_probes]
     cells = plan_cells(
         centroids,
-        sample.vectors,
+        nearest,
         num_rows=plan.num_rows,
-        num_probes=config.num_probes,
         block_rows=config.block_rows,
         min_tasks=_GROUPS_PER_CORE * vectors.sparkSession.sparkContext.defaultParallelism,
     )
     log.info(
         "cells trained",
         num_cells=num_cells,
+        num_probes=cells.num_probes,
         num_sampled=len(sample),
         num_split=int((cells.num_blocks > 1).sum()),
         num_tasks=cells.num_tasks,

@@ -150,7 +150,10 @@ class PairsConfig(Section):
     max_exact_teraflop: PositiveFloat = Field(200.0, description="auto: cells where exact search would take more")
     block_rows: Positive = Field(32_768, description="embeddings in one block; a task holds two")
     cell_rows: Positive = Field(1000, description="embeddings in a cell, on average")
-    num_probes: Positive = Field(4, description="cells that an embedding is looked for in: more find more")
+    min_search_recall: Fraction = Field(0.99, description="share of pairs that cells are to find, by a sample")
+    num_probes: Positive | None = Field(
+        None, description="cells that an embedding is looked for in; null: as few as find min_search_recall"
+    )
     recall_rows: Annotated[int, Field(ge=0)] = Field(512, description="embeddings that recall is estimated on, about")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the cells and the samples")
 

@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="numbers of vectors")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of Spark and of FAISS")
+    parser.add_argument("--probes", type=int, help="of pairs.num_probes; a sample chooses by default")
     parser.add_argument("--no-ivf", action="store_true", help="leave FAISS alone out")
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--recall", type=float, help=argparse.SUPPRESS)
@@ -55,9 +56,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         spark = start_bench_session(folder, arguments.cores)
-        search_through_spark(spark, write_vectors(folder / "first", draw_vectors(5_000)))  # Python workers start
+        search_through_spark(spark, write_vectors(folder / "first", draw_vectors(5_000)), None)  # Python workers start
         for size in arguments.sizes:
-            result = measure_size(spark, folder, size)
+            result = measure_size(spark, folder, size, arguments.probes)
             if not arguments.no_ivf:
                 command = [sys.executable, __file__, "--alone", str(folder / "vectors.npy")]
                 command += ["--recall", str(result["recall"]), "--cores", str(arguments.cores)]
@@ -67,7 +68,7 @@ def main() -> None:
     report(results, arguments.cores)
 
 
-def measure_size(spark: SparkSession, folder: Path, size: int) -> dict[str, Any]:
+def measure_size(spark: SparkSession, folder: Path, size: int, probes: int | None) -> dict[str, Any]:
     """Search one size through Spark, and hold what was found against exact search of some rows."""
     vectors = draw_vectors(size)
     source = write_vectors(folder / str(size), vectors)
@@ -75,18 +76,20 @@ def measure_size(spark: SparkSession, folder: Path, size: int) -> dict[str, Any]
     truth = search_exactly(vectors)
     del vectors
     with watch_memory() as peak:
-        found, seconds, estimated = search_through_spark(spark, source)
+        found, seconds, estimated = search_through_spark(spark, source, probes)
     recall = len(truth & found) / len(truth)
     return {"size": size, "seconds": seconds, "recall": recall, "estimated": estimated, "peak": peak}
 
 
-def search_through_spark(spark: SparkSession, source: str) -> tuple[set[tuple[str, str]], float, float | None]:
+def search_through_spark(
+    spark: SparkSession, source: str, probes: int | None
+) -> tuple[set[tuple[str, str]], float, float | None]:
     """Search a folder of Parquet files by cells: pairs, seconds with the estimate of recall, and that estimate."""
     from jobs.candidates import plan_search, search_candidates
     from jobs.config import PairsConfig
     from jobs.run import keep_on_executors
 
-    config = PairsConfig(plan="cells")
+    config = PairsConfig(plan="cells", num_probes=probes)
     started = time.monotonic()
     vectors = spark.read.parquet(source)
     plan = plan_search(vectors, config)

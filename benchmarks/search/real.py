@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--cell-rows", type=int, default=64, help="of pairs.cell_rows: few, as real lakes here are small"
     )
-    parser.add_argument("--probes", type=int, nargs="+", default=(1, 2, 4, 8), help="values of pairs.num_probes")
+    parser.add_argument("--probes", type=int, nargs="+", default=(1, 2, 4, 8), help="beside what a sample chooses")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of Spark")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -47,9 +47,9 @@ def main() -> None:
         vectors = read_vectors(Lake(spark, arguments.lake)).cache()
         exact = search(vectors, PairsConfig(plan="exact"))
         rows = []
-        for probes in arguments.probes:
+        for probes in (None, *arguments.probes):
             found = search(vectors, PairsConfig(plan="cells", num_probes=probes, cell_rows=arguments.cell_rows))
-            rows.append((str(probes), *(tell_band(exact, found, *band) for band in pairwise(_BANDS))))
+            rows.append((str(probes or "chosen"), *(tell_band(exact, found, *band) for band in pairwise(_BANDS))))
         num_vectors = vectors.count()
     headings = ("probes", *(f"{low:g} to {min(high, 1):g}" for low, high in pairwise(_BANDS)))
     print_table(f"pairs of exact search that cells find, {num_vectors:,} vectors, by similarity", headings, rows)

@@ -115,6 +115,16 @@ def test_cells_that_miss_some_say_so_and_find_no_others(spark: SparkSession) -> 
     assert done.recall == pytest.approx(len(found) / len(expected), abs=0.02)
 
 
+@pytest.mark.parametrize("wanted", [0.5, 1.0])
+def test_so_many_cells_are_looked_in_as_find_the_share_that_is_wanted(spark: SparkSession, wanted: float) -> None:
+    """The sample is all there is here, so what is chosen by it holds for all."""
+    found, done = search(to_rows(spark, ALL), "cells", cell_rows=12, min_search_recall=wanted, recall_rows=400)
+    share = len(found) / len(expected_among(ALL))
+    assert share >= wanted
+    assert (share == 1.0) == (wanted == 1.0)
+    assert done.recall == pytest.approx(share, abs=0.02)
+
+
 def test_a_sample_of_no_rows_estimates_nothing(spark: SparkSession) -> None:
     assert search(to_rows(spark, ALL), "cells", cell_rows=60, recall_rows=0)[1].recall is None
 

@@ -53,6 +53,22 @@ def train_centroids(sample: NDArray[np.float32], num_cells: int, seed: int) -> N
     return np.ascontiguousarray(kmeans.centroids)
 
 
+def find_cells(centroids: NDArray[np.float32], vectors: NDArray[np.float32], num_probes: int) -> NDArray[np.int64]:
+    """Return the numbers of the nearest cells of each vector: int64 (n, num_probes), the nearest first.
+
+    Args:
+        centroids: float32 (c, dim).
+        vectors: float32 (n, dim), C-contiguous.
+        num_probes: at most c. Runs on: driver and executor.
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(centroids.shape[1])
+    index.add(centroids)
+    nearest: NDArray[np.int64] = index.search(vectors, num_probes)[1]
+    return nearest
+
+
 @dataclass(frozen=True)
 class Cells:
     """The cells, and how each is cut into groups of a bounded size.
@@ -85,10 +101,9 @@ class Cells:
 
 def plan_cells(
     centroids: NDArray[np.float32],
-    sample: NDArray[np.float32],
+    nearest: NDArray[np.int64],
     *,
     num_rows: int,
-    num_probes: int,
     block_rows: int,
     min_tasks: int,
 ) -> Cells:
@@ -96,9 +111,8 @@ def plan_cells(
 
     Args:
         centroids: float32 (c, dim).
-        sample: float32 (s, dim), drawn evenly from all rows.
+        nearest: int64 (s, num_probes), the cells of a sample drawn evenly from all rows: see `find_cells`.
         num_rows: all rows.
-        num_probes: as `Cells`.
         block_rows: rows in a block, about: the sample is a sample.
         min_tasks: tasks, at least; more where they would hold more than two blocks and their visitors.
 
@@ -106,9 +120,7 @@ def plan_cells(
     """
     import numpy as np
 
-    num_probes = min(num_probes, len(centroids))
-    nearest = _find_cells(centroids, sample, num_probes)
-    scale = num_rows / len(sample)
+    scale = num_rows / len(nearest)
     count = len(centroids)
     stored = np.bincount(nearest[:, 0], minlength=count) * scale
     visiting = np.bincount(nearest[:, 1:].ravel(), minlength=count) * scale
@@ -127,7 +139,7 @@ def plan_cells(
     num_tasks = max(min_tasks, int(np.ceil(moved.sum() / (2 * block_rows))))
     return Cells(
         centroids,
-        num_probes,
+        nearest.shape[1],
         num_blocks,
         num_visits,
         np.cumsum(num_groups) - num_groups,
@@ -174,20 +186,10 @@ def _assign(batches: Iterator[pa.RecordBatch], cells: Cells) -> Iterator[pa.Reco
 
     set_up_faiss()
     for chunk, spread in read_batches(batches, "spread"):
-        nearest = _find_cells(cells.centroids, np.ascontiguousarray(chunk.vectors), cells.num_probes)
+        nearest = find_cells(cells.centroids, np.ascontiguousarray(chunk.vectors), cells.num_probes)
         yield _pack(chunk, *_store(cells, nearest[:, 0], spread), cells)
         for rank in range(1, cells.num_probes):
             yield _pack(chunk, *_visit(cells, nearest[:, rank], spread), cells)
-
-
-def _find_cells(centroids: NDArray[np.float32], vectors: NDArray[np.float32], num_probes: int) -> NDArray[np.int64]:
-    """Return the numbers of the nearest cells of each vector (n, num_probes), the nearest first."""
-    import faiss
-
-    index = faiss.IndexFlatIP(centroids.shape[1])
-    index.add(centroids)
-    nearest: NDArray[np.int64] = index.search(vectors, num_probes)[1]
-    return nearest
 
 
 def _store(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.searching.cells import Cells, cell_assigner, plan_cells, spread_evenly, train_centroids
+from udfs.searching.cells import Cells, cell_assigner, find_cells, plan_cells, spread_evenly, train_centroids
 from udfs.searching.groups import Role, group_searcher
 
 DIM = 8
@@ -27,9 +27,8 @@ def draw_vectors(count: int, seed: int) -> np.ndarray:
 
 def plan(vectors: np.ndarray, num_cells: int, num_probes: int, block_rows: int) -> Cells:
     centroids = train_centroids(vectors, num_cells, 0)
-    return plan_cells(
-        centroids, vectors, num_rows=len(vectors), num_probes=num_probes, block_rows=block_rows, min_tasks=3
-    )
+    nearest = find_cells(centroids, vectors, min(num_probes, num_cells))
+    return plan_cells(centroids, nearest, num_rows=len(vectors), block_rows=block_rows, min_tasks=3)
 
 
 def assign(vectors: np.ndarray, cells: Cells) -> list[pa.RecordBatch]:
