@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from udfs.relation import COMMON_SHARE
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_MIN_COMMON_SHARE = 0.8
-"""Of the shared seconds, that must be common: alignment may reach a second beyond the intro at either end."""
 
 
 def name_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
@@ -40,7 +39,7 @@ def name_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
     told = seconds.join(shown, ["video_id", "second"]).groupBy("left_id", "right_id", "video_id")
     common = (
         told.agg(F.avg((F.col("num_videos") >= min_videos).cast("int")).alias("share"))
-        .where(F.col("share") >= _MIN_COMMON_SHARE)
+        .where(F.col("share") >= COMMON_SHARE)
         .select("left_id", "right_id", F.lit("common").alias("now"))
         .distinct()
     )

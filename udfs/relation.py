@@ -2,6 +2,11 @@
 
 COPY_COVERAGE = 0.8
 """Two videos are copies of one another when what they share is at least this part of either."""
+COMMON_SHARE = 0.8
+"""An overlap is common when at least this part of its seconds is what many other videos show too.
+
+Not all of it: alignment may reach a second beyond an intro at either end.
+"""
 
 
 def name_relation(left_coverage: float, right_coverage: float) -> str:

@@ -15,8 +15,7 @@ class Match:
         is_duplicate: whether the video in question is a duplicate because of it.
         keeper_id: the video that is kept of its cluster; None where it is in none.
         cluster_id: its cluster; None where it is in none.
-        relation: copy, contained or overlap, as `pairs.relation`; footage that many videos share, which a night may
-            call common, is an overlap here.
+        relation: copy, contained, overlap or common, as `pairs.relation`.
         match_probability: how sure it is that the two share footage, in [0, 1]; 1 where the files are the same.
         cosine_similarity: of the two whole videos' vectors, in [-1, 1].
         alignment_similarity: of the aligned frames.

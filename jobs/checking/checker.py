@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
+from jobs.checking.common import name_common
 from jobs.checking.comparison import Judge, compare, conclude, match_twin
 from jobs.checking.embedder import EmbedderClosedError, VideoEmbedder
 from jobs.config import Config
@@ -101,7 +102,8 @@ class Checker:
             matches = [match_twin(twin, whole["end_seconds"], video_id) for twin in others]
         else:
             others = [video for video in _find_candidates(state, segments) if video.video_id != video_id]
-            matches = list(compare(state.judge, whole, others, video_id, deadline))
+            compared = list(compare(state.judge, whole, others, video_id, deadline))
+            matches = name_common(compared, state.config.pairs.min_common_videos, state.judge.verifier.min_probability)
         return conclude(state.judge, whole, matches, len(others), started)
 
     def refresh(self) -> bool:

@@ -23,6 +23,9 @@ def start_test_session(folder: Path) -> SparkSession:
         "spark.driver.memory": "2g",
         # A test run is over before the optimising compiler has paid for itself.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
+        # Nor has compiling each query's own classes, a fifth of a small night; tests/submit runs nights that do.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.shuffle.partitions": "2",
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
