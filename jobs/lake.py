@@ -148,9 +148,8 @@ class Lake:
             reader = self.spark.read.format("delta")
             reader = reader if newest is None else reader.option("versionAsOf", newest)
             rows = reader.load(self.path(table.name))
-            rows.select(*table.key).write.format("noop").mode(
-                "overwrite"
-            ).save()  # a vacuumed file shows when it is read
+            # A vacuumed file shows when it is read.
+            rows.select(*table.key).write.format("noop").mode("overwrite").save()
         except (PySparkException, Py4JJavaError) as error:
             log.info("old version not read", table=table.name, version=version, why=first_lines(error))
             return None

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from models.verifier import Verifier
+
 _SIDES = ("left", "right")
 EVIDENCE_DDL = (
     "left_id STRING, right_id STRING, cosine_similarity DOUBLE, alignment_similarity DOUBLE, relation STRING, "
     "left_start_seconds DOUBLE, left_end_seconds DOUBLE, right_start_seconds DOUBLE, right_end_seconds DOUBLE, "
     "left_coverage DOUBLE, right_coverage DOUBLE, evidence ARRAY<DOUBLE>"
 )
+JUDGED_DDL = f"{EVIDENCE_DDL}, match_probability DOUBLE"
 BOUND_COLUMNS = (
     "left_start_seconds",
     "left_end_seconds",
@@ -50,6 +53,18 @@ def gather_evidence(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         ]
         if rows:
             yield pd.DataFrame(rows)
+
+
+def judge_pairs(batches: Iterator[pd.DataFrame], verifier: Verifier) -> Iterator[pd.DataFrame]:
+    """Gather the evidence of candidate pairs and weigh it: as `gather_evidence` -> JUDGED_DDL.
+
+    Runs on: executor, by `mapInPandas`; on the machine that is asked about one video.
+    """
+    import numpy as np
+
+    for rows in gather_evidence(batches):
+        evidence = np.array(rows["evidence"].tolist(), dtype=np.float64)
+        yield rows.assign(match_probability=verifier.judge(evidence))
 
 
 def _compare(pair: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jobs.checking.answer import Answer, Match, choose_original, name_original
 from jobs.errors import TimeLimitError
 from models.verifier import EVIDENCE
-from udfs.verify import gather_evidence
+from udfs.verify import judge_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,6 @@ def compare(
     Raises:
         TimeLimitError: the deadline has passed.
     """
-    import numpy as np
     import pandas as pd
 
     by_content: dict[str, list[StoredVideo]] = {}
@@ -68,12 +67,10 @@ def compare(
         if deadline is not None and time.monotonic() > deadline:
             raise TimeLimitError(f"{begin} of {len(firsts)} candidates had been compared when the time was up")
         pairs = [_pair(judge.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
-        for rows in gather_evidence(iter([pd.DataFrame(pairs)])):
-            records = cast("list[dict[str, Any]]", rows.to_dict("records"))
-            probabilities = judge.verifier.judge(np.array(rows["evidence"].tolist(), dtype=np.float64))
-            for row, probability in zip(records, probabilities.tolist(), strict=True):
+        for rows in judge_pairs(iter([pd.DataFrame(pairs)]), judge.verifier):
+            for row in cast("list[dict[str, Any]]", rows.to_dict("records")):
                 for other in alike[row["left_id"] or row["right_id"]]:
-                    yield _match(judge, other, row, probability, video_id)
+                    yield _match(judge, other, row, video_id)
 
 
 def _pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str | None) -> dict[str, Any]:
@@ -87,7 +84,7 @@ def _pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str
     return row | {f"{side}_{column}": video[column] for side, (_, video) in sides.items() for column in stored}
 
 
-def _match(judge: Judge, other: StoredVideo, row: dict[str, Any], probability: float, video_id: str | None) -> Match:
+def _match(judge: Judge, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
     """Make a match of the evidence for a pair."""
     mine, theirs = ("left", "right") if row["left_id"] == "" else ("right", "left")
     is_inner = row[f"{mine}_coverage"] >= row[f"{theirs}_coverage"]
@@ -96,11 +93,13 @@ def _match(judge: Judge, other: StoredVideo, row: dict[str, Any], probability: f
     return Match(
         video_id=other.video_id,
         # A video that is kept is no duplicate of those that are kept for its sake.
-        is_duplicate=is_told and probability >= judge.verifier.min_probability and _is_another(other, video_id),
+        is_duplicate=is_told
+        and row["match_probability"] >= judge.verifier.min_probability
+        and _is_another(other, video_id),
         keeper_id=other.keeper_id,
         cluster_id=other.cluster_id,
         relation=row["relation"],
-        match_probability=probability,
+        match_probability=row["match_probability"],
         cosine_similarity=row["cosine_similarity"],
         alignment_similarity=row["alignment_similarity"],
         evidence=dict(zip(EVIDENCE, row["evidence"], strict=True)),

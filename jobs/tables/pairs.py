@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -14,7 +13,7 @@ from jobs.representatives import find_representatives, mark_dirty, take_represen
 from jobs.run import keep_on_executors
 from jobs.table import Table
 from udfs.inverted_index import search_inverted_index
-from udfs.verify import EVIDENCE_DDL, gather_evidence
+from udfs.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +89,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     if run.verifier is None:
         judged = _as_copies(searched.unionByName(alike), videos, run)
     else:
-        judged = _judge(_gather(searched.unionByName(alike), whole), run.verifier, run)
+        judged = _judge(_join_sides(searched.unionByName(alike), whole), run.verifier, run)
     rows = judged.unionByName(_pair_twins(videos, run))
     rows = rows.unionByName(_keep(inputs["pairs"], videos, run)) if is_incremental else rows
     if run.verifier is None:
@@ -106,24 +105,22 @@ def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
     vectors = segments.withColumn("is_dirty", F.lit(True))
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
-    return _gather(found.rows, segments.where("segment_index = 0"))
+    candidates = _join_sides(found.rows, segments.where("segment_index = 0"))
+    return candidates.mapInPandas(gather_evidence, EVIDENCE_DDL)
 
 
-def _gather(candidates: DataFrame, whole: DataFrame) -> DataFrame:
-    """Align the frames of candidate pairs."""
+def _join_sides(candidates: DataFrame, whole: DataFrame) -> DataFrame:
+    """Give candidate pairs what of both videos is aligned: see `udfs.verify.gather_evidence`."""
     columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
     left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
     right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
     pairs = candidates.select("left_id", "right_id")
-    return pairs.join(left, "left_id").join(right, "right_id").mapInPandas(gather_evidence, EVIDENCE_DDL)
+    return pairs.join(left, "left_id").join(right, "right_id")
 
 
-def _judge(evidence: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
-    """Weigh the evidence and keep the pairs that are sure enough, as rows of the table."""
-    terms = [F.col("evidence")[place] * weight for place, weight in enumerate(verifier.weights)]
-    logit = reduce(add, terms, F.lit(verifier.intercept))
-    probability = F.round(F.lit(1.0) / (F.lit(1.0) + F.exp(-logit)), 6)
-    judged = evidence.withColumn("match_probability", probability)
+def _judge(candidates: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
+    """Align and weigh, and keep the pairs that are sure enough, as rows of the table."""
+    judged = candidates.mapInPandas(partial(judge_pairs, verifier=verifier), JUDGED_DDL)
     return (
         judged.where(F.col("match_probability") >= verifier.min_probability)
         .drop("evidence")

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.verifier import EVIDENCE
+from models.verifier import EVIDENCE, Verifier
 from udfs.align import Alignment
 from udfs.embed import pack_vectors
-from udfs.verify import EVIDENCE_DDL, gather_evidence, weigh_evidence
+from udfs.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs, weigh_evidence
 
 ALIGNMENT = Alignment(
     left_start_seconds=5.0,
@@ -130,3 +130,16 @@ def test_changes_against_each_other_count_as_none() -> None:
 def test_the_evidence_does_not_tell_left_from_right() -> None:
     swapped = replace(ALIGNMENT, left_coverage=1.0, right_coverage=0.3, left_chamfer=0.8, right_chamfer=0.4)
     assert weigh_evidence(swapped) == weigh_evidence(ALIGNMENT)
+
+
+def test_a_verifier_gives_each_pair_that_aligns_its_probability() -> None:
+    whole, strangers = side("left", *range(20)), side("right", *range(20, 26))
+    pairs = [candidate("a", "b", whole, side("right", *range(5, 11))), candidate("a", "c", whole, strangers)]
+    # The smaller coverage is .3 of the one pair that aligns: log-odds of 10 * .3 - 3 + log(3).
+    weights = tuple(10.0 if name == "smaller_coverage" else 0.0 for name in EVIDENCE)
+    verifier = Verifier(0.5, math.log(3) - 3, weights, "by hand")
+    (judged,) = judge_pairs(iter([pd.DataFrame(pairs)]), verifier)
+    assert judged[["left_id", "right_id", "match_probability"]].to_dict("records") == [
+        {"left_id": "a", "right_id": "b", "match_probability": 0.75}
+    ]
+    assert sorted(judged.columns) == sorted(column.split()[0] for column in JUDGED_DDL.split(", "))
