@@ -10,7 +10,7 @@ import numpy as np
 from jobs.calibration import MAX_FALSE_SHARE
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
-from models.verifier import Verifier
+from models.verifier import Verifier, multiply_pieces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +58,9 @@ def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: f
     shares = labelled["shares"].to_numpy(dtype=bool)
     if shares.all() or not shares.any():
         raise UsageError(f"{int(shares.sum())} of {len(shares)} candidate pairs share footage: both kinds are needed")
-    weights, _ = _fit_logistic(evidence, shares, _NEGATIVE_WEIGHT, _PENALTY)
-    (slope,), intercept = _fit_logistic((evidence @ weights)[:, None], shares, 1.0, 0.0)
+    products = multiply_pieces(evidence)
+    weights, _ = _fit_logistic(products, shares, _NEGATIVE_WEIGHT, _PENALTY)
+    (slope,), intercept = _fit_logistic((products @ weights)[:, None], shares, 1.0, 0.0)
     weights *= slope
     rounded = tuple(round(float(weight), _DECIMALS) for weight in weights)
     verifier = Verifier(0.0, round(intercept, _DECIMALS), rounded, fitted_on)
@@ -68,17 +69,17 @@ def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: f
 
 
 def _fit_logistic(
-    evidence: NDArray[np.float64], shares: NDArray[np.bool_], negative_weight: float, penalty: float
+    columns: NDArray[np.float64], shares: NDArray[np.bool_], negative_weight: float, penalty: float
 ) -> tuple[NDArray[np.float64], float]:
-    """Fit weights >= 0 and an intercept by penalised maximum likelihood on standardised evidence; convex, so unique.
+    """Fit weights >= 0 and an intercept by penalised maximum likelihood on standardised columns; convex, so unique.
 
     scikit-learn's LogisticRegression knows no bounds.
     """
     from scipy.optimize import minimize
     from scipy.special import expit
 
-    deviations = np.maximum(evidence.std(axis=0), _MIN_DEVIATION)
-    scaled = (evidence - evidence.mean(axis=0)) / deviations
+    deviations = np.maximum(columns.std(axis=0), _MIN_DEVIATION)
+    scaled = (columns - columns.mean(axis=0)) / deviations
     counts = np.where(shares, 1.0, negative_weight)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -88,10 +89,10 @@ def _fit_logistic(
         value = float(((np.logaddexp(0, logits) - shares * logits) * counts).mean() + penalty * (weights**2).sum())
         return value, np.append(scaled.T @ residuals + 2 * penalty * weights, residuals.sum())
 
-    bounds = [(0.0, None)] * evidence.shape[1] + [(None, None)]
+    bounds = [(0.0, None)] * columns.shape[1] + [(None, None)]
     fitted = minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B").x
     weights = fitted[:-1] / deviations
-    return weights, float(fitted[-1] - weights @ evidence.mean(axis=0))
+    return weights, float(fitted[-1] - weights @ columns.mean(axis=0))
 
 
 def _choose_threshold(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,19 @@ EVIDENCE = (
     "change",
     "change_agreement",
 )
-"""The columns that a verifier weighs, in this order."""
+"""What is known of a pair, in this order; see `udfs.verify.weigh_evidence`."""
+PRODUCTS = tuple(combinations(EVIDENCE, 2))
+"""The pieces that a verifier multiplies and weighs, in this order."""
+_LEFT, _RIGHT = ([EVIDENCE.index(pair[side]) for pair in PRODUCTS] for side in (0, 1))
+
+
+def multiply_pieces(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the products of every two pieces of evidence: (n, len(EVIDENCE)) -> (n, len(PRODUCTS)).
+
+    One piece alone proves nothing: frames of two takes agree as well as those of a copy, and changes agree by chance
+    over a few frames. docs/decisions/0005 has the figures.
+    """
+    return evidence[:, _LEFT] * evidence[:, _RIGHT]
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Verifier:
     Attributes:
         min_probability: operating threshold, in [0, 1]: below it a pair is not told.
         intercept: of the logistic function.
-        weights: of `EVIDENCE`.
+        weights: of `PRODUCTS`.
         fitted_on: the labelled pairs.
     """
 
@@ -42,18 +55,18 @@ class Verifier:
         """Take the weights as a tuple, whatever JSON made of them.
 
         Raises:
-            ValueError: they are not as many as the pieces of evidence.
+            ValueError: they are not as many as the products.
         """
-        if len(self.weights) != len(EVIDENCE):
+        if len(self.weights) != len(PRODUCTS):
             raise ValueError(
-                f"a verifier must have {len(EVIDENCE)} weights, one for each piece of evidence, got "
+                f"a verifier must have {len(PRODUCTS)} weights, one for every two pieces of evidence, got "
                 f"{len(self.weights)}: fit it again (ndvr calibrate --truth)"
             )
         object.__setattr__(self, "weights", tuple(self.weights))
 
     def judge(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability that two videos share footage: (n, len(EVIDENCE)) -> (n,), rounded to 6 decimals."""
-        logits = evidence @ np.array(self.weights) + self.intercept
+        logits = multiply_pieces(evidence) @ np.array(self.weights) + self.intercept
         # Not 1 / (1 + exp(-logit)), which overflows where the evidence is overwhelming.
         probabilities: NDArray[np.float64] = np.round(np.exp(-np.logaddexp(0.0, -logits)), 6)
         return probabilities

@@ -34,7 +34,7 @@ BOUND_COLUMNS = (
 _DECIMALS = 6
 _SURELY_SIMILAR = 0.4
 _SURELY_CHANGING = 0.02
-_SURELY_AGREEING = 0.1
+_SURELY_AGREEING = 0.05
 
 
 def gather_evidence(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -19,7 +19,7 @@ from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.tables import pairs
 from models.artefact import BACKGROUND, find_folder, pack_artefact, read_artefact, unpack_artefact, write_artefact
-from models.verifier import EVIDENCE, Verifier
+from models.verifier import PRODUCTS, Verifier
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
 from tests.support.lakes import make_run, present_in, read_rows, read_versions, run_night
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 SHIPPED = "discriminative-efficientnet_lite0"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
-WEIGHTS = {"alignment_similarity": 200.0, "smaller_coverage": 5.0}
-VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(name, 0.0) for name in EVIDENCE), "weights set by hand")
-"""An alignment similarity of .39 is as likely a match as not; the more of both is covered, the surer it is."""
+WEIGHTS = {("alignment_similarity", "change"): 10_000.0, ("smaller_coverage", "change"): 250.0}
+VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(names, 0.0) for names in PRODUCTS), "weights set by hand")
+"""Of the film, where change counts as .02, the products come to 200 times the alignment similarity and 5 times the
+smaller coverage: a similarity of .39 is as likely a match as not; the more of both is covered, the surer it is."""
 EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
 """Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""
 SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20}

@@ -16,13 +16,13 @@ from models.artefact import BACKGROUND, Card, pack_artefact, read_artefact, unpa
 from models.calibration import Calibration
 from models.embedders import LinearHead
 from models.embedding_models import EmbeddingModel, find_model
-from models.verifier import EVIDENCE, Verifier
+from models.verifier import PRODUCTS, Verifier
 from udfs.embed import Windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERIFIER = Verifier(0.7, -1.0, (1.0,) * len(EVIDENCE), "pairs")
+VERIFIER = Verifier(0.7, -1.0, (1.0,) * len(PRODUCTS), "pairs")
 EARLY = EmbeddingModel("whitened-tiny-0", "tiny", "whitened", "early", "x", None)
 LATE = EmbeddingModel("contrastive-tiny-0", "tiny", "contrastive", "late", "x", None)
 WORDS = EmbeddingModel("bow_vector-tiny-0", "tiny", "bow_vector", "late", "x", None)

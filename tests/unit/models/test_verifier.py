@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from models.artefact import Card
-from models.verifier import EVIDENCE, Verifier
-
-NUM_PIECES = len(EVIDENCE)
+from models.verifier import EVIDENCE, PRODUCTS, Verifier, multiply_pieces
 
 
 def verifier(intercept: float = 0.0, **weights: float) -> Verifier:
-    """One that weighs what is named and nothing else."""
-    return Verifier(0.5, intercept, tuple(weights.get(name, 0.0) for name in EVIDENCE), "pairs")
+    """One that weighs the products of what is named with the larger coverage, and nothing else."""
+    of_products = {("larger_coverage", name): weight for name, weight in weights.items()}
+    weighed = tuple(of_products.get(names, of_products.get(names[::-1], 0.0)) for names in PRODUCTS)
+    return Verifier(0.5, intercept, weighed, "pairs")
 
 
 def evidence(**pieces: float) -> np.ndarray:
-    """One pair's; what is not named is 0."""
-    return np.array([[pieces.get(name, 0.0) for name in EVIDENCE]])
+    """One pair's, one side of which is covered whole; what is not named is 0."""
+    return np.array([[pieces.get(name, 1.0 if name == "larger_coverage" else 0.0) for name in EVIDENCE]])
 
 
 def test_without_evidence_the_intercept_alone_decides_by_its_odds() -> None:
@@ -28,7 +28,21 @@ def test_without_evidence_the_intercept_alone_decides_by_its_odds() -> None:
     assert verifier(intercept=-np.log(3)).judge(evidence()).tolist() == [0.25]
 
 
-def test_each_piece_of_evidence_has_its_own_weight() -> None:
+def test_every_two_pieces_are_multiplied_once() -> None:
+    (products,) = multiply_pieces(np.array([[2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0]]))
+    found = dict(zip(PRODUCTS, products.tolist(), strict=True))
+    assert len(found) == 21
+    assert found["larger_chamfer", "alignment_similarity"] == 6.0
+    assert found["log_independent_frames", "smaller_coverage"] == 55.0
+    assert found["change", "change_agreement"] == 221.0
+    assert multiply_pieces(np.empty((0, 7))).shape == (0, 21)
+
+
+def test_one_piece_alone_proves_nothing() -> None:
+    assert verifier(change=9.0).judge(evidence(change=1.0, larger_coverage=0.0)).tolist() == [0.5]
+
+
+def test_each_product_has_its_own_weight() -> None:
     told = verifier(larger_chamfer=np.log(3), change=-np.log(3))
     assert told.judge(evidence(larger_chamfer=1.0)).tolist() == [0.75]
     assert told.judge(evidence(change=1.0)).tolist() == [0.25]
@@ -57,11 +71,11 @@ def test_a_verifier_of_other_evidence_is_refused() -> None:
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "a verifier must have 7 weights, one for each piece of evidence, got 6: fit it again (ndvr calibrate "
-            "--truth)"
+            "a verifier must have 21 weights, one for every two pieces of evidence, got 7: fit it again (ndvr "
+            "calibrate --truth)"
         ),
     ):
-        Verifier(0.5, 0.0, (1.0,) * (NUM_PIECES - 1), "pairs")
+        Verifier(0.5, 0.0, (1.0,) * len(EVIDENCE), "pairs")
 
 
 def test_a_card_keeps_it_as_it_is() -> None:

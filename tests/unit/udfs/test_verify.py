@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.verifier import EVIDENCE, Verifier
+from models.verifier import EVIDENCE, PRODUCTS, Verifier
 from udfs.align import Alignment
 from udfs.embed import pack_vectors
 from udfs.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs, weigh_evidence
@@ -53,7 +53,7 @@ def gathered(*candidates: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() -> None:
     (row,) = gathered(candidate("a", "b", side("left", *range(20)), side("right", *range(5, 11))))
-    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.02, 0.1], abs=1e-6)
+    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.02, 0.05], abs=1e-6)
     assert row == {
         "left_id": "a",
         "right_id": "b",
@@ -101,7 +101,7 @@ def test_backgrounds_are_read_with_their_frames() -> None:
 
 
 def test_the_evidence_is_in_the_order_that_a_verifier_weighs_it_in() -> None:
-    faint = replace(ALIGNMENT, similarity=0.3, change=0.01, change_agreement=0.05)
+    faint = replace(ALIGNMENT, similarity=0.3, change=0.01, change_agreement=0.04)
     assert dict(zip(EVIDENCE, weigh_evidence(faint), strict=True)) == {
         "larger_chamfer": 0.8,
         "alignment_similarity": 0.3,
@@ -109,13 +109,13 @@ def test_the_evidence_is_in_the_order_that_a_verifier_weighs_it_in() -> None:
         "larger_coverage": 1.0,
         "smaller_coverage": 0.3,
         "change": 0.01,
-        "change_agreement": 0.05,
+        "change_agreement": 0.04,
     }
 
 
 @pytest.mark.parametrize(
     ("name", "value", "counted"),
-    [("alignment_similarity", 0.9, 0.4), ("change", 0.5, 0.02), ("change_agreement", 0.5, 0.1)],
+    [("alignment_similarity", 0.9, 0.4), ("change", 0.5, 0.02), ("change_agreement", 0.5, 0.05)],
 )
 def test_more_than_enough_of_a_piece_counts_as_enough(name: str, value: float, counted: float) -> None:
     field = {"alignment_similarity": "similarity"}.get(name, name)
@@ -135,8 +135,8 @@ def test_the_evidence_does_not_tell_left_from_right() -> None:
 def test_a_verifier_gives_each_pair_that_aligns_its_probability() -> None:
     whole, strangers = side("left", *range(20)), side("right", *range(20, 26))
     pairs = [candidate("a", "b", whole, side("right", *range(5, 11))), candidate("a", "c", whole, strangers)]
-    # The smaller coverage is .3 of the one pair that aligns: log-odds of 10 * .3 - 3 + log(3).
-    weights = tuple(10.0 if name == "smaller_coverage" else 0.0 for name in EVIDENCE)
+    # Of the one pair that aligns .3 and all is covered: log-odds of 10 * .3 * 1 - 3 + log(3).
+    weights = tuple(10.0 * (names == ("larger_coverage", "smaller_coverage")) for names in PRODUCTS)
     verifier = Verifier(0.5, math.log(3) - 3, weights, "by hand")
     (judged,) = judge_pairs(iter([pd.DataFrame(pairs)]), verifier)
     assert judged[["left_id", "right_id", "match_probability"]].to_dict("records") == [
