@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from udfs.relation import name_relation
-from udfs.stretches import MIN_SIMILARITY, Lines, compare_changes, find_stretches
+from udfs.stretches import MIN_SIMILARITY, Lines, find_stretches, measure_agreement, measure_change
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +72,9 @@ class Alignment:
         left_chamfer: mean over the left frames of the best normalised similarity to any right one.
         right_chamfer: the other way.
         independent_frames: sum of the weights of the aligned frames, the smaller of both sides.
-        change_agreement: mean product of what changes at aligned frames, less that of frames two or more apart, in
-            [-4, 4]; about 0 for two takes of one scene, and where nothing changes.
+        change_agreement: mean product of what changes at the frames of the best stretch, less that of frames two or
+            more apart, in [-4, 4]; about 0 for two takes of one scene, and where nothing changes. A further stretch
+            is another place in time, so its frames are no measure of what changes along the best.
         change: mean squared deviation of the aligned frames from their mean, the smaller of both sides, in [0, 1].
         stretches: start and end on the left, then on the right, in seconds, of each aligned stretch, the best first.
     """
@@ -179,7 +180,7 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
     i = np.concatenate([np.arange(stretch.begin, stretch.end) for stretch in stretches])
     j = np.concatenate([stretch.frames for stretch in stretches])
     bounds = np.array([stretch.bound(left, right) for stretch in stretches])
-    agreement, change = compare_changes(left.vectors[i], right.vectors[j])
+    best = stretches[0]
     return Alignment(
         left_start_seconds=float(bounds[:, 0].min()),
         left_end_seconds=float(bounds[:, 1].max()),
@@ -191,8 +192,8 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
         left_chamfer=float(similar.max(axis=1).mean()),
         right_chamfer=float(similar.max(axis=0).mean()),
         independent_frames=float(min(left.weights[np.unique(i)].sum(), right.weights[np.unique(j)].sum())),
-        change_agreement=agreement,
-        change=change,
+        change_agreement=measure_agreement(left.vectors[best.begin : best.end], right.vectors[best.frames]),
+        change=min(measure_change(left.vectors[i]), measure_change(right.vectors[j])),
         stretches=tuple(stretch.bound(left, right) for stretch in stretches),
     )
 

@@ -53,8 +53,8 @@ class Lines:
     right: NDArray[np.float32]
 
     def agreement(self, run: Run) -> float:
-        """Tell how far changes agree along a run: see `compare_changes`."""
-        return compare_changes(self.left[run.begin : run.end], self.right[self.meet(run)])[0]
+        """Tell how far changes agree along a run."""
+        return measure_agreement(self.left[run.begin : run.end], self.right[self.meet(run)])
 
     def meet(self, run: Run) -> NDArray[np.intp]:
         """Return the numbers of the right frames along a run."""
@@ -151,15 +151,20 @@ def _find_best_run(gains: NDArray[np.floating[Any]]) -> Run:
     return Run(int(row), begin, int(end), float(raised[row, end]))
 
 
-def compare_changes(left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[float, float]:
-    """Tell how far what changes over aligned frames agrees, and how much changes: see `udfs.align.Alignment`.
+def measure_agreement(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    """Tell how far what changes over aligned frames agrees: see `change_agreement` of `udfs.align.Alignment`.
 
     Two takes of one static scene agree in the scene, not in what moves; what is left of a frame when its side's mean is
     taken off then matches the frame at the same moment no better than any other.
     """
-    one, other = left - left.mean(axis=0), right - right.mean(axis=0)
-    products = one @ other.T
+    if len(left) < _MIN_COMPARED:
+        return 0.0
+    products = (left - left.mean(axis=0)) @ (right - right.mean(axis=0)).T
     places = np.arange(len(left))
     is_apart = np.abs(places[:, None] - places[None, :]) >= _APART
-    agreement = float(products.diagonal().mean() - products[is_apart].mean()) if len(left) >= _MIN_COMPARED else 0.0
-    return agreement, min(float((one**2).sum()), float((other**2).sum())) / len(left)
+    return float(products.diagonal().mean() - products[is_apart].mean())
+
+
+def measure_change(frames: NDArray[np.float32]) -> float:
+    """Return the mean squared deviation of frames from their mean, in [0, 1]."""
+    return float(((frames - frames.mean(axis=0)) ** 2).sum()) / len(frames)
