@@ -11,7 +11,8 @@ import numpy as np
 from jobs.config import Objective
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
-from models.artefact import BACKGROUND, Card, pack_artefact
+from models.artefact import BACKGROUND, BACKGROUND_SOURCES, Card, pack_artefact
+from models.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from jobs.config import Config, TrainingConfig
     from jobs.training_views import LakeViews
     from models.embedders import RowEmbedder
-    from models.training import Epoch, TrainConfig
+    from models.training import Epoch, TrainConfig, ViewSet
 
 _MAX_BACKGROUND_FRAMES = 4000
 _MAX_VALIDATED_VIDEOS = 400  # all pairs of their views are compared after every epoch
@@ -38,14 +39,14 @@ class Learnt:
         history: what each epoch came to, the first before training.
         config: with which it was trained.
         counts: what it was trained on, for the card.
-        background: float32 (n, num_dims), unedited frames of the training footage, embedded.
+        background: unedited frames of the training footage, embedded.
     """
 
     head: RowEmbedder
     history: list[Epoch]
     config: TrainConfig
     counts: dict[str, int]
-    background: NDArray[np.float32]
+    background: Background
 
     @property
     def best(self) -> Epoch:
@@ -55,7 +56,8 @@ class Learnt:
     def pack(self, settings: Config, where: str) -> dict[str, bytes]:
         """Return the files of the artefact, not yet calibrated."""
         fusion = choose_fusion(settings.training)
-        tensors = self.head.to_tensors() | ({BACKGROUND: self.background} if fusion == "late" else {})
+        kept = {BACKGROUND: self.background.vectors, BACKGROUND_SOURCES: self.background.sources}
+        tensors = self.head.to_tensors() | (kept if fusion == "late" else {})
         training = settings.training
         card = Card(
             method=training.objective.value,
@@ -130,9 +132,14 @@ def train_model(
         on_progress,
     )
     counts = {"videos": len(kept.video_ids), "sources": len(set(kept.source_names)), "frames": len(kept.views.videos)}
-    frames = kept.views.descriptors[:, 0]
-    background = head.embed(frames[:: -(-len(frames) // _MAX_BACKGROUND_FRAMES)])
-    return Learnt(head, history, config, counts, background)
+    return Learnt(head, history, config, counts, _take_background(head, kept.views))
+
+
+def _take_background(head: RowEmbedder, views: ViewSet) -> Background:
+    """Embed the frames as they are, evenly thinned where there are too many; sources are numbered from 0."""
+    _, sources = np.unique(views.sources[views.videos], return_inverse=True)
+    step = -(-len(sources) // _MAX_BACKGROUND_FRAMES)
+    return Background(head.embed(views.descriptors[::step, 0]), sources[::step].astype(np.int32))
 
 
 def _learn(

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Tensors = Mapping[str, NDArray[np.floating[Any]]]
+    Tensors = Mapping[str, NDArray[np.number[Any]]]
 
 TENSORS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 BACKGROUND = "background"
 """The tensor of embedded frames of training footage that scores are normalised by: (n, num_dims)."""
+BACKGROUND_SOURCES = "background_sources"
+"""Which footage each of them shows: integers (n,)."""
 _HEX_DIGITS = 8
 
 
@@ -84,14 +86,15 @@ class Card:
 
 
 def pack_artefact(tensors: Tensors, card: Card) -> dict[str, bytes]:
-    """Return the files of an artefact: the numbers at half precision, and the card with their SHA-256.
+    """Return the files of an artefact: the numbers, fractions at half precision, and the card with their SHA-256.
 
     Calibrate on what `unpack_artefact` gives back, for that is what runs.
     """
     import numpy as np
     from safetensors.numpy import save
 
-    content = save({name: np.ascontiguousarray(array, dtype=np.float16) for name, array in tensors.items()})
+    kept = {name: array if array.dtype.kind == "i" else array.astype(np.float16) for name, array in tensors.items()}
+    content = save({name: np.ascontiguousarray(array) for name, array in kept.items()})
     stamped = replace(card, sha256=hashlib.sha256(content).hexdigest())
     return {TENSORS_FILE: content, CARD_FILE: stamped.to_json().encode()}
 

@@ -10,7 +10,15 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from models.artefact import BACKGROUND, CARD_FILE, Card, find_folder, read_artefact, unpack_artefact
+from models.artefact import (
+    BACKGROUND,
+    BACKGROUND_SOURCES,
+    CARD_FILE,
+    Card,
+    find_folder,
+    read_artefact,
+    unpack_artefact,
+)
 from models.codebook import Codebook
 from models.embedders import Identity, LinearHead, TanhNetwork
 
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.background import Background
     from models.calibration import Calibration
     from models.embedders import Embedder
     from models.verifier import Verifier
@@ -86,8 +95,8 @@ class EmbeddingModel:
         """Whether it embeds frames one by one, so that two videos can be aligned."""
         return self.fusion == "late" and self.method not in SPARSE_METHODS
 
-    def load_background(self) -> NDArray[np.float32]:
-        """Load the frames that no pair shares: float32 (n, num_dims), unit norm. Runs on: executor.
+    def load_background(self) -> Background:
+        """Load the frames that no pair shares. Runs on: executor.
 
         Raises:
             ValueError: the artefact has none.
@@ -141,11 +150,19 @@ def _take(artefact: str, method: str, backbone: str, descriptor_id: str) -> Embe
 
 
 @cache
-def _load_background(artefact: str, model_id: str) -> NDArray[np.float32] | None:
+def _load_background(artefact: str, model_id: str) -> Background | None:
+    import numpy as np
+
+    from models.background import Background
     from models.normalise import to_unit_norm
 
     tensors, _ = _read(artefact, model_id)
-    return to_unit_norm(tensors[BACKGROUND]) if BACKGROUND in tensors else None
+    if BACKGROUND not in tensors:
+        return None
+    vectors = to_unit_norm(tensors[BACKGROUND])
+    # Models of before sources were kept have one for all, which no video shows.
+    sources = tensors.get(BACKGROUND_SOURCES, np.zeros(len(vectors)))
+    return Background(vectors, sources.astype(np.int32))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ INPUT_COLUMN = {"early": "video_descriptor", "late": "frame_descriptors"}
 """The column of `descriptors` that a model of each kind of fusion takes."""
 FRAME_DIMS = 256
 """Of a stored frame: with its second and its background 268 bytes, 15.7 KiB a minute at 1 fps; docs/decisions/0005."""
-_NUM_NEIGHBOURS = 3  # nearest background frames that a frame is held against
-_CHUNK_ROWS = 256  # frames held against the background at once: hours of them cost no more memory than minutes
 _INT8_MAX = 127
 
 
@@ -85,11 +83,11 @@ def _embed_frames(
 
     embedder: RowEmbedder = model.load()  # type: ignore[assignment]  # a model that keeps frames embeds row by row
     vectors = embedder.embed(descriptors)
-    kept = shorten_vectors(vectors)
+    kept, background = shorten_vectors(vectors), model.load_background()
     yield _segment(0.0, duration_seconds, average_unit_rows(vectors)) | {
         "frame_seconds": seconds,
         "frame_vectors": pack_vectors(kept),
-        "frame_backgrounds": measure_backgrounds(kept, shorten_vectors(model.load_background())),
+        "frame_backgrounds": replace(background, vectors=shorten_vectors(background.vectors)).measure(kept),
     }
     if duration_seconds <= windows.length_seconds:
         return
@@ -114,21 +112,6 @@ def shorten_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     from models.normalise import to_unit_norm
 
     return to_unit_norm(vectors[:, :FRAME_DIMS])
-
-
-def measure_backgrounds(vectors: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return each frame's mean similarity to the background frames nearest to it: (n, dim), (m, dim) -> float32 (n,).
-
-    Of a background of fewer than three frames all are taken.
-    """
-    import numpy as np
-
-    count = min(_NUM_NEIGHBOURS, len(background))
-    means = [
-        np.partition(vectors[begin : begin + _CHUNK_ROWS] @ background.T, -count, axis=1)[:, -count:].mean(axis=1)
-        for begin in range(0, len(vectors), _CHUNK_ROWS)
-    ]
-    return np.concatenate(means)
 
 
 def pack_vectors(vectors: NDArray[np.float32]) -> bytes:

@@ -78,7 +78,7 @@ def test_a_model_that_keeps_no_frames_has_no_windows_in_its_name() -> None:
 def test_a_model_with_windows_in_its_name_is_loaded_from_its_artefact(tmp_path: Path) -> None:
     model = make(write_model(tmp_path)).model
     assert model.load().embed_video(np.float32([[1, 0, -1]])).tolist() == pytest.approx([1.0, 0.0])
-    assert model.load_background().tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert model.load_background().vectors.tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_a_background_of_another_version_is_refused(tmp_path: Path) -> None:

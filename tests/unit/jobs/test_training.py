@@ -19,7 +19,8 @@ from jobs.training import (
     validate,
 )
 from jobs.training_views import LakeViews
-from models.artefact import BACKGROUND, unpack_artefact
+from models.artefact import BACKGROUND, BACKGROUND_SOURCES, unpack_artefact
+from models.background import Background
 from models.embedders import Identity, LinearHead, TanhNetwork
 from models.training import Epoch, TrainConfig, ViewSet
 
@@ -190,7 +191,7 @@ def test_longer_vectors_than_the_videos_allow_are_refused(objective: Objective, 
 def test_the_card_says_what_was_learnt_from_what_and_how_well() -> None:
     history = [Epoch(0, float("nan"), 0.5), Epoch(1, 2.0, 0.87654), Epoch(2, 1.0, 0.8)]
     head = LinearHead(np.zeros(6, np.float32), np.eye(6, 3, dtype=np.float32))
-    background = np.eye(4, 3, dtype=np.float32)
+    background = Background(np.eye(4, 3, dtype=np.float32), np.zeros(4, np.int32))
     learnt = Learnt(head, history, TrainConfig((3,), epochs=2), {"videos": 5}, background)
     config = settings(licence="CC0-1.0", fusion="early")
     tensors, card = unpack_artefact(learnt.pack(config, "attributes['split'] = 'train'"))
@@ -209,8 +210,10 @@ def test_the_card_says_what_was_learnt_from_what_and_how_well() -> None:
 
 def test_a_model_of_frames_keeps_frames_of_its_training_as_background() -> None:
     head = LinearHead(np.zeros(6, np.float32), np.eye(6, 3, dtype=np.float32))
-    history, background = [Epoch(0, float("nan"), 0.5)], np.eye(4, 3, dtype=np.float32)
+    history = [Epoch(0, float("nan"), 0.5)]
+    background = Background(np.eye(4, 3, dtype=np.float32), np.array([0, 0, 3001, 3001], np.int32))
     learnt = Learnt(head, history, TrainConfig((3,), epochs=0), {"videos": 5}, background)
     tensors, card = unpack_artefact(learnt.pack(settings(fusion="late"), "true"))
     assert (card.fusion, card.verifier) == ("late", None)
-    assert tensors[BACKGROUND].tolist() == background.tolist()
+    assert tensors[BACKGROUND].tolist() == background.vectors.tolist()
+    assert tensors[BACKGROUND_SOURCES].tolist() == [0, 0, 3001, 3001]  # half precision would make 3,000 of the last

@@ -13,7 +13,7 @@ import pytest
 from models.artefact import BACKGROUND, Card, pack_artefact, write_artefact
 from models.embedders import LinearHead
 from models.embedding_models import EmbeddingModel, find_model
-from udfs.embed import Windows, embed_batches, measure_backgrounds, pack_vectors, unpack_vectors
+from udfs.embed import Windows, embed_batches, pack_vectors, unpack_vectors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,18 +124,6 @@ def test_a_frame_is_held_against_the_three_nearest_of_the_background(model: Embe
     (whole,) = embedded(model, video("a", EAST, NORTH, WEST)).to_dict("records")
     assert whole["frame_backgrounds"].tolist() == pytest.approx([0.0, 1.0, 1 / 3], abs=1e-3)
     assert whole["frame_backgrounds"].dtype == np.float32
-
-
-def test_of_a_small_background_all_frames_are_taken() -> None:
-    vectors, background = np.float32([[1, 0], [0, 1]]), np.float32([[1, 0], [0.6, 0.8]])
-    assert measure_backgrounds(vectors, background).tolist() == pytest.approx([0.8, 0.4])
-
-
-def test_the_frames_of_hours_are_held_against_the_background_one_by_one() -> None:
-    turns = np.linspace(0, 3, 1000)
-    vectors = np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
-    found = measure_backgrounds(vectors, np.float32([[1, 0]]))
-    np.testing.assert_allclose(found, np.cos(turns), atol=1e-6)
 
 
 def test_a_model_without_frames_has_one_row_a_video_and_null_there(tmp_path: Path) -> None:
