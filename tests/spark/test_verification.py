@@ -18,7 +18,15 @@ from jobs.config import Config
 from jobs.errors import UsageError
 from jobs.lake import Lake
 from jobs.tables import pairs
-from models.artefact import BACKGROUND, find_folder, pack_artefact, read_artefact, unpack_artefact, write_artefact
+from models.artefact import (
+    BACKGROUND,
+    BACKGROUND_SOURCES,
+    find_folder,
+    pack_artefact,
+    read_artefact,
+    unpack_artefact,
+    write_artefact,
+)
 from models.verifier import PRODUCTS, Verifier
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
@@ -107,6 +115,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("model")
     tensors, card = unpack_artefact(read_artefact(find_folder(SHIPPED)))
     tensors[BACKGROUND] = np.eye(8, card.num_dims, dtype=np.float32)
+    tensors[BACKGROUND_SOURCES] = np.arange(8, dtype=np.int32)
     write_artefact(folder, pack_artefact(tensors, replace(card, fusion="late", verifier=VERIFIER)))
     return {"embeddings": {"artefact_dir": str(folder)}}
 
