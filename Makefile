@@ -11,8 +11,7 @@ LOCK_FLAGS ?=
 PYTEST_FLAGS ?=
 # At a terminal uv shows its progress; in a log it would list a hundred packages.
 QUIET := $(if $(MAKE_TERMERR),,--quiet)
-# A Spark session waits for its driver most of the time, so two of them share two cores well.
-PYTEST := $(BIN)/pytest -q --durations=15 --timeout=900 --numprocesses=2 --dist=loadfile
+PYTEST := $(BIN)/pytest -q --durations=15 --timeout=900
 VERSION := $(shell sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py)
 DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/session.py)
 

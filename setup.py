@@ -54,7 +54,6 @@ TESTS = [
     "hypothesis>=6.100",
     "pytest>=8",
     "pytest-timeout>=2.3",
-    "pytest-xdist>=3.6",  # Spark waits for its driver most of the time: two sessions side by side take little more
     "deltalake>=1",  # a reader of Delta tables that is not Spark,
     "polars>=1.20",  # and another on top of it
     "nbclient>=0.10",
