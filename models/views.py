@@ -90,9 +90,7 @@ def _flip(picture: Picture, _other: Picture, rng: np.random.Generator) -> Pictur
 def _perspective(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
     height, width = picture.shape[:2]
     corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
-    moved = [
-        [int(x + rng.uniform(-0.15, 0.15) * width), int(y + rng.uniform(-0.15, 0.15) * height)] for x, y in corners
-    ]
+    moved = [[int(x + rng.uniform(-0.2, 0.2) * width), int(y + rng.uniform(-0.2, 0.2) * height)] for x, y in corners]
     return _by_torch(picture, lambda t: functional.perspective(t, corners, moved))
 
 
@@ -101,7 +99,8 @@ def _colour(picture: Picture, _other: Picture, rng: np.random.Generator) -> Pict
         pixels = functional.adjust_brightness(pixels, float(rng.uniform(0.55, 1.5)))
         pixels = functional.adjust_contrast(pixels, float(rng.uniform(0.55, 1.6)))
         pixels = functional.adjust_saturation(pixels, float(rng.uniform(0.0, 2.0)))
-        hue: torch.Tensor = functional.adjust_hue(pixels, float(rng.uniform(-0.12, 0.12)))
+        most = 0.12 if rng.random() < 3 / 4 else 0.5
+        hue: torch.Tensor = functional.adjust_hue(pixels, float(rng.uniform(-most, most)))
         return hue
 
     return _by_torch(picture, change)
@@ -115,6 +114,13 @@ def _tint(picture: Picture, _other: Picture, rng: np.random.Generator) -> Pictur
 
 def _blur(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
     return _soften(picture, rng.uniform(0.8, 3.5) * max(picture.shape[:2]) / 448)
+
+
+def _pixelate(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
+    height, width = picture.shape[:2]
+    block_px = max(2.0, float(np.exp(rng.uniform(np.log(0.006), np.log(0.045)))) * max(height, width))
+    small = resize(picture, round(height / block_px), round(width / block_px))
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.NEAREST))
 
 
 def _noise(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
@@ -131,7 +137,7 @@ def _compress(picture: Picture, _other: Picture, rng: np.random.Generator) -> Pi
 
 def _stretch(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
     height, width = picture.shape[:2]
-    factor = float(np.exp(rng.uniform(np.log(0.6), np.log(1.67))))
+    factor = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
     return resize(picture, height, round(width * factor))
 
 
@@ -149,7 +155,7 @@ def _sticker(picture: Picture, _other: Picture, rng: np.random.Generator) -> Pic
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 4))):
-        w, h = rng.uniform(0.08, 0.3) * width, rng.uniform(0.08, 0.3) * height
+        w, h = rng.uniform(0.08, 0.45) * width, rng.uniform(0.08, 0.45) * height
         x, y = rng.uniform(0, 0.9) * width, rng.uniform(0, 0.9) * height
         shape = draw.ellipse if rng.random() < 1 / 2 else draw.rectangle
         shape([x, y, x + w, y + h], fill=tuple(rng.integers(0, 256, size=3).tolist()))
@@ -183,6 +189,11 @@ def _inset_other(picture: Picture, other: Picture, rng: np.random.Generator) -> 
 
 def _show_in_other(picture: Picture, other: Picture, rng: np.random.Generator) -> Picture:
     return _paste_inset(other, picture, rng.uniform(0.45, 0.8), rng)
+
+
+def _blend_other(picture: Picture, other: Picture, rng: np.random.Generator) -> Picture:
+    height, width = picture.shape[:2]
+    return _to_bytes(picture + rng.uniform(0.1, 0.5) * (resize(other, height, width).astype(np.float64) - picture))
 
 
 def _beside_other(picture: Picture, other: Picture, rng: np.random.Generator) -> Picture:
@@ -252,6 +263,7 @@ EDITS: dict[str, Edit] = {
     "colour": _colour,
     "tint": _tint,
     "blur": _blur,
+    "pixelate": _pixelate,
     "noise": _noise,
     "compress": _compress,
     "stretch": _stretch,
@@ -263,4 +275,5 @@ EDITS: dict[str, Edit] = {
     "inset_other": _inset_other,
     "show_in_other": _show_in_other,
     "beside_other": _beside_other,
+    "blend_other": _blend_other,
 }
