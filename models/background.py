@@ -29,10 +29,20 @@ class Background:
     Attributes:
         vectors: float32 (n, dim), unit norm.
         sources: integers (n,), which footage each frame shows.
+
+    Raises:
+        ValueError: there is not one source for each frame.
     """
 
     vectors: NDArray[np.float32]
     sources: NDArray[np.integer[Any]]
+
+    def __post_init__(self) -> None:
+        if self.sources.shape != self.vectors.shape[:1]:
+            raise ValueError(
+                f"a background of {len(self.vectors)} frames tells the sources of {self.sources.size}; it must tell one"
+                " for each: train the model again"
+            )
 
     def measure(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return each frame's mean similarity to the three nearest frames, but for those of the video's own footage.

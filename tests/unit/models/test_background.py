@@ -12,6 +12,11 @@ def background(*frames: tuple[float, float], sources: tuple[int, ...] | None = N
     return Background(np.float32(frames), np.array(numbers, np.int32))
 
 
+def test_a_background_must_tell_the_source_of_each_of_its_frames() -> None:
+    with pytest.raises(ValueError, match="background of 2 frames tells the sources of 1; it must tell one for each"):
+        background((1, 0), (0, 1), sources=(7,))
+
+
 def test_a_frame_is_held_against_the_three_nearest() -> None:
     held = background((1, 0), (0.6, 0.8), (0, 1), (-1, 0))
     assert held.measure(np.float32([[0.6, -0.8]])).tolist() == pytest.approx([(0.6 - 0.28 - 0.6) / 3])
