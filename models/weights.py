@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
+import zipfile
+import zipimport
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import safetensors.torch
 import torch
 
 if TYPE_CHECKING:
     from models.registry import BackboneSpec, WeightsFile
+
+Place: TypeAlias = Path | zipfile.Path
 
 _TINY_SEED = 20170313
 
@@ -23,7 +29,7 @@ class WeightsError(Exception):
 def load_state_dict(
     spec: BackboneSpec, weights_dir: str | Path | None = None, *, allow_download: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Read the verified weights of a backbone into CPU memory.
+    """Read the verified weights of a backbone into CPU memory, as float32 where they are kept at half precision.
 
     Looked for in this order: `weights_dir/<file name>`; the installed package that ships them; with
     `allow_download`, torch.hub's cache (`$TORCH_HOME/hub/checkpoints`) and then the published URL. The first
@@ -36,18 +42,21 @@ def load_state_dict(
     if spec.weights is None:
         return _draw_state_dict(spec)
     path = find_weights(spec.name, spec.weights, weights_dir, allow_download=allow_download)
-    verify_sha256(path, spec.weights_sha256)
-    state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    content = path.read_bytes()
+    _verify_sha256(path, content, spec.weights_sha256)
+    if path.name.endswith(".safetensors"):
+        return {name: tensor.float() for name, tensor in safetensors.torch.load(content).items()}
+    state: dict[str, torch.Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
 
 
-def find_weights(name: str, weights: WeightsFile, weights_dir: str | Path | None, *, allow_download: bool) -> Path:
+def find_weights(name: str, weights: WeightsFile, weights_dir: str | Path | None, *, allow_download: bool) -> Place:
     """Return where the weights of the backbone `name` lie, after a download if that is allowed.
 
     Raises:
         WeightsError: they are nowhere, or the download failed.
     """
-    candidates = [] if weights_dir is None else [Path(weights_dir) / weights.file_name]
+    candidates: list[Place] = [] if weights_dir is None else [Path(weights_dir) / weights.file_name]
     candidates += _package_files(weights)
     if allow_download and weights.url is not None:
         candidates.append(_hub_file(weights))
@@ -63,27 +72,30 @@ def find_weights(name: str, weights: WeightsFile, weights_dir: str | Path | None
     )
 
 
-def verify_sha256(path: Path, expected: str) -> None:
+def _verify_sha256(path: Place, content: bytes, expected: str) -> None:
     """Check that a file is the published one.
 
     Raises:
         WeightsError: its SHA-256 is not `expected`.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise WeightsError(
             f"{path} has SHA-256 {found}, the published weights have {expected}: delete it and fetch it again"
         )
 
 
-def _package_files(weights: WeightsFile) -> list[Path]:
-    """Where the package that ships the weights is installed; the package itself is not imported."""
+def _package_files(weights: WeightsFile) -> list[Place]:
+    """Where the package that ships the weights is installed, or zipped; the package itself is not imported."""
     if weights.package_path is None:
         return []
     package, _, inner = weights.package_path.partition("/")
     found = importlib.util.find_spec(package)
-    return [Path(folder) / inner for folder in (found.submodule_search_locations or [])] if found else []
+    if found is None:
+        return []
+    if isinstance(found.loader, zipimport.zipimporter):
+        return [zipfile.Path(found.loader.archive, f"{found.loader.prefix}{weights.package_path}")]
+    return [Path(folder) / inner for folder in found.submodule_search_locations or []]
 
 
 def _hub_file(weights: WeightsFile) -> Path:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import zipfile
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+import safetensors.torch
 import torch
 
 from models.registry import BackboneSpec, WeightsFile, get_backbone
@@ -49,9 +51,32 @@ def test_weights_are_read_from_the_package_that_ships_them(tmp_path: Path, monke
     assert torch.equal(load_state_dict(spec)["weight"], VALUE)
 
 
-def test_the_default_backbone_has_its_real_weights_without_a_network() -> None:
-    state = load_state_dict(get_backbone("efficientnet_lite0"))
-    assert state["_fc.weight"].shape == (1000, 1280)
+def test_weights_are_read_from_the_zip_that_spark_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256 = save_weights(tmp_path / "small-1.pth")
+    with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
+        archive.writestr("zipped_weights/__init__.py", "raise AssertionError('imported')")
+        archive.write(tmp_path / "small-1.pth", "zipped_weights/artefacts/small-1.pth")
+    monkeypatch.syspath_prepend(tmp_path / "code.zip")
+    spec = small_spec(sha256, package_path="zipped_weights/artefacts/small-1.pth")
+    assert torch.equal(load_state_dict(spec)["weight"], VALUE)
+    with pytest.raises(WeightsError, match=r"code.zip/zipped_weights/artefacts/small-1.pth has SHA-256"):
+        load_state_dict(small_spec("0" * 64, package_path="zipped_weights/artefacts/small-1.pth"))
+
+
+def test_weights_kept_at_half_precision_are_read_as_float32(tmp_path: Path) -> None:
+    path = tmp_path / "small-1.safetensors"
+    safetensors.torch.save_file({"weight": VALUE.half()}, path)
+    weights = WeightsFile(path.name)
+    spec = dataclasses.replace(small_spec(hashlib.sha256(path.read_bytes()).hexdigest()), name="half", weights=weights)
+    state = load_state_dict(spec, tmp_path)
+    assert state["weight"].dtype == torch.float32
+    assert torch.equal(state["weight"], VALUE)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite0_ndvr"])
+def test_the_default_backbone_and_the_one_it_comes_from_have_real_weights_without_a_network(name: str) -> None:
+    state = load_state_dict(get_backbone(name))
+    assert state["_conv_head.weight"].shape == (1280, 320, 1, 1)
 
 
 def test_weights_of_another_sha256_are_refused(tmp_path: Path) -> None:
