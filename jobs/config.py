@@ -36,7 +36,7 @@ Cosine = Annotated[float, Field(ge=-1, le=1)]
 class DescribeConfig(Section):
     """How videos become descriptors, and what one video may cost."""
 
-    backbone: str = Field("efficientnet_lite0", description="which CNN: see models/registry.py")
+    backbone: str = Field("efficientnet_lite0_ndvr", description="which CNN: see models/registry.py")
     sample_fps: PositiveFloat = Field(1.0, description="frames taken per second of video")
     min_frames: Positive = Field(8, description="frames taken of a clip too short for sample_fps to give so many")
     weights_dir: Path | None = Field(None, description="folder on every node that holds weights files")

@@ -59,7 +59,7 @@ class CodebookSettings:
     variant: Variant = Variant.VECTOR
     num_words: int = 1000
     max_frames: int = 100_000
-    backbone: str = "efficientnet_lite0"
+    backbone: str = "efficientnet_lite0_ndvr"
     where: str = "true"
     seed: int = 0
 
@@ -81,7 +81,7 @@ def train_codebook(  # noqa: PLR0913 - an argument for each option
     variant: Annotated[Variant, typer.Option(help="Words of whole descriptors, or of each layer's.")] = Variant.VECTOR,
     num_words: Annotated[int, typer.Option(min=1, help="Words of each codebook.")] = 1000,
     max_frames: Annotated[int, typer.Option(min=1, help="Frames to cluster, at most.")] = 100_000,
-    backbone: Annotated[str, typer.Option(help="Whose descriptors.")] = "efficientnet_lite0",
+    backbone: Annotated[str, typer.Option(help="Whose descriptors.")] = "efficientnet_lite0_ndvr",
     where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the first centres.")] = 0,
     licence: Annotated[str, typer.Option(help="Of the numbers, for the card.")] = "not stated",

@@ -58,10 +58,22 @@ def build_backbone(spec: BackboneSpec, state_dict: StateDict) -> nn.Module:
     return fuse(network).eval().requires_grad_(requires_grad=False)
 
 
-def _build_efficientnet_lite0(state_dict: StateDict) -> list[nn.Module]:
+def build_unfused_lite0(state_dict: StateDict) -> nn.Module:
+    """Build EfficientNet-Lite0 as its package has it, in eval mode, without its classifier."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    net = _fill(lambda: EfficientNet.from_name("efficientnet-lite0"), state_dict)
+    def build() -> nn.Module:
+        net: nn.Module = EfficientNet.from_name("efficientnet-lite0").eval()
+        net._fc = nn.Identity()  # noqa: SLF001  the package has no public name for it
+        return net
+
+    features = {name: value for name, value in state_dict.items() if not name.startswith("_fc.")}
+    filled: nn.Module = _fill(build, features)
+    return filled
+
+
+def _build_efficientnet_lite0(state_dict: StateDict) -> list[nn.Module]:
+    net = build_unfused_lite0(state_dict)
     for parent in list(net.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.Conv2d):
@@ -166,6 +178,7 @@ def _build_tiny(state_dict: StateDict) -> list[nn.Module]:
 
 _BUILDERS: dict[str, Callable[[StateDict], list[nn.Module]]] = {
     "efficientnet_lite0": _build_efficientnet_lite0,
+    "efficientnet_lite0_ndvr": _build_efficientnet_lite0,
     "googlenet": _build_googlenet,
     "alexnet": _build_alexnet,
     "vgg16": _build_vgg16,

@@ -42,6 +42,7 @@ MIN_COMPANION_SECONDS = 3.0
 LONG_FAMILIES = ("temporal", "composition", "reversal")
 MAX_EDITED_WIDTH_PX = 480
 ENCODERS = 2
+HELD_OUT = ("calibrate", "test")
 MANIFEST_COLUMNS = ("video_id", "uri", "source_id", "footage_id", "split", "transform", "strength", "family", "clip_id")
 _EDITS = {edit.name: edit for edit in (*(e for t in GRID for e in t.strengths), *TAKES, INTRO_EDIT)}
 
@@ -73,10 +74,13 @@ def plan(
     unreadable: Collection[str] = (),
     split: str = "test",
 ) -> list[Video]:
-    """Return all videos of the catalogue: the clips, edited copies of those of a split, and hard negatives.
+    """Return all videos of the catalogue: clips, edited copies of those of a split, and hard negatives.
+
+    Nobody's catalogue holds the clips that the backbone was trained on: they would be strangers that it has been drawn
+    to, and are left out.
 
     Args:
-        clips: all of them; those of other splits stay as they are.
+        clips: all of them; those of other splits stay as they are, those of the train split apart.
         natural: what is known of pairs of clips: related ones never go into one video together.
         folder: where videos that are made are to lie.
         edits_per_clip: how many edits a source of the split gets, on average.
@@ -87,7 +91,8 @@ def plan(
     edited = choose_edited(readable)
     copies = plan_edits(edited, natural, folder, edits_per_clip)
     negatives = [*plan_takes(readable, natural, folder), *plan_behind_intro(edited, folder), *plan_flat(folder)]
-    return [*map(keep_clip, clips), *copies, *negatives]
+    shown = [clip for clip in clips if clip.split in (split, *HELD_OUT)]
+    return [*map(keep_clip, shown), *copies, *negatives]
 
 
 def choose_edited(clips: Sequence[Clip]) -> list[Clip]:

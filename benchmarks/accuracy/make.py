@@ -11,7 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.accuracy.catalogue import EDITS_PER_CLIP, ENCODERS, make, plan, read_measured_clips, write_manifest
+from benchmarks.accuracy.clips import read_clips
 from benchmarks.accuracy.truth import build_truth, read_natural, write_truth
+from benchmarks.accuracy.videos import keep_clip
 
 PROGRESS_EVERY = 50
 
@@ -29,6 +31,13 @@ def main() -> None:
     arguments = parser.parse_args()
     folder, work = arguments.clips.resolve(), arguments.work.absolute()
     make_catalogue(folder, work, arguments.edits_per_clip, arguments.processes, arguments.split)
+
+
+def make_training_set(folder: Path, work: Path) -> None:
+    """Write manifest.csv of the clips that heads are trained on, and of those that judge them, into `work`."""
+    clips = [clip for clip in read_clips(folder) if clip.split in ("train", "calibrate")]
+    work.mkdir(parents=True, exist_ok=True)
+    write_manifest([keep_clip(clip) for clip in clips], work / "manifest.csv")
 
 
 def make_catalogue(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TRAIN = "attributes['split'] = 'train'"
 CALIBRATE = "attributes['split'] = 'calibrate'"
 TARGET_PRECISION = 0.99
-BACKBONE = "efficientnet_lite0"
+BACKBONE = "efficientnet_lite0_ndvr"
 DESCRIPTORS = DescribeConfig().descriptor_id
 
 
@@ -67,6 +67,7 @@ class Bench:
     Args:
         lake: of the catalogue, described.
         calibration_lake: of a catalogue made from the calibrate split, described.
+        training_lake: of the clips of the train and calibrate splits as they are, described.
         calibration_truth: of that catalogue.
         work: keeps models and views.
         tell: is told what is done.
@@ -76,12 +77,14 @@ class Bench:
         self,
         lake: Lake,
         calibration_lake: Lake,
+        training_lake: Lake,
         calibration_truth: Path,
         work: Path,
         tell: Callable[[str], None],
     ) -> None:
         self._lake = lake
         self._calibration_lake = calibration_lake
+        self._training_lake = training_lake
         self._calibration_truth = calibration_truth
         self._work = work
         self._tell = tell
@@ -93,9 +96,9 @@ class Bench:
         if self._views is None:
             self._tell("describing views of the train and calibrate splits")
             config = training_config(Objective.CONTRASTIVE)
-            videos = choose_videos(self._lake, f"{TRAIN} OR {CALIBRATE}", config.training)
+            videos = choose_videos(self._training_lake, "true", config.training)
             self._views = describe_training_views(
-                self._lake.spark, videos, config, self._work / "views", lambda *_: None
+                self._training_lake.spark, videos, config, self._work / "views", lambda *_: None
             )
         return self._views
 
@@ -133,7 +136,7 @@ class Bench:
         if not (folder / CARD_FILE).exists():
             self._tell(f"training {folder.name}")
             settings = CodebookSettings(variant=variant, num_words=300, where=TRAIN)
-            codebook, facts = fit_on_lake(self._lake, settings)
+            codebook, facts = fit_on_lake(self._training_lake, settings)
             write_artefact(folder, pack_codebook(codebook, settings, facts))
             self._calibrate(folder)
         return folder

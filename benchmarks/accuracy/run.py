@@ -16,7 +16,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 import models
-from benchmarks.accuracy.make import make_catalogue
+from benchmarks.accuracy.make import make_catalogue, make_training_set
 from benchmarks.accuracy.methods import Bench, Ranked
 from benchmarks.accuracy.negatives import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jobs.lake import Lake
 
 SHIPPED = "discriminative"
-ARTEFACT = "discriminative-efficientnet_lite0"
+ARTEFACT = "discriminative-efficientnet_lite0_ndvr"
 # What the job finds meanwhile is not looked at: only descriptors are.
 _DESCRIBE_ONLY = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.999}}
 _HARD = {
@@ -55,10 +55,11 @@ def main() -> None:
         print("nothing measured: give --clips a folder of real clips with clips.csv and truth.csv")
         return
     work = arguments.work.absolute()
-    clips, calibration = arguments.clips.resolve(), work / "calibrate"
+    clips, calibration, training = arguments.clips.resolve(), work / "calibrate", work / "train"
     make_catalogue(clips, work)
     make_catalogue(clips, calibration, split="calibrate")
-    lakes = describe(clips, work), describe(clips, calibration)
+    make_training_set(clips, training)
+    lakes = describe(clips, work), describe(clips, calibration), describe(clips, training)
     bench = Bench(*lakes, calibration / "truth.csv", work, lambda told: print(told, flush=True))
     if arguments.write:
         write_artefact(Path(models.__file__).parent / "artefacts" / ARTEFACT, read_artefact(bench.train_default()))

@@ -247,7 +247,7 @@ def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- torch
 def _settings(root: Path) -> DescribeSettings:
     """Give the job's own defaults."""
     return DescribeSettings(
-        backbone="efficientnet_lite0",
+        backbone="efficientnet_lite0_ndvr",
         weights_dir=None,
         allow_download=False,
         precision="auto",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_BACKBONE = "efficientnet_lite0"
+_BACKBONE = "efficientnet_lite0_ndvr"
 _BATCHES = (8, 64, 256)
 _VIDEOS_PER_CORE = 12
 _DIM = 512

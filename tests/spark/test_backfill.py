@@ -186,7 +186,7 @@ def test_videos_of_the_lake_are_described_anew_where_their_place_is_named(
     standing = run_backfill(str(lake_copy), None, Config(**(settings | roots)), Budget(max_videos=4))
     assert standing.num_done == 4
     kinds = {row["descriptor_id"].partition("-")[0] for row in read_rows(lake_copy, "descriptors")}
-    assert kinds == {"efficientnet_lite0", "tiny"}
+    assert kinds == {"efficientnet_lite0_ndvr", "tiny"}
 
 
 def test_a_backfill_of_failures_stops(described: Described, tmp_path: Path) -> None:

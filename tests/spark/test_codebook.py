@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.spark.conftest import Described
 
-LAYER_DIMS = tuple(layer.dim for layer in get_backbone("efficientnet_lite0").layers)
+LAYER_DIMS = tuple(layer.dim for layer in get_backbone("efficientnet_lite0_ndvr").layers)
 FIVE_WORDS = CodebookSettings(num_words=5)  # there are five scenes
 THRESHOLD = 0.4  # copies are at .6 and above, strangers at .1 and below, in both variants
 COPIES = {
@@ -85,9 +85,9 @@ def frames_of(lake: Path) -> list[np.ndarray]:
 def test_the_card_says_what_was_trained_on_what(trained: dict[str, Path], variant: str, num_dims: int) -> None:
     _, card = unpack_artefact(read_artefact(trained[variant]))
     assert (card.method, card.kind, card.fusion) == (f"bow_{variant}", "codebook", "late")
-    assert (card.backbone, card.num_dims, card.licence) == ("efficientnet_lite0", num_dims, "ours")
+    assert (card.backbone, card.num_dims, card.licence) == ("efficientnet_lite0_ndvr", num_dims, "ours")
     assert (card.training["num_videos"], card.training["num_frames"]) == (9, 72)
-    assert card.training["descriptor_id"].startswith("efficientnet_lite0-1fps-")
+    assert card.training["descriptor_id"].startswith("efficientnet_lite0_ndvr-1fps-")
     assert card.calibration is None
 
 
@@ -124,11 +124,14 @@ def test_of_a_backbones_descriptors_the_newest_kind_is_trained_on(spark: SparkSe
     lake = Lake(spark, str(described.lake))
     stored = lake.read("descriptors")
     older = stored.where("video_id != 'glow'").withColumns(
-        {"descriptor_id": F.lit("efficientnet_lite0-2fps-0"), "described_at": F.lit("2001-01-01").cast("timestamp")}
+        {
+            "descriptor_id": F.lit("efficientnet_lite0_ndvr-2fps-0"),
+            "described_at": F.lit("2001-01-01").cast("timestamp"),
+        }
     )
     lake.provide("descriptors", older.unionByName(stored))
     _, facts = fit_on_lake(lake, FIVE_WORDS)
-    assert facts["descriptor_id"].startswith("efficientnet_lite0-1fps-")
+    assert facts["descriptor_id"].startswith("efficientnet_lite0_ndvr-1fps-")
     assert (facts["num_videos"], facts["num_frames"]) == (9, 72)
 
 

@@ -146,7 +146,7 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
     assert dict(runs["duplicates"]["input_versions"]) == {"clusters": 1, "pairs": 1, "decisions": 0}
     assert runs["duplicates"]["output_version"] == 1
     assert dict(runs["run"]["error_counts"]) == {"NOT_A_FILE": 1, "EMPTY_FILE": 1, "NOT_FOUND": 1, "NOT_A_VIDEO": 1}
-    assert json.loads(runs["run"]["config"])["describe"]["backbone"] == "efficientnet_lite0"
+    assert json.loads(runs["run"]["config"])["describe"]["backbone"] == "efficientnet_lite0_ndvr"
 
 
 def test_every_row_and_commit_names_its_run(described: Described) -> None:
@@ -167,7 +167,7 @@ def test_every_row_and_commit_names_its_run(described: Described) -> None:
 
 def test_rows_that_a_model_made_name_it(described: Described) -> None:
     (model_id,) = {row["model_id"] for row in read_rows(described.lake, "runs")}
-    shipped = find_model("auto", "efficientnet_lite0", DescribeConfig().descriptor_id)
+    shipped = find_model("auto", "efficientnet_lite0_ndvr", DescribeConfig().descriptor_id)
     assert shipped.verifier is not None
     assert model_id == f"{shipped.model_id}-w4h2"
     for table in ("embeddings", "pairs", "clusters", "cluster_events", "duplicates"):

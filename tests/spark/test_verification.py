@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from jobs.outcome import Outcome
 
-SHIPPED = "discriminative-efficientnet_lite0"
+SHIPPED = "discriminative-efficientnet_lite0_ndvr"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
 WEIGHTS = {("alignment_similarity", "change"): 10_000.0, ("smaller_coverage", "change"): 250.0}
 VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(names, 0.0) for names in PRODUCTS), "weights set by hand")
@@ -193,7 +193,7 @@ def test_the_embeddings_hold_the_whole_with_its_frames_and_then_the_windows(nigh
 def test_the_windows_are_part_of_the_models_name(nights: Nights) -> None:
     for table in ("embeddings", "pairs", "clusters", "duplicates"):
         (model_id,) = {row["model_id"] for row in read_rows(nights.lake, table)}
-        assert re.fullmatch(r"discriminative-efficientnet_lite0-1fps-.*-w4h2", model_id)
+        assert re.fullmatch(r"discriminative-efficientnet_lite0_ndvr-1fps-.*-w4h2", model_id)
 
 
 def test_the_same_night_again_changes_nothing(nights: Nights) -> None:

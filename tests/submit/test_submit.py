@@ -32,7 +32,7 @@ from jobs.session import start_session
 def look(_):
     import models, udfs.describe
     from models.embedding_models import find_model
-    dims = find_model("auto", "efficientnet_lite0", "efficientnet_lite0-1fps-0").load().projection.shape[1]
+    dims = find_model("auto", "efficientnet_lite0_ndvr", "efficientnet_lite0_ndvr-1fps-0").load().projection.shape[1]
     return json.dumps([udfs.describe.__file__, models.__file__, dims])
 
 spark = start_session("where the code is")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GOLDEN = Path(__file__).with_name("descriptors.npz")
-BACKBONES = ("efficientnet_lite0", "tiny")
+BACKBONES = ("efficientnet_lite0", "efficientnet_lite0_ndvr", "tiny")
 
 
 def make_images(px: int) -> NDArray[np.uint8]:

@@ -60,11 +60,11 @@ A, B = make_clip("a"), make_clip("b", seconds=8.0)
 COPY_OF_A = make_copy(A, "blur-light")
 
 
-def test_only_sources_of_the_test_split_are_edited() -> None:
+def test_only_sources_of_the_test_split_are_edited_and_those_of_the_train_split_left_out() -> None:
     clips = [make_clip(f"{split}{n}", split=split) for split in ("train", "calibrate", "test") for n in range(8)]
     videos = plan(clips, (), FOLDER, edits_per_clip=20)
-    assert [video.video_id for video in videos[:24]] == [clip.video_id for clip in clips]
-    made = videos[24:]
+    assert [video.video_id for video in videos[:16]] == [clip.video_id for clip in clips if clip.split != "train"]
+    made = videos[16:]
     assert {video.split for video in made} == {"test"}
     assert {shown.clip_id for video in made for shown in video.shown} <= {f"test{n}" for n in range(8)}
     assert len({video.video_id for video in videos}) == len(videos)

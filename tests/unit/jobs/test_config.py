@@ -28,7 +28,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_without_file_and_environment_the_defaults_hold() -> None:
     config = load_config()
-    assert config.describe.backbone == "efficientnet_lite0"
+    assert config.describe.backbone == "efficientnet_lite0_ndvr"
     assert config.describe.sample_fps == 1.0
     assert config.pairs.min_cosine_similarity is None
     assert config.manifest.roots == ()

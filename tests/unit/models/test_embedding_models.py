@@ -28,7 +28,7 @@ from models.registry import descriptor_id, get_backbone
 if TYPE_CHECKING:
     from pathlib import Path
 
-BACKBONE = get_backbone("efficientnet_lite0")
+BACKBONE = get_backbone("efficientnet_lite0_ndvr")
 DESCRIPTOR_ID = descriptor_id(BACKBONE, 1.0, 8, cuts_borders=True)
 HEAD = LinearHead(np.zeros(3, np.float32), np.eye(3, 2, dtype=np.float32))
 CALIBRATION = Calibration(0.6, -9.0, 20.0, "pairs")

@@ -27,13 +27,15 @@ def test_importing_the_registry_leaves_torch_out() -> None:
 
 
 def test_the_known_names_are_sorted() -> None:
-    assert backbone_names() == ("alexnet", "efficientnet_lite0", "googlenet", "resnet50", "tiny", "vgg16")
+    lite0 = ("efficientnet_lite0", "efficientnet_lite0_ndvr")
+    assert backbone_names() == ("alexnet", *lite0, "googlenet", "resnet50", "tiny", "vgg16")
 
 
 @pytest.mark.parametrize(
     ("name", "dim", "num_layers"),
     [
         ("efficientnet_lite0", 3088, 17),
+        ("efficientnet_lite0_ndvr", 3088, 17),
         ("googlenet", 5488, 9),
         ("vgg16", 4096, 11),
         ("resnet50", 3840, 4),

@@ -1,0 +1,205 @@
+"""Train the default backbone on, as it is shipped, on frames of the train split; needs a GPU for some ten minutes.
+
+`README.md` in the folder above says what --clips holds. What it writes is no file of the repository yet: put it into
+`models/artefacts/backbones`, its SHA-256 into `models/registry.py`, and train the head again (`run.py --write`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
+
+from benchmarks.accuracy.clips import Clip, read_clips
+from models.borders import cut_borders, find_content
+from models.describer import FrameDescriber, choose_device
+from models.registry import get_backbone
+from models.tuning import Bank, Lite0, TuningConfig, tune
+from models.views import draw_edit_names, fit_to_square, make_view
+from models.weights import load_state_dict
+from models.whitening import fit_discriminative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_START = "efficientnet_lite0"
+_PICTURE_PX = 384  # longer side: larger than the network's input, so that crops stay sharp
+_FRAMES_PER_CLIP = 44
+_FRAME_EVERY_SECONDS = 0.45
+_WEBP_QUALITY = 82
+_VIEWS_OF_HEAD = 10
+_NUM_DIMS = 512
+_UNEDITED_SHARE = 0.06  # of the views: frames as they are must stay where they are
+_FRAMES_PER_CHUNK, _CHUNKS_PER_BATCH, _VIEWS_PER_FRAME = 32, 8, 2
+_SEED = 11
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame that is trained on, as a WebP file in memory, and a number for the footage it shows."""
+
+    picture: bytes
+    source: int
+
+    def open(self) -> NDArray[np.uint8]:
+        """Decode it: uint8 (height, width, 3)."""
+        return np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
+
+
+def main() -> None:
+    """Do it, and print the SHA-256 of what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, help="folder of clips.csv, truth.csv and the clips")
+    parser.add_argument("--out", type=Path, default=Path("efficientnet_lite0_ndvr.safetensors"), help="file to write")
+    parser.add_argument("--processes", type=int, default=16, help="that make views")
+    parser.add_argument("--steps", type=int, default=TuningConfig.steps, help="batches of 512 views")
+    arguments = parser.parse_args()
+    if arguments.clips is None:
+        print("nothing trained: give --clips a folder of real clips with clips.csv and truth.csv")
+        return
+    frames = take_frames(arguments.clips.resolve(), arguments.processes)
+    print(f"{len(frames)} frames of {len({frame.source for frame in frames})} sources", flush=True)
+    device = choose_device(())
+    bank = make_bank(frames, device, arguments.processes)
+    spec = get_backbone(_START)
+    chunks = iter(DataLoader(Views(frames), batch_size=None, num_workers=arguments.processes, prefetch_factor=4))
+    config = TuningConfig(steps=arguments.steps)
+    state = tune(Lite0(spec, load_state_dict(spec)), bank, _batch(chunks), config, device, _tell)
+    save_file(state, arguments.out)
+    print(arguments.out, hashlib.sha256(arguments.out.read_bytes()).hexdigest())
+
+
+def take_frames(folder: Path, processes: int) -> list[Frame]:
+    """Take frames of the clips of the train split, evenly spread, without their borders."""
+    clips = [clip for clip in read_clips(folder) if clip.split == "train"]
+    names = sorted({clip.footage_id for clip in clips})
+    with ProcessPoolExecutor(processes) as pool:
+        taken = pool.map(_take_of_clip, clips)
+        return [
+            Frame(picture, names.index(clip.footage_id))
+            for clip, pictures in zip(clips, taken, strict=True)
+            for picture in pictures
+        ]
+
+
+def _take_of_clip(clip: Clip) -> list[bytes]:
+    """Return frames of a clip as WebP files; of a clip that breaks off, those before."""
+    frames = _decode(clip.path)
+    kept = np.unique(np.linspace(0, len(frames) - 1, min(_FRAMES_PER_CLIP, len(frames))).round().astype(int))
+    files = []
+    for place in kept:
+        square = fit_to_square(frames[place], _PICTURE_PX)
+        top, bottom, left, right = find_content(square)
+        file = io.BytesIO()
+        Image.fromarray(square[top:bottom, left:right]).save(file, "WEBP", quality=_WEBP_QUALITY)
+        files.append(file.getvalue())
+    return files
+
+
+def _decode(path: Path) -> list[NDArray[np.uint8]]:
+    """Decode a frame every .45 s."""
+    frames, last = [], -np.inf
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                seconds = frame.time or 0.0
+                if seconds - last >= _FRAME_EVERY_SECONDS:
+                    frames.append(frame.to_ndarray(format="rgb24"))
+                    last = seconds
+    except av.FFmpegError as error:
+        print(f"{path.name}: {error}", flush=True)
+    return frames
+
+
+def make_bank(frames: list[Frame], device: str, processes: int) -> Bank:
+    """Fit the head on views of the frames, described by the network as it is, and embed the frames with it."""
+    describer = FrameDescriber(get_backbone(_START), device, batch_frames=8 if device == "cpu" else 256)
+    loader = DataLoader(FixedViews(frames), batch_size=None, num_workers=processes)
+    described = np.stack([describer.describe(views.numpy()) for views in loader])
+    head = fit_discriminative(described, min(_NUM_DIMS, len(frames) - 1))
+    sources = np.array([frame.source for frame in frames], dtype=np.int64)
+    return Bank(head.embed(described[:, 0]), sources, head)
+
+
+class FixedViews(Dataset[torch.Tensor]):
+    """Of each frame itself and ten views: uint8 (11, px, px, 3), the same every time."""
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self._frames)
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        """Make the views of a frame."""
+        rng = np.random.default_rng([_SEED, place])
+        edited = [_edit(self._frames, place, rng) for _ in range(_VIEWS_OF_HEAD)]
+        return torch.from_numpy(np.stack([_to_input(self._frames[place].open()), *edited]))
+
+
+class Views(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Without an end, chunks of a batch: views uint8 (64, px, px, 3), and int64 (64,) of which frame each is."""
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Draw frames and edits, in each worker others."""
+        worker = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([_SEED, 1 + (worker.id if worker else 0)])
+        number = min(_FRAMES_PER_CHUNK, len(self._frames))
+        while True:
+            shown = rng.choice(len(self._frames), size=number, replace=False).repeat(_VIEWS_PER_FRAME)
+            views = [
+                _to_input(self._frames[place].open())
+                if rng.random() < _UNEDITED_SHARE
+                else _edit(self._frames, place, rng)
+                for place in shown
+            ]
+            yield torch.from_numpy(np.stack(views)), torch.from_numpy(shown)
+
+
+def _edit(frames: list[Frame], place: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Make one view of a frame, with a frame of another source for edits that put two into one."""
+    other = int(rng.integers(len(frames)))
+    while frames[other].source == frames[place].source:
+        other = int(rng.integers(len(frames)))
+    return _to_input(make_view(frames[place].open(), frames[other].open(), draw_edit_names(rng), rng))
+
+
+def _to_input(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    square = fit_to_square(np.ascontiguousarray(picture), get_backbone(_START).input_px)
+    return cut_borders(square[np.newaxis])[0]
+
+
+def _batch(chunks: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Join chunks to batches."""
+    while True:
+        parts = [next(chunks) for _ in range(_CHUNKS_PER_BATCH)]
+        yield torch.cat([views for views, _ in parts]), torch.cat([shown for _, shown in parts])
+
+
+def _tell(step: int, loss: float) -> None:
+    if step % 50 == 0:
+        print(f"{step} batches, loss {loss:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What the default backbone is trained on: frames of a few generated clips, and views of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.accuracy.clips import choose_split
+from benchmarks.accuracy.tune_backbone import FixedViews, Frame, Views, make_bank, take_frames
+from tests.support.videos import make_video
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "video_id,file,source_id,scene_group,duration_s\n"
+SOURCES = [name for name in (f"source-{number}" for number in range(20)) if choose_split(name, set()) == "train"][:3]
+HELD_OUT = next(name for name in (f"other-{number}" for number in range(20)) if choose_split(name, set()) != "train")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of three clips to train on, one that is held out, and one that is broken."""
+    made = tmp_path_factory.mktemp("clips")
+    lines = [f"{name},{name}.mp4,{name},,2.0\n" for name in (*SOURCES, HELD_OUT)]
+    for seed, name in enumerate((*SOURCES, HELD_OUT)):
+        make_video(made / f"{name}.mp4", seed=seed)
+    (made / "broken.mp4").write_bytes(b"no video")
+    (made / "clips.csv").write_text(HEADER + "".join(lines) + f"broken,broken.mp4,{SOURCES[0]},,2.0\n")
+    return made
+
+
+@pytest.fixture(scope="module")
+def frames(folder: Path) -> list[Frame]:
+    return take_frames(folder, processes=1)
+
+
+def test_frames_are_taken_of_the_train_split_and_a_broken_clip_costs_itself_alone(frames: list[Frame]) -> None:
+    assert {frame.source for frame in frames} == {0, 1, 2}
+    assert len(frames) >= 6
+    assert max(frames[0].open().shape) == 384
+
+
+def test_a_batch_shows_each_of_its_frames_twice_and_no_two_views_alike(frames: list[Frame]) -> None:
+    views, shown = next(iter(Views(frames)))
+    assert (views.dtype, views.shape[1:]) == (torch.uint8, (224, 224, 3))
+    assert shown.tolist() == [place for place in shown[::2].tolist() for _ in range(2)]
+    assert len(set(shown.tolist())) == min(32, len(frames))
+    assert not torch.equal(views[0], views[1])
+
+
+def test_the_bank_holds_each_frame_near_its_own_views(frames: list[Frame]) -> None:
+    few = [next(frame for frame in frames if frame.source == source) for source in (0, 1, 2)]
+    assert torch.equal(FixedViews(few)[1], FixedViews(few)[1])
+    bank = make_bank(few, "cpu", processes=0)
+    assert bank.sources.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(np.linalg.norm(bank.vectors, axis=1), 1, atol=1e-5)
+    assert (bank.vectors @ bank.vectors.T)[~np.eye(3, dtype=bool)].max() < 0.9
