@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 import torch
 
 from benchmarks.accuracy.clips import choose_split
-from benchmarks.accuracy.tune_backbone import FixedViews, Frame, Views, make_bank, take_frames
+from benchmarks.accuracy.tune_backbone import FixedViews, Frame, Views, main, make_bank, take_frames
+from models.describer import FrameDescriber
+from models.registry import WeightsFile, get_backbone
 from tests.support.videos import make_video
 
 if TYPE_CHECKING:
@@ -26,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("clips")
     lines = [f"{name},{name}.mp4,{name},,2.0\n" for name in (*SOURCES, HELD_OUT)]
     for seed, name in enumerate((*SOURCES, HELD_OUT)):
-        make_video(made / f"{name}.mp4", seed=seed)
+        make_video(made / f"{name}.mp4", seconds=0.9, seed=seed)
     (made / "broken.mp4").write_bytes(b"no video")
     (made / "clips.csv").write_text(HEADER + "".join(lines) + f"broken,broken.mp4,{SOURCES[0]},,2.0\n")
     return made
@@ -58,3 +62,17 @@ def test_the_bank_holds_each_frame_near_its_own_views(frames: list[Frame]) -> No
     assert bank.sources.tolist() == [0, 1, 2]
     np.testing.assert_allclose(np.linalg.norm(bank.vectors, axis=1), 1, atol=1e-5)
     assert (bank.vectors @ bank.vectors.T)[~np.eye(3, dtype=bool)].max() < 0.9
+
+
+def test_what_is_written_runs_as_a_backbone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "tuned.safetensors"
+    arguments = ["--clips", str(folder), "--out", str(written), "--processes", "1", "--steps", "1"]
+    monkeypatch.setattr("sys.argv", ["tune_backbone.py", *arguments])
+    main()
+    sha256 = hashlib.sha256(written.read_bytes()).hexdigest()
+    assert sha256 in capsys.readouterr().out
+    spec = replace(get_backbone("efficientnet_lite0_ndvr"), weights=WeightsFile(written.name), weights_sha256=sha256)
+    descriptors = FrameDescriber(spec, weights_dir=tmp_path).describe(np.zeros((1, 224, 224, 3), np.uint8))
+    assert np.isfinite(descriptors).all()
