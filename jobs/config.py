@@ -141,7 +141,7 @@ class PairsConfig(Section):
     )
     search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
     min_match_probability: Fraction | None = Field(None, description="null: the threshold of the model's verifier")
-    min_candidate_similarity: Cosine = Field(0.25, description="of two segments, to make their videos a candidate")
+    min_candidate_similarity: Cosine = Field(0.3, description="of two segments, to make their videos a candidate")
     min_common_videos: Annotated[int, Field(ge=2)] = Field(
         8, description="an overlap with a second that so many unrelated videos show is an intro: relation common"
     )

@@ -40,7 +40,7 @@ _BACKBONE = "efficientnet_lite0_ndvr"
 _BATCHES = (8, 64, 256)
 _VIDEOS_PER_CORE = 12
 _DIM = 512
-_RADIUS = 0.25  # `pairs.min_cosine_similarity`
+_RADIUS = 0.3  # `pairs.min_candidate_similarity`
 _NOISE = 1.0  # of a copy's vector, to its own length
 _CORES = os.cpu_count() or 1
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from benchmarks.accuracy.clips import choose_split, read_clips
+from benchmarks.accuracy.make import make_training_set
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +37,15 @@ def test_a_scene_group_goes_one_way_and_what_the_demo_shows_goes_to_the_test(tmp
         assert first.split == second.split
     assert {clip.split for clip in clips[:40]} == {"train", "calibrate", "test"}
     assert {clip.split for clip in clips[40:]} == {"test"}
+
+
+def test_the_training_set_is_the_clips_of_the_train_and_calibrate_splits_as_they_are(tmp_path: Path) -> None:
+    lines = [f"c{n},clips/c{n}.mp4,s-{n},,2.0\n" for n in range(30)]
+    (tmp_path / "clips.csv").write_text(HEADER + "".join(lines))
+    make_training_set(tmp_path, tmp_path / "train")
+    with (tmp_path / "train" / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = {clip.video_id: clip.split for clip in read_clips(tmp_path) if clip.split != "test"}
+    assert set(expected.values()) == {"train", "calibrate"}
+    assert {row["video_id"]: row["split"] for row in rows} == expected
+    assert {row["transform"] for row in rows} == {"original"}
