@@ -54,6 +54,7 @@ TESTS = [
     "hypothesis>=6.100",
     "pytest>=8",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",  # one Spark a process: the driver of each keeps a core busy
     "deltalake>=1",  # a reader of Delta tables that is not Spark,
     "polars>=1.20",  # and another on top of it
     "nbclient>=0.10",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -75,6 +76,8 @@ class Alignment:
         change_agreement: mean product of what changes at the frames of the best stretch, less that of frames two or
             more apart, in [-4, 4]; about 0 for two takes of one scene, and where nothing changes. A further stretch
             is another place in time, so its frames are no measure of what changes along the best.
+        attainable_agreement: geometric mean of what it is of each side with itself: what a perfect copy would have, in
+            [0, 4].
         change: mean squared deviation of the aligned frames from their mean, the smaller of both sides, in [0, 1].
         stretches: start and end on the left, then on the right, in seconds, of each aligned stretch, the best first.
     """
@@ -90,6 +93,7 @@ class Alignment:
     right_chamfer: float
     independent_frames: float
     change_agreement: float
+    attainable_agreement: float
     change: float
     stretches: tuple[tuple[float, float, float, float], ...] = ()
 
@@ -181,6 +185,8 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
     j = np.concatenate([stretch.frames for stretch in stretches])
     bounds = np.array([stretch.bound(left, right) for stretch in stretches])
     best = stretches[0]
+    best_left, best_right = left.vectors[best.begin : best.end], right.vectors[best.frames]
+    own = [max(0.0, measure_agreement(side, side)) for side in (best_left, best_right)]
     return Alignment(
         left_start_seconds=float(bounds[:, 0].min()),
         left_end_seconds=float(bounds[:, 1].max()),
@@ -192,7 +198,8 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
         left_chamfer=float(similar.max(axis=1).mean()),
         right_chamfer=float(similar.max(axis=0).mean()),
         independent_frames=float(min(left.weights[np.unique(i)].sum(), right.weights[np.unique(j)].sum())),
-        change_agreement=measure_agreement(left.vectors[best.begin : best.end], right.vectors[best.frames]),
+        change_agreement=measure_agreement(best_left, best_right),
+        attainable_agreement=math.sqrt(own[0] * own[1]),
         change=min(measure_change(left.vectors[i]), measure_change(right.vectors[j])),
         stretches=tuple(stretch.bound(left, right) for stretch in stretches),
     )

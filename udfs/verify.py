@@ -33,8 +33,9 @@ BOUND_COLUMNS = (
 """The columns of a pair that say where its videos share footage, and how much of each that fills."""
 _DECIMALS = 6
 _SURELY_SIMILAR = 0.4
-_SURELY_CHANGING = 0.02
-_SURELY_AGREEING = 0.05
+_SURELY_CHANGING = 0.005
+_SURELY_AGREEING = 0.3
+_AGREEMENT_OF_NOISE = 0.03
 
 
 def gather_evidence(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -89,8 +90,10 @@ def weigh_evidence(alignment: Alignment) -> list[float]:
     """Return the pieces of evidence that a verifier takes, in the order of `models.verifier.EVIDENCE`.
 
     The caps are where more of a piece tells no more: frames that agree beyond .4 show one picture, and whether anything
-    changes matters, not how much.
+    changes matters, not how much. How far changes agree is told by the share of what they could: edits take from both.
+    Where next to nothing changes that would be a ratio of noise, so both are held against a little more.
     """
+    agreement = alignment.change_agreement / (alignment.attainable_agreement + _AGREEMENT_OF_NOISE)
     return [
         max(alignment.left_chamfer, alignment.right_chamfer),
         min(alignment.similarity, _SURELY_SIMILAR),
@@ -98,7 +101,7 @@ def weigh_evidence(alignment: Alignment) -> list[float]:
         max(alignment.left_coverage, alignment.right_coverage),
         min(alignment.left_coverage, alignment.right_coverage),
         min(alignment.change, _SURELY_CHANGING),
-        min(max(alignment.change_agreement, 0.0), _SURELY_AGREEING),
+        min(max(agreement, 0.0), _SURELY_AGREEING),
     ]
 
 

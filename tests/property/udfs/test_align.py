@@ -50,6 +50,7 @@ def test_what_is_told_lies_in_its_range(left: Sequence, right: Sequence) -> None
     assert 0.15 < found.similarity <= max(found.left_chamfer, found.right_chamfer, 1.2)
     assert 0 < found.independent_frames <= min(len(left.vectors), len(right.vectors)) + 1e-9
     assert -4 <= round(found.change_agreement, 6) <= 4
+    assert 0 <= round(found.attainable_agreement, 6) <= 4
     assert found.change >= 0
     numbers = {name: value for name, value in asdict(found).items() if name != "stretches"}
     assert np.isfinite([*numbers.values(), *np.ravel(found.stretches)]).all()
@@ -80,7 +81,7 @@ def test_swapping_the_sides_swaps_what_is_told_of_them(left: Sequence, right: Se
     for name in SIDES:
         assert one[f"left_{name}"] == pytest.approx(other[f"right_{name}"])
         assert one[f"right_{name}"] == pytest.approx(other[f"left_{name}"])
-    for name in ("similarity", "independent_frames", "change_agreement", "change"):
+    for name in ("similarity", "independent_frames", "change_agreement", "attainable_agreement", "change"):
         assert one[name] == pytest.approx(other[name])
 
 

@@ -79,6 +79,7 @@ def test_a_video_and_itself_are_copies_from_end_to_end() -> None:
         right_chamfer=1.0,
         independent_frames=10.0,
         change_agreement=pytest.approx(1.0),
+        attainable_agreement=pytest.approx(1.0),
         change=pytest.approx(0.9),
         stretches=((0.0, 10.0, 0.0, 10.0),),
     )
@@ -233,10 +234,10 @@ def test_two_takes_of_a_still_scene_agree_in_the_scene_and_not_in_what_changes()
     one, other = shake(range(1, 11), 0, 0.1), shake(range(11, 21), 0, 0.1)
     takes = aligned(video(one), video(other))
     assert takes.similarity == pytest.approx(0.9)
-    assert takes.change_agreement == pytest.approx(0.0, abs=1e-6)
+    assert (takes.change_agreement, takes.attainable_agreement) == pytest.approx((0.0, 0.1), abs=1e-6)
     copies = aligned(video(one), video(one))
     # of the tenth that is each frame's own: .9 at the same moment, -.1 at others; see the first test
-    assert copies.change_agreement == pytest.approx(0.1)
+    assert copies.change_agreement == copies.attainable_agreement == pytest.approx(0.1)
     assert copies.change == takes.change == pytest.approx(0.09)
 
 
@@ -261,6 +262,13 @@ def test_a_scene_that_hardly_changes_and_is_shown_twice_is_a_copy() -> None:
     assert found.relation == "copy"
 
 
+def test_changes_of_which_each_side_shows_less_agree_as_far_as_they_could() -> None:
+    one, other = (video(shake(range(1, 11), 0, share)) for share in (0.04, 0.09))
+    found = aligned(one, other)
+    # the square roots of the shares, .2 x .3, times what the first test says of frames that share nothing
+    assert (found.change_agreement, found.attainable_agreement) == pytest.approx((0.06, 0.06))
+
+
 def test_changes_against_each_other_disagree() -> None:
     # one scene that brightens in one video and darkens in the other
     drift = np.float32([[-0.09], [-0.03], [0.03], [0.09]]) * frames(1, 1, 1, 1)
@@ -270,11 +278,12 @@ def test_changes_against_each_other_disagree() -> None:
     )
     found = aligned(video(brighter), video(darker))
     # the mean of the four squares is .0045, that of the products of those apart -.0045, and the signs are turned
-    assert found.change_agreement == pytest.approx(-0.009, abs=0.001)
+    assert (found.change_agreement, found.attainable_agreement) == pytest.approx((-0.009, 0.009), abs=0.001)
 
 
 def test_of_three_frames_the_changes_tell_nothing() -> None:
-    assert aligned(video(range(3)), video(range(3))).change_agreement == 0.0
+    found = aligned(video(range(3)), video(range(3)))
+    assert (found.change_agreement, found.attainable_agreement) == (0.0, 0.0)
 
 
 def test_a_frame_shares_its_weight_with_those_that_look_like_it() -> None:

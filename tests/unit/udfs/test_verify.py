@@ -25,6 +25,7 @@ ALIGNMENT = Alignment(
     right_chamfer=0.8,
     independent_frames=6.0,
     change_agreement=0.5,
+    attainable_agreement=0.5,
     change=0.2,
 )
 
@@ -53,7 +54,7 @@ def gathered(*candidates: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() -> None:
     (row,) = gathered(candidate("a", "b", side("left", *range(20)), side("right", *range(5, 11))))
-    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.02, 0.05], abs=1e-6)
+    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.005, 0.3], abs=1e-6)
     assert row == {
         "left_id": "a",
         "right_id": "b",
@@ -101,21 +102,21 @@ def test_backgrounds_are_read_with_their_frames() -> None:
 
 
 def test_the_evidence_is_in_the_order_that_a_verifier_weighs_it_in() -> None:
-    faint = replace(ALIGNMENT, similarity=0.3, change=0.01, change_agreement=0.04)
+    faint = replace(ALIGNMENT, similarity=0.3, change=0.004, change_agreement=0.04, attainable_agreement=0.17)
     assert dict(zip(EVIDENCE, weigh_evidence(faint), strict=True)) == {
         "larger_chamfer": 0.8,
         "alignment_similarity": 0.3,
         "log_independent_frames": pytest.approx(math.log(7)),
         "larger_coverage": 1.0,
         "smaller_coverage": 0.3,
-        "change": 0.01,
-        "change_agreement": 0.04,
+        "change": 0.004,
+        "change_agreement": pytest.approx(0.2),  # .04 of .17 and of the .03 that noise may be
     }
 
 
 @pytest.mark.parametrize(
     ("name", "value", "counted"),
-    [("alignment_similarity", 0.9, 0.4), ("change", 0.5, 0.02), ("change_agreement", 0.5, 0.05)],
+    [("alignment_similarity", 0.9, 0.4), ("change", 0.5, 0.005), ("change_agreement", 0.5, 0.3)],
 )
 def test_more_than_enough_of_a_piece_counts_as_enough(name: str, value: float, counted: float) -> None:
     field = {"alignment_similarity": "similarity"}.get(name, name)
