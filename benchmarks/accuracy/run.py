@@ -102,12 +102,14 @@ def report(ranked: list[Ranked], work: Path) -> None:
         whole = measure(method.pairs, copies, list(manifest["video_id"]), rules=rules)
         everything = measure(method.pairs, truth, list(manifest["video_id"]), rules=rules)
         rows.append(_tell(method, whole, everything))
-        shipped = (method, everything) if method.name.startswith("shipped") else shipped
+        shipped = (method, whole, everything) if method.name.startswith("shipped") else shipped
     headings = ("method", "uAP", "best F1", "R@P.99", "threshold", "P", "R", "F1", "uAP with parts")
     print_table("whole copies, held-out footage", headings, rows)
     if shipped is not None:
-        print_transforms(*shipped, manifest)
-        print_hard_negatives(shipped[0], truth, manifest)
+        method, whole, everything = shipped
+        print_families(method, whole, everything, manifest)
+        print_transforms(method, everything, manifest)
+        print_hard_negatives(method, truth, manifest)
 
 
 def report_night(clips: Path, work: Path) -> None:
@@ -137,6 +139,27 @@ def _tell(method: Ranked, whole: Report, everything: Report) -> tuple[str, ...]:
     recall = at.recall_at_precision["0.99"] if "0.99" in at.recall_at_precision else at.recall_at_precision[0.99]
     ranking = (f"{at.average_precision:.4f}", f"{at.best_f1:.3f}", f"{recall:.3f}")
     return (method.name, *ranking, *operating, f"{everything.pairs.average_precision:.4f}")
+
+
+def print_families(method: Ranked, whole: Report, everything: Report, manifest: pd.DataFrame) -> None:
+    """Print recall at the threshold of an original with its edited copies, by family: whole copies, and all."""
+    families = dict(zip(manifest["transform"], manifest["family"], strict=True))
+    counts = [
+        result.per_transform.rename(lambda name: families.get(name, "")).groupby(level=0).sum()
+        for result in (whole, everything)
+    ]
+    rows = [
+        (family, *(text for count in counts for text in _tell_recall(count, family)))
+        for family in sorted(counts[1].index)
+    ]
+    print_table(f"{method.name}: recall at the threshold", ("family", "whole copies", "pairs", "all", "pairs"), rows)
+
+
+def _tell_recall(counts: pd.DataFrame, family: str) -> tuple[str, str]:
+    if family not in counts.index:
+        return "", "0"
+    found, pairs = counts.loc[family, ["num_found", "num_pairs"]]
+    return f"{found / pairs:.3f}", f"{pairs:.0f}"
 
 
 def print_transforms(method: Ranked, result: Report, manifest: pd.DataFrame) -> None:
