@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 SHIPPED = "discriminative-efficientnet_lite0_ndvr"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
-WEIGHTS = {("alignment_similarity", "change"): 10_000.0, ("smaller_coverage", "change"): 250.0}
+WEIGHTS = {("alignment_similarity", "change"): 40_000.0, ("smaller_coverage", "change"): 1000.0}
 VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(names, 0.0) for names in PRODUCTS), "weights set by hand")
-"""Of the film, where change counts as .02, the products come to 200 times the alignment similarity and 5 times the
+"""Of the film, where change counts as .005, the products come to 200 times the alignment similarity and 5 times the
 smaller coverage: a similarity of .39 is as likely a match as not; the more of both is covered, the surer it is."""
 EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
 """Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""

@@ -120,7 +120,7 @@ def _wait_for_workers(ui_port: int, count: int) -> None:
             with urlopen(f"http://127.0.0.1:{ui_port}/json/", timeout=5) as answer:
                 if json.load(answer)["aliveworkers"] >= count:
                     return
-        except (URLError, TimeoutError, ConnectionError):
-            pass  # it is not up yet
+        except (URLError, TimeoutError, ConnectionError, json.JSONDecodeError):
+            pass  # it is not up yet: for a moment every address answers with the master's page
         time.sleep(0.25)
     raise TimeoutError(f"the master has not seen {count} workers in {_START_SECONDS} s")
