@@ -141,9 +141,14 @@ def _tell(method: Ranked, whole: Report, everything: Report) -> tuple[str, ...]:
     return (method.name, *ranking, *operating, f"{everything.pairs.average_precision:.4f}")
 
 
+def name_families(manifest: pd.DataFrame) -> dict[str, str]:
+    """Return the family of each transformation; that of clips as they are is empty."""
+    return dict(zip(manifest["transform"], manifest["family"], strict=True))
+
+
 def print_families(method: Ranked, whole: Report, everything: Report, manifest: pd.DataFrame) -> None:
     """Print recall at the threshold of an original with its edited copies, by family: whole copies, and all."""
-    families = dict(zip(manifest["transform"], manifest["family"], strict=True))
+    families = name_families(manifest)
     counts = [
         result.per_transform.rename(lambda name: families.get(name, "")).groupby(level=0).sum()
         for result in (whole, everything)
@@ -164,7 +169,7 @@ def _tell_recall(counts: pd.DataFrame, family: str) -> tuple[str, str]:
 
 def print_transforms(method: Ranked, result: Report, manifest: pd.DataFrame) -> None:
     """Print recall at the threshold of an original with its edited copy, by transformation."""
-    families = dict(zip(manifest["transform"], manifest["family"], strict=True))
+    families = name_families(manifest)
     table = result.per_transform.reset_index().sort_values("recall")
     rows = [
         (row.transform, families.get(row.transform, ""), f"{row.recall:.3f}", str(row.num_pairs))

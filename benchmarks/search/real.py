@@ -29,7 +29,7 @@ from jobs.run import keep_on_executors
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_BANDS = (0.3, 0.4, 0.6, 0.8, 1.001)
+_BANDS = (PairsConfig().min_candidate_similarity, 0.4, 0.6, 0.8, 1.001)
 
 
 def main() -> None:
