@@ -14,7 +14,7 @@ QUIET := $(if $(MAKE_TERMERR),,--quiet)
 # The driver of each Spark session keeps one core busy, so there is a session for each core, up to four.
 PYTEST := $(BIN)/pytest -q --durations=15 --timeout=900 --numprocesses=auto --maxprocesses=4 --dist=loadfile
 VERSION := $(shell sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py)
-DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/session.py)
+DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/lake/session.py)
 
 .PHONY: help
 help: ## list these commands

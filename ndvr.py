@@ -13,11 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobs.checking.answer import Answer, Match
-from jobs.checking.checker import Checker
-from jobs.config import Config, load_config
+from jobs.config.settings import Config, load_config
 from jobs.errors import ContractError, NdvrError, UnreadableVideoError, UsageError
-from jobs.location import absolute
+from jobs.lake.location import absolute
+from jobs.one_video.answer import Answer, Match
+from jobs.one_video.checker import Checker
 
 if TYPE_CHECKING:
     from types import TracebackType

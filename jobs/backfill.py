@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from jobs import options
-from jobs.backfilling.backfill import Backfill
-from jobs.backfilling.backlog import add_shard, count_states
-from jobs.backfilling.budget import Budget, Standing
-from jobs.command import Command, run_command, show_examples
-from jobs.config import Config, load_config
+from jobs.commands import options
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.config.settings import Config, load_config
+from jobs.contracts.progress import Progress
+from jobs.contracts.run import Run, make_run_id
+from jobs.contracts.run_log import log, log_to
+from jobs.engine.backfill import Backfill
+from jobs.engine.backlog import add_shard, count_states
+from jobs.engine.budget import Budget, Standing
+from jobs.engine.manifest_source import read_manifest
 from jobs.errors import UsageError
-from jobs.lake import Lake
-from jobs.location import absolute, choose_log_folder
-from jobs.log import log, log_to
-from jobs.manifest_source import read_manifest
+from jobs.lake.lake import Lake
+from jobs.lake.location import absolute, choose_log_folder
+from jobs.lake.session import start_session
 from jobs.pipeline import TABLES
-from jobs.progress import Progress
-from jobs.run import Run, make_run_id
-from jobs.session import start_session
 from jobs.tables import manifest as manifest_table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from jobs.command import hide_types_of_flags, run_command, show_examples
+from jobs.commands.command_line import hide_types_of_flags, run_command, show_examples
 
 
 class Job(NamedTuple):
@@ -32,21 +32,21 @@ JOBS = {
     "backfill": Job("Run", "jobs.backfill", "Describe the past, or the lake for another model."),
     "maintain": Job("Run", "jobs.maintain", "Lay files out anew; delete what is no longer needed."),
     "upgrade": Job("Run", "jobs.upgrade", "Bring the tables of an older version to this one."),
-    "demo": Job("Run", "jobs.demo.command", "Deduplicate real clips, copies planted among them."),
-    "sql": Job("Ask", "jobs.sql", "Ask the tables and views in SQL."),
-    "query": Job("Ask", "jobs.query", "Is this one video in the lake already?"),
-    "serve": Job("Ask", "jobs.serve", "The same over HTTP."),
-    "why": Job("Ask", "jobs.why", "Why are two videos in one cluster, or not?"),
-    "quarantine": Job("Ask", "jobs.quarantine", "List what could not be described; release it."),
-    "report": Job("Review", "jobs.report.command", "Make pages to review a run by, with pictures."),
-    "decide": Job("Review", "jobs.decide", "Decide what is a duplicate, for every later night."),
-    "train-triplets": Job("Train", "jobs.train_triplets", "Train a model on edited copies of your own videos."),
-    "train-codebook": Job("Train", "jobs.train_codebook", "Train a bag of visual words."),
-    "calibrate": Job("Train", "jobs.calibrate", "Find a model's threshold and its probabilities."),
-    "evaluate": Job("Train", "jobs.evaluate", "Judge pairs and clusters by what is true."),
-    "compare-models": Job("Train", "jobs.compare_models", "Show what another model would gain and lose."),
-    "views": Job("Share", "jobs.views", "Create the views for analysts in a catalogue."),
-    "export-vectors": Job("Share", "jobs.export_vectors", "Export vectors to Parquet or to Qdrant."),
+    "demo": Job("Run", "jobs.commands.demo", "Deduplicate real clips, copies planted among them."),
+    "sql": Job("Ask", "jobs.commands.sql", "Ask the tables and views in SQL."),
+    "query": Job("Ask", "jobs.commands.query", "Is this one video in the lake already?"),
+    "serve": Job("Ask", "jobs.commands.serve", "The same over HTTP."),
+    "why": Job("Ask", "jobs.commands.why", "Why are two videos in one cluster, or not?"),
+    "quarantine": Job("Ask", "jobs.commands.quarantine", "List what could not be described; release it."),
+    "report": Job("Review", "jobs.commands.report", "Make pages to review a run by, with pictures."),
+    "decide": Job("Review", "jobs.commands.decide", "Decide what is a duplicate, for every later night."),
+    "train-triplets": Job("Train", "jobs.commands.train_triplets", "Train a model on edited copies of your videos."),
+    "train-codebook": Job("Train", "jobs.commands.train_codebook", "Train a bag of visual words."),
+    "calibrate": Job("Train", "jobs.commands.calibrate", "Find a model's threshold and its probabilities."),
+    "evaluate": Job("Train", "jobs.commands.evaluate", "Judge pairs and clusters by what is true."),
+    "compare-models": Job("Train", "jobs.commands.compare_models", "Show what another model would gain and lose."),
+    "views": Job("Share", "jobs.commands.views", "Create the views for analysts in a catalogue."),
+    "export-vectors": Job("Share", "jobs.commands.export_vectors", "Export vectors to Parquet or to Qdrant."),
 }
 
 
@@ -95,7 +95,7 @@ app = typer.Typer(
 def _print_version(is_asked: bool) -> None:
     """Print the version and end."""
     if is_asked:
-        from jobs.run import CODE_VERSION
+        from jobs.contracts.run import CODE_VERSION
 
         sys.stdout.write(f"ndvr {CODE_VERSION}\n")
         raise typer.Exit

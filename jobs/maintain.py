@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from jobs import options
-from jobs.command import Command, run_command, show_examples
-from jobs.config import Config, load_config
+from jobs.commands import options
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.config.settings import Config, load_config
+from jobs.contracts.progress import Progress
+from jobs.contracts.run import Run, make_run_id
+from jobs.contracts.run_log import log, log_to
 from jobs.errors import UsageError
-from jobs.lake import Lake
-from jobs.lake_upkeep import (
+from jobs.lake.folders import Folders
+from jobs.lake.lake import Lake
+from jobs.lake.leftovers import StagingArea, find_old_logs, find_stray_indexes, look_into_staging
+from jobs.lake.location import absolute, choose_log_folder, local_folder
+from jobs.lake.session import start_session
+from jobs.lake.upkeep import (
     MAX_LISTED_FILES,
     delete_expired,
     find_oldest_needed,
@@ -25,21 +32,14 @@ from jobs.lake_upkeep import (
     optimize_table,
     vacuum_table,
 )
-from jobs.location import absolute, choose_log_folder, local_folder
-from jobs.log import log, log_to
 from jobs.maintenance.expiry import expire_models, expire_runs
-from jobs.maintenance.folders import Folders
-from jobs.maintenance.leftovers import StagingArea, find_old_logs, find_stray_indexes, look_into_staging
 from jobs.pipeline import TABLES
-from jobs.progress import Progress
-from jobs.run import Run, make_run_id
-from jobs.session import start_session
 from jobs.tables import embeddings, runs
 
 if TYPE_CHECKING:
-    from jobs.lake_upkeep import Size
+    from jobs.contracts.table import Table
+    from jobs.lake.upkeep import Size
     from jobs.maintenance.expiry import Deletion
-    from jobs.table import Table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _MARGIN_HOURS = 1.0  # between two looks at the clock, and between two machines' clocks
@@ -227,7 +227,7 @@ class Maintenance:
 
 def _print_report(report: Report, *, is_dry: bool) -> None:
     """Print a line for each table, and what was removed beside them."""
-    from jobs.sql import print_rows
+    from jobs.commands.sql import print_rows
 
     rows = []
     for one in report.tables:

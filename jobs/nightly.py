@@ -12,22 +12,22 @@ import typer
 from rich.console import Console
 from rich.table import Table as TextTable
 
-from jobs import options
-from jobs.command import Command, run_command, show_examples
-from jobs.config import Config, load_config
-from jobs.lake import Lake
-from jobs.location import absolute, choose_log_folder
-from jobs.log import log, log_to
-from jobs.manifest_source import read_manifest
-from jobs.metrics import check_client
-from jobs.progress import Progress
-from jobs.run import Run, make_run_id
-from jobs.runner import Runner
-from jobs.session import named_jobs, start_session
-from jobs.summary import Account
+from jobs.commands import options
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.config.settings import Config, load_config
+from jobs.contracts.progress import Progress
+from jobs.contracts.run import Run, make_run_id
+from jobs.contracts.run_log import log, log_to
+from jobs.engine.manifest_source import read_manifest
+from jobs.engine.metrics import check_client
+from jobs.engine.runner import Runner
+from jobs.engine.summary import Account
+from jobs.lake.lake import Lake
+from jobs.lake.location import absolute, choose_log_folder
+from jobs.lake.session import named_jobs, start_session
 
 if TYPE_CHECKING:
-    from jobs.outcome import Outcome
+    from jobs.engine.outcome import Outcome
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

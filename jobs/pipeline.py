@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.stage import Loop, Stage
+from jobs.contracts.stage import Loop, Stage
 from jobs.tables import (
     attempts,
     claims,

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from jobs import options
-from jobs.command import Command, run_command, show_examples
-from jobs.location import absolute
+from jobs.commands import options
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.lake.location import absolute
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,9 +38,9 @@ def upgrade(
     Exit codes: 0 done; 2 bad usage; 3 a table differs in a way that cannot be mended in place (none is changed then),
     or its rows break a check of this version.
     """
+    from jobs.commands.sql import open_lake, print_rows
     from jobs.maintenance.upgrade import apply_changes, find_changes
     from jobs.pipeline import TABLES
-    from jobs.sql import open_lake, print_rows
 
     opened = open_lake(absolute(lake))
     changes = find_changes(opened, TABLES)

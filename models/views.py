@@ -1,6 +1,6 @@
 """Edited views of a picture, as re-uploaders make them: what a trained head learns to see through.
 
-Each edit draws its own strength. `udfs.editing` makes whole files for benchmarks; here are pictures, by the thousand.
+Each edit draws its own strength. `jobs.demo.editing` edits whole files; this module edits pictures, by the thousand.
 """
 
 from __future__ import annotations

@@ -23,17 +23,17 @@ from benchmarks.accuracy.methods import BACKBONE, TARGET_PRECISION, Ranked
 from benchmarks.accuracy.negatives import SHARED_INTRO, TAKE
 from benchmarks.accuracy.run import count_hard_negatives, describe, only_copies
 from benchmarks.measure import print_table
-from jobs.calibrate import embed_lake
-from jobs.config import Config, DescribeConfig
+from jobs.commands.calibrate import embed_lake
+from jobs.commands.sql import open_lake
+from jobs.config.settings import Config, DescribeConfig
 from jobs.evaluation.measure import Rules, measure
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
-from jobs.sql import open_lake
-from jobs.verification import fit_verifier, label_evidence
+from jobs.training.verifier import fit_verifier, label_evidence
 from models.embedding_models import EmbeddingModel, Method, find_model
 from models.verifier import EVIDENCE
-from udfs import align, stretches
-from udfs.embed import unpack_vectors
-from udfs.verify import weigh_evidence
+from udfs.embedding.embed import unpack_vectors
+from udfs.verifying import align, stretches
+from udfs.verifying.verify import weigh_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Step:
 
     Attributes:
         name: as the table calls it.
-        constants: of `udfs.align` and `udfs.stretches`, and what they are without the step.
+        constants: of `udfs.verifying.align` and `udfs.verifying.stretches`, and what they are without the step.
         evidence: the pieces that are zero without it.
         by_windows: whether parts of videos make candidates.
         cut_borders: whether borders are cut before frames are described.

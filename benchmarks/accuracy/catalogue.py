@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from benchmarks.accuracy.clips import read_clips
+from benchmarks.accuracy.grid import GRID, STRENGTHS
 from benchmarks.accuracy.negatives import (
     INTRO_EDIT,
     INTRO_NAME,
@@ -25,16 +26,15 @@ from benchmarks.accuracy.negatives import (
     write_generated,
 )
 from benchmarks.accuracy.videos import Video, choose_rank, edit_clip, keep_clip, limit_inputs
-from udfs.editing.grid import GRID, STRENGTHS
-from udfs.editing.transcode import apply_edit, survey_clip
+from jobs.demo.editing.transcode import apply_edit, survey_clip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from benchmarks.accuracy.clips import Clip
+    from benchmarks.accuracy.grid import Transformation
     from benchmarks.accuracy.truth import NaturalPair
-    from udfs.editing.grid import Transformation
 
 EDITS_PER_CLIP = 11
 MIN_EDITED_SECONDS = 4.0  # of what is cut or put together with another clip; of the rest where there is a choice

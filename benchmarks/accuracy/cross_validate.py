@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 from benchmarks.accuracy.ablate import STEPS, Catalogue, gather, known, load_catalogue
 from benchmarks.accuracy.methods import BACKBONE
 from benchmarks.measure import print_table
-from jobs.config import DescribeConfig
+from jobs.config.settings import DescribeConfig
 from jobs.evaluation.ranking import Curve
-from jobs.verification import fit_verifier, label_evidence
+from jobs.training.verifier import fit_verifier, label_evidence
 from models.embedding_models import Method, find_model
 
 _PRECISIONS = (0.99, 0.995)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jobs.calibrate import calibrate_model, embed_lake, embed_videos, fit_model_verifier, label_views
-from jobs.config import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
+from jobs.commands.calibrate import calibrate_model, embed_lake, embed_videos, fit_model_verifier, label_views
+from jobs.commands.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
+from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
 from jobs.errors import UsageError
 from jobs.evaluation.truth import SEGMENT_COLUMNS
 from jobs.tables.pairs import find_evidence
-from jobs.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
-from jobs.training import train_model
-from jobs.training_views import choose_videos, describe_training_views
+from jobs.training.augmentations import choose_videos, describe_training_views
+from jobs.training.heads import train_model
 from models.artefact import CARD_FILE, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.embedding_models import Method, find_model
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jobs.lake import Lake
-    from jobs.training_views import LakeViews
+    from jobs.lake.lake import Lake
+    from jobs.training.augmentations import LakeViews
     from models.embedding_models import EmbeddingModel
 
 TRAIN = "attributes['split'] = 'train'"

@@ -10,17 +10,17 @@ import numpy as np
 
 from benchmarks.accuracy.clips import Clip
 from benchmarks.accuracy.videos import Video, choose_rank, edit_clip
-from udfs.editing.cuts import begin_with_companion
-from udfs.editing.edits import H264_MP4, Edit, keep_stretch
-from udfs.editing.overlays import render_text
-from udfs.editing.transcode import write_video
+from jobs.demo.editing.cuts import begin_with_companion
+from jobs.demo.editing.edits import H264_MP4, Edit, keep_stretch
+from jobs.demo.editing.overlays import render_text
+from jobs.demo.editing.transcode import write_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from benchmarks.accuracy.truth import NaturalPair
-    from udfs.editing.overlays import Pixels
+    from jobs.demo.editing.overlays import Pixels
 
 TAKE, SHARED_INTRO, GENERATED = "take", "shared-intro", "generated"
 MIN_TAKEN_SECONDS = 12.0

@@ -21,16 +21,16 @@ from benchmarks.accuracy.methods import Bench, Ranked
 from benchmarks.accuracy.negatives import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
 from benchmarks.measure import print_table
-from jobs.config import Config
-from jobs.evaluate import describe_report, evaluate_lake
+from jobs.commands.evaluate import describe_report, evaluate_lake
+from jobs.commands.sql import open_lake
+from jobs.config.settings import Config
 from jobs.evaluation.measure import Report, Rules, measure
 from jobs.evaluation.truth import Truth, load_truth
 from jobs.nightly import run_nightly
-from jobs.sql import open_lake
 from models.artefact import read_artefact, write_artefact
 
 if TYPE_CHECKING:
-    from jobs.lake import Lake
+    from jobs.lake.lake import Lake
 
 SHIPPED = "discriminative"
 ARTEFACT = "discriminative-efficientnet_lite0_ndvr"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.accuracy.negatives import TAKE
 from benchmarks.accuracy.videos import ORIGINAL
-from udfs.relation import name_relation
+from udfs.verifying.relation import name_relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

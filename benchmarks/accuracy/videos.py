@@ -6,13 +6,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from udfs.editing.edits import trace_footage
+from jobs.demo.editing.edits import trace_footage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.accuracy.clips import Clip
-    from udfs.editing.edits import Edit, Footage, Piece
+    from jobs.demo.editing.edits import Edit, Footage, Piece
 
 ORIGINAL = "original"
 # Of a longer clip only the beginning is edited: at least `COPY_COVERAGE` of the longest that is, 20.02 s.

@@ -26,8 +26,8 @@ from benchmarks.measure import REPOSITORY, print_table
 from jobs.clustering.components import connected_components
 from jobs.clustering.links import cluster_links, make_links
 from jobs.clustering.star import label_components
-from jobs.config import ClustersConfig
-from jobs.session import start_session
+from jobs.config.settings import ClustersConfig
+from jobs.lake.session import start_session
 from jobs.tables import decisions
 
 if TYPE_CHECKING:

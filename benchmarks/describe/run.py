@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import Cost, Event, measure, print_table, run_nightly
-from udfs.describe import DescribeSettings, describe_batches
+from udfs.describing.describe import DescribeSettings, describe_batches
 from udfs.opening.roots import Roots
 from udfs.video import DecodeLimits, FrameChunk, SamplingRule, VideoRequest, VideoRestarted
 
@@ -93,7 +93,7 @@ def measure_round(files: Sequence[Path], scratch: Path) -> dict[str, Cost]:
         "decode alone (bare decord loop, no checks, no hash)": bare,
         "CNN alone": cnn,
         "decode + CNN": limit,
-        "udfs.describe without Spark, CNN loaded": without_spark,
+        "udfs.describing.describe without Spark, CNN loaded": without_spark,
         "import torch and load the CNN, once per core": load,
         "describing stage of the nightly job": job,
         "  beyond describe + load: Spark, Arrow, Parquet": job - without_spark - load,
@@ -235,7 +235,7 @@ def describe_tasks(settings: DescribeSettings, frames_file: Path) -> Callable[[l
 
 def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- torch is imported in the processes alone
     from models.describer import limit_threads
-    from udfs.device import describer_of_this_task
+    from udfs.describing.device import describer_of_this_task
 
     limit_threads(1)
     describer = describer_of_this_task(settings)

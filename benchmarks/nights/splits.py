@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 from benchmarks.measure import print_table
 from benchmarks.nothing_new.run import make_clips
 from benchmarks.recovery.run import read_tables
-from jobs.config import Config
+from jobs.config.settings import Config
 from jobs.nightly import run_nightly
 
 _FIRST_NIGHT = date(2024, 5, 1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from jobs.config import Config
+from jobs.config.settings import Config
 from tests.support.indexes import publish_shards
-from udfs.embed import FRAME_DIMS
+from udfs.embedding.embed import FRAME_DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

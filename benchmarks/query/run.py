@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import measure, print_table
 from benchmarks.query.catalogue import SEGMENTS_PER_VIDEO, publish_catalogue
-from jobs.checking.checker import Checker
+from jobs.one_video.checker import Checker
 from tests.support.indexes import embed_videos
 from tests.support.videos import make_video
 

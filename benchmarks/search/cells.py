@@ -85,9 +85,9 @@ def search_through_spark(
     spark: SparkSession, source: str, probes: int | None
 ) -> tuple[set[tuple[str, str]], float, float | None]:
     """Search a folder of Parquet files by cells: pairs, seconds with the estimate of recall, and that estimate."""
-    from jobs.candidates import plan_search, search_candidates
-    from jobs.config import PairsConfig
-    from jobs.run import keep_on_executors
+    from jobs.config.settings import PairsConfig
+    from jobs.contracts.run import keep_on_executors
+    from jobs.pairing.candidates import plan_search, search_candidates
 
     config = PairsConfig(plan="cells", num_probes=probes)
     started = time.monotonic()

@@ -60,9 +60,9 @@ def main() -> None:
 
 def search_through_spark(spark: SparkSession, source: str) -> tuple[float, int]:
     """Search a folder of Parquet files; give seconds and the number of pairs."""
-    from jobs.candidates import plan_search, search_candidates
-    from jobs.config import PairsConfig
-    from jobs.run import keep_on_executors
+    from jobs.config.settings import PairsConfig
+    from jobs.contracts.run import keep_on_executors
+    from jobs.pairing.candidates import plan_search, search_candidates
 
     config = PairsConfig(plan="exact")
     started = time.monotonic()

@@ -67,9 +67,9 @@ def main() -> None:
 
 def search_through_spark(folder: Path, source: str, num_cores: int) -> tuple[float, set[tuple[str, str]]]:
     """Search a folder of Parquet files in a session that has just started; give seconds and pairs."""
-    from jobs.candidates import plan_search, search_candidates
-    from jobs.config import PairsConfig
-    from jobs.run import keep_on_executors
+    from jobs.config.settings import PairsConfig
+    from jobs.contracts.run import keep_on_executors
+    from jobs.pairing.candidates import plan_search, search_candidates
 
     spark = start_bench_session(folder, num_cores)
     config = PairsConfig()

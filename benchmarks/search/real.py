@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import print_table
 from benchmarks.search.vectors import start_bench_session
-from jobs.candidates import plan_search, search_candidates
-from jobs.config import PairsConfig
-from jobs.lake import Lake
-from jobs.run import keep_on_executors
+from jobs.config.settings import PairsConfig
+from jobs.contracts.run import keep_on_executors
+from jobs.lake.lake import Lake
+from jobs.pairing.candidates import plan_search, search_candidates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

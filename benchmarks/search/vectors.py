@@ -90,7 +90,7 @@ def write_vectors(folder: Path, vectors: NDArray[np.float32], num_dirty: int | N
 
 def start_bench_session(folder: Path, num_cores: int) -> SparkSession:
     """Start the session that `ndvr nightly` would."""
-    from jobs.session import start_session
+    from jobs.lake.session import start_session
 
     conf = {"spark.local.dir": str(folder / "local")}
     return start_session("ndvr bench", master=f"local[{num_cores}]", conf=conf, spark_log=folder / "spark.log")

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure import measure, print_table
-from udfs.embed import FRAME_DIMS, pack_vectors, unpack_vectors
-from udfs.verify import gather_evidence
+from udfs.embedding.embed import FRAME_DIMS, pack_vectors, unpack_vectors
+from udfs.verifying.verify import gather_evidence
 
 _CHANGE_SHARE = 0.3  # of a frame's square that differs from the frame before
 _NOISE = 0.3  # of a copy's frame, to the frame's own length
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def make_pairs(kind: str, count: int, num_frames: int, chance: np.random.Generator) -> pd.DataFrame:
-    """Make a batch as `udfs.verify.gather_evidence` takes it: videos whose frames change little by little."""
+    """Make a batch as `udfs.verifying.verify.gather_evidence` takes it: videos whose frames change little by little."""
     rows = []
     for number in range(count):
         left = draw_video(num_frames, chance)

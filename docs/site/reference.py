@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 from rich.text import Text
 
 from jobs.cli import JOBS, load_job
-from jobs.config import Config
+from jobs.config.settings import Config
 from jobs.pipeline import TABLES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from typer.core import TyperCommand
 
-    from jobs.table import Table
+    from jobs.contracts.table import Table
 
 _COLUMN = re.compile(r"^\s*(\w+) (.+?)( NOT NULL)?(?: COMMENT '((?:[^'\\]|\\.)*)')?,?$")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from jobs.config import ClustersConfig
+    from jobs.config.settings import ClustersConfig
 
 _BINS_PER_LOGIT = 4
 _LINK_COLUMNS = tuple(column.split()[0] for column in LINK_DDL.split(", "))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs.log import log
+from jobs.contracts.run_log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 from jobs.demo import planted as truth
 from jobs.demo.archives import extract_member, fetch_archive
 from jobs.demo.clips import DEMO
+from jobs.demo.editing import edits, overlays, transcode
 from jobs.demo.planted import Planted, read_planted, write_planted
-from udfs.editing import edits, overlays, transcode
-from udfs.relation import name_relation
+from udfs.verifying.relation import name_relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jobs.demo.clips import FaultyEntry, FoundClip, MadeClip, Recipe
-    from udfs.editing.edits import Footage
+    from jobs.demo.editing.edits import Footage
 
 MANIFEST_COLUMNS = ("video_id", "uri", "published_at", "owner_id", "title")
 FIRST_PUBLISHED_AT = datetime(2024, 1, 1, tzinfo=UTC)

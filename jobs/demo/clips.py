@@ -35,7 +35,7 @@ class FoundClip:
 
 @dataclass(frozen=True)
 class MadeClip:
-    """A clip made by an edit of `udfs.editing.edits.EDITS` from found originals.
+    """A clip made by an edit of `jobs.demo.editing.edits.EDITS` from found originals.
 
     Attributes:
         video_id: its id in the manifest.

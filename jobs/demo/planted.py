@@ -20,7 +20,7 @@ class Planted:
     Attributes:
         video_id: the video.
         duplicate_of: the original that it shows; "" for an original (which shows itself) and a faulty entry.
-        relation: original, copy, contained, overlap (see `udfs.relation.name_relation`), broken or missing.
+        relation: original, copy, contained, overlap (see `udfs.verifying.relation.name_relation`), broken or missing.
         edit: name of the edit, "found" for a copy that was published as it is, else "".
         source_start_seconds: where the stretch begins in the original.
         source_end_seconds: where it ends in the original.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
-from jobs.config import load_config
+from jobs.commands.sql import open_lake, print_rows
+from jobs.config.settings import load_config
 from jobs.demo.catalogue import Catalogue, build_catalogue
 from jobs.demo.planted import measure_shared_footage
 from jobs.nightly import run_nightly
-from jobs.sql import open_lake, print_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.maintenance.leftovers import read_run_time
+from jobs.lake.leftovers import read_run_time
 from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column
 
-    from jobs.config_operation import MaintenanceConfig
-    from jobs.lake import Lake
-    from jobs.table import Table
+    from jobs.config.operation import MaintenanceConfig
+    from jobs.contracts.table import Table
+    from jobs.lake.lake import Lake
     from models.embedding_models import EmbeddingModel
 
 # cluster_events is a journal: the clusters of a model that comes back take their names from it.

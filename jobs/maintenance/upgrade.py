@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from jobs.commits import first_lines
 from jobs.errors import ContractError
+from jobs.lake.commits import first_lines
+from jobs.lake.quoting import quote_name, quote_text
 from jobs.pipeline import STAGES
-from jobs.quoting import quote_name, quote_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pyspark.sql.types import StructField
 
-    from jobs.lake import Lake
-    from jobs.table import Table
+    from jobs.contracts.table import Table
+    from jobs.lake.lake import Lake
 
 _CONSTRAINT = "delta.constraints."
 _STATISTICS = "delta.dataSkippingNumIndexedCols"

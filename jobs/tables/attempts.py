@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.session import gpu_profile
-from jobs.table import Table
-from udfs.describe import DescribeSettings, describe_batches
-from udfs.description import ATTEMPT_DDL
+from jobs.contracts.table import Table
+from jobs.lake.session import gpu_profile
+from udfs.describing.describe import DescribeSettings, describe_batches
+from udfs.describing.description import ATTEMPT_DDL
 from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame, Row, SparkSession
 
-    from jobs.config import Config
-    from jobs.run import Run
+    from jobs.config.settings import Config
+    from jobs.contracts.run import Run
     from udfs.opening.roots import Roots
 
 TABLE = Table(

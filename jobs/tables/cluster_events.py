@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.clustering.names import next_sequence, read_journal
-from jobs.table import Table
+from jobs.contracts.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import Column, DataFrame
 
-    from jobs.run import Run
+    from jobs.contracts.run import Run
 
 TABLE = Table(
     name="cluster_events",

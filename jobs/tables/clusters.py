@@ -9,14 +9,14 @@ from pyspark.sql import functions as F
 from jobs.clustering.decisions import decisions_in_force
 from jobs.clustering.links import cluster_links, make_links
 from jobs.clustering.names import name_clusters
-from jobs.table import Table
+from jobs.contracts.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import DataFrame
 
-    from jobs.run import Run
+    from jobs.contracts.run import Run
 
 TABLE = Table(
     name="clusters",

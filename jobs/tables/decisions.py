@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.table import Table
+from jobs.contracts.table import Table
 
 TABLE = Table(
     name="decisions",

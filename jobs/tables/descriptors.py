@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.table import Table
-from udfs.description import description_ddl
+from jobs.contracts.table import Table
+from udfs.describing.description import description_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import DataFrame
 
-    from jobs.run import Run
+    from jobs.contracts.run import Run
 
 TABLE = Table(
     name="descriptors",

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.table import Table
-from udfs.embed import INPUT_COLUMN, Windows, embed_batches
+from jobs.contracts.table import Table
+from udfs.embedding.embed import INPUT_COLUMN, Windows, embed_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import DataFrame
 
-    from jobs.run import Run
+    from jobs.contracts.run import Run
     from models.embedding_models import EmbeddingModel
 
 TABLE = Table(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from jobs.audit import check_removed
-from jobs.table import Table
+from jobs.contracts.table import Table
+from jobs.engine.audits import check_removed
 from udfs.opening.locate import look_at_video
 from udfs.opening.roots import resolve_uri
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from jobs.run import Run
+    from jobs.contracts.run import Run
 
 TABLE = Table(
     name="manifest",

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.candidates import plan_search, search_candidates
-from jobs.common_footage import name_common_footage
-from jobs.representatives import find_representatives, mark_dirty, take_representatives
-from jobs.run import keep_on_executors
-from jobs.table import Table
-from udfs.inverted_index import search_inverted_index
-from udfs.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs
+from jobs.contracts.run import keep_on_executors
+from jobs.contracts.table import Table
+from jobs.pairing.candidates import plan_search, search_candidates
+from jobs.pairing.common_footage import name_common_footage
+from jobs.pairing.representatives import find_representatives, mark_dirty, take_representatives
+from udfs.searching.inverted_index import search_inverted_index
+from udfs.verifying.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import Column, DataFrame
 
-    from jobs.candidates import Plan
-    from jobs.config import PairsConfig
-    from jobs.run import Run
+    from jobs.config.settings import PairsConfig
+    from jobs.contracts.run import Run
+    from jobs.pairing.candidates import Plan
     from models.verifier import Verifier
 
 TABLE = Table(
@@ -98,7 +98,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
-    """Find the candidate pairs of one model's segments and align their frames: see `udfs.verify.EVIDENCE_DDL`.
+    """Find the candidate pairs of one model's segments and align their frames; rows of `EVIDENCE_DDL`.
 
     All videos are compared, those that are the same too. Runs on: driver; search and alignment on executors.
     """
@@ -110,7 +110,7 @@ def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
 
 
 def _join_sides(candidates: DataFrame, whole: DataFrame) -> DataFrame:
-    """Give candidate pairs what of both videos is aligned: see `udfs.verify.gather_evidence`."""
+    """Give candidate pairs what of both videos is aligned: see `udfs.verifying.verify.gather_evidence`."""
     columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
     left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
     right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jobs.run import CODE_VERSION
-from jobs.table import Table
+from jobs.contracts.run import CODE_VERSION
+from jobs.contracts.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobs.run import Run
-    from jobs.stage import StageRecord
+    from jobs.contracts.run import Run
+    from jobs.contracts.stage import StageRecord
 
 TABLE = Table(
     name="runs",
@@ -38,7 +38,7 @@ TABLE = Table(
         error_detail STRING COMMENT 'why the stage failed, or which audits tripped and were overruled',
         search_plan STRING COMMENT 'of pairs: exact, cells, incremental or inverted_index',
         search_recall DOUBLE COMMENT 'of pairs: share of them that cells found, in [0, 1], estimated; null where exact',
-        audit_values MAP<STRING, DOUBLE> COMMENT 'what the audits measured (jobs/measures.py), on the row of the run',
+        audit_values MAP<STRING, DOUBLE> COMMENT 'values that the audits measured, on the row of the whole job',
         config STRING COMMENT 'all settings as JSON, on the row of the whole job'
     """,
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from jobs.outcome import Outcome
+    from jobs.engine.outcome import Outcome
 
 SETTINGS: dict[str, Any] = {}  # what is shipped
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.cli import app
-from jobs.command import run_command
-from jobs.view_queries import VIEWS
+from jobs.commands.command_line import run_command
+from jobs.sharing.view_queries import VIEWS
 from tests.support.documented import find_ndvr, read_blocks
 from tests.support.written_lake import write_lake
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.session import DELTA_PACKAGE
+from jobs.demo.editing.edits import EDITS
+from jobs.demo.editing.transcode import apply_edit
+from jobs.lake.session import DELTA_PACKAGE
 from tests.support.catalogue import Video, make_scene, write_manifest
 from tests.support.spark_cluster import SparkHome
-from udfs.editing.edits import EDITS
-from udfs.editing.transcode import apply_edit
 
 ROOT = Path(__file__).parents[2]
 VIDEOS = (

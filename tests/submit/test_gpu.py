@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.session import DELTA_PACKAGE
+from jobs.lake.session import DELTA_PACKAGE
 from tests.submit.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 LOOK = """
 import json
 from pyspark import TaskContext
-from jobs.session import gpu_profile, start_session
+from jobs.lake.session import gpu_profile, start_session
 
 def look(batches):
     import pandas as pd

@@ -27,18 +27,18 @@ REPORT = """
 import json
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
-from jobs.session import start_session
+from jobs.lake.session import start_session
 
 def look(_):
-    import models, udfs.describe
+    import models, udfs.describing.describe
     from models.embedding_models import find_model
     dims = find_model("auto", "efficientnet_lite0_ndvr", "efficientnet_lite0_ndvr-1fps-0").load().projection.shape[1]
-    return json.dumps([udfs.describe.__file__, models.__file__, dims])
+    return json.dumps([udfs.describing.describe.__file__, models.__file__, dims])
 
 spark = start_session("where the code is")
 ids = spark.range(8, numPartitions=4).select(F.udf(look, StringType())("id"))
-import jobs.session
-print("FOUND", json.dumps([jobs.session.__file__, sorted({row[0] for row in ids.collect()})]))
+import jobs.lake.session
+print("FOUND", json.dumps([jobs.lake.session.__file__, sorted({row[0] for row in ids.collect()})]))
 """
 
 
@@ -108,10 +108,10 @@ def test_driver_and_executors_take_code_and_artefacts_from_the_zip(installed: In
     assert found is not None
     on_driver, on_executors = json.loads(found[1])
     name = installed.zip_file.name
-    assert re.fullmatch(rf".*/{name}/jobs/session.py", on_driver)
+    assert re.fullmatch(rf".*/{name}/jobs/lake/session.py", on_driver)
     assert len(on_executors) in (1, 2)  # one path an executor
     for udfs_file, models_file, dims in map(json.loads, on_executors):
-        assert re.fullmatch(rf".*/{name}/udfs/describe.py", udfs_file)
+        assert re.fullmatch(rf".*/{name}/udfs/describing/describe.py", udfs_file)
         assert re.fullmatch(rf".*/{name}/models/__init__.py", models_file)
         assert dims > 0
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from udfs.editing.edits import EDITS
-from udfs.editing.transcode import apply_edit
+from jobs.demo.editing.edits import EDITS
+from jobs.demo.editing.transcode import apply_edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

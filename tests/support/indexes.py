@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import ipc
 
-from jobs.checking.embedder import VideoEmbedder
-from jobs.config import Config
-from jobs.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, Card
-from jobs.run import CODE_VERSION, find_configured_model
+from jobs.config.settings import Config
+from jobs.contracts.run import CODE_VERSION, find_configured_model
+from jobs.one_video.embedder import VideoEmbedder
+from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, Card
 from udfs.indexing.shard import SEGMENT_COLUMNS, write_shard
 from udfs.indexing.store import Store
 from udfs.opening.roots import Roots

@@ -10,17 +10,17 @@ from deltalake import DeltaTable
 from pyspark.sql import functions as F
 from rich.console import Console
 
-from jobs.config import Config
+from jobs.config.settings import Config
+from jobs.contracts.progress import Progress
+from jobs.contracts.run import Run
 from jobs.nightly import run_nightly
-from jobs.progress import Progress
-from jobs.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from jobs.outcome import Outcome
+    from jobs.engine.outcome import Outcome
 
 NIGHT = date(2024, 5, 1)
 TINY = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from jobs.report.charts import draw_charts
-from jobs.report.facts import Cluster, Overview, Pair, RunFacts, Video
-from jobs.report.pages import write_pages
+from jobs.review.charts import draw_charts
+from jobs.review.facts import Cluster, Overview, Pair, RunFacts, Video
+from jobs.review.pages import write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.session import start_session
+from jobs.lake.session import start_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

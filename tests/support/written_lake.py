@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs.lake import Lake
+from jobs.lake.lake import Lake
 from jobs.pipeline import TABLES
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import DataType
 
-    from jobs.table import Table
+    from jobs.contracts.table import Table
 
 FIRST, SECOND = "20240101T020000Z-aaaaaa", "20240102T020000Z-bbbbbb"
 STARTED = {FIRST: datetime(2024, 1, 1, 2, tzinfo=UTC), SECOND: datetime(2024, 1, 2, 2, tzinfo=UTC)}

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from jobs import errors
 from jobs.cli import JOBS, load_job
-from jobs.config import load_config
-from jobs.query import DUPLICATE_EXIT_CODE
+from jobs.commands.query import DUPLICATE_EXIT_CODE
+from jobs.config.settings import load_config
 from tests.support.documented import PAGES, ROOT, Block, find_ndvr, find_script, read_blocks
 from udfs.errors import RowErrorCode
 
@@ -191,7 +191,9 @@ def test_the_site_builds_strictly_and_has_every_page(site: Path) -> None:
     assert "max_exact_teraflop" in (site / "reference" / "settings.html").read_text(encoding="utf-8")
     assert "keeper_reason" in (site / "reference" / "tables.html").read_text(encoding="utf-8")
     python = (site / "reference" / "python.html").read_text(encoding="utf-8")
-    assert all(f'id="{name}"' in python for name in ("ndvr.open", "jobs.checking.answer.Match", "udfs.align.align"))
+    assert all(
+        f'id="{name}"' in python for name in ("ndvr.open", "jobs.one_video.answer.Match", "udfs.verifying.align.align")
+    )
 
 
 @pytest.mark.slow

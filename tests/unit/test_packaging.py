@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jobs.session import DELTA_PACKAGE
+from jobs.lake.session import DELTA_PACKAGE
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -78,8 +78,8 @@ def test_the_wheel_holds_the_three_packages_alone(wheel: Path) -> None:
 
 def test_the_wheel_holds_every_module_and_data_file_of_the_repository(wheel: Path) -> None:
     modules = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-    pages = (ROOT / "jobs" / "report" / "templates").iterdir()
-    data = {*(ROOT / "jobs" / "sql").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
+    pages = (ROOT / "jobs" / "review" / "templates").iterdir()
+    data = {*(ROOT / "jobs" / "sharing" / "views").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
     expected = {path.relative_to(ROOT).as_posix() for path in modules | {p for p in data if p.is_file()}}
     with zipfile.ZipFile(wheel) as archive:
         assert expected - set(archive.namelist()) == set()

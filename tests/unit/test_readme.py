@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from jobs.config import Config, load_config
+from jobs.config.settings import Config, load_config
 from jobs.errors import ContractError, QualityError, UsageError
 from jobs.pipeline import TABLES
 

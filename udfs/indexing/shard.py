@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from udfs.search import Pairs, search_past_few
+from udfs.searching.search import Pairs, search_past_few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from udfs.search import search_videos
 from udfs.searching.chunks import CHUNK_DDL, Chunk, read_chunks
+from udfs.searching.search import search_videos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from udfs.search import search_videos
 from udfs.searching.chunks import Chunk, read_batches
+from udfs.searching.search import search_videos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

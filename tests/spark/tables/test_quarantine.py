@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.lake import Lake
+from jobs.contracts.stage import run_stage
+from jobs.lake.lake import Lake
 from jobs.pipeline import STAGES
-from jobs.stage import run_stage
 from jobs.tables import attempts, quarantine
 from tests.support.lakes import TINY, make_run, read_rows
 

@@ -20,6 +20,7 @@ from benchmarks.accuracy.catalogue import (
     write_manifest,
 )
 from benchmarks.accuracy.clips import Clip
+from benchmarks.accuracy.grid import GRID
 from benchmarks.accuracy.negatives import INTRO_EDIT, TAKES, plan_behind_intro, plan_flat, plan_takes
 from benchmarks.accuracy.truth import (
     NaturalPair,
@@ -31,11 +32,10 @@ from benchmarks.accuracy.truth import (
     write_truth,
 )
 from benchmarks.accuracy.videos import Shown, Video, edit_clip, keep_clip
+from jobs.demo.editing.edits import EDITS, Edit
+from jobs.demo.editing.transcode import survey_clip
 from jobs.evaluation.truth import load_truth
 from tests.support.clock_clips import write_clock_clip
-from udfs.editing.edits import EDITS, Edit
-from udfs.editing.grid import GRID
-from udfs.editing.transcode import survey_clip
 
 FOLDER = Path("/made")
 CLIP_FILES = Path("/clips")

@@ -15,8 +15,8 @@ import pytest
 import typer
 import yaml
 
-from jobs.config import load_config
-from jobs.session import DELTA_PACKAGE
+from jobs.config.settings import load_config
+from jobs.lake.session import DELTA_PACKAGE
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"

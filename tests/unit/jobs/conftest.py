@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jobs.demo.editing.edits import EDITS
+from jobs.demo.editing.transcode import apply_edit
 from tests.support.catalogue import make_scene
 from tests.support.indexes import embed_videos, write_index
-from udfs.editing.edits import EDITS
-from udfs.editing.transcode import apply_edit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.cli import app
 from jobs.clustering.decisions import Decision, find_contradictions, make_decision, read_decisions
-from jobs.command import run_command
+from jobs.commands.command_line import run_command
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:

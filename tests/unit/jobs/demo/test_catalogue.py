@@ -15,9 +15,9 @@ import pytest
 from jobs.demo.archives import Archive
 from jobs.demo.catalogue import MANIFEST_COLUMNS, Catalogue, build_catalogue
 from jobs.demo.clips import DEMO, FaultyEntry, FoundClip, MadeClip, Recipe
+from jobs.demo.editing.edits import EDITS
 from jobs.demo.planted import Planted
 from tests.support.clock_clips import frame_at, seconds_shown, write_clock_clip
-from udfs.editing.edits import EDITS
 
 ROOT = Path(__file__).parents[4]
 

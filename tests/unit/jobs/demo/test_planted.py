@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs.demo.planted import Planted, measure_shared_footage, read_planted, write_planted
-from udfs.relation import name_relation
+from udfs.verifying.relation import name_relation
 
 if TYPE_CHECKING:
     from pathlib import Path

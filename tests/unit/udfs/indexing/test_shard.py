@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.support.indexes import SEGMENT_SCHEMA
-from udfs.embed import pack_vectors
+from udfs.embedding.embed import pack_vectors
 from udfs.indexing.shard import Shard, shard_writer, write_shard
 from udfs.indexing.store import Store
 

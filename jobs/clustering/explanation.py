@@ -1,0 +1,228 @@
+"""Why two videos are in one cluster, or are not: the path of pairs and decisions between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from jobs.clustering.decisions import decisions_in_force
+from jobs.errors import UsageError
+from udfs.clustering.graph import find_surest_shortest_paths
+from udfs.verifying.verify import BOUND_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from pyspark.sql import DataFrame
+
+    from jobs.lake.lake import Lake
+
+    Ends = tuple[str, str]
+
+_MAX_ROUNDS = 8  # pairs between two videos that are in no cluster together, as far as it is looked
+_EVIDENCE = (
+    "left_id",
+    "right_id",
+    "relation",
+    "match_probability",
+    "cosine_similarity",
+    "alignment_similarity",
+    *BOUND_COLUMNS,
+)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Where a video is: its cluster and what is kept of it; None where it is in none."""
+
+    cluster_id: str | None = None
+    keeper_id: str | None = None
+    keeper_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Why two videos are in one cluster or are not.
+
+    Attributes:
+        left_id: the first one asked about.
+        right_id: the other.
+        model_id: the model whose pairs made the clusters.
+        is_together: whether one cluster holds both.
+        left: where the first is.
+        right: where the other is.
+        because: in a sentence.
+        path: evidence from the first to the other: rows of `pairs`, or what was decided in their place.
+        parted_at: numbers of the steps of the path that leave a cluster.
+        decided_apart: not_duplicate decisions between the two videos or the clusters they are in.
+    """
+
+    left_id: str
+    right_id: str
+    model_id: str
+    is_together: bool
+    left: Membership
+    right: Membership
+    because: str
+    path: list[dict[str, Any]]
+    parted_at: list[int]
+    decided_apart: list[dict[str, Any]]
+
+
+class Evidence:
+    """The tables of one lake and model, as far as they answer why. Runs on: driver.
+
+    Args:
+        lake: where the tables are.
+        model_id: the model whose pairs made the clusters.
+        relations: of the pairs that join videos to clusters.
+    """
+
+    def __init__(self, lake: Lake, model_id: str, relations: Sequence[str]) -> None:
+        of_model = F.col("model_id") == model_id
+        self._lake = lake
+        self._model_id = model_id
+        self._pairs = lake.read("pairs").where(of_model)
+        self._joining = self._pairs.where(F.col("relation").isin(*relations))
+        self._clusters = lake.read("clusters").where(of_model)
+        self._decisions = decisions_in_force(lake.read("decisions"))
+        together = self._decisions.where("verdict = 'duplicate'")
+        self._links = self._joining.select("left_id", "right_id", "match_probability").unionByName(
+            together.select("left_id", "right_id", F.lit(1.0).alias("match_probability"))
+        )
+
+    def explain(self, left_id: str, right_id: str) -> Answer:
+        """Find why two videos are in one cluster, or are not.
+
+        Raises:
+            UsageError: they are one, or one is not in the manifest.
+        """
+        self._check(left_id, right_id)
+        left, right = self._find_membership(left_id), self._find_membership(right_id)
+        is_together = left.cluster_id is not None and left.cluster_id == right.cluster_id
+        links = self._links_within(left.cluster_id) if is_together else self._links_between(left_id, right_id)
+        path = self._describe(find_path(links, left_id, right_id))
+        videos = {end for step in path for end in (step["left_id"], step["right_id"])}
+        clusters = self._clusters_of(videos)
+        parted_at = [
+            number
+            for number, step in enumerate(path)
+            if (at := clusters.get(step["left_id"])) is None or at != clusters.get(step["right_id"])
+        ]
+        apart = [] if is_together else self._decided_apart({left_id, right_id}, {left.cluster_id, right.cluster_id})
+        because = self._say_why(left_id, right_id, path, apart) if not is_together else _say_how(path)
+        return Answer(left_id, right_id, self._model_id, is_together, left, right, because, path, parted_at, apart)
+
+    def _check(self, left_id: str, right_id: str) -> None:
+        if left_id == right_id:
+            raise UsageError(f"why needs two videos, got {left_id!r} twice")
+        rows = self._lake.read("manifest").where(F.col("video_id").isin(left_id, right_id)).select("video_id").collect()
+        unknown = sorted({left_id, right_id} - {row["video_id"] for row in rows})
+        if unknown:
+            raise UsageError(f"no such video in the manifest: {', '.join(unknown)}")
+
+    def _find_membership(self, video_id: str) -> Membership:
+        row = self._clusters.where(F.col("video_id") == video_id).first()
+        if row is None:
+            return Membership()
+        keeper = self._clusters.where((F.col("cluster_id") == row["cluster_id"]) & F.col("is_keeper")).first()
+        return Membership(row["cluster_id"], keeper["video_id"] if keeper else None, row["keeper_reason"])
+
+    def _links_within(self, cluster_id: str | None) -> dict[Ends, float]:
+        """Collect what joins the members of one cluster."""
+        members = self._clusters.where(F.col("cluster_id") == F.lit(cluster_id))
+        left = members.select(F.col("video_id").alias("left_id"))
+        right = members.select(F.col("video_id").alias("right_id"))
+        return _collect(self._links.join(left, "left_id").join(right, "right_id"))
+
+    def _links_between(self, left_id: str, right_id: str) -> dict[Ends, float]:
+        """Collect what is joined to one video, and to that, until the other is reached or nothing is new."""
+        links: dict[Ends, float] = {}
+        seen = {left_id}
+        frontier = {left_id}
+        for _ in range(_MAX_ROUNDS):
+            ids = self._lake.spark.createDataFrame([(video_id,) for video_id in frontier], "id STRING")
+            for end in ("left_id", "right_id"):
+                links |= _collect(self._links.join(ids.withColumnRenamed("id", end), end, "left_semi"))
+            frontier = {end for ends in links for end in ends} - seen
+            seen |= frontier
+            if not frontier or right_id in seen:
+                break
+        return links
+
+    def _describe(self, path: Sequence[Ends]) -> list[dict[str, Any]]:
+        """Fetch the evidence of each step of a path, in its order; a decision goes before a pair."""
+        steps = []
+        for ends in path:
+            is_this = (F.col("left_id") == min(ends)) & (F.col("right_id") == max(ends))
+            decided = self._decisions.where(is_this & (F.col("verdict") == "duplicate"))
+            pair = self._joining.where(is_this).select(*_EVIDENCE).first()
+            evidence = dict.fromkeys(_EVIDENCE) | {"left_id": min(ends), "right_id": max(ends)}
+            row = decided.select("verdict", "decided_by", "note").first()
+            steps.append(evidence | (pair.asDict() if pair else {}) | {"decision": row.asDict() if row else None})
+        return steps
+
+    def _clusters_of(self, video_ids: Collection[str]) -> dict[str, str]:
+        rows = self._clusters.where(F.col("video_id").isin(*video_ids)).select("video_id", "cluster_id").collect()
+        return {row["video_id"]: row["cluster_id"] for row in rows}
+
+    def _decided_apart(self, video_ids: set[str], cluster_ids: set[str | None]) -> list[dict[str, Any]]:
+        """Collect the not_duplicate decisions between two videos, or members of their clusters."""
+        named = F.col("video_id").isin(*video_ids)
+        is_in_one = F.col("cluster_id").isin(*[cluster_id for cluster_id in cluster_ids if cluster_id is not None])
+        ids = self._lake.read("manifest").where(named).select("video_id")
+        ids = ids.union(self._clusters.where(is_in_one).select("video_id")).distinct()
+        refused = self._decisions.where("verdict = 'not_duplicate'")
+        for end in ("left_id", "right_id"):
+            refused = refused.join(ids.withColumnRenamed("video_id", end), end, "left_semi")
+        rows = refused.select("left_id", "right_id", "decided_by", "note").sort("left_id", "right_id").collect()
+        return [row.asDict() for row in rows]
+
+    def _say_why(self, left_id: str, right_id: str, path: Sequence[object], apart: Iterable[Mapping[str, Any]]) -> str:
+        """Say in a sentence why two videos are apart."""
+        ends = (min(left_id, right_id), max(left_id, right_id))
+        if any((row["left_id"], row["right_id"]) == ends for row in apart):
+            return "not together: decided not to be duplicates"
+        if path and apart:
+            return "not together: the path between them breaks because members were decided not to be duplicates"
+        if path:
+            return "not together: the path between them is too long or too unsure, or its bridge too weak"
+        pair = self._pairs.where((F.col("left_id") == ends[0]) & (F.col("right_id") == ends[1])).first()
+        if pair is not None:
+            return f"not together: they share footage, but pairs of relation {pair['relation']} do not join clusters"
+        return f"not together: no path of {_MAX_ROUNDS} pairs or fewer leads from one to the other"
+
+
+def find_path(links: Mapping[Ends, float], left_id: str, right_id: str) -> list[Ends]:
+    """Find the shortest path, and of those the one whose least sure step is surest; its steps from the first video."""
+    names = sorted({left_id, right_id, *(end for ends in links for end in ends)})
+    numbers = {name: number for number, name in enumerate(names)}
+    neighbours: list[dict[int, float]] = [{} for _ in names]
+    for (left, right), probability in links.items():
+        neighbours[numbers[left]][numbers[right]] = neighbours[numbers[right]][numbers[left]] = probability
+    towards = find_surest_shortest_paths(neighbours, numbers[right_id], range(len(names)))
+    steps: list[Ends] = []
+    at = numbers[left_id]
+    while at in towards:
+        steps.append((names[at], names[towards[at]]))
+        at = towards[at]
+    return steps
+
+
+def _collect(links: DataFrame) -> dict[Ends, float]:
+    """Collect links; of a pair and a decision about it the surer counts."""
+    found: dict[Ends, float] = {}
+    for row in links.select("left_id", "right_id", "match_probability").collect():
+        ends = (row["left_id"], row["right_id"])
+        found[ends] = max(found.get(ends, 0.0), row["match_probability"])
+    return found
+
+
+def _say_how(path: Sequence[Mapping[str, Any]]) -> str:
+    """Say in a sentence how two videos are together."""
+    num_decided = sum(step["decision"] is not None for step in path)
+    if len(path) == 1:
+        return "together: decided to be duplicates" if num_decided else "together: by a pair of their own"
+    return f"together: by a path of {len(path)} steps" + (f", {num_decided} of them decisions" if num_decided else "")

@@ -1,0 +1,1 @@
+"""One module per command of `ndvr`, and what they share."""

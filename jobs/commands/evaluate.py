@@ -1,0 +1,183 @@
+"""Judges the pairs and clusters of a lake by what is known to be true, and prints the figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.commands.sql import open_lake, print_rows
+from jobs.errors import UsageError
+from jobs.evaluation.measure import Report, Rules, measure
+from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb
+from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
+from jobs.lake.location import absolute
+from jobs.tables import clusters, manifest, pairs
+
+if TYPE_CHECKING:
+    from jobs.lake.lake import Lake
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class TruthFormat(StrEnum):
+    """How the truth is written."""
+
+    NDVR = "ndvr"
+    VCDB = "vcdb"
+    FIVR = "fivr"
+    SVD = "svd"
+    CC_WEB = "cc_web"
+
+
+_LOADERS = {
+    TruthFormat.NDVR: load_truth,
+    TruthFormat.VCDB: load_vcdb,
+    TruthFormat.FIVR: load_fivr,
+    TruthFormat.SVD: load_svd,
+    TruthFormat.CC_WEB: load_cc_web,
+}
+
+
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr evaluate --lake /data/lake --truth truth.csv",
+        "ndvr evaluate --lake /data/lake --truth vcdb/annotation --format vcdb --json",
+    ),
+)
+def evaluate(  # noqa: PLR0913 - each option of the command line is one
+    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; pairs and clusters are judged.")],
+    truth: Annotated[Path, typer.Option(help="File that says what is true; of VCDB, a folder too.")],
+    *,
+    truth_format: Annotated[TruthFormat, typer.Option("--format", help="How it is written.")] = TruthFormat.NDVR,
+    model_id: Annotated[str | None, typer.Option(help="Whose pairs.", show_default="the newest in pairs")] = None,
+    min_probability: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Pairs below are not found.", show_default="every row of pairs is"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and per_transform.csv.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+) -> None:
+    """Judge the pairs and clusters of a lake by what is known to be true.
+
+    Pairs are ranked by match_probability; where it is equal, by alignment_similarity, then by cosine_similarity.
+    Videos that the lake's manifest does not name are left out of the truth, and pairs of relation common are not
+    counted as found. `--min-probability` moves what is found
+    in pairs; the clusters stay as they are stored.
+
+    Exit codes: 0 done; 2 bad usage; 3 the truth breaks its format, or speaks of none of the lake's videos.
+    """
+    known = _LOADERS[truth_format](truth)
+    model, report = evaluate_lake(open_lake(absolute(lake)), known, model_id, min_probability)
+    content = {"truth": str(truth), "format": truth_format.value, "model_id": model, **report.to_dict()}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        report.per_transform.to_csv(out / "per_transform.csv", index_label="transform")
+    if as_json:
+        sys.stdout.write(text + "\n")
+    else:
+        print_rows(("figure", "value", "of"), describe_report(report), title=f"{model or 'no pairs'} by {truth.name}")
+
+
+def evaluate_lake(
+    lake: Lake, truth: Truth, model_id: str | None = None, min_probability: float | None = None
+) -> tuple[str | None, Report]:
+    """Judge the pairs and clusters of a model; return its id and the report. Runs on: driver, which holds the pairs.
+
+    The model is the newest in `pairs` where none is named: that of the row that a run changed last. A lake without
+    pairs has found nothing, by no model.
+
+    Raises:
+        UsageError: a table is missing, or the model has no pairs.
+        ContractError: the truth has nothing to find among the lake's videos.
+    """
+    for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE):
+        if not lake.exists(table):
+            raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
+    model = _choose_model(lake, model_id)
+    rules = Rules(min_score=min_probability)
+    of_model = F.col("model_id").eqNullSafe(F.lit(model))
+    told = lake.read("pairs").where(of_model & (F.col("relation") != "common"))
+    scored = told.select("left_id", "right_id", *rules.score_columns, *SEGMENT_COLUMNS)
+    members = lake.read("clusters").where(of_model).select("video_id", "cluster_id").collect()
+    video_ids = [
+        row["video_id"] for row in lake.read("manifest").where("removed_at IS NULL").select("video_id").collect()
+    ]
+    cluster_of = {row["video_id"]: row["cluster_id"] for row in members}
+    return model, measure(scored.toPandas(), truth, video_ids, cluster_of, rules)
+
+
+def describe_report(report: Report) -> list[Row]:
+    """Return a report as rows of figure, value and what it is of, for people."""
+    rows = [
+        Row("videos", str(report.num_videos), "in the manifest"),
+        Row("truth pairs left out", str(report.num_left_out), f"{report.num_truth_pairs}; a video is not there"),
+    ]
+    if (of_pairs := report.pairs) is not None:
+        of_found, of_true = f"{of_pairs.num_found} pairs found", f"{of_pairs.num_positives} true pairs"
+        rows += [
+            _figure("pairs: average precision", of_pairs.average_precision, of_true),
+            _figure("pairs: precision", of_pairs.precision, of_found),
+            _figure("pairs: recall", of_pairs.recall, of_true),
+            _figure("pairs: F1", of_pairs.f1, ""),
+            _figure("pairs: best F1", of_pairs.best_f1, _describe_threshold(of_pairs.best_f1_score)),
+        ]
+        for target, recall in of_pairs.recall_at_precision.items():
+            least = _describe_threshold(of_pairs.score_at_precision[target])
+            rows.append(_figure(f"pairs: recall at precision {target}", recall, least))
+        rows += [
+            _figure(f"pairs: recall of {kind}", recall, "") for kind, recall in of_pairs.recall_by_relation.items()
+        ]
+    for name, part in (("clusters: B-cubed", report.clusters), ("segments:", report.segments)):
+        if part is not None:
+            rows += [
+                _figure(f"{name} {kind}", getattr(part, kind.lower()), "") for kind in ("precision", "recall", "F1")
+            ]
+    if report.segments is not None:
+        right = report.segments.within_tolerance_fraction
+        rows.append(_figure("segments: bounds right", right, f"found pairs, within {Rules().tolerance_seconds} s"))
+    for variant, value in report.mean_average_precision.items():
+        rows.append(_figure(f"mAP {variant}", value, f"{report.num_queries[variant]} queries"))
+    for transform, num_pairs, _, recall in report.per_transform.itertuples():
+        rows.append(_figure(f"recall of {transform}", recall, f"{num_pairs} pairs"))
+    return rows
+
+
+def _figure(name: str, value: Any, of: str) -> Row:  # noqa: ANN401 - numbers of pandas and of Python
+    """Return a row of one figure; without a value it has nothing to count."""
+    return Row(name, "" if value is None else f"{value:.4f}", of)
+
+
+def _describe_threshold(score: float | None) -> str:
+    """Return the threshold of a figure."""
+    return "no threshold" if score is None else f"match_probability >= {score:g}"
+
+
+def _choose_model(lake: Lake, model_id: str | None) -> str | None:
+    """Return the model asked for, or the newest in pairs, or None where pairs is empty and none is asked for."""
+    rows = lake.read("pairs").groupBy("model_id").agg(F.max("run_id").alias("run_id")).collect()
+    models = [row["model_id"] for row in sorted(rows, key=lambda row: (row["run_id"], row["model_id"]))]
+    if model_id is None:
+        return models[-1] if models else None
+    if model_id not in models:
+        raise UsageError(f"--model-id {model_id!r} has no pairs in {lake.root!r}; those that have: {', '.join(models)}")
+    return model_id
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Lists the videos in quarantine, and releases those whose cause is mended: the next run tries them again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pyspark.sql import functions as F
+
+from jobs.commands import options
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.errors import UsageError
+from jobs.lake.location import absolute
+from jobs.tables import quarantine as table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, Row
+
+    from jobs.lake.lake import Lake
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_LISTED = ("video_id", "error_code", "attempts", "next_retry_at", "last_tried_at", "uri", "error_detail")
+_MAX_NAMED = 10
+
+
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        "ndvr quarantine --lake /data/lake --code CORRUPT --json",
+        "ndvr quarantine --lake /data/lake --release-code NOT_FOUND",
+    ),
+)
+def quarantine(
+    lake: options.Lake,
+    *,
+    code: Annotated[list[str] | None, typer.Option(help="List these error codes alone; may be repeated.")] = None,
+    release: Annotated[
+        list[str] | None, typer.Option(help="Let the next run try this video_id again; may be repeated.")
+    ] = None,
+    release_code: Annotated[
+        list[str] | None, typer.Option(help="Let the next run try all of this error code again; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """List the videos that could not be described, or release them for the next run.
+
+    They are tried again by themselves, after a wait that doubles, until `quarantine.max_attempts`; the next try of
+    those that are given up is empty. A released video begins anew, and may be released while a run is going.
+
+    Exit codes: 0 done; 2 bad usage, or a video that is not in quarantine (then none is released).
+    """
+    from jobs.commands.sql import open_lake
+
+    if release or release_code:
+        if code:
+            raise UsageError("--code is for listing: release by --release-code")
+        opened = open_lake(absolute(lake))
+        _print_rows(release_videos(opened, release or (), release_code or ()), as_json=as_json)
+        return
+    _print_rows(list_quarantine(open_lake(absolute(lake)), code or ()), as_json=as_json)
+
+
+def list_quarantine(lake: Lake, codes: Sequence[str] = ()) -> list[Row]:
+    """Read the quarantine, or its rows of some error codes, sorted by code and video_id. Runs on: driver.
+
+    Times are text in UTC (ISO 8601).
+    """
+    return _collect(lake, F.col("error_code").isin(*codes) if codes else F.lit(True))
+
+
+def release_videos(lake: Lake, video_ids: Sequence[str], codes: Sequence[str] = ()) -> list[Row]:
+    """Make videos due for the next run, with no tries counted; return their rows. Runs on: driver.
+
+    A run that is going neither loses the release nor obeys it: it has begun before.
+
+    Raises:
+        UsageError: a video_id, or a code, is not in quarantine; nothing is released.
+        ContractError: the table's check is that of an older version of ndvr.
+    """
+    held = list_quarantine(lake)
+    missing = [v for v in dict.fromkeys(video_ids) if v not in {row["video_id"] for row in held}]
+    missing += [c for c in dict.fromkeys(codes) if c not in {row["error_code"] for row in held}]
+    if missing:
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+        raise UsageError(f"nothing was released: not in quarantine: {', '.join(missing[:_MAX_NAMED])}{more}")
+    is_named = F.col("video_id").isin(*video_ids) | F.col("error_code").isin(*codes)
+    lake.update(table.TABLE, is_named, {"next_retry_at": F.lit(datetime.now(UTC)), "attempts": F.lit(0)})
+    return _collect(lake, is_named)
+
+
+def _collect(lake: Lake, condition: Column) -> list[Row]:
+    """Read rows of the table with times as text."""
+    if not lake.exists(table.TABLE):
+        raise UsageError(f"no table quarantine in {lake.root!r}; give --lake the folder of a nightly run")
+    in_utc = {
+        name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX") for name in ("next_retry_at", "last_tried_at")
+    }
+    rows = lake.read("quarantine").where(condition).withColumns(in_utc)
+    return rows.select(*_LISTED).sort("error_code", "video_id").collect()
+
+
+def _print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
+    """Print rows as a table or as JSON lines."""
+    from jobs.commands.sql import print_rows
+
+    if not as_json:
+        print_rows(_LISTED, rows)
+        return
+    for row in rows:
+        sys.stdout.write(json.dumps(row.asDict(), ensure_ascii=False) + "\n")
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

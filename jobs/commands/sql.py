@@ -1,0 +1,141 @@
+"""SQL over a lake's tables, printed as a table, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pyspark.errors import AnalysisException, ParseException
+from rich.console import Console
+from rich.table import Table as TextTable
+
+from jobs.commands import options
+from jobs.commands.command_line import Command, show_examples
+from jobs.commands.views import add_temp_views
+from jobs.errors import UsageError, first_line
+from jobs.lake.lake import Lake
+from jobs.lake.location import absolute
+from jobs.lake.session import start_session
+from jobs.pipeline import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Row
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_MAX_TABLE_CELL_CHARACTERS = 60
+
+
+class OutputFormat(StrEnum):
+    """How the rows of a query are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.command(
+    cls=Command,
+    epilog=show_examples(
+        'ndvr sql --lake /data/lake "SELECT * FROM duplicates"',
+        'ndvr sql --lake /data/lake --format csv "SELECT * FROM review_queue" > queue.csv',
+        'ndvr sql --lake /data/lake --json "FROM run_history |> LIMIT 1"',
+    ),
+)
+def sql(
+    query: Annotated[str, typer.Argument(help="Spark SQL.")],
+    lake: options.Lake,
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="How rows are printed; long values are cut in tables alone.")
+    ] = OutputFormat.TABLE,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines: the same as --format json.")] = False,
+) -> None:
+    """Ask the lake's tables in SQL.
+
+    They are manifest, descriptors, quarantine, embeddings, pairs, decisions, clusters, cluster_events, duplicates,
+    runs and claims. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes,
+    biggest_clusters, review_queue, quarantined_videos and run_history.
+
+    Exit codes: 0 answered; 2 bad usage, no tables there, or a query that cannot be understood.
+    """
+    print_query(query, absolute(lake), "json" if as_json else output)
+
+
+def print_query(query: str, lake_uri: str, output: str) -> None:
+    """Run a query over the lake's tables and print its rows to standard output. Runs on: driver.
+
+    Args:
+        query: Spark SQL; it may name the tables of the lake and the views of `jobs.sharing.view_queries`.
+        lake_uri: absolute path or URI.
+        output: `table`, `csv` (with a header) or `json` (an object a line).
+
+    Raises:
+        UsageError: no table lies there, or the query cannot be understood.
+    """
+    lake = open_lake(lake_uri)
+    try:
+        add_temp_views(lake.spark, query, {table.name for table in TABLES if lake.exists(table)})
+        answer = lake.spark.sql(query)
+        columns, rows = answer.columns, answer.collect()
+    except (AnalysisException, ParseException) as error:
+        raise UsageError(f"the query cannot be answered: {first_line(error.getMessage())}") from error
+    if output == "csv":
+        _print_csv(columns, rows)
+    elif output == "json":
+        for row in rows:
+            sys.stdout.write(json.dumps(row.asDict(recursive=True), default=_as_json, ensure_ascii=False) + "\n")
+    else:
+        print_rows(columns, rows)
+
+
+def open_lake(lake_uri: str) -> Lake:
+    """Start a session and make a view of each table of the lake, named as the table."""
+    from delta.tables import DeltaTable
+
+    spark = start_session("ndvr sql", spark_log=Path(os.devnull))
+    lake = Lake(spark, lake_uri)
+    stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
+    if not stored:
+        raise UsageError(f"no tables in {lake_uri!r}; give --lake the folder that a nightly run has written")
+    for table in stored:
+        lake.read(table.name).createOrReplaceTempView(table.name)
+    return lake
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print rows to standard output as a table; long values are cut."""
+    table = TextTable(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_shorten(value) for value in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width).print(table)
+
+
+def _print_csv(columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print rows as CSV (RFC 4180); nulls are empty, nested values JSON."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    for row in rows:
+        nested = (dict, list, bytearray)
+        writer.writerow(json.dumps(value, default=_as_json) if isinstance(value, nested) else value for value in row)
+
+
+def _shorten(value: Any) -> str:  # noqa: ANN401 - a cell may hold anything
+    """Return a cell's text, cut where it is long."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= _MAX_TABLE_CELL_CHARACTERS else text[: _MAX_TABLE_CELL_CHARACTERS - 1] + "…"
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401 - a cell may hold anything
+    """Turn what JSON does not know into what it does: bytes to hexadecimal, times to ISO 8601."""
+    if isinstance(value, bytearray | bytes):
+        return value.hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

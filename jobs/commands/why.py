@@ -1,0 +1,125 @@
+"""Answers why two videos are in one cluster, or are not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+
+from jobs.clustering.explanation import Answer, Evidence
+from jobs.commands import options
+from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.config.settings import load_config
+from jobs.errors import UsageError
+from jobs.lake.location import absolute
+from jobs.tables import clusters, decisions, manifest, pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobs.lake.lake import Lake
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_COLUMNS = ("from", "to", "relation", "probability", "cosine", "aligned", "from seconds", "to seconds", "remark")
+
+
+@app.command(cls=Command, epilog=show_examples("ndvr why --lake /data/lake A B"))
+def why(
+    left: Annotated[str, typer.Argument(help="A video_id.")],
+    right: Annotated[str, typer.Argument(help="Another one.")],
+    lake: options.Lake,
+    model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the newest in pairs")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say why two videos are in one cluster, or are not.
+
+    Prints the path of pairs between them, the shortest and of those the surest, with scores and the segments on both
+    sides; or the decision, or the step of the path, that keeps them apart.
+
+    Exit codes: 0 answered; 2 bad usage, or a video that is not in the manifest.
+    """
+    from jobs.commands.sql import open_lake
+
+    relations = load_config(config).clusters.relations
+    answer = explain(open_lake(absolute(lake)), left, right, relations, model_id)
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
+    else:
+        _print(answer)
+
+
+def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model_id: str | None = None) -> Answer:
+    """Find why two videos are in one cluster, or are not. Runs on: driver.
+
+    Raises:
+        UsageError: a table is missing, no pairs are there, or a video is not in the manifest.
+    """
+    for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE):
+        if not lake.exists(table):
+            raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
+    if model_id is None:
+        newest = lake.read("pairs").agg(F.max_by("model_id", F.struct("run_id", "model_id")).alias("id")).collect()
+        model_id = newest[0]["id"] or ""
+    return Evidence(lake, model_id, relations).explain(left, right)
+
+
+def _print(answer: Answer) -> None:
+    """Print an answer for people."""
+    from jobs.commands.sql import print_rows
+
+    for video_id, at in ((answer.left_id, answer.left), (answer.right_id, answer.right)):
+        where = f"cluster {at.cluster_id}, kept: {at.keeper_id} ({at.keeper_reason})" if at.cluster_id else "no cluster"
+        sys.stdout.write(f"{video_id}: {where}\n")
+    sys.stdout.write(f"{answer.because}\n")
+    for row in answer.decided_apart:
+        note = f": {row['note']}" if row["note"] else ""
+        sys.stdout.write(f"{row['left_id']} {row['right_id']} not_duplicate, by {row['decided_by']}{note}\n")
+    rows = []
+    at_id = answer.left_id
+    for number, step in enumerate(answer.path):
+        is_forward = step["left_id"] == at_id
+        rows.append(_as_row(step, is_forward=is_forward, is_parted=number in answer.parted_at))
+        at_id = step["right_id" if is_forward else "left_id"]
+    if rows:
+        print_rows(_COLUMNS, rows)
+
+
+def _as_row(step: Mapping[str, Any], *, is_forward: bool, is_parted: bool) -> Row:
+    """Turn a step of the path into cells, in the direction of the path."""
+    sides = ("left", "right") if is_forward else ("right", "left")
+    decision = step["decision"]
+    remarks = [f"duplicate, by {decision['decided_by']}"] if decision else []
+    remarks += ["parted here"] if is_parted else []
+    cells: list[str | None] = [
+        *(step[f"{side}_id"] for side in sides),
+        step["relation"],
+        *(None if step[name] is None else f"{step[name]:.3f}" for name in _SCORES),
+        *(_as_segment(step, side) for side in sides),
+        "; ".join(remarks),
+    ]
+    return Row(*cells)
+
+
+_SCORES = ("match_probability", "cosine_similarity", "alignment_similarity")
+
+
+def _as_segment(step: Mapping[str, Any], side: str) -> str:
+    """Return a segment as text; empty where a decision stands for the pair."""
+    start, end = step[f"{side}_start_seconds"], step[f"{side}_end_seconds"]
+    return "" if start is None else f"{start:.1f} to {end:.1f} ({step[f'{side}_coverage']:.0%})"
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    return run_command(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

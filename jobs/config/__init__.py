@@ -1,0 +1,1 @@
+"""Settings: what may be set, its defaults and limits, and how it is loaded."""

@@ -1,0 +1,269 @@
+"""One validated, frozen configuration: YAML file < environment (NDVR_SECTION__KEY)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - pydantic reads it when the program runs
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+from jobs.config.operation import (
+    Fraction,
+    MaintenanceConfig,
+    MetricsConfig,
+    Positive,
+    PositiveFloat,
+    QualityConfig,
+    Section,
+)
+from jobs.errors import UsageError
+from models.embedding_models import Method
+from models.registry import backbone_names, descriptor_id, get_backbone
+
+Cosine = Annotated[float, Field(ge=-1, le=1)]
+
+
+class DescribeConfig(Section):
+    """How videos become descriptors, and what one video may cost."""
+
+    backbone: str = Field("efficientnet_lite0_ndvr", description="which CNN: see models/registry.py")
+    sample_fps: PositiveFloat = Field(1.0, description="frames taken per second of video")
+    min_frames: Positive = Field(8, description="frames taken of a clip too short for sample_fps to give so many")
+    weights_dir: Path | None = Field(None, description="folder on every node that holds weights files")
+    allow_download: bool = Field(False, description="let torch.hub fetch weights that are found nowhere else")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the hardware has it")
+    cut_borders: bool = Field(True, description="cut uniform bars off frames before the CNN sees them")
+    batch_frames: Positive = Field(8, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)")
+    decoders_per_task: Positive = Field(1, description="decoder processes beside each Spark task")
+    gpus_per_task: Fraction = Field(
+        0.0, description="GPUs that Spark gives a describing task alone; 0: as spark.task.resource.gpu.amount says"
+    )
+    videos_per_task: Positive = Field(16, description="videos in one Spark task")
+    videos_per_commit: Positive = Field(4000, description="videos between two commits: what a kill can lose")
+    max_file_bytes: Positive = Field(64 * 1024**3, description="a larger file is quarantined")
+    max_frame_pixels: Positive = Field(8192 * 4320, description="larger frames are refused unallocated")
+    max_duration_seconds: PositiveFloat = Field(6 * 3600.0, description="a longer video is quarantined")
+    max_streams: Positive = Field(64, description="a file with more streams is quarantined")
+    stall_timeout_seconds: PositiveFloat = Field(60.0, description="a decoder silent for so long is killed")
+    total_timeout_seconds: PositiveFloat = Field(3600.0, description="wall-clock limit for one video")
+    decoder_memory_bytes: Positive = Field(3 * 1024**3, description="address space of a decoder process")
+
+    @property
+    def descriptor_id(self) -> str:
+        """Name of the descriptors that these settings make."""
+        backbone = get_backbone(self.backbone)
+        return descriptor_id(backbone, self.sample_fps, self.min_frames, cuts_borders=self.cut_borders)
+
+
+class ManifestConfig(Section):
+    """What the manifest may point at."""
+
+    roots: tuple[str, ...] = Field((), description="folders or URIs, beside the manifest's own, that may be read")
+    is_complete: bool = Field(False, description="a known video that the manifest does not name has been removed")
+    look_at_files: bool = Field(
+        True, description="look at size and time of each named file: replaced ones are done anew"
+    )
+
+
+class QuarantineConfig(Section):
+    """When a video that failed is tried again."""
+
+    retry_after_hours: PositiveFloat = Field(24.0, description="wait before the second try; doubles each time")
+    max_attempts: Positive = Field(5, description="tries before a video is left alone")
+
+
+class EmbeddingsConfig(Section):
+    """How descriptors become the vectors that are compared."""
+
+    method: Method = Field(Method.AUTO, description="auto: the best that is shipped")
+    window_seconds: PositiveFloat = Field(4.0, description="length of the segments that longer videos are cut into")
+    hop_seconds: PositiveFloat = Field(2.0, description="from the start of one segment to that of the next")
+    artefact_dir: Path | None = Field(None, description="folder on every node that holds a model of your own")
+
+    @model_validator(mode="after")
+    def _check_that_windows_leave_no_gap(self) -> Self:
+        if self.hop_seconds > self.window_seconds:
+            raise ValueError(
+                f"hop_seconds must be at most window_seconds ({self.window_seconds:g}), got {self.hop_seconds:g}: what "
+                "lies between two windows would not be searched"
+            )
+        return self
+
+
+class Objective(StrEnum):
+    """What a head learns; also the method that it is stored under (`models.embedding_models.Method`)."""
+
+    DISCRIMINATIVE = "discriminative"
+    CONTRASTIVE = "contrastive"
+    BATCH_HARD = "batch_hard"
+    TRIPLET = "triplet"
+    WHITENED = "whitened"
+
+
+class TrainingConfig(Section):
+    """How `ndvr train-triplets` trains; null takes the objective's own number (`jobs.training.heads.choose_config`)."""
+
+    objective: Objective = Field(Objective.DISCRIMINATIVE, description="what is learnt")
+    fusion: Literal["early", "late"] | None = Field(None, description="embed the averaged descriptor, or each frame")
+    source: str = Field("attributes['source_id']", description="SQL: videos of one footage share its value")
+    held_out: str | None = Field(None, description="SQL: videos that judge the epochs; null: 15 % of the sources")
+    licence: str = Field("not stated", description="of the numbers, for the card")
+    frames_per_video: Positive = Field(12, description="frames looked at, at most")
+    num_views: Positive = Field(10, description="edited views of each frame")
+    max_negative_cosine: Cosine = Field(0.97, description="nearer to the anchor, a video may be an unknown duplicate")
+    max_negatives_per_pair: Positive = Field(20, description="the hardest so many of a pair (objective triplet)")
+    layers: tuple[Positive, ...] | None = Field(None, description="outputs of each layer", min_length=1)
+    margin: PositiveFloat | None = Field(None, description="of the triplet loss")
+    learning_rate: PositiveFloat | None = Field(None, description="of Adam")
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="of Adam")
+    batch_size: Positive | None = Field(None, description="triplets or frames in a batch")
+    epochs: Positive | None = Field(None, description="passes over the training views")
+    temperature: PositiveFloat | None = Field(None, description="of InfoNCE")
+    koleo_weight: Annotated[float, Field(ge=0)] | None = Field(None, description="of the KoLeo term")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of everything that is drawn")
+
+
+class PairsConfig(Section):
+    """Which two videos are a pair."""
+
+    min_cosine_similarity: Cosine | None = Field(
+        None, description="of whole videos, unverified; null: the model decides"
+    )
+    search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
+    min_match_probability: Fraction | None = Field(None, description="null: the threshold of the model's verifier")
+    min_candidate_similarity: Cosine = Field(0.3, description="of two segments, to make their videos a candidate")
+    min_common_videos: Annotated[int, Field(ge=2)] = Field(
+        8, description="an overlap with a second that so many unrelated videos show is an intro: relation common"
+    )
+    plan: Literal["auto", "exact", "cells"] = Field(
+        "auto", description="how FAISS searches: jobs/pairing/candidates.py"
+    )
+    incremental: bool = Field(True, description="search only what the last search did not see, where its pairs stand")
+    max_exact_teraflop: PositiveFloat = Field(200.0, description="auto: cells where exact search would take more")
+    block_rows: Positive = Field(32_768, description="embeddings in one block; a task holds two")
+    cell_rows: Positive = Field(1000, description="embeddings in a cell, on average")
+    min_search_recall: Fraction = Field(0.99, description="share of pairs that cells are to find, by a sample")
+    num_probes: Positive | None = Field(
+        None, description="cells that an embedding is looked for in; null: as few as find min_search_recall"
+    )
+    recall_rows: Annotated[int, Field(ge=0)] = Field(512, description="embeddings that recall is estimated on, about")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of the cells and the samples")
+
+
+class ClustersConfig(Section):
+    """Which pairs make a cluster, and which of its videos is kept: see udfs/clustering and docs/decisions/0007."""
+
+    relations: tuple[Literal["copy", "contained", "overlap"], ...] = Field(
+        ("copy",), description="pairs that join videos to clusters", min_length=1
+    )
+    min_path_probability: Fraction = Field(0.9, description="of a path to the keeper: its probabilities multiplied")
+    max_hops: Positive = Field(2, description="pairs on such a path")
+    min_bridge_probability: Fraction = Field(0.9, description="of a lone pair between two sides of two or more videos")
+    same_time_seconds: Annotated[float, Field(ge=0)] = Field(3600.0, description="published so soon after: at once")
+    same_size_ratio: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="of pixels or duration: as large")
+    pairs_per_task: Positive = Field(200_000, description="up to so many the driver clusters alone")
+    max_driver_pairs: Positive = Field(2_000_000, description="with more, components are found by Spark")
+    max_component_pairs: Positive = Field(1_000_000, description="of a larger component the surest pairs alone count")
+
+    @model_validator(mode="after")
+    def _check_that_small_catalogues_are_whole(self) -> Self:
+        if self.max_component_pairs < self.pairs_per_task:
+            raise ValueError(
+                f"max_component_pairs must be at least pairs_per_task ({self.pairs_per_task}), got "
+                f"{self.max_component_pairs}: what one task can hold must not be thinned"
+            )
+        return self
+
+
+class Config(BaseSettings):
+    """Everything a run can be told. Frozen; unknown keys are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NDVR_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+    )
+
+    manifest: ManifestConfig = ManifestConfig()
+    describe: DescribeConfig = DescribeConfig()
+    quarantine: QuarantineConfig = QuarantineConfig()
+    embeddings: EmbeddingsConfig = EmbeddingsConfig()
+    training: TrainingConfig = TrainingConfig()
+    pairs: PairsConfig = PairsConfig()
+    clusters: ClustersConfig = ClustersConfig()
+    quality: QualityConfig = QualityConfig()
+    maintenance: MaintenanceConfig = MaintenanceConfig()
+    metrics: MetricsConfig = MetricsConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the environment first, then the file."""
+        del dotenv_settings, file_secret_settings  # two more places to look in would be two too many
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=settings_cls.model_config.get("yaml_file"))
+        return init_settings, env_settings, file
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change whenever a setting that decides the tables' rows does, and only then."""
+        others = {"training", "quality", "maintenance", "metrics"}
+        canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def load_config(file: Path | None = None) -> Config:
+    """Read the configuration and check all of it, before anything is started.
+
+    Args:
+        file: YAML file of sections and keys, or None.
+
+    Raises:
+        UsageError: the file is missing or not YAML, or any key or value breaks its rule; all are named.
+    """
+    if file is not None:
+        _check_file(file)
+
+    class _FileConfig(Config):
+        model_config = SettingsConfigDict(yaml_file=file)
+
+    try:
+        loaded = _FileConfig()
+    except ValidationError as error:
+        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        raise UsageError("the configuration is not valid:\n" + "\n".join(faults)) from error
+    except SettingsError as error:
+        raise UsageError(
+            f"an NDVR_ variable of the environment is not valid (lists are JSON there): {error}"
+        ) from error
+    if loaded.describe.backbone not in backbone_names():
+        raise UsageError(
+            f"describe.backbone must be one of {', '.join(backbone_names())}; got {loaded.describe.backbone!r}"
+        )
+    return Config.model_construct(**dict(loaded))
+
+
+def _check_file(file: Path) -> None:
+    """Raise UsageError unless the file is there and holds YAML sections, or nothing."""
+    import yaml
+
+    if not file.is_file():
+        raise UsageError(f"config file {str(file)!r} does not exist; give --config an existing YAML file")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"config file {str(file)!r} is not YAML: {error}") from error
+    if not isinstance(content, dict | None):
+        raise UsageError(f"config file {str(file)!r} must hold sections of keys, got {content!r:.60}")

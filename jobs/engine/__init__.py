@@ -1,0 +1,1 @@
+"""Runs the pipeline: nights and backfills, claims, audits, summaries and metrics."""

@@ -1,0 +1,61 @@
+"""What came of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jobs.contracts.stage import StageRecord
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from jobs.engine.audits import Finding
+
+_MAX_DETAIL_CHARACTERS = 2000
+
+
+@dataclass
+class Outcome:
+    """What a run did, stage by stage, what came of the videos it tried, and what its audits found.
+
+    `overruled` tells which audits tripped where the night was published all the same.
+    """
+
+    records: list[StageRecord] = field(default_factory=list)
+    num_described: int = 0
+    error_counts: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    audit_values: dict[str, float] = field(default_factory=dict)
+    overruled: str | None = None
+
+    def add(self, record: StageRecord) -> None:
+        """Add what a stage did to what it did before in this run."""
+        total = next((known for known in self.records if known.stage == record.stage), None)
+        if total is None:
+            self.records.append(record)
+        else:
+            total.seconds += record.seconds
+            total.num_rows = (total.num_rows or 0) + (record.num_rows or 0)
+            total.input_rows = dict(Counter(total.input_rows) + Counter(record.input_rows))
+
+    def count_attempts(self, tried: DataFrame) -> None:
+        """Add up what came of the videos of a batch."""
+        for code, count in tried.groupBy("error_code").count().collect():
+            if code is None:
+                self.num_described += count
+            else:
+                self.error_counts[code] += count
+
+    def sum_up(self, stage: str, seconds: float, num_rows: int, failure: BaseException | None) -> StageRecord:
+        """Return the record of the run as a whole: how it ended, and why."""
+        detail = f"{type(failure).__name__}: {failure}" if failure else self.overruled
+        return StageRecord(
+            stage,
+            "failed" if failure else "done",
+            seconds,
+            num_rows,
+            error_counts=dict(self.error_counts),
+            error_detail=detail[:_MAX_DETAIL_CHARACTERS] if detail else None,
+        )

@@ -1,0 +1,1 @@
+"""Access to the lake: Delta tables, their files, commits, the Spark session and locations."""

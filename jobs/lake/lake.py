@@ -1,0 +1,298 @@
+"""All reading and writing of tables: what knows Delta, with `jobs.lake.upkeep`, which lays out their files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+from pyspark.sql.types import MapType, StructField
+
+from jobs.contracts.run_log import log
+from jobs.errors import ContractError
+from jobs.lake.commits import Commit, first_lines, retry_conflicts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from jobs.contracts.run import Run
+    from jobs.contracts.table import Table
+
+_USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+def _same(key: tuple[str, ...]) -> str:
+    """Return the SQL condition that source and target have one key."""
+    return " AND ".join(f"target.`{k}` = source.`{k}`" for k in key)
+
+
+def _comparable(column: Column, field: StructField) -> Column:
+    """Make a column comparable by `<=>`; Spark has no equality of maps."""
+    return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else column
+
+
+class Lake:
+    """The Delta tables under one root. Runs on: driver.
+
+    Args:
+        spark: session with Delta's extension.
+        root: folder or URI that Hadoop's file systems open.
+    """
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/")
+        self._staged: dict[str, DataFrame] = {}
+
+    def path(self, name: str) -> str:
+        """Return where table `name` lies."""
+        return f"{self.root}/{name}"
+
+    def exists(self, table: Table) -> bool:
+        """Tell whether the table has been created."""
+        from delta.tables import DeltaTable
+
+        return DeltaTable.isDeltaTable(self.spark, self.path(table.name))
+
+    def create(self, table: Table) -> None:
+        """Create the table in one commit, with comments, checks and clustering, unless it is there.
+
+        Raises:
+            ContractError: a table with other columns lies at its place.
+        """
+        from delta.tables import DeltaTable
+
+        if self.exists(table):
+            self._check_columns(table, self.read(table.name), "holds")
+            return
+        builder = (
+            DeltaTable.createIfNotExists(self.spark)
+            .location(self.path(table.name))
+            .addColumns(table.schema)
+            .comment(table.grain)
+            .clusterBy(*table.key)
+            .property("delta.dataSkippingNumIndexedCols", str(table.num_indexed_columns))
+        )
+        for constraint, expression in table.checks.items():
+            builder = builder.property(f"delta.constraints.{constraint}", expression)
+        retry_conflicts(builder.execute, table.name)
+
+    def provide(self, name: str, rows: DataFrame) -> None:
+        """Let `read(name)` return rows that are in no table of the lake."""
+        self._staged[name] = rows
+
+    def read(self, name: str) -> DataFrame:
+        """Return the table as this run sees it: what the run has provided or staged, else what is stored."""
+        staged = self._staged.get(name)
+        return self.spark.read.format("delta").load(self.path(name)) if staged is None else staged
+
+    def version(self, table: Table) -> int:
+        """Return the number of the newest commit that changed the table's rows; -1 where the log tells of none.
+
+        What maintenance commits is passed over: files laid out anew are no reason to build anything anew.
+        """
+        for num_asked in (1, 20, None):  # each commit that is asked for is a file that is read
+            changed = [commit.version for commit in self.commits(table, num_asked) if commit.changes_rows]
+            if changed:
+                return changed[0]
+        return -1
+
+    def last_version_alike(self, table: Table, version: int) -> int | None:
+        """Return the newest version with the rows of an older one; None where that is the newest of all.
+
+        It is the older one itself where the log no longer tells what came after.
+        """
+        commits = self.commits(table, None)
+        if commits[-1].version > version + 1:
+            return version
+        return next((c.version - 1 for c in reversed(commits) if c.version > version and c.changes_rows), None)
+
+    def commits(self, table: Table, num_asked: int | None) -> list[Commit]:
+        """Read the newest commits, or all that the log tells of, the newest first."""
+        from delta.tables import DeltaTable
+
+        stored = DeltaTable.forPath(self.spark, self.path(table.name))
+        history = stored.history() if num_asked is None else stored.history(num_asked)
+        return [Commit(*row) for row in history.select("version", "timestamp", "operation", "userMetadata").collect()]
+
+    def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
+        """Write rows beside the tables and read them back, so that what made them runs once.
+
+        A Python UDF "may even be invoked more times than it is present in the query" (PySpark's documentation of
+        `pyspark.sql.functions.udf`); a written file cannot change.
+        """
+        self._check_columns(table, rows, "was built with")
+        path = f"{self.root}/_staging/{run.run_id}/{table.name}"
+        rows.select(*[f.name for f in table.schema.fields]).write.mode("overwrite").parquet(path)
+        staged = self.spark.read.schema(table.schema).parquet(path)
+        self._staged[table.name] = staged
+        return staged
+
+    def checkpoint(self, name: str, rows: DataFrame, run: Run) -> DataFrame:
+        """Write rows that a build uses more than once to the staging area, and read them back."""
+        path = f"{self.root}/_staging/{run.run_id}/_{name}"
+        rows.write.mode("overwrite").parquet(path)
+        return self.spark.read.schema(rows.schema).parquet(path)
+
+    def read_version(self, table: Table, version: int) -> DataFrame | None:
+        """Return the table as it was at a version; None where its files or its log are no longer there.
+
+        Of the versions that have those rows the newest is read: its files stay the longest.
+        """
+        newest = self.last_version_alike(table, version)
+        try:
+            reader = self.spark.read.format("delta")
+            reader = reader if newest is None else reader.option("versionAsOf", newest)
+            rows = reader.load(self.path(table.name))
+            # A vacuumed file shows when it is read.
+            rows.select(*table.key).write.format("noop").mode("overwrite").save()
+        except (PySparkException, Py4JJavaError) as error:
+            log.info("old version not read", table=table.name, version=version, why=first_lines(error))
+            return None
+        return rows
+
+    def unstage(self, table: Table) -> None:
+        """Let `read` return what is stored again."""
+        self._staged.pop(table.name, None)
+
+    def count_checked(self, table: Table, rows: DataFrame) -> int:
+        """Count rows, and hold them to the table's key and checks before anything of them is published.
+
+        Delta holds the checks too, but at each table's own commit, when others may have been published already; and
+        keys it does not know.
+
+        Raises:
+            ContractError: several rows have one key, or a row breaks a check.
+        """
+        broken = [
+            F.count_if(~F.coalesce(F.expr(rule), F.lit(False))).alias(name) for name, rule in table.checks.items()
+        ]
+        counts = rows.agg(F.count("*").alias("_rows"), F.count_distinct(F.struct(*table.key)).alias("_keys"), *broken)
+        found = counts.collect()[0]
+        if found["_keys"] < found["_rows"]:
+            raise ContractError(
+                f"table {table.name}: several rows have one key ({', '.join(table.key)}); the key must be unique"
+            )
+        for name, rule in table.checks.items():
+            if found[name]:
+                raise ContractError(f"table {table.name}: {found[name]} rows break the check {name} ({rule})")
+        return int(found["_rows"])
+
+    def merge(
+        self, table: Table, rows: DataFrame, run: Run, *, within: DataFrame | None = None, is_insert_only: bool = False
+    ) -> None:
+        """Bring the table to `rows`; where `within` holds keys, only what it has under those keys.
+
+        Insert what is new, update what differs, and where the table is one that is replaced delete what is gone (of
+        this run's model, where rows belong to models). Equal rows are left alone; where nothing differs nothing is
+        committed: MERGE alone would write the files of equal rows anew. With `is_insert_only`, what is there stays.
+
+        Raises:
+            ContractError: columns, keys or values break the table's contract; the table stays as it was.
+        """
+        self._check_columns(table, rows, "was built with")
+        self.unstage(table)
+        retry_conflicts(lambda: self._merge(table, rows, run, within, is_insert_only=is_insert_only), table.name)
+
+    def _merge(
+        self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None, *, is_insert_only: bool
+    ) -> None:
+        """Compare with what is stored now, and commit what differs."""
+        from delta.tables import DeltaTable
+
+        changes = self._changes(table, rows, run, within)
+        if is_insert_only:
+            changes = changes.where("_change = 'insert'")
+        if not changes.isEmpty():
+            values: dict[str, str | Column] = {f.name: F.col(f"source.`{f.name}`") for f in table.schema.fields}
+            merge = (
+                DeltaTable.forPath(self.spark, self.path(table.name))
+                .alias("target")
+                .merge(changes.alias("source"), _same(table.key))
+                .whenMatchedDelete(condition=F.col("source._change") == "delete")
+                .whenMatchedUpdate(condition=F.lit(not is_insert_only), set=values)
+                .whenNotMatchedInsert(values=values)
+            )
+            self.commit(table, run, merge.execute)
+
+    def _changes(self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None) -> DataFrame:
+        """Select the rows to insert, update or delete, with the column `_change` that says which."""
+        fields = {f.name: f for f in table.schema.fields}
+        compared = table.compared or tuple(n for n in fields if n not in {*table.key, *table.audit_columns})
+        target = self.read(table.name).select(*table.key, *compared)
+        if table.is_replaced and "model_id" in table.key:
+            target = target.where(F.col("model_id") == run.model.model_id)
+        if within is not None:
+            target = target.join(within.select(*table.key), [*table.key], "left_semi")
+        differs = F.lit(False)
+        for name in compared:
+            old, new = (_comparable(F.col(f"{side}.`{name}`"), fields[name]) for side in ("target", "source"))
+            differs = differs | ~old.eqNullSafe(new)
+        first_key = table.key[0]
+        change = (
+            F.when(F.col(f"target.`{first_key}`").isNull(), "insert")
+            .when(F.col(f"source.`{first_key}`").isNull(), "delete")
+            .when(differs, "update")
+        )
+        columns = [
+            (F.coalesce(f"source.`{n}`", f"target.`{n}`") if n in table.key else F.col(f"source.`{n}`")).alias(n)
+            for n in fields
+        ]
+        how = "full_outer" if table.is_replaced else "left"
+        joined = rows.alias("source").join(target.alias("target"), F.expr(_same(table.key)), how)
+        return joined.select(*columns, change.alias("_change")).where("_change IS NOT NULL")
+
+    def append(self, table: Table, rows: DataFrame, run: Run | None = None) -> None:
+        """Append rows without looking for their keys; without a run where a person writes them."""
+        self._check_columns(table, rows, "was built with")
+        writer = rows.write.format("delta").mode("append")
+        self.commit(table, run, lambda: writer.save(self.path(table.name)))
+
+    def update(self, table: Table, condition: Column, values: Mapping[str, Column]) -> None:
+        """Set columns of the rows that meet a condition, whoever else writes meanwhile."""
+        from delta.tables import DeltaTable
+
+        stored = DeltaTable.forPath(self.spark, self.path(table.name))
+        retry_conflicts(lambda: self.commit(table, None, lambda: stored.update(condition, dict(values))), table.name)
+
+    def clear_staging(self, run: Run) -> None:
+        """Remove what this run has staged."""
+        context = self.spark.sparkContext
+        # PySpark has no public door to Hadoop's file systems.
+        path = context._jvm.org.apache.hadoop.fs.Path(f"{self.root}/_staging/{run.run_id}")  # type: ignore[union-attr]  # noqa: SLF001
+        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
+        self._staged.clear()
+
+    def commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:
+        """Run a write whose commit carries the run_id in its history, if there is a run."""
+        metadata = {"run_id": run.run_id, "model_id": run.model.model_id} if run else {}
+        self.spark.conf.set(_USER_METADATA, json.dumps(metadata))
+        try:
+            write()
+        except (PySparkException, Py4JJavaError) as error:  # PySpark leaves some of Delta's errors as Py4J's
+            if "DELTA_VIOLATE_CONSTRAINT" in str(error) or "DELTA_NOT_NULL_CONSTRAINT" in str(error):
+                raise ContractError(f"table {table.name}: {first_lines(error)}") from error
+            if "DELTA_MULTIPLE_SOURCE_ROW" in str(error):
+                raise ContractError(
+                    f"table {table.name}: several rows have one key ({', '.join(table.key)}); the key must be unique"
+                ) from error
+            raise
+        finally:
+            self.spark.conf.unset(_USER_METADATA)
+
+    def _check_columns(self, table: Table, rows: DataFrame, verb: str) -> None:
+        """Hold the names and types of rows to the contract; Delta itself holds NOT NULL and the checks."""
+        expected = {f.name: f.dataType.simpleString() for f in table.schema.fields}
+        actual = {f.name: f.dataType.simpleString() for f in rows.schema.fields}
+        if expected == actual:
+            return
+        wrong = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
+        faults = "; ".join(f"{n}: {actual.get(n, 'missing')}, not {expected.get(n, 'there')}" for n in wrong)
+        hint = "; `ndvr upgrade` says what can be done" if verb == "holds" else ""
+        raise ContractError(
+            f"table {table.name} at {self.path(table.name)} {verb} columns that break its contract: {faults}{hint}"
+        )

@@ -1,0 +1,60 @@
+"""Runs that are going, what killed runs left in the staging area, and logs that are old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.config.operation import MaintenanceConfig
+    from jobs.lake.folders import Entry, Folders
+
+_RUN_ID_TIME = "%Y%m%dT%H%M%SZ"  # jobs.contracts.run.make_run_id
+
+
+@dataclass(frozen=True)
+class StagingArea:
+    """The runs that have a folder in it.
+
+    Attributes:
+        going: run_id -> its start, UTC; of runs that have staged something lately.
+        left: folders of runs that were killed.
+    """
+
+    going: dict[str, datetime]
+    left: list[Entry]
+
+
+def read_run_time(run_id: str) -> datetime | None:
+    """Read from a run_id when the run started, UTC; None where it is none of ndvr's."""
+    try:
+        return datetime.strptime(run_id.partition("-")[0], _RUN_ID_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def look_into_staging(folders: Folders, root: str, config: MaintenanceConfig, now: datetime) -> StagingArea:
+    """Tell the runs that are going from those that were killed: those have staged nothing for `idle_run_hours`.
+
+    A run makes its folder when it stages its first table, and removes it when it ends. Runs on: driver.
+    """
+    going: dict[str, datetime] = {}
+    left: list[Entry] = []
+    for entry in folders.list(f"{root}/_staging"):
+        if entry.modified_at < now - timedelta(hours=config.idle_run_hours):
+            left.append(entry)
+        else:
+            going[entry.name] = read_run_time(entry.name) or entry.modified_at
+    return StagingArea(going, left)
+
+
+def find_old_logs(folders: Folders, root: str, config: MaintenanceConfig, now: datetime) -> list[Entry]:
+    """Find the logs of runs that are forgotten. Runs on: driver."""
+    oldest = now - timedelta(days=config.keep_run_days)
+    return [entry for entry in folders.list(f"{root}/_logs") if entry.modified_at < oldest]
+
+
+def find_stray_indexes(folders: Folders, root: str, model_ids: set[str]) -> list[Entry]:
+    """Find the indexes of models that have no embeddings any more. Runs on: driver."""
+    return [e for e in folders.list(f"{root}/_index") if e.name not in {*model_ids, "current.json"}]

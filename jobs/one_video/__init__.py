@@ -1,0 +1,1 @@
+"""Checks one video against the index of a lake."""

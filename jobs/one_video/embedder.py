@@ -1,0 +1,118 @@
+"""One video at a time to its embeddings, by the functions that the nightly job's executors call."""
+
+from __future__ import annotations
+
+import queue
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from jobs.contracts.run import find_windows
+from jobs.errors import UnreadableVideoError, UsageError
+from jobs.tables.attempts import describe_settings
+from udfs.describing.describe import describe_events
+from udfs.describing.description import attempt_row
+from udfs.describing.device import describer_of_this_task
+from udfs.embedding.embed import INPUT_COLUMN, embed_batches
+from udfs.errors import RowError
+from udfs.video import SamplingRule, VideoRequest
+
+if TYPE_CHECKING:
+    from jobs.config.settings import Config
+    from models.embedding_models import EmbeddingModel
+    from udfs.decoding.pool import DecoderPool
+    from udfs.opening.roots import Roots
+
+
+class EmbedderClosedError(RuntimeError):
+    """The embedder was closed, because another has taken its place, before the call found a free decoder."""
+
+
+class VideoEmbedder:
+    """Decoders and a network that stay warm. It may be called by as many threads at once as it has decoders.
+
+    Args:
+        config: how videos are described.
+        model: what embeds them.
+        roots: the only places that videos are read from.
+        num_at_once: decoders, each a child process.
+        time_limit_seconds: what decoding may take at most; None leaves it to the config.
+
+    Raises:
+        UsageError: the weights of the network are not on this machine.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: EmbeddingModel,
+        roots: Roots,
+        num_at_once: int = 1,
+        time_limit_seconds: float | None = None,
+    ) -> None:
+        from models.describer import limit_threads
+        from models.weights import WeightsError
+        from udfs.decoding.pool import DecoderPool
+
+        sampling = SamplingRule(config.describe.sample_fps, config.describe.min_frames)
+        settings = describe_settings(config, roots, sampling)
+        limits = settings.limits
+        if time_limit_seconds is not None:
+            limits = replace(
+                limits,
+                total_timeout_seconds=min(limits.total_timeout_seconds, time_limit_seconds),
+                stall_timeout_seconds=min(limits.stall_timeout_seconds, time_limit_seconds),
+            )
+        try:
+            self._describer = describer_of_this_task(settings)
+        except WeightsError as error:
+            raise UsageError(f"describe: {error}") from error
+        # As in a Spark task of one core: the same kernels give the same numbers, checks side by side do not fight, and
+        # a short clip's few batches cost more in waiting for other threads than these save.
+        limit_threads(1)
+        self._cuts_borders = settings.cuts_borders
+        self._windows = find_windows(config)
+        self._model = model
+        self._pools: queue.SimpleQueue[DecoderPool | None] = queue.SimpleQueue()
+        self._num_at_once = num_at_once
+        for _ in range(num_at_once):
+            self._pools.put(DecoderPool(1, self._describer.spec.input_px, sampling, limits, roots))
+
+    def embed(self, uri: str) -> list[dict[str, Any]]:
+        """Describe and embed a video: rows of `embeddings`, the whole first, then the windows.
+
+        Args:
+            uri: absolute path or URI, as `resolve_uri` made it.
+
+        Raises:
+            UnreadableVideoError: it cannot be read.
+            EmbedderClosedError: see there.
+        """
+        import pandas as pd
+
+        pool = self._pools.get()
+        if pool is None:
+            self._pools.put(None)
+            raise EmbedderClosedError
+        try:
+            with closing(pool.decode([VideoRequest("", uri)])) as events:
+                described = list(describe_events(events, self._describer, cuts_borders=self._cuts_borders))
+        finally:
+            self._pools.put(pool)
+        ((_, outcome),) = described
+        if isinstance(outcome, RowError):
+            raise UnreadableVideoError(str(outcome.code), outcome.detail)
+        row = attempt_row("", uri, outcome) | {"model_id": self._model.model_id, "run_id": ""}
+        row["descriptor_dim"] = len(row["video_descriptor"])
+        taken = ("video_id", "model_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds")
+        names = [*taken, "descriptor_dim", INPUT_COLUMN[self._model.fusion]]
+        (rows,) = embed_batches(iter([pd.DataFrame([{name: row[name] for name in names}])]), self._model, self._windows)
+        return cast("list[dict[str, Any]]", rows.to_dict("records"))
+
+    def close(self) -> None:
+        """End the decoders, when those that are at work are done."""
+        for _ in range(self._num_at_once):
+            pool = self._pools.get()
+            if pool is not None:
+                pool.close()
+        self._pools.put(None)

@@ -1,0 +1,207 @@
+"""Publishes the index after the tables: a night writes shards of what is new, and a listing of what is there."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.contracts.run import CODE_VERSION
+from jobs.contracts.run_log import log
+from jobs.contracts.stage import StageRecord
+from jobs.lake.leftovers import read_run_time
+from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, Card, read_card
+from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, shard_writer
+from udfs.indexing.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from jobs.contracts.run import Run
+    from jobs.lake.lake import Lake
+
+STAGE = "index"
+INDEXED_TABLES = ("manifest", "embeddings", "clusters")
+"""The tables that an index reflects."""
+SHARD_SEGMENTS = 1 << 17
+"""About so many segments a shard: 256 MiB of vectors at 512 dims, which the task that writes it holds."""
+MAX_SMALL_SHARDS = 16
+"""More shards that are not half full are written anew as one: each costs a search some 50 microseconds."""
+MAX_DEAD_FRACTION = 0.2
+"""A shard of which more is dead, because videos were removed or replaced, is written anew."""
+_KEY = ["video_id", "content_sha256"]
+_LISTED = {
+    "shard": "string",
+    "row": "int32",
+    "video_id": "string",
+    "content_sha256": "string",
+    "num_segments": "int32",
+}
+"""Where each present video lies: its row in the shard's Arrow file."""
+
+
+def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRecord:
+    """Bring the index of the run's model to the tables as they are; nothing is written where it reflects them already.
+
+    Shards that are written are never changed. Videos that are new or changed are written to new ones; those that were
+    removed or replaced are left out of the listing. The card is replaced last, so that a reader sees one night or the
+    other. Runs on: driver, which holds the ids of all videos; vectors stay on executors.
+
+    Args:
+        lake: the tables, published.
+        run: whose model, settings and id.
+        versions: of INDEXED_TABLES.
+    """
+    started = time.monotonic()
+    index = Store.of(f"{lake.root}/{INDEX_FOLDER}")
+    last = read_card(index, run.model.model_id)
+    settings = run.config.model_dump(mode="json")
+    if last is not None and (last.tables, last.config, last.code_version) == (dict(versions), settings, CODE_VERSION):
+        _point_at(index, last.model_id)
+        return StageRecord(STAGE, "skipped", 0.0)
+    with run.progress.show(STAGE):
+        store = index.at(run.model.model_id)
+        listing, shards, num_written = _write_changes(lake, run, store, last)
+        card = Card(
+            version=run.run_id,
+            published_at=run.started_at.isoformat(),
+            model_id=run.model.model_id,
+            code_version=CODE_VERSION,
+            tables=dict(versions),
+            config=settings,
+            listing=_write_listing(store, listing, last, f"{run.run_id}-listing"),
+            shards=shards,
+            num_videos=listing.num_rows,
+            num_segments=sum(listing.column("num_segments").to_pylist()),
+        )
+        store.replace(CARD_FILE, card.to_json())
+        _point_at(index, card.model_id)
+        _remove_unnamed(store, card.folders | (last.folders if last else set()), run)
+    seconds = time.monotonic() - started
+    log.info("index published", num_videos=card.num_videos, num_segments=card.num_segments, num_shards=len(shards))
+    return StageRecord(STAGE, "done", seconds, num_written, input_versions=dict(versions))
+
+
+def choose_kept(num_live: Mapping[str, int], num_stored: Mapping[str, int]) -> list[str]:
+    """Choose the shards that stay as they are; what lives in the others is written anew.
+
+    Args:
+        num_live: segments of present videos in each shard that has any.
+        num_stored: segments in each shard.
+    """
+    kept = [name for name, count in num_stored.items() if num_live.get(name, 0) >= (1 - MAX_DEAD_FRACTION) * count]
+    small = {name for name in kept if num_stored[name] < SHARD_SEGMENTS // 2}
+    return [name for name in kept if name not in small] if len(small) > MAX_SMALL_SHARDS else kept
+
+
+def _write_changes(lake: Lake, run: Run, store: Store, last: Card | None) -> tuple[pa.Table, dict[str, int], int]:
+    """Write the shards that are missing; return the listing, the shards with their segments, and videos written."""
+    import pyarrow as pa
+
+    embeddings = lake.read("embeddings").where(F.col("model_id") == run.model.model_id)
+    there = lake.read("manifest").where("removed_at IS NULL").select("video_id")
+    wanted = embeddings.where("segment_index = 0").join(there, "video_id", "left_semi").select(*_KEY)
+    present = wanted.toArrow().cast(_key_schema())
+    listed = _listed_schema().empty_table()
+    shards: dict[str, int] = {}
+    if last is not None:
+        listed, shards = _keep(_read_listing(store, last), present, last)
+        present = present.join(listed.select(_KEY), _KEY, join_type="left anti")
+        wanted = lake.spark.createDataFrame(present.cast(_key_schema())) if listed.num_rows else wanted
+    if present.num_rows:
+        written = _write_shards(embeddings.join(wanted, _KEY, "left_semi"), store, run)
+        listed = pa.concat_tables([listed, written])
+        shards |= _count_segments(written)
+    return _add_clusters(listed, lake, run), shards, present.num_rows
+
+
+def _listed_schema() -> pa.Schema:
+    """Return the types of a listing, as Arrow's own."""
+    import pyarrow as pa
+
+    return pa.schema({name: pa.type_for_alias(kind) for name, kind in _LISTED.items()})
+
+
+def _key_schema() -> pa.Schema:
+    """Return the types of what names a video's content."""
+    import pyarrow as pa
+
+    return pa.schema({name: pa.string() for name in _KEY})
+
+
+def _keep(listing: pa.Table, present: pa.Table, last: Card) -> tuple[pa.Table, dict[str, int]]:
+    """Return what stays of a listing: rows of videos that are still there, in shards that stay as they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    live = listing.select(_LISTED.keys()).join(present, _KEY, join_type="left semi").cast(_listed_schema())
+    kept = choose_kept(_count_segments(live), last.shards)
+    is_kept = pc.is_in(live.column("shard"), pa.array(kept, pa.string()))
+    return live.filter(is_kept), {name: last.shards[name] for name in kept}
+
+
+def _count_segments(listed: pa.Table) -> dict[str, int]:
+    """Count the segments of each shard's listed videos."""
+    counts = listed.group_by("shard").aggregate([("num_segments", "sum")]).to_pylist()
+    return {row["shard"]: row["num_segments_sum"] for row in sorted(counts, key=lambda row: str(row["shard"]))}
+
+
+def _write_shards(segments: DataFrame, store: Store, run: Run) -> pa.Table:
+    """Write segments of `embeddings` as shards of about one size, on executors; return their listing."""
+    num_shards = max(1, round(segments.count() / SHARD_SEGMENTS))
+    rows = segments.select(*SEGMENT_COLUMNS).repartition(num_shards, "video_id")
+    rows = rows.sortWithinPartitions("video_id", "segment_index")
+    return rows.mapInArrow(shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
+
+
+def _add_clusters(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:
+    """Add cluster_id and keeper_id, null where a video is in no cluster; in the order of the ids."""
+    clusters = lake.read("clusters").where(F.col("model_id") == run.model.model_id)
+    keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("keeper_id"))
+    members = clusters.select("video_id", "cluster_id").join(keepers, "cluster_id")
+    known = members.select("video_id", "cluster_id", "keeper_id").toArrow()
+    return listed.join(known, "video_id", join_type="left outer").sort_by("video_id").combine_chunks()
+
+
+def _read_listing(store: Store, card: Card) -> pa.Table:
+    """Read the listing that a card names."""
+    from pyarrow import ipc
+
+    with store.filesystem.open_input_file(f"{store.path}/{card.listing}/{LISTING_FILE}") as file:
+        return ipc.open_file(file).read_all()
+
+
+def _write_listing(store: Store, listing: pa.Table, last: Card | None, name: str) -> str:
+    """Write a listing and return its folder, which is the last one's where it is the same."""
+    from pyarrow import ipc
+
+    if last is not None and _read_listing(store, last).equals(listing):
+        return last.listing
+    with store.write_folder(name) as folder, ipc.new_file(str(folder / LISTING_FILE), listing.schema) as file:
+        file.write_table(listing)
+    return name
+
+
+def _point_at(index: Store, model_id: str) -> None:
+    """Name the model whose index readers open, if that is another than before."""
+    content = json.dumps({"model_id": model_id}).encode() + b"\n"
+    if index.read(CARD_FILE) != content:
+        index.replace(CARD_FILE, content)
+
+
+def _remove_unnamed(store: Store, named: set[str], run: Run) -> None:
+    """Remove the folders that neither this night's card names nor the last one's.
+
+    Those of a run that may still be going stay: it has not replaced the card yet.
+    """
+    oldest = run.started_at - timedelta(hours=run.config.maintenance.idle_run_hours)
+    for name in store.list_folders():
+        written_at = read_run_time(name)
+        if name not in named and written_at is not None and written_at < oldest:
+            store.remove(name)

@@ -1,0 +1,168 @@
+"""Reads the index of a lake without Spark: which stored videos may share footage with one, and their frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import ContractError
+from jobs.one_video.index.card import INDEX_FOLDER, LISTING_FILE, Card, read_card, read_current_model
+from udfs.indexing.shard import Shard
+from udfs.indexing.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A present video.
+
+    Attributes:
+        number: its row in the listing.
+        video_id: in the manifest.
+        content_sha256: of its file.
+        cluster_id: null where it is in no cluster.
+        keeper_id: the video of that cluster that is kept.
+    """
+
+    number: int
+    video_id: str
+    content_sha256: str
+    cluster_id: str | None
+    keeper_id: str | None
+
+
+@dataclass(frozen=True)
+class Index:
+    """One version of an index, mapped into memory. It may be asked by several threads at once.
+
+    Attributes:
+        card: what it is.
+        shards: in the order of the card.
+        listing: Arrow table of the present videos.
+        numbers: for each shard int64 (num_videos,), the listing's row of each of its videos; -1 where it is dead.
+        places: int64 (num_videos, 2), the shard and its row of each row of the listing.
+    """
+
+    card: Card
+    shards: tuple[Shard, ...]
+    listing: pa.Table
+    numbers: tuple[NDArray[np.int64], ...]
+    places: NDArray[np.int64]
+
+    def search(self, queries: NDArray[np.float32], min_cosine_similarity: float) -> list[int]:
+        """Find the present videos of which a segment reaches a similarity with a query, as rows of the listing.
+
+        Args:
+            queries: float32 (n, dim), unit norm.
+            min_cosine_similarity: in [-1, 1].
+        """
+        import numpy as np
+
+        found: set[int] = set()
+        for shard, numbers in zip(self.shards, self.numbers, strict=True):
+            segments = np.unique(shard.search(queries, min_cosine_similarity).left)
+            found.update(numbers[np.unique(shard.find_videos(segments))].tolist())
+        return sorted(found - {-1})
+
+    def find_content(self, content_sha256: str) -> list[int]:
+        """Find the present videos whose files are the same to the last byte."""
+        import pyarrow.compute as pc
+
+        return list(pc.indices_nonzero(pc.equal(self.listing.column("content_sha256"), content_sha256)).to_pylist())
+
+    def describe(self, numbers: Iterable[int]) -> list[StoredVideo]:
+        """Tell what videos they are."""
+        chosen = list(numbers)
+        names = ("video_id", "content_sha256", "cluster_id", "keeper_id")
+        rows = self.listing.select(names).take(chosen).to_pylist() if chosen else []
+        return [StoredVideo(number, **row) for number, row in zip(chosen, rows, strict=True)]
+
+    def read_video(self, number: int) -> dict[str, Any]:
+        """Read the frames of a video: see `Shard.read_video`."""
+        shard_number, row = self.places[number].tolist()
+        shard: Shard = self.shards[shard_number]
+        return shard.read_video(row)
+
+
+@dataclass(frozen=True)
+class IndexFolder:
+    """Where the indexes of a lake lie.
+
+    Attributes:
+        lake_uri: absolute path or URI.
+        cache: where a remote one is copied to; None takes `udfs.indexing.store.default_cache`.
+        model_id: whose index is read; None takes the one that was published last.
+    """
+
+    lake_uri: str
+    cache: Path | None = None
+    model_id: str | None = None
+
+    def read_card(self) -> Card:
+        """Read the newest card.
+
+        Raises:
+            UsageError: no index is there.
+            ContractError: it is of another format.
+        """
+        store = self._store
+        model_id = self.model_id or read_current_model(store, self.lake_uri)
+        card = read_card(store, model_id)
+        if card is None:
+            read_current_model(store, self.lake_uri)  # which tells where there is none at all
+            raise ContractError(
+                f"no index of {model_id} in {self.lake_uri!r}: a nightly run with these settings publishes one"
+            )
+        return card
+
+    def open(self, card: Card | None = None) -> Index:
+        """Open the newest version, or the one of a card that was just read.
+
+        Raises:
+            UsageError: no index is there.
+            ContractError: it is of another format, or files are missing.
+        """
+        for _ in range(_TRIES):
+            card = card or self.read_card()
+            try:
+                return self._open(card)
+            except FileNotFoundError as error:  # a night has just replaced it
+                missing, card = error, None
+        raise ContractError(
+            f"the index in {self.lake_uri!r} names a file that is not there: {missing}; remove the "
+            f"folder {INDEX_FOLDER}, and the next nightly run writes it anew"
+        )
+
+    @property
+    def _store(self) -> Store:
+        return Store.of(f"{self.lake_uri.rstrip('/')}/{INDEX_FOLDER}")
+
+    def _open(self, card: Card) -> Index:
+        import numpy as np
+        import pyarrow as pa
+        from pyarrow import ipc
+
+        store = self._store.at(card.model_id)
+        shards = tuple(Shard.open(store.fetch(name, self.cache)) for name in card.shards)
+        file = store.fetch(card.listing, self.cache) / LISTING_FILE
+        listing = ipc.open_file(pa.memory_map(str(file))).read_all()
+        store.keep_only(card.folders, self.cache)
+        order = {name: number for number, name in enumerate(card.shards)}
+        names = listing.column("shard").combine_chunks().dictionary_encode()
+        by_code = np.array([order[name] for name in names.dictionary.to_pylist()], dtype=np.int64)
+        of_shard = by_code[names.indices.to_numpy()] if listing.num_rows else np.empty(0, np.int64)
+        rows = listing.column("row").to_numpy().astype(np.int64)
+        numbers = tuple(np.full(len(shard.first_segments), -1, dtype=np.int64) for shard in shards)
+        for number, table in enumerate(numbers):
+            mine = np.flatnonzero(of_shard == number)
+            table[rows[mine]] = mine
+        return Index(card, shards, listing, numbers, np.stack([of_shard, rows], axis=1))

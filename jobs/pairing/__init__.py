@@ -1,0 +1,1 @@
+"""From embeddings to candidate pairs: representatives, search and common footage."""

@@ -1,0 +1,175 @@
+"""Reads the clusters that a report shows: bounded, however many there are. Runs on the driver."""
+
+from __future__ import annotations
+
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from jobs.clustering.decisions import decisions_in_force
+from jobs.review.facts import Cluster, Pair, Video
+from udfs.verifying.verify import BOUND_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyspark.sql import DataFrame, Row
+
+    from jobs.lake.lake import Lake
+
+MAX_PAIRS_PER_CLUSTER = 20
+MAX_ILLUSTRATED_PAIRS = 4000
+"""Of a report: with `udfs.illustrating.pictures.MAX_STRIP_BYTES` what keeps it below 200 MB."""
+ORDERS = {
+    "least-certain": ("min_probability", "cluster_id"),
+    "largest": ("-num_members", "cluster_id"),
+    "newest": ("-changed_in", "cluster_id"),
+}
+"""Order of clusters -> the columns it goes by; a minus turns it round."""
+PARTS = "parts"
+"""Beside the orders of clusters: videos that lie in longer ones, least certain first."""
+LINK_COLUMNS = (
+    "match_probability",
+    "cosine_similarity",
+    "alignment_similarity",
+    "relation",
+    *BOUND_COLUMNS,
+)
+"""Of `pairs`, what a report shows."""
+
+
+def gather_clusters(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_clusters: int) -> list[Cluster]:
+    """Read the clusters that come first in any of ORDERS, so many in all, with their least certain pairs.
+
+    Args:
+        clusters: rows of one model.
+        pairs: rows of the same.
+        decisions: the table.
+        max_clusters: at least 1.
+    """
+    links = _link_members(clusters, pairs, decisions_in_force(decisions))
+    summaries = _summarise(clusters, links).cache()
+    try:
+        chosen = _choose(summaries, max_clusters)
+    finally:
+        summaries.unpersist()
+    found = {row["cluster_id"]: Cluster(**row.asDict()) for row in chosen}
+    ids = clusters.sparkSession.createDataFrame([(cluster_id,) for cluster_id in found], "cluster_id STRING")
+    by_doubt = Window.partitionBy("cluster_id").orderBy("probability", "video_id")
+    shown = (
+        links.join(F.broadcast(ids), "cluster_id")
+        .withColumn("place", F.row_number().over(by_doubt))
+        .where(F.col("place") <= MAX_PAIRS_PER_CLUSTER)
+    )
+    for row in sorted(shown.collect(), key=lambda row: (row["cluster_id"], row["place"])):
+        found[row["cluster_id"]].pairs.append(_read_pair(row))
+    return list(found.values())
+
+
+def gather_parts(
+    duplicates: DataFrame, clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_parts: int
+) -> list[Cluster]:
+    """Read the videos that lie in longer ones without being their copies, the least certain first.
+
+    Args:
+        duplicates: rows of one model.
+        clusters: rows of the same; who is a member there is no part, whatever its relation.
+        pairs: rows of the same.
+        decisions: the table.
+        max_parts: at least 1.
+    """
+    parts = duplicates.where(F.col("relation") == "contained").join(clusters, ["video_id", "cluster_id"], "left_anti")
+    members = (
+        parts.orderBy("match_probability", "video_id", "duplicate_of")
+        .limit(max_parts)
+        .select(
+            "cluster_id",
+            "video_id",
+            F.col("duplicate_of").alias("joined_by"),
+            F.lit(False).alias("is_keeper"),
+            "run_id",
+        )
+    )
+    found = []
+    for row in _link_members(members, pairs, decisions_in_force(decisions), "run_id").collect():
+        pair = _read_pair(row)
+        found.append(
+            Cluster(row["cluster_id"], 2, pair.probability, row["run_id"], pair.joined_by, "", [pair], is_part=True)
+        )
+    return sorted(found, key=lambda part: (part.min_probability, part.pairs[0].ids))
+
+
+def sort_clusters(clusters: Iterable[Cluster], order: str) -> list[Cluster]:
+    """Sort what belongs to one of ORDERS, or to PARTS: that is sorted as the least certain clusters are."""
+    ordered = [cluster for cluster in clusters if cluster.is_part == (order == PARTS)]
+    for column in reversed(ORDERS.get(order, ORDERS["least-certain"])):
+        name = column.removeprefix("-")
+        ordered.sort(key=lambda cluster: getattr(cluster, name), reverse=column.startswith("-"))
+    return ordered
+
+
+def choose_illustrated(clusters: Iterable[Cluster]) -> list[Pair]:
+    """Choose the pairs that get pictures: first one of each cluster, then the second, until there are enough."""
+    turns = zip_longest(*(cluster.pairs for cluster in clusters))
+    return [pair for pair in chain.from_iterable(turns) if pair is not None][:MAX_ILLUSTRATED_PAIRS]
+
+
+def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, Video]:
+    """Read what people know videos by."""
+    rows = lake.spark.createDataFrame([(video_id,) for video_id in sorted(video_ids)], "video_id STRING")
+    known = lake.read("manifest").select(
+        "video_id", F.col("attributes")["title"].alias("title"), "owner_id", "published_at"
+    )
+    newest = F.max_by(F.struct("uri", "duration_seconds", "width_px", "height_px"), "described_at")
+    described = lake.read("descriptors").groupBy("video_id").agg(newest.alias("file"))
+    found = (
+        rows.join(known, "video_id", "left")
+        .join(described, "video_id", "left")
+        .select(*known.columns, "file.*")
+        .collect()
+    )
+    return {row["video_id"]: Video(**row.asDict()) for row in found}
+
+
+def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, *kept_columns: str) -> DataFrame:
+    """Give the members that are not kept, with the pair and the decision by which each hangs on `joined_by`."""
+    ends = {"left_id": F.least("video_id", "joined_by"), "right_id": F.greatest("video_id", "joined_by")}
+    members = (
+        clusters.where("NOT is_keeper").select("cluster_id", "video_id", "joined_by", *kept_columns).withColumns(ends)
+    )
+    rows = pairs.select("left_id", "right_id", F.struct(*LINK_COLUMNS).alias("row"))
+    decided = decisions.select("left_id", "right_id", F.struct("verdict", "decided_by", "note").alias("decision"))
+    return (
+        members.join(rows, ["left_id", "right_id"], "left")
+        .join(decided, ["left_id", "right_id"], "left")
+        .withColumn("probability", F.coalesce("row.match_probability", F.lit(1.0)))
+    )
+
+
+def _summarise(clusters: DataFrame, links: DataFrame) -> DataFrame:
+    """Make a row for each cluster, of the columns of `Cluster` but its pairs."""
+    doubt = links.groupBy("cluster_id").agg(F.min("probability").alias("min_probability"))
+    keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("keeper_id"), "keeper_reason")
+    sizes = clusters.groupBy("cluster_id").agg(F.count("*").alias("num_members"), F.max("run_id").alias("changed_in"))
+    return sizes.join(doubt, "cluster_id").join(keepers, "cluster_id")
+
+
+def _choose(summaries: DataFrame, max_clusters: int) -> list[Row]:
+    """Take the first of each order in turn, then the second, until there are enough."""
+    firsts = []
+    for columns in ORDERS.values():
+        keys = [F.desc(c.removeprefix("-")) if c.startswith("-") else F.asc(c) for c in columns]
+        firsts.append(summaries.orderBy(*keys).limit(max_clusters).collect())
+    taken: dict[str, Row] = {}
+    for row in chain.from_iterable(zip_longest(*firsts)):
+        if row is not None and len(taken) < max_clusters:
+            taken.setdefault(row["cluster_id"], row)
+    return list(taken.values())
+
+
+def _read_pair(row: Row) -> Pair:
+    """Make a pair of a row of links."""
+    values: dict[str, Any] = row.asDict(recursive=True)
+    return Pair(values["video_id"], values["joined_by"], values["row"], values["decision"])

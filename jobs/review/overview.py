@@ -1,0 +1,155 @@
+"""Reads what a report tells of a run besides clusters: its stages, its forerunners, and distributions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from jobs.config.settings import Config
+from jobs.errors import UsageError
+from jobs.pipeline import STAGES, TABLES
+from jobs.review.facts import Overview, RunFacts
+from models.embedding_models import find_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyspark.sql import DataFrame, Row
+
+    from jobs.lake.lake import Lake
+
+_MAX_HISTORY = 30
+_ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
+
+
+def find_runs(lake: Lake, run_id: str | None) -> list[RunFacts]:
+    """Read a run and those before it, the newest first, thirty at most. Runs on: driver.
+
+    Args:
+        lake: where the tables are.
+        run_id: which; None takes the newest that was published.
+
+    Raises:
+        UsageError: there is no such run, or it published nothing.
+    """
+    runs = lake.read("runs")
+    whole = runs.where("stage = 'run'")
+    chosen = whole.where(F.col("run_id") == run_id) if run_id else whole.where("status = 'done'")
+    newest = chosen.orderBy(F.desc("started_at"), F.desc("run_id")).limit(1).collect()
+    if not newest:
+        raise UsageError(
+            f"no run {run_id} in {lake.root!r}; the table runs lists them"
+            if run_id
+            else f"no run has been published in {lake.root!r}; run ndvr nightly first"
+        )
+    if newest[0]["status"] != "done":
+        raise UsageError(f"run {run_id} failed and published nothing: {newest[0]['error_detail'] or ''}".rstrip(": "))
+    earlier = (
+        whole.where(F.col("started_at") <= newest[0]["started_at"])
+        .orderBy(F.desc("started_at"), F.desc("run_id"))
+        .limit(_MAX_HISTORY)
+        .collect()
+    )
+    ids = [row["run_id"] for row in earlier]
+    stages: dict[str, list[Row]] = {}
+    for row in runs.where(F.col("run_id").isin(*ids) & (F.col("stage") != "run")).collect():
+        stages.setdefault(row["run_id"], []).append(row)
+    return [_read_run(row, stages.get(row["run_id"], [])) for row in earlier]
+
+
+def _read_run(row: Row, stages: Sequence[Row]) -> RunFacts:
+    """Make a run of its rows."""
+    ordered = sorted(stages, key=lambda stage: _ORDER.get(stage["stage"], len(_ORDER)))
+    return RunFacts(
+        row["run_id"],
+        row["run_date"],
+        row["started_at"],
+        row["model_id"],
+        row["status"],
+        row["seconds"],
+        row["num_rows"] or 0,
+        row["error_counts"],
+        row["config"],
+        [(stage["stage"], stage["status"], stage["seconds"], stage["num_rows"]) for stage in ordered],
+    )
+
+
+def read_as_published(lake: Lake, name: str, run: RunFacts) -> DataFrame:
+    """Return the rows of the run's model in a table, as that run left them.
+
+    Raises:
+        UsageError: that version is no longer there.
+    """
+    of_model = F.col("model_id") == run.model_id
+    table = next(t for t in TABLES if t.name == name)
+    done = lake.read("runs").where((F.col("stage") == name) & F.col("output_version").isNotNull())
+    left = done.where(F.col("started_at") <= run.started_at).agg(F.max_by("output_version", "started_at")).first()
+    version = left[0] if left else None
+    if version is None or version == lake.version(table):
+        return lake.read(name).where(of_model)
+    rows = lake.read_version(table, version)
+    if rows is None:
+        raise UsageError(f"table {name} is no longer there as run {run.run_id} left it; report on a later run")
+    return rows.where(of_model)
+
+
+def gather_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame, pairs: DataFrame) -> Overview:
+    """Read the distributions of a report. Runs on: driver; what comes to it is bounded.
+
+    Args:
+        lake: where the tables are.
+        history: as `find_runs` returns it; the report is about the first.
+        clusters: as that run left them.
+        pairs: likewise.
+    """
+    sizes = clusters.groupBy("cluster_id").count()
+    cluster_sizes = _count_by(sizes, F.col("count"))
+    error_codes = _count_by(lake.read("quarantine"), F.col("error_code"))
+    probabilities = _count_by(pairs, F.floor(F.col("match_probability") * 100).cast("int"))
+    cosines = _count_by(pairs, F.floor(F.col("cosine_similarity") * 100).cast("int"))
+    counts = {
+        "videos in the manifest": lake.read("manifest").where("removed_at IS NULL").count(),
+        "pairs that share footage": sum(probabilities.values()),
+        "clusters": sum(cluster_sizes.values()),
+        "videos in clusters": sum(size * number for size, number in cluster_sizes.items()),
+        "videos in quarantine": sum(error_codes.values()),
+    }
+    counts["copies that are not kept"] = counts["videos in clusters"] - counts["clusters"]
+    probability, cosine = _find_thresholds(history[0])
+    return Overview(
+        history[0], history, counts, probabilities, cosines, probability, cosine, cluster_sizes, error_codes
+    )
+
+
+def _count_by(rows: DataFrame, value: Any) -> Mapping[Any, int]:  # noqa: ANN401 - a Column, of any type of value
+    """Count rows by a value of few different ones, sorted by it."""
+    counted = rows.groupBy(value.alias("value")).count().collect()
+    return dict(sorted((row["value"], row["count"]) for row in counted))
+
+
+def _find_thresholds(run: RunFacts) -> tuple[float | None, float | None]:
+    """Return the least match_probability and the least cosine_similarity of a pair, as far as each counts."""
+    try:
+        config = Config(**_read_config(run.config))
+        model = find_model(
+            config.embeddings.method,
+            config.describe.backbone,
+            config.describe.descriptor_id,
+            config.embeddings.artefact_dir,
+        )
+    except ValueError:  # the model has moved, or the settings are another version's
+        return None, None
+    pairs = config.pairs
+    if model.verifier is not None and pairs.min_cosine_similarity is None:
+        return pairs.min_match_probability or model.verifier.min_probability, None
+    if pairs.min_cosine_similarity is not None:
+        return None, pairs.min_cosine_similarity
+    return None, model.calibration.min_cosine_similarity if model.calibration else None
+
+
+def _read_config(text: str | None) -> dict[str, Any]:
+    """Read the settings that a run has left."""
+    settings: dict[str, Any] = json.loads(text) if text else {}
+    return settings

@@ -1,0 +1,122 @@
+"""Has the pictures of pairs made on executors, and writes them beside the pages. Runs on the driver."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from pyspark.sql import functions as F
+
+from jobs.contracts.run import keep_on_executors
+from jobs.review.facts import Strip
+from udfs.illustrating.strips import STRIPS_DDL, StripSettings, make_strips
+from udfs.opening.roots import Roots
+from udfs.video import SamplingRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, Row
+
+    from jobs.lake.lake import Lake
+    from jobs.review.facts import Pair, Video
+    from udfs.describing.describe import DescribeSettings
+
+PICTURES = "pictures"
+_FRAME_PX = 160
+_NUM_MOMENTS = 6
+SAMPLING = SamplingRule(sample_fps=4.0, min_frames=16)
+"""Of videos to show: a frame is within an eighth of a second of its moment."""
+_PAIRS_PER_TASK = 16
+_SIDES = ("left", "right")
+_SIDE_COLUMNS = ("frame_seconds", "frame_vectors", "frame_backgrounds")
+_ASKED_DDL = "number INT, task INT, left_id STRING, right_id STRING, " + ", ".join(
+    f"{side}_uri STRING, {side}_known_seconds DOUBLE, {side}_start_seconds DOUBLE, {side}_end_seconds DOUBLE"
+    for side in _SIDES
+)
+
+
+def find_roots(places: Iterable[str], videos: Iterable[Video]) -> Roots:
+    """Return where videos may be opened: `places`, and the folders of what earlier runs opened within their roots."""
+    folders = {video.uri.rpartition("/")[0] or "/" for video in videos if video.uri}
+    return Roots.of(*dict.fromkeys((*places, *sorted(folders))))
+
+
+def illustrate_pairs(
+    pairs: Sequence[Pair],
+    videos: Mapping[str, Video],
+    lake: Lake,
+    model_id: str,
+    reading: DescribeSettings,
+    folder: Path,
+) -> None:
+    """Make the pictures of pairs on executors, write them into `folder`, and note them on the pairs.
+
+    They come to the driver one task's after another; what it holds is bounded.
+
+    Args:
+        pairs: at most `jobs.review.gather.MAX_ILLUSTRATED_PAIRS`; those of one cluster near each other.
+        videos: that the pairs name.
+        lake: whose `embeddings` are aligned.
+        model_id: of those.
+        reading: how densely, at what cost and where videos may be read.
+        folder: pictures go into its folder PICTURES.
+    """
+    if not pairs:
+        return
+    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    settings = StripSettings(_FRAME_PX, _NUM_MOMENTS, reading.sampling, reading.limits, reading.roots)
+    rows = _ask(pairs, videos, lake, model_id).mapInPandas(partial(make_strips, settings=settings), STRIPS_DDL)
+    numbers = {pair.ids: number for number, pair in enumerate(pairs)}
+    for row in keep_on_executors("strips", rows).toLocalIterator():
+        number = numbers[row["left_id"], row["right_id"]]
+        _write(pairs[number], row, f"{number:05}", folder)
+
+
+def _ask(pairs: Sequence[Pair], videos: Mapping[str, Video], lake: Lake, model_id: str) -> DataFrame:
+    """Make the input rows of `make_strips`; pairs of one cluster are in one task, as far as they fit."""
+    asked = [_as_row(number, pair, videos) for number, pair in enumerate(pairs)]
+    whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
+    rows = lake.spark.createDataFrame(asked, _ASKED_DDL)
+    for side in _SIDES:
+        kept = [F.col(name).alias(f"{side}_{name}") for name in _SIDE_COLUMNS]
+        described = whole.select(F.col("video_id").alias(f"{side}_id"), F.col("end_seconds").alias(f"{side}_s"), *kept)
+        duration = F.coalesce(f"{side}_s", f"{side}_known_seconds")
+        rows = rows.join(described, f"{side}_id", "left").withColumn(f"{side}_duration_seconds", duration)
+    num_tasks = -(-len(pairs) // _PAIRS_PER_TASK)
+    return rows.repartition(num_tasks, "task").sortWithinPartitions("task", "number")
+
+
+def _as_row(number: int, pair: Pair, videos: Mapping[str, Video]) -> tuple[object, ...]:
+    """Say which pair is to be shown, and what of it: the whole of both where only a decision joins them."""
+    values: list[object] = [number, number // _PAIRS_PER_TASK, *pair.ids]
+    for side, video_id in zip(_SIDES, pair.ids, strict=True):
+        video = videos[video_id]
+        seconds = video.duration_seconds or 0.0
+        start, end = (
+            (0.0, seconds) if pair.row is None else (pair.row[f"{side}_start_seconds"], pair.row[f"{side}_end_seconds"])
+        )
+        values += [video.uri, seconds, start, end]
+    return tuple(values)
+
+
+def _write(pair: Pair, row: Row, name: str, folder: Path) -> None:
+    """Write the pictures of one pair."""
+    pair.left, pair.right = (
+        _write_picture(row[f"{side}_strip"], f"{PICTURES}/{name}-{side}.webp", folder, row[f"{side}_seconds"])
+        if row[f"{side}_strip"]
+        else Strip(tuple(row[f"{side}_seconds"]), error_code=row[f"{side}_error"] or "NOT_SHOWN")
+        for side in _SIDES
+    )
+    if row["match"]:
+        pair.match = _write_picture(row["match"], f"{PICTURES}/{name}-match.webp", folder, ())
+
+
+def _write_picture(encoded: bytes, file: str, folder: Path, seconds: Iterable[float]) -> Strip:
+    """Write one picture."""
+    (folder / file).write_bytes(encoded)
+    with Image.open(io.BytesIO(encoded)) as image:
+        return Strip(tuple(seconds), file, image.size, len(encoded))

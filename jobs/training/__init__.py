@@ -1,0 +1,1 @@
+"""Trains models: heads, codebooks, calibration and the verifier."""

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udfs.verifying.align import Sequence, align
+
+NUM_DIMS = 16
+SIDES = ("start_seconds", "end_seconds", "coverage", "chamfer")
+
+
+@st.composite
+def videos(draw: st.DrawFn) -> Sequence:
+    """Draw a video of frames of few scenes, some of them noisy, some black, at any pace."""
+    count = draw(st.integers(1, 24))
+    scenes = np.array(draw(st.lists(st.integers(0, NUM_DIMS), min_size=count, max_size=count)))
+    vectors = np.eye(NUM_DIMS + 1)[scenes][:, :NUM_DIMS]  # the last scene is black
+    chance = np.random.default_rng(draw(st.integers(0, 999)))
+    vectors = vectors + draw(st.sampled_from([0.0, 0.02, 0.3])) * chance.normal(size=vectors.shape)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
+    seconds = np.concatenate([[0.0], np.cumsum(chance.uniform(0.1, 1.5, count))])
+    backgrounds = chance.uniform(-0.2, 0.6, count).astype(np.float32)
+    return Sequence(vectors, seconds[:-1], backgrounds, float(seconds[-1]))
+
+
+@st.composite
+def steady_videos(draw: st.DrawFn) -> Sequence:
+    """Draw a video that shows a stretch of one footage in which no two seconds are alike."""
+    start, count = draw(st.integers(0, 20)), draw(st.integers(8, 20))
+    vectors = np.eye(40, dtype=np.float32)[start : start + count]
+    return Sequence(vectors, np.arange(float(count)), np.zeros(count, np.float32), float(count))
+
+
+@given(videos(), videos())
+def test_what_is_told_lies_in_its_range(left: Sequence, right: Sequence) -> None:
+    found = align(left, right)
+    if found is None:
+        return
+    for side, video in (("left", left), ("right", right)):
+        start, end = getattr(found, f"{side}_start_seconds"), getattr(found, f"{side}_end_seconds")
+        assert 0 <= start <= end <= video.duration_seconds
+        # of several stretches the bounds enclose what lies between them too
+        assert 0 <= getattr(found, f"{side}_coverage") <= (end - start) / video.duration_seconds + 1e-9
+        assert getattr(found, f"{side}_coverage") <= 1
+    assert 0.15 < found.similarity <= max(found.left_chamfer, found.right_chamfer, 1.2)
+    assert 0 < found.independent_frames <= min(len(left.vectors), len(right.vectors)) + 1e-9
+    assert -4 <= round(found.change_agreement, 6) <= 4
+    assert 0 <= round(found.attainable_agreement, 6) <= 4
+    assert found.change >= 0
+    numbers = {name: value for name, value in asdict(found).items() if name != "stretches"}
+    assert np.isfinite([*numbers.values(), *np.ravel(found.stretches)]).all()
+
+
+@given(videos())
+def test_a_video_that_shows_anything_is_a_copy_of_itself(video: Sequence) -> None:
+    quiet = Sequence(video.vectors, video.seconds, np.zeros_like(video.backgrounds), video.duration_seconds)
+    found = align(quiet, quiet)
+    if not video.vectors.any():
+        assert found is None
+        return
+    assert found is not None
+    assert found.left_start_seconds == pytest.approx(found.right_start_seconds)
+    assert found.left_end_seconds == pytest.approx(found.right_end_seconds)
+    if np.linalg.norm(video.vectors, axis=1).all():
+        assert found.similarity == pytest.approx(1.0, abs=1e-5)
+        assert (found.left_coverage, found.right_coverage) == (1.0, pytest.approx(1.0))
+
+
+@given(steady_videos(), steady_videos())
+def test_swapping_the_sides_swaps_what_is_told_of_them(left: Sequence, right: Sequence) -> None:
+    found, swapped = align(left, right), align(right, left)
+    if found is None or swapped is None:
+        assert found is swapped is None
+        return
+    one, other = asdict(found), asdict(swapped)
+    for name in SIDES:
+        assert one[f"left_{name}"] == pytest.approx(other[f"right_{name}"])
+        assert one[f"right_{name}"] == pytest.approx(other[f"left_{name}"])
+    for name in ("similarity", "independent_frames", "change_agreement", "attainable_agreement", "change"):
+        assert one[name] == pytest.approx(other[name])
+
+
+@given(steady_videos(), st.integers(1, 10))
+def test_strange_footage_before_a_video_moves_its_bounds_and_nothing_else(video: Sequence, num_before: int) -> None:
+    wide = np.pad(video.vectors, ((0, 0), (0, 10)))
+    before = np.eye(50, dtype=np.float32)[40 : 40 + num_before]
+    count = len(wide) + num_before
+    later = Sequence(np.concatenate([before, wide]), np.arange(float(count)), np.zeros(count, np.float32), float(count))
+    found = align(Sequence(wide, video.seconds, video.backgrounds, video.duration_seconds), later)
+    assert found is not None
+    assert (found.left_start_seconds, found.left_end_seconds) == (0.0, video.duration_seconds)
+    assert (found.right_start_seconds, found.right_end_seconds) == (num_before, count)
+    assert (found.similarity, found.left_coverage) == (1.0, 1.0)

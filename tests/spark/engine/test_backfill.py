@@ -1,0 +1,209 @@
+"""A backfill fills the tables that nights fill: within its budget, where it stopped, and beside a night."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs.backfill import read_standing, run_backfill
+from jobs.cli import app
+from jobs.commands.command_line import run_command
+from jobs.config.settings import Config, MaintenanceConfig
+from jobs.engine.budget import Budget, Standing
+from jobs.errors import QualityError, UsageError
+from jobs.lake.lake import Lake
+from jobs.maintenance.expiry import expire_models
+from jobs.tables import manifest
+from tests.spark.engine.test_nights import partition_of, rows_of
+from tests.support.catalogue import BROKEN, CATALOGUE, Video, write_manifest
+from tests.support.lakes import TINY, make_run, read_rows, read_versions, run_night
+from tests.support.written_lake import append_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from tests.spark.conftest import Described
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {"describe": {"videos_per_commit": 4}}
+NEWEST = {"tiles", "glow", "discs", "a-discs-small"}
+OTHER_MODEL: dict[str, Any] = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.93}}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A lake that backfills have filled, the last of them beside a night; and then a night.
+
+    Attributes:
+        lake: its folder.
+        first: how far the first backfill came, whose budget was four videos.
+        described_first: what it described.
+        versions: of the tables after it.
+        last: how far the second came.
+    """
+
+    lake: Path
+    first: Standing
+    described_first: set[str]
+    versions: dict[str, int]
+    last: Standing
+
+
+def fill(past: Path, lake: Path, budget: Budget, settings: dict[str, Any] = SETTINGS) -> Standing:
+    return run_backfill(str(lake), str(past), Config(**settings), budget)
+
+
+@pytest.fixture(scope="module")
+def filled(described: Described, tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    lake = tmp_path_factory.mktemp("filled") / "lake"
+    first = fill(described.manifest, lake, Budget(max_videos=4))
+    found = {row["video_id"] for row in read_rows(lake, "descriptors")}
+    versions = read_versions(lake)
+    portion = write_manifest(described.manifest.with_name("portion-beside.csv"), [*CATALOGUE[:7], *BROKEN[:2]])
+    with ThreadPoolExecutor(2) as pool:
+        night = pool.submit(run_night, portion, lake, SETTINGS)
+        backfill = pool.submit(fill, described.manifest, lake, Budget())
+        night.result()
+        last = backfill.result()
+    run_night(described.manifest, lake, SETTINGS)
+    return Filled(lake, first, found, versions, last)
+
+
+def test_it_stops_at_its_budget_with_the_newest_videos_done(filled: Filled) -> None:
+    assert filled.described_first == NEWEST
+    assert (filled.first.num_videos, filled.first.num_done, filled.first.num_left) == (13, 4, 9)
+    assert filled.first.rate is not None
+
+
+def test_it_publishes_nothing(filled: Filled) -> None:
+    published = ("pairs", "clusters", "cluster_events", "duplicates")
+    assert {filled.versions[table] for table in published} == {0}
+
+
+def test_it_is_recorded_as_what_no_night_takes_for_its_own(filled: Filled) -> None:
+    runs = [row for row in read_rows(filled.lake, "runs") if row["stage"] == "backfill"]
+    first = min(runs, key=lambda row: row["run_id"])
+    assert (first["status"], first["num_rows"]) == ("done", 4)
+    assert json.loads(first["config"])["describe"]["videos_per_commit"] == 4
+    of_first = [row for row in read_rows(filled.lake, "runs") if row["run_id"] == first["run_id"]]
+    assert {row["stage"]: row["num_rows"] for row in of_first if row["stage"] != "backfill"} == {
+        "manifest": 4,
+        "attempts": 4,
+        "descriptors": 4,
+        "quarantine": 0,
+        "embeddings": 4,
+    }
+    assert {row["output_version"] for row in of_first} == {None}
+
+
+@pytest.mark.parametrize(
+    "table", ["manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates"]
+)
+def test_beside_a_night_it_ends_in_the_tables_of_one_night_over_all(
+    table: str, filled: Filled, described: Described
+) -> None:
+    assert rows_of(filled.lake, table) == rows_of(described.lake, table)
+    assert partition_of(filled.lake) == partition_of(described.lake)
+
+
+def test_no_video_is_tried_twice_by_a_night_and_a_backfill_at_once(filled: Filled) -> None:
+    tried = [row["num_rows"] for row in read_rows(filled.lake, "runs") if row["stage"] == "attempts"]
+    assert sum(tried) == len(CATALOGUE) + len(BROKEN)
+    assert (filled.last.num_done, filled.last.num_failed, filled.last.num_left) == (9, 4, 0)
+
+
+def test_it_changes_nothing_of_what_a_night_has_said_of_a_video(spark: SparkSession, tmp_path: Path) -> None:
+    """The night brings `new` too, after the backfill has looked and before it commits."""
+    lake, run = Lake(spark, str(tmp_path / "lake")), make_run(spark, tmp_path / "m.csv", TINY)
+    lake.create(manifest.TABLE)
+
+    def rows(run_id: str, *names: str) -> list[dict[str, Any]]:
+        return [{"video_id": name, "uri": f"/{run_id}", "run_id": run_id, "attributes": {}} for name in names]
+
+    append_rows(lake, manifest.TABLE, rows("night", "known", "new"))
+    past = spark.createDataFrame(rows("past", "known", "new", "old"), manifest.TABLE.schema)
+    lake.merge(manifest.TABLE, past, run, is_insert_only=True)
+    stored = {row["video_id"]: row["uri"] for row in read_rows(tmp_path / "lake", "manifest")}
+    assert stored == {"known": "/night", "new": "/night", "old": "/past"}
+
+
+def test_what_is_through_has_nothing_to_do_and_tells_so(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
+    before = read_versions(filled.lake)
+    assert run_command(app, ["backfill", "--lake", str(filled.lake), "--status"]) == 0
+    assert capsys.readouterr().out == "done 9 of 13 videos (69.2 %), 4 in quarantine, 0 to go\n"
+    assert run_command(app, ["backfill", "--lake", str(filled.lake), "--status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [told[name] for name in ("num_done", "num_failed", "num_left")] == [9, 4, 0]
+    assert run_command(app, ["backfill", "--lake", str(filled.lake), "--max-hours", "0.1"]) == 0
+    assert read_versions(filled.lake) == before | {"runs": before["runs"] + 1}
+    assert "done 9 of 13 videos (69.2 %)" in capsys.readouterr().err
+
+
+def test_another_model_is_filled_up_beside_the_one_in_use(
+    described: Described, lake_copy: Path, spark: SparkSession
+) -> None:
+    """It takes the same descriptors, so that no video is opened again; the budget holds all the same."""
+    config = Config(**OTHER_MODEL)
+    assert read_standing(str(lake_copy), None, config) == Standing(13, 0, 4)
+    before = read_versions(lake_copy)
+    assert run_backfill(str(lake_copy), None, config, Budget(max_videos=5)).num_left == 4
+    assert run_backfill(str(lake_copy), None, config, Budget()).num_left == 0
+    after = read_versions(lake_copy)
+    assert {name for name in before if before[name] != after[name]} == {"embeddings", "claims", "runs"}
+    lake, run = Lake(spark, str(lake_copy)), make_run(spark, described.manifest, OTHER_MODEL)
+    embedded = {row["video_id"] for row in read_rows(lake_copy, "embeddings") if row["model_id"] == run.model.model_id}
+    assert embedded == {video.video_id for video in CATALOGUE}
+
+    run_night(described.manifest, lake_copy, described.settings)
+    again = [row["video_id"] for row in read_rows(lake_copy, "embeddings") if row["model_id"] == run.model.model_id]
+    assert sorted(again) == sorted(embedded), "a night of the model in use leaves the other's rows alone"
+    used = make_run(spark, described.manifest, described.settings).model
+    now, policy = datetime.now(UTC), MaintenanceConfig()
+    assert expire_models(lake, used, policy, now + timedelta(days=89)) == []
+    (gone,) = expire_models(lake, used, policy, now + timedelta(days=91))
+    assert (gone.table.name, gone.what) == ("embeddings", f"rows of {run.model.model_id}")
+
+
+def test_videos_of_the_lake_are_described_anew_where_their_place_is_named(
+    described: Described, lake_copy: Path
+) -> None:
+    settings: dict[str, Any] = TINY | {"describe": {"backbone": "tiny"}}
+    with pytest.raises(
+        UsageError, match=r"2 videos must be described for tiny-.*, and nothing says where .*manifest\.roots"
+    ):
+        run_backfill(str(lake_copy), None, Config(**settings), Budget(max_videos=4))
+    (failed,) = [row for row in read_rows(lake_copy, "runs") if row["stage"] == "backfill"]
+    assert (failed["status"], failed["num_rows"]) == ("failed", 0)
+    roots = {"manifest": {"roots": (str(described.manifest.parent),)}}
+    standing = run_backfill(str(lake_copy), None, Config(**(settings | roots)), Budget(max_videos=4))
+    assert standing.num_done == 4
+    kinds = {row["descriptor_id"].partition("-")[0] for row in read_rows(lake_copy, "descriptors")}
+    assert kinds == {"efficientnet_lite0_ndvr", "tiny"}
+
+
+def test_a_backfill_of_failures_stops(described: Described, tmp_path: Path) -> None:
+    strict = TINY | {"quality": {"min_attempts": 2, "max_failed_fraction": 0.5}}
+    settings = strict | {"describe": {"backbone": "tiny", "videos_per_commit": 2}}
+    lost = [Video(f"lost-{number}", f"lost-{number}.mp4") for number in range(6)]
+    past = write_manifest(described.manifest.with_name("past.csv"), lost)
+    with pytest.raises(QualityError, match=r"the backfill stops: (.|\n)*2 of 2 videos failed \(NOT_FOUND 2\)"):
+        fill(past, tmp_path / "lake", Budget(), settings)
+    assert len(read_rows(tmp_path / "lake", "manifest")) == 2, "the others were not brought in"
+
+
+def test_a_lake_that_is_not_there_has_no_manifest_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spark: SparkSession
+) -> None:
+    del spark  # the command finds the session that is running
+    assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere")]) == 2
+    assert "no manifest in" in capsys.readouterr().err
+    assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere"), "--status"]) == 2
+    assert "no tables in" in capsys.readouterr().err

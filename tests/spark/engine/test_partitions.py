@@ -1,0 +1,62 @@
+"""The same rows come out however they were spread over tasks and blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs.lake.lake import Lake
+from jobs.tables import attempts, descriptors, pairs, quarantine
+from tests.support.lakes import make_run, read_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from tests.spark.conftest import Described
+
+# How the decoder is called may vary with what was decoded before; nothing else may.
+COMPARED = (
+    "content_sha256",
+    "num_frames",
+    "duration_seconds",
+    "frame_seconds",
+    "video_descriptor",
+    "frame_descriptors",
+)
+
+
+def describe_anew(spark: SparkSession, described: Described, settings: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Describe the catalogue in a run of other settings: video_id -> the compared columns of those that succeed."""
+    run = make_run(spark, described.manifest, described.settings | {"describe": settings})
+    inputs = {
+        "manifest": Lake(spark, str(described.lake)).read("manifest"),
+        "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
+        "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
+    }
+    due = attempts.select_due(inputs, run)
+    rows = attempts.build({"due": due}, run).where("error_code IS NULL").collect()
+    return {row["video_id"]: tuple(row[name] for name in COMPARED) for row in rows}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"videos_per_task": 1}, {"videos_per_task": 5, "decoders_per_task": 3}],
+    ids=["a task a video", "three decoders a task"],
+)
+def test_descriptors_are_equal_to_the_byte(spark: SparkSession, described: Described, settings: dict[str, Any]) -> None:
+    stored = {row["video_id"]: tuple(row[n] for n in COMPARED) for row in read_rows(described.lake, "descriptors")}
+    assert describe_anew(spark, described, settings) == stored
+
+
+@pytest.mark.parametrize("block_rows", [1, 2, 5])
+def test_pairs_are_equal_whatever_the_size_of_a_block(
+    spark: SparkSession, described: Described, block_rows: int
+) -> None:
+    settings = described.settings | {"pairs": {"block_rows": block_rows}}
+    run = make_run(spark, described.manifest, settings)
+    lake = Lake(spark, str(described.lake))
+    built = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run)
+    found = sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in built.collect())
+    stored = read_rows(described.lake, "pairs")
+    assert found == sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in stored)

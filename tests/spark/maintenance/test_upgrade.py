@@ -1,0 +1,130 @@
+"""`ndvr upgrade`: a lake as an older version of ndvr left it becomes what the contracts say, or is left alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import functions as F
+
+from jobs.cli import app
+from jobs.commands.command_line import run_command
+from jobs.errors import ContractError
+from jobs.lake.lake import Lake
+from jobs.maintenance.upgrade import apply_changes, find_changes
+from jobs.tables import clusters, pairs, quarantine, runs
+from tests.support.lakes import read_rows, read_versions
+from tests.support.written_lake import SECOND, append_rows, write_lake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from jobs.contracts.table import Table
+
+TABLES = (clusters.TABLE, pairs.TABLE, quarantine.TABLE, runs.TABLE)
+# Before runs told how pairs were searched, and before a release counted tries anew.
+OLD_RUNS = ("search_plan", "search_recall")
+
+
+@pytest.fixture(scope="module")
+def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lake(spark, tmp_path_factory.mktemp("written") / "lake")
+
+
+@pytest.fixture
+def lake(written: Path, spark: SparkSession, tmp_path: Path) -> Lake:
+    return Lake(spark, str(shutil.copytree(written, tmp_path / "lake")))
+
+
+def write_old(lake: Lake, table: Table, without: tuple[str, ...]) -> None:
+    """Write a table anew without some columns, comments, checks, statistics and clustering."""
+    rows = lake.read(table.name).drop(*without).collect()
+    fields = [field for field in table.schema.fields if field.name not in without]
+    shutil.rmtree(lake.path(table.name))
+    ddl = ", ".join(f"{f.name} {f.dataType.simpleString()}{'' if f.nullable else ' NOT NULL'}" for f in fields)
+    lake.spark.sql(f"CREATE TABLE delta.`{lake.path(table.name)}` ({ddl}) USING delta")
+    schema = lake.spark.read.format("delta").load(lake.path(table.name)).schema
+    lake.spark.createDataFrame(rows, schema).write.format("delta").mode("append").save(lake.path(table.name))
+
+
+def read_contract(folder: Path, table: str) -> dict[str, Any]:
+    stored = DeltaTable(str(folder / table))
+    metadata = stored.metadata()
+    fields = json.loads(stored.schema().to_json())["fields"]
+    return {
+        "fields": fields,
+        "comment": metadata.description,
+        "properties": {key: "".join(value.split()) for key, value in metadata.configuration.items()},
+    }
+
+
+@pytest.mark.slow
+def test_an_old_schema_becomes_the_contract_with_its_rows_and_then_nothing_differs(
+    lake: Lake, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_old(lake, runs.TABLE, OLD_RUNS)
+    table = f"delta.`{lake.path('quarantine')}`"
+    lake.spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT attempts_is_not_negative")
+    lake.spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT attempts_is_positive CHECK (attempts > 0)")
+    lake.spark.sql(f"ALTER TABLE delta.`{lake.path('clusters')}` ALTER COLUMN cluster_id COMMENT 'it''s old'")
+    with pytest.raises(ContractError, match=r"search_plan: missing, not string; .*; `ndvr upgrade` says what can be"):
+        lake.create(runs.TABLE)
+    before = read_versions(tmp_path / "lake")
+    assert run_command(app, ["upgrade", "--lake", lake.root, "--dry-run", "--json"]) == 0
+    planned = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert read_versions(tmp_path / "lake") == before
+    what = {(change["table"], change["what"]) for change in planned}
+    assert ("runs", "add the column search_plan, null in all rows") in what
+    assert ("runs", "cluster by run_id, stage") in what
+    assert {w for t, w in what if t == "quarantine"} == {
+        "drop the check attempts_is_positive",
+        "add the check attempts_is_not_negative",
+    }
+    assert {w for t, w in what if t == "clusters"} == {"comment on cluster_id"}
+    assert {t for t, _ in what} == {"runs", "quarantine", "clusters"}
+
+    assert run_command(app, ["upgrade", "--lake", lake.root]) == 0
+    assert "add the column search_plan, null in all rows" in capsys.readouterr().out
+    for name in ("runs", "quarantine", "clusters"):
+        assert read_contract(tmp_path / "lake", name) == read_contract(written, name)
+    old, new = read_rows(written, "runs"), read_rows(tmp_path / "lake", "runs")
+    assert new == [row | dict.fromkeys(OLD_RUNS) for row in old]
+    lake.create(runs.TABLE)
+    append_rows(lake, runs.TABLE, [{"run_id": SECOND, "stage": "clusters", "status": "done", "search_plan": "exact"}])
+
+    before = read_versions(tmp_path / "lake")
+    assert run_command(app, ["upgrade", "--lake", lake.root]) == 0
+    assert capsys.readouterr().out == "nothing differs\n"
+    assert read_versions(tmp_path / "lake") == before
+
+
+def test_what_no_statement_mends_is_refused_with_3_and_nothing_is_changed(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_old(lake, clusters.TABLE, ("keeper_reason", "joined_by"))
+    write_old(lake, runs.TABLE, ("status",))
+    before = read_versions(tmp_path / "lake")
+    assert run_command(app, ["upgrade", "--lake", lake.root]) == 3
+    assert capsys.readouterr().err == (
+        "ndvr: these tables cannot be upgraded as they are:\n"
+        f"  table clusters at {lake.root}/clusters: keeper_reason is missing, and is NOT NULL, so that rows there are "
+        "would have no value; move it away, and the next night builds it anew\n"
+        f"  table runs at {lake.root}/runs: status is missing, and is NOT NULL, so that rows there are would have no "
+        "value; its rows are made nowhere else: write them anew into a table of the new schema\n"
+    )
+    assert read_versions(tmp_path / "lake") == before
+
+
+def test_rows_that_break_a_check_of_this_version_are_told(lake: Lake) -> None:
+    table = f"delta.`{lake.path('pairs')}`"
+    lake.spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT relation_is_known")
+    lake.update(pairs.TABLE, F.col("left_id") == "rome", {"relation": F.lit("alike")})
+    with pytest.raises(
+        ContractError, match=r"table pairs: .*violate the new CHECK constraint .*mend or delete those rows and run"
+    ):
+        apply_changes(lake, find_changes(lake, TABLES))

@@ -1,0 +1,277 @@
+"""A night with a model that verifies: candidates by segments, evidence by aligned frames."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from jobs.commands.calibrate import fit_model_verifier
+from jobs.config.settings import Config
+from jobs.demo.editing.edits import EDITS
+from jobs.demo.editing.transcode import apply_edit
+from jobs.errors import UsageError
+from jobs.lake.lake import Lake
+from jobs.tables import pairs
+from models.artefact import (
+    BACKGROUND,
+    BACKGROUND_SOURCES,
+    find_folder,
+    pack_artefact,
+    read_artefact,
+    unpack_artefact,
+    write_artefact,
+)
+from models.verifier import PRODUCTS, Verifier
+from tests.support.catalogue import SCENES, Video, write_manifest
+from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
+from tests.support.lakes import make_run, present_in, read_rows, read_versions, run_night
+from tests.support.videos import draw_picture
+from udfs.embedding.embed import FRAME_DIMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.engine.outcome import Outcome
+
+SHIPPED = "discriminative-efficientnet_lite0_ndvr"
+FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
+WEIGHTS = {("alignment_similarity", "change"): 40_000.0, ("smaller_coverage", "change"): 1000.0}
+VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(names, 0.0) for names in PRODUCTS), "weights set by hand")
+"""Of the film, where change counts as .005, the products come to 200 times the alignment similarity and 5 times the
+smaller coverage: a similarity of .39 is as likely a match as not; the more of both is covered, the surer it is."""
+EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
+"""Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""
+SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20}
+SHARED = {
+    ("clip", "film"): ("contained", (0, 8, 6, 14)),
+    ("clip", "head"): ("contained", (0, 8, 6, 14)),
+    ("clip", "small"): ("contained", (0, 8, 6, 14)),
+    ("clip", "tail"): ("contained", (0, 8, 0, 8)),
+    ("film", "head"): ("contained", (0, 14, 0, 14)),
+    ("film", "small"): ("copy", (0, 20, 0, 20)),
+    ("film", "tail"): ("contained", (6, 20, 0, 14)),
+    ("head", "small"): ("contained", (0, 14, 0, 14)),
+    ("head", "tail"): ("overlap", (6, 14, 0, 8)),
+    ("small", "tail"): ("contained", (6, 20, 0, 14)),
+}
+"""The pairs there are, and where on the left and on the right they share footage, in seconds."""
+BOUNDS = ("left_start_seconds", "left_end_seconds", "right_start_seconds", "right_end_seconds")
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Two nights over the same videos.
+
+    Attributes:
+        lake: its folder.
+        versions: of its tables after the first night.
+        second: what the second night did.
+    """
+
+    lake: Path
+    versions: dict[str, int]
+    second: Outcome
+
+    @property
+    def pairs(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The rows of `pairs`, by their ids."""
+        return {(row["left_id"], row["right_id"]): row for row in read_rows(self.lake, "pairs")}
+
+
+def draw_film(scenes: Iterable[tuple[str, bool]]) -> Iterator[np.ndarray]:
+    """Draw 2.5 s of each scene, at 10 frames a second; of some the negative."""
+    y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX] / WIDTH_PX
+    for scene, is_negative in scenes:
+        for number in range(25):
+            picture = SCENES[scene](number, x, y).clip(0, 255).astype(np.uint8)
+            yield 255 - picture if is_negative else picture
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of 20 s, edited copies of it, and a stranger."""
+    folder = tmp_path_factory.mktemp("films")
+    film = write_frames(folder / "film.mp4", draw_film(FILM))
+    write_frames(folder / "stranger.mp4", (draw_picture(number, (WIDTH_PX, HEIGHT_PX)) for number in range(80)))
+    for name, edit in EDITED.items():
+        apply_edit(film, folder / f"{name}.mp4", EDITS[edit])
+    ids = ("film", "stranger", *EDITED)
+    return write_manifest(folder / "manifest.csv", [Video(name, f"{name}.mp4") for name in ids])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings of the shipped head with a background of nothing in particular and a verifier set by hand."""
+    folder = tmp_path_factory.mktemp("model")
+    tensors, card = unpack_artefact(read_artefact(find_folder(SHIPPED)))
+    tensors[BACKGROUND] = np.eye(8, card.num_dims, dtype=np.float32)
+    tensors[BACKGROUND_SOURCES] = np.arange(8, dtype=np.int32)
+    write_artefact(folder, pack_artefact(tensors, replace(card, fusion="late", verifier=VERIFIER)))
+    return {"embeddings": {"artefact_dir": str(folder)}}
+
+
+@pytest.fixture(scope="module")
+def nights(
+    spark: SparkSession,  # noqa: ARG001 -- the nights find the session that is running
+    manifest: Path,
+    settings: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Nights:
+    lake = tmp_path_factory.mktemp("verified") / "lake"
+    run_night(manifest, lake, settings)
+    versions = read_versions(lake)
+    return Nights(lake, versions, run_night(manifest, lake, settings))
+
+
+def build_pairs(spark: SparkSession, rows: DataFrame, settings: dict[str, Any], **told: float) -> dict[Any, Any]:
+    """Build `pairs` alone from rows of `embeddings`, with other settings of it, and return its rows by their ids."""
+    run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
+    return {
+        (row["left_id"], row["right_id"]): row
+        for row in pairs.build({"embeddings": rows, "manifest": present_in(rows)}, run).collect()
+    }
+
+
+def read_embeddings(spark: SparkSession, nights: Nights) -> DataFrame:
+    return Lake(spark, str(nights.lake)).read("embeddings")
+
+
+def test_all_that_share_footage_are_pairs_and_the_stranger_is_in_none(nights: Nights) -> None:
+    assert nights.pairs.keys() == SHARED.keys()
+
+
+@pytest.mark.parametrize("ids", SHARED)
+def test_a_pair_says_how_and_where_its_videos_share_footage(ids: tuple[str, str], nights: Nights) -> None:
+    relation, bounds = SHARED[ids]
+    row = nights.pairs[ids]
+    assert row["relation"] == relation
+    assert [row[name] for name in BOUNDS] == pytest.approx(bounds, abs=1.0)
+    assert row["left_coverage"] == pytest.approx((bounds[1] - bounds[0]) / SECONDS[ids[0]], abs=0.1)
+    assert row["right_coverage"] == pytest.approx((bounds[3] - bounds[2]) / SECONDS[ids[1]], abs=0.1)
+
+
+def test_the_probability_is_the_verifiers(nights: Nights) -> None:
+    for row in nights.pairs.values():
+        coverage = min(row["left_coverage"], row["right_coverage"])
+        expected = 1 / (1 + math.exp(78 - 200 * min(row["alignment_similarity"], 0.4) - 5 * coverage))
+        assert row["match_probability"] == pytest.approx(expected, abs=1e-5)
+        assert row["match_probability"] >= 0.5
+        assert -1 <= row["cosine_similarity"] <= 1
+
+
+def test_only_copies_are_a_cluster(nights: Nights) -> None:
+    assert {row["video_id"] for row in read_rows(nights.lake, "clusters")} == {"film", "small"}
+
+
+def test_the_embeddings_hold_the_whole_with_its_frames_and_then_the_windows(nights: Nights) -> None:
+    rows = [row for row in read_rows(nights.lake, "embeddings") if row["video_id"] == "clip"]
+    rows.sort(key=lambda row: row["segment_index"])
+    assert [(row["segment_index"], row["start_seconds"], row["end_seconds"]) for row in rows] == [
+        (0, 0.0, 8.0),
+        (1, 0.0, 4.0),
+        (2, 2.0, 6.0),
+        (3, 4.0, 8.0),
+    ]
+    whole = rows.pop(0)
+    assert whole["frame_seconds"] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert len(whole["frame_vectors"]) == 8 * FRAME_DIMS
+    assert all(-1 <= value <= 1 for value in whole["frame_backgrounds"])
+    for row in rows:
+        assert (row["frame_seconds"], row["frame_vectors"], row["frame_backgrounds"]) == (None, None, None)
+
+
+def test_the_windows_are_part_of_the_models_name(nights: Nights) -> None:
+    for table in ("embeddings", "pairs", "clusters", "duplicates"):
+        (model_id,) = {row["model_id"] for row in read_rows(nights.lake, table)}
+        assert re.fullmatch(r"discriminative-efficientnet_lite0_ndvr-1fps-.*-w4h2", model_id)
+
+
+def test_the_same_night_again_changes_nothing(nights: Nights) -> None:
+    assert read_versions(nights.lake) == nights.versions | {"runs": nights.versions["runs"] + 1}
+    assert {record.stage: record.status for record in nights.second.records} == {
+        "manifest": "done",
+        "attempts": "done",
+        "embeddings": "skipped",
+        "pairs": "skipped",
+        "clusters": "skipped",
+        "cluster_events": "skipped",
+        "duplicates": "skipped",
+        "index": "skipped",
+    }
+
+
+def test_pairs_built_again_are_the_same(spark: SparkSession, nights: Nights, settings: dict[str, Any]) -> None:
+    built = build_pairs(spark, read_embeddings(spark, nights), settings, block_rows=10)
+    assert {ids: row.asDict() | {"run_id": ""} for ids, row in built.items()} == {
+        ids: row | {"run_id": ""} for ids, row in nights.pairs.items()
+    }
+
+
+def test_a_higher_threshold_of_probability_leaves_the_surer_pairs(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any]
+) -> None:
+    sure = {ids for ids, row in nights.pairs.items() if row["match_probability"] >= 0.99}
+    assert 0 < len(sure) < len(SHARED)
+    assert build_pairs(spark, read_embeddings(spark, nights), settings, min_match_probability=0.99).keys() == sure
+
+
+def test_a_threshold_of_cosine_compares_whole_videos_and_verifies_nothing(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any]
+) -> None:
+    built = build_pairs(spark, read_embeddings(spark, nights), settings, min_cosine_similarity=0.85)
+    assert built.keys() == {ids for ids, row in nights.pairs.items() if row["cosine_similarity"] >= 0.85}
+    for row in built.values():
+        assert (row["relation"], row["alignment_similarity"], row["left_coverage"]) == ("copy", None, 1.0)
+
+
+def test_windows_that_a_replaced_video_left_behind_are_not_searched(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any]
+) -> None:
+    rows = read_embeddings(spark, nights)
+    left_behind = (
+        rows.where("video_id = 'film' AND segment_index = 9")
+        .withColumn("video_id", F.lit("stranger"))
+        .withColumn("content_sha256", F.lit("of what it was before"))
+    )
+    both = rows.where("video_id IN ('film', 'stranger')").unionByName(left_behind)
+    # nothing that is aligned is refused, so that being no candidate is all that keeps the two from being a pair
+    assert build_pairs(spark, both, settings, min_candidate_similarity=0.9, min_match_probability=0.0) == {}
+
+
+def test_a_verifier_is_fitted_on_a_truth_and_written_on_the_card(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(settings["embeddings"]["artefact_dir"], tmp_path / "model"))
+    truth = tmp_path / "truth.csv"
+    lines = [f"{left},{right},{'copy' if how == 'copy' else 'partial'}" for (left, right), (how, _) in SHARED.items()]
+    truth.write_text("left_id,right_id,relation\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    config = Config(pairs={"min_candidate_similarity": -1.0})
+    told = fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, config)
+    _, card = unpack_artefact(read_artefact(model))
+    assert card.verifier is not None
+    assert card.verifier != VERIFIER
+    assert card.verifier.fitted_on == "10 pairs that share footage and 5 that do not, candidates of 6 videos"
+    assert told == (
+        f"verifier: at a probability of {card.verifier.min_probability:.3f} and above, 10 of 10 pairs that share "
+        "footage and 5 that do not are found, 10 of them rightly; 10 pairs share footage in all"
+    )
+
+
+def test_a_truth_of_other_videos_fits_nothing(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text("left_id,right_id,relation\nfilm,unknown,copy\n", encoding="utf-8")
+    model = Path(settings["embeddings"]["artefact_dir"])
+    with pytest.raises(UsageError, match=r"--truth '.*/truth\.csv' names no pair of the 6 videos chosen"):
+        fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, Config())

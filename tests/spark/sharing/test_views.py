@@ -1,0 +1,96 @@
+"""The views for analysts, by name in `ndvr sql` and by path in a catalogue; and docs/sql.md, query by query."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.cli import app
+from jobs.commands.command_line import run_command
+from jobs.commands.views import Place, make_statements
+from jobs.pipeline import TABLES
+from jobs.sharing.view_queries import VIEWS
+from tests.support.written_lake import write_lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```sql\n(.*?)```\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lake(spark, tmp_path_factory.mktemp("written") / "lake")
+
+
+@pytest.mark.parametrize(("query", "printed"), EXAMPLES, ids=[str(number) for number in range(len(EXAMPLES))])
+def test_the_page_prints_what_ndvr_sql_prints(
+    query: str, printed: str, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(app, ["sql", query, "--lake", str(written)]) == 0
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == printed.splitlines()
+
+
+def test_every_query_of_the_page_has_its_result_and_every_view_a_query() -> None:
+    assert len(EXAMPLES) == PAGE.count("```sql")
+    asked = " ".join(query for query, _ in EXAMPLES)
+    assert [view.name for view in VIEWS if view.name not in asked] == []
+    told = re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE, flags=re.MULTILINE)
+    assert told == [(view.name, view.grain[0].lower() + view.grain[1:]) for view in VIEWS]
+
+
+def test_no_view_has_the_name_of_a_table_and_each_reads_tables_alone() -> None:
+    names = {table.name for table in TABLES}
+    assert {view.name for view in VIEWS} & names == set()
+    assert {name for view in VIEWS for name in view.tables} <= names
+
+
+def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written: Path, spark: SparkSession) -> None:
+    """The session's own catalogue is in memory, which `ndvr views` refuses; the statements are those for any other."""
+    place = Place("spark_catalog", "ndvr_views")
+    try:
+        for _ in range(2):
+            for statement in make_statements(str(written), place):
+                spark.sql(statement)
+        rows = spark.sql("SELECT * FROM spark_catalog.`ndvr_views`.reclaimable_bytes").collect()
+        assert [tuple(row) for row in rows] == [("bob", 2, 740_000_000), ("cyd", 1, 8_000_000)]
+        stored = spark.sql("SHOW VIEWS IN spark_catalog.`ndvr_views`").collect()
+        assert {row["viewName"] for row in stored if not row["isTemporary"]} == {view.name for view in VIEWS}
+        detail = spark.sql("DESCRIBE TABLE EXTENDED spark_catalog.`ndvr_views`.review_queue").collect()
+        (comment,) = (row["data_type"] for row in detail if row["col_name"] == "Comment")
+        assert comment == "A pair about which nobody has decided, the least certain first"
+    finally:
+        spark.sql("DROP SCHEMA IF EXISTS spark_catalog.`ndvr_views` CASCADE")
+
+
+def test_a_catalogue_in_memory_would_forget_the_views(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(app, ["views", "--lake", str(written), "--schema", "ndvr"]) == 2
+    assert capsys.readouterr().err.startswith("ndvr: the session's catalogue is in memory and would forget the views: ")
+
+
+def test_a_catalogue_that_is_not_there_is_a_usage_error(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere", "--schema", "ndvr"]) == 2
+    assert capsys.readouterr().err.startswith("ndvr: the views cannot be created: ")
+    assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere"]) == 2
+    message = "ndvr: --catalog needs --schema: a view's name is catalog.schema.view\n"
+    assert capsys.readouterr().err == message
+
+
+def test_the_sql_is_printed_without_spark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(app, ["views", "--lake", "s3://bucket/lake", "--schema", "ndvr", "--print"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("CREATE SCHEMA IF NOT EXISTS `ndvr`;\n\n")
+    assert printed.count(";\n\n") == 1 + len(VIEWS)
+    assert "FROM delta.`s3://bucket/lake/duplicates` d" in printed
+    assert "{" not in printed
+
+
+def test_an_older_version_is_asked_by_path(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    query = f"FROM delta.`{written}/duplicates` VERSION AS OF 0 |> AGGREGATE count(*) AS n"
+    assert run_command(app, ["sql", query, "--lake", str(written), "--format", "json"]) == 0
+    assert capsys.readouterr().out == '{"n": 0}\n'

@@ -1,0 +1,247 @@
+"""Manifests: what each format yields, and the one clear error that a bad one gets."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from jobs.cli import app
+from jobs.commands.command_line import run_command
+from jobs.engine.manifest_source import read_manifest
+from jobs.tables import attempts, descriptors, manifest, quarantine
+from tests.support.catalogue import make_scene
+from tests.support.lakes import TINY, make_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    Read = Callable[[Path], dict[str, dict[str, Any]]]
+
+ODD_NAMES = (
+    "with space.mp4",
+    "100%.mp4",
+    "per%20cent.mp4",
+    "hash#tag.mp4",
+    'it\'s "quoted".mp4',
+    "日本語 é.mp4",
+    "question?mark=1&x.mp4",
+    "new\nline.mp4",
+    "-dash.mp4",
+    "colon:name.mp4",
+)
+
+
+@pytest.fixture
+def read(spark: SparkSession) -> Read:
+    """Read a manifest and build the table's rows of it: video_id -> row."""
+
+    def read(path: Path) -> dict[str, dict[str, Any]]:
+        source = read_manifest(spark, str(path))
+        rows = manifest.build(
+            {"manifest_source": source, "manifest": nothing(spark)}, make_run(spark, path, TINY)
+        ).collect()
+        return {row["video_id"]: row.asDict() for row in rows}
+
+    return read
+
+
+def nothing(spark: SparkSession) -> DataFrame:
+    """The table before the first night."""
+    return spark.createDataFrame([], manifest.TABLE.schema)
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def test_csv_keeps_quotes_commas_and_newlines_inside_quotes(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(
+        'video_id,uri,title\n1,a.mp4,"a ""title"", with comma"\n2,b.mp4,"two\nlines"\n3,c.mp4,back\\slash\n',
+        encoding="utf-8",
+    )
+    rows = read(path)
+    assert [rows[i]["attributes"] for i in "123"] == [
+        {"title": 'a "title", with comma'},
+        {"title": "two\nlines"},
+        {"title": "back\\slash"},
+    ]
+
+
+def test_csv_may_begin_with_a_byte_order_mark_and_end_its_lines_as_windows_does(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes("\ufeffvideo_id,uri,stadt\r\nö1,a.mp4,Köln\r\n".encode())
+    assert read(path)["ö1"]["attributes"] == {"stadt": "Köln"}
+
+
+def test_paths_are_taken_literally_and_relative_ones_from_the_manifests_folder(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    lines = [f"{number},{quoted(name)}" for number, name in enumerate(ODD_NAMES)]
+    path.write_text("\n".join(["video_id,uri", *lines, "absolute,/a%20b/c.mp4", "up,../c.mp4"]), encoding="utf-8")
+    rows = read(path)
+    assert [rows[str(number)]["uri"] for number in range(len(ODD_NAMES))] == [f"{tmp_path}/{n}" for n in ODD_NAMES]
+    assert rows["absolute"]["uri"] == "/a%20b/c.mp4"
+    assert rows["up"]["uri"] == f"{tmp_path}/../c.mp4"
+
+
+def test_uris_with_a_scheme_are_kept_as_they_are(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("video_id,uri\n1,s3://b/k%20k.mp4\n2,file:///v/a%20b.mp4\n3,file:/v/c.mp4\n", encoding="utf-8")
+    rows = read(path)
+    assert [rows[i]["uri"] for i in "123"] == ["s3://b/k%20k.mp4", "file:///v/a%20b.mp4", "file:///v/c.mp4"]
+
+
+def test_videos_of_odd_names_are_described(spark: SparkSession, tmp_path: Path) -> None:
+    good = make_scene(tmp_path / "good.mp4", "tiles", seconds=0.5).read_bytes()
+    for name in ODD_NAMES:
+        (tmp_path / name).write_bytes(good)
+    encoded = f"file://{tmp_path}/per%2520cent.mp4"
+    path = tmp_path / "m.json"
+    named = [*enumerate(ODD_NAMES), ("encoded", encoded)]
+    path.write_text("\n".join(json.dumps({"video_id": str(i), "uri": uri}) for i, uri in named), encoding="utf-8")
+    run = make_run(spark, path, TINY)
+    inputs = {
+        "manifest": manifest.build(
+            {"manifest_source": read_manifest(spark, str(path)), "manifest": nothing(spark)}, run
+        ),
+        "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
+        "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
+    }
+    tried = (
+        attempts.build({"due": attempts.select_due(inputs, run)}, run)
+        .select("video_id", "error_code", "error_detail")
+        .collect()
+    )
+    assert [row for row in tried if row["error_code"]] == []
+    assert len(tried) == len(ODD_NAMES) + 1
+
+
+@pytest.mark.parametrize("name", ["m.json", "m.jsonl", "m.ndjson"])
+def test_json_lines_keep_other_fields_as_text_and_nested_ones_as_json(read: Read, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    fields = {"video_id": "1", "uri": "a.mp4", "views": 12, "is_short": True, "tags": ["x", "y"], "size": {"w": 3}}
+    path.write_text(json.dumps(fields) + '\n{"video_id": 2, "uri": "b.mp4"}\n', encoding="utf-8")
+    rows = read(path)
+    assert rows["1"]["attributes"] == {"views": "12", "is_short": "true", "tags": '["x","y"]', "size": '{"w":"3"}'}
+    assert rows["2"]["attributes"] == {}
+
+
+def test_parquet_and_delta_yield_the_rows_of_csv(read: Read, tmp_path: Path) -> None:
+    columns = {
+        "video_id": ["1", "2"],
+        "uri": ["/v/a.mp4", "/v/b.mp4"],
+        "published_at": ["2024-01-02 03:04:05", None],
+        "owner_id": ["ann", None],
+        "colour": [None, "red"],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "m.parquet")
+    write_deltalake(str(tmp_path / "manifests"), pa.table(columns))
+    csv = tmp_path / "m.csv"
+    csv.write_text(
+        "video_id,uri,published_at,owner_id,colour\n1,/v/a.mp4,2024-01-02 03:04:05,ann,\n2,/v/b.mp4,,,red\n",
+        encoding="utf-8",
+    )
+    expected = read(csv)
+    assert read(tmp_path / "m.parquet") == expected
+    assert read(tmp_path / "manifests") == expected
+    assert expected["1"]["published_at"] == datetime(2024, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- Spark gives naive times
+    assert expected["1"]["attributes"] == {}
+    assert expected["2"]["attributes"] == {"colour": "red"}
+
+
+def test_a_parquet_timestamp_is_read_as_utc(read: Read, tmp_path: Path) -> None:
+    times = pa.array([1_700_000_000_000_000], pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"video_id": [7], "uri": ["a.mp4"], "published_at": times}), tmp_path / "m.parquet")
+    assert read(tmp_path / "m.parquet")["7"]["published_at"] == datetime(2023, 11, 14, 22, 13, 20)  # noqa: DTZ001 -- as above
+
+
+def test_a_published_at_that_is_no_time_is_null_and_its_text_is_kept(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("video_id,uri,published_at\n1,a.mp4,last summer\n2,b.mp4,2024-01-02T03:04:05+02:00\n", "utf-8")
+    rows = read(path)
+    assert rows["1"]["published_at"] is None
+    assert rows["1"]["attributes"] == {"published_at": "last summer"}
+    assert rows["2"]["published_at"] == datetime(2024, 1, 2, 1, 4, 5)  # noqa: DTZ001 -- as above
+    assert rows["2"]["attributes"] == {}
+
+
+def test_a_row_without_uri_stays_in_the_manifest(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text('video_id,uri\n1,\n2,"  "\n', encoding="utf-8")
+    assert {video_id: row["uri"] for video_id, row in read(path).items()} == {"1": None, "2": None}
+
+
+def test_a_row_given_twice_is_one_row(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("video_id,uri,owner_id\n1,a.mp4,bob\n1,a.mp4,ann\n1,a.mp4,ann\n", encoding="utf-8")
+    assert read(path)["1"]["owner_id"] == "ann"
+
+
+# file name, content, exit code, what the message says after the manifest's name
+BAD_MANIFESTS = {
+    "a missing column": ("m.csv", "id,uri\n1,a.mp4\n", 3, "lacks the column(s) video_id; it has id, uri"),
+    "both columns missing": ("m.csv", "a;b\n1;2\n", 3, "lacks the column(s) video_id, uri; it has a;b"),
+    "an empty CSV file": ("m.csv", "", 3, "lacks the column(s) video_id, uri; it has none"),
+    "an empty JSON file": ("m.json", "", 3, "lacks the column(s) video_id, uri; it has none"),
+    "a header alone": ("m.csv", "video_id,uri\n", 3, "has no rows; give one with at least one video"),
+    "one id with two URIs": (
+        "m.csv",
+        "video_id,uri\n1,a.mp4\n2,b.mp4\n1,c.mp4\n",
+        3,
+        'different values of uri; the first: {"video_id":"1","uri":"a.mp4","other_uri":"c.mp4"}',
+    ),
+    "one id with and without URI": (
+        "m.csv",
+        "video_id,uri\n1,a.mp4\n1,\n",
+        3,
+        'different values of uri; the first: {"video_id":"1","uri":"","other_uri":"a.mp4"}',
+    ),
+    "a row without id": (
+        "m.csv",
+        "video_id,uri\n1,a\n,b.mp4\n",
+        3,
+        'rows have no video_id; the first: {"uri":"b.mp4"}',
+    ),
+    "a blank id": ("m.csv", 'video_id,uri\n" ",b.mp4\n', 3, "rows have no video_id; the first: "),
+    "a CSV row with too many values": (
+        "m.csv",
+        "video_id,uri\n1,a.mp4\n2,b.mp4,c,d\n",
+        3,
+        'rows cannot be parsed; the first: {"_corrupt_record":"2,b.mp4,c,d"}',
+    ),
+    "a broken JSON line": (
+        "m.jsonl",
+        '{"video_id": "1", "uri": "a"}\n{"video_id": "2", \n',
+        3,
+        "rows cannot be parsed; the first: ",
+    ),
+    "nothing but broken JSON": ("m.json", "no json\n", 3, "rows cannot be parsed; the first: "),
+    "text called Parquet": ("m.parquet", "no parquet at all", 3, "cannot be read as parquet"),
+    "an unknown format": ("m.txt", "video_id,uri\n1,a.mp4\n", 2, "has no known format; give a Delta table or a name"),
+    "no file": ("m.csv", None, 2, "does not exist; give --manifest an existing file or table"),
+}
+
+
+@pytest.mark.usefixtures("spark")
+@pytest.mark.parametrize("fault", BAD_MANIFESTS)
+def test_a_bad_manifest_is_one_clear_error_before_any_table_is_made(
+    fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, content, exit_code, message = BAD_MANIFESTS[fault]
+    path, lake = tmp_path / name, tmp_path / "lake"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert run_command(app, ["nightly", "--manifest", str(path), "--lake", str(lake)]) == exit_code
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("ndvr: "))
+    assert f"manifest '{path}'" in line
+    assert message in line
+    assert [folder.name for folder in lake.iterdir()] == ["_logs"]

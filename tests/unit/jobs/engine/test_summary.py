@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jobs.config.settings import Config
+from jobs.contracts.stage import StageRecord
+from jobs.engine.audits import Finding
+from jobs.engine.outcome import Outcome
+from jobs.engine.summary import Account, RunSummary
+from jobs.errors import QualityError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN_ID = "20240501T020000Z-abcdef"
+TRIPPED = Finding("failed_fraction", 0.75, 0.5, "quality.max_failed_fraction", "3 of 4 videos failed", "mend it")
+
+
+def account(**parts: Any) -> Account:
+    started_at = datetime(2024, 5, 1, 2, tzinfo=UTC)
+    return Account(RUN_ID, date(2024, 5, 1), started_at, "/m.csv", "/lake", Config(), **parts)
+
+
+def done() -> Outcome:
+    """Of a run that built pairs and skipped duplicates."""
+    pairs = StageRecord("pairs", "done", 2.0, 5, {"embeddings": 3}, {"embeddings": 40}, 7, search_plan="exact")
+    kept = StageRecord("embeddings", "done", 0.5, 4, output_version=3)
+    return Outcome([kept, pairs, StageRecord("duplicates", "skipped", 0.0)], 1, Counter({"CORRUPT": 3}), [TRIPPED])
+
+
+def test_a_summary_tells_stages_rows_rates_errors_audits_and_versions() -> None:
+    told = account(outcome=done(), model_id="m", fingerprint="f")
+    summary = json.loads(told.summarise(3.14159, None).model_dump_json())
+    assert summary == {
+        "schema_version": 1,
+        "run_id": RUN_ID,
+        "run_date": "2024-05-01",
+        "started_at": "2024-05-01T02:00:00Z",
+        "seconds": 3.142,
+        "status": "done",
+        "exit_code": 0,
+        "error": None,
+        "manifest": "/m.csv",
+        "lake": "/lake",
+        "model_id": "m",
+        "code_version": "0.1.0",
+        "config_fingerprint": "f",
+        "num_described": 1,
+        "error_counts": {"CORRUPT": 3},
+        "stages": [
+            stage("embeddings", seconds=0.5, num_rows=4, rows_per_second=8.0),
+            stage(
+                "pairs",
+                seconds=2.0,
+                num_rows=5,
+                rows_per_second=2.5,
+                input_rows={"embeddings": 40},
+                search_plan="exact",
+            ),
+            stage("duplicates", status="skipped", seconds=0.0),
+        ],
+        "audits": [
+            {
+                "audit": "failed_fraction",
+                "value": 0.75,
+                "limit": 0.5,
+                "setting": "quality.max_failed_fraction",
+                "is_tripped": True,
+                "what": "3 of 4 videos failed",
+            }
+        ],
+        "is_overruled": False,
+        "published": {"pairs": 7},
+    }
+
+
+def stage(name: str, **parts: Any) -> dict[str, Any]:
+    empty = {"status": "done", "num_rows": None, "input_rows": {}, "rows_per_second": None}
+    return {"stage": name, "search_plan": None, "search_recall": None} | empty | parts
+
+
+def test_every_field_is_documented_in_the_schema() -> None:
+    schema = RunSummary.model_json_schema()
+    models = [schema, *schema["$defs"].values()]
+    fields = {name: field for model in models for name, field in model["properties"].items()}
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "exit_code"), [(QualityError("no"), 4), (OSError("no space"), 1), (KeyboardInterrupt(), 1)]
+)
+def test_a_run_that_fails_is_summarised_and_fails_on(tmp_path: Path, failure: BaseException, exit_code: int) -> None:
+    file = tmp_path / "summary.json"
+    with pytest.raises(type(failure)), account().summarised(file):
+        raise failure
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    assert (summary["status"], summary["exit_code"]) == ("failed", exit_code)
+    assert summary["error"] == f"{type(failure).__name__}: {failure}"
+
+
+def test_it_is_printed_on_one_line_where_that_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with account().summarised(tmp_path / "quiet.json"):
+        pass
+    assert capsys.readouterr().out == ""
+    file = tmp_path / "summary.json"
+    with account().summarised(file, as_json=True):
+        pass
+    assert capsys.readouterr().out == file.read_text(encoding="utf-8")
+    assert file.read_text(encoding="utf-8").count("\n") == 1

@@ -1,0 +1,195 @@
+"""The answer about one video, by an index of a few videos."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import ndvr
+from jobs.cli import app
+from jobs.commands.command_line import run_command
+from jobs.config.settings import Config
+from jobs.errors import ContractError, TimeLimitError, UnreadableVideoError, UsageError
+from jobs.one_video.checker import Checker
+from jobs.one_video.index.card import CARD_FILE, read_card
+from tests.support.indexes import write_index
+from udfs.indexing.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def lake(indexed_lake: Path) -> Iterator[ndvr.Lake]:
+    with ndvr.open(indexed_lake) as opened:
+        yield opened
+
+
+def test_a_copy_is_told_with_the_keeper_as_its_original(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    answer = lake.query(videos["upload"])
+    assert (answer.is_duplicate, answer.original) == (True, "discs")
+    assert {match.video_id for match in answer.matches if match.is_duplicate} == {"discs", "discs-small"}
+    surest = answer.matches[0]
+    assert surest.relation == "copy"
+    assert surest.match_probability == answer.match_probability >= answer.min_match_probability
+    assert (surest.start_seconds, surest.end_seconds) == pytest.approx((0, 2), abs=0.3)
+    assert (surest.match_start_seconds, surest.match_end_seconds) == pytest.approx((0, 2), abs=0.3)
+    assert surest.evidence["alignment_similarity"] > 0.15
+
+
+def test_a_stranger_is_no_duplicate(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    answer = lake.query(videos["stripes"])
+    assert (answer.is_duplicate, answer.original) == (False, None)
+    assert answer.match_probability < answer.min_match_probability
+
+
+def test_a_file_that_the_lake_has_is_a_duplicate_for_sure(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    answer = lake.query(videos["discs-small"])
+    assert (answer.is_duplicate, answer.original, answer.match_probability) == (True, "discs", 1.0)
+    assert [match.video_id for match in answer.matches] == ["discs-small"]
+
+
+def test_a_video_is_not_held_against_itself(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    assert not lake.query(videos["tiles"], "tiles").is_duplicate
+    assert "tiles" not in {match.video_id for match in lake.query(videos["tiles"], "tiles").matches}
+
+
+def test_the_keeper_of_a_cluster_is_no_duplicate_of_its_copies(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    assert lake.query(videos["discs-small"], "discs-small").original == "discs"
+    answer = lake.query(videos["discs"], "discs")
+    assert answer.matches[0].video_id == "discs-small"
+    assert answer.match_probability >= answer.min_match_probability
+    assert not answer.is_duplicate
+
+
+def test_which_side_a_video_is_on_follows_from_its_id(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    unnamed, last = lake.query(videos["upload"]), lake.query(videos["upload"], "zz")
+    assert unnamed.matches == last.matches
+    first = lake.query(videos["upload"], "a")
+    assert first.match_probability == pytest.approx(last.match_probability, abs=0.02)
+
+
+def test_a_video_that_cannot_be_read_is_told_by_its_code(lake: ndvr.Lake, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video\n" * 20)
+    with pytest.raises(UnreadableVideoError, match="NOT_A_VIDEO") as caught:
+        lake.query(tmp_path / "text.mp4")
+    assert caught.value.code == "NOT_A_VIDEO"
+    with pytest.raises(UnreadableVideoError, match="NOT_FOUND"):
+        lake.query(tmp_path / "none.mp4")
+
+
+def test_a_dead_video_is_not_found_and_a_new_index_is_opened(
+    embedded: Rows, videos: dict[str, Path], tmp_path: Path
+) -> None:
+    shard = [row for name in ("discs", "glow") for row in embedded[name]]
+    write_index(tmp_path, [shard], dead=frozenset({"discs"}))
+    with ndvr.open(tmp_path) as lake:
+        assert not lake.query(videos["upload"]).is_duplicate
+        assert not lake.query(videos["discs"]).is_duplicate
+        assert not lake.refresh()
+        write_index(tmp_path, [shard], version="20240502T120000Z-abcdef")
+        assert lake.refresh()
+        answer = lake.query(videos["upload"])
+        assert (answer.original, answer.index_version) == ("discs", "20240502T120000Z-abcdef")
+
+
+def test_other_settings_of_a_later_night_hold_after_a_refresh(
+    embedded: Rows, videos: dict[str, Path], tmp_path: Path
+) -> None:
+    write_index(tmp_path, [embedded["discs"]])
+    with Checker(str(tmp_path)) as checker:
+        found = checker.check(str(videos["upload"])).match_probability
+        strict = Config(pairs={"min_match_probability": 1.0}, manifest={"roots": ["/elsewhere"]})
+        write_index(tmp_path, [embedded["discs"]], version="20240502T120000Z-abcdef", config=strict)
+        assert checker.refresh()
+        answer = checker.check(str(videos["upload"]))
+        assert answer.match_probability == found
+        assert (answer.is_duplicate, answer.min_match_probability) == (found == 1.0, 1.0)
+
+
+def test_several_threads_get_the_answers_of_one(indexed_lake: Path, videos: dict[str, Path]) -> None:
+    asked = [videos[name] for name in ("upload", "stripes", "glow", "upload")]
+    with Checker(str(indexed_lake), num_at_once=2) as checker, ThreadPoolExecutor(4) as threads:
+        alone = [checker.check(str(path)).matches for path in asked]
+        assert [answer.matches for answer in threads.map(lambda path: checker.check(str(path)), asked)] == alone
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for(indexed_lake: Path, videos: dict[str, Path]) -> None:
+    with Checker(str(indexed_lake)) as checker:
+        checker.check(str(videos["upload"]))
+        checker._time_limit_seconds = 0.0  # decoding keeps its own time
+        with pytest.raises(TimeLimitError, match="0 of 2 candidates"):
+            checker.check(str(videos["upload"]))
+
+
+def test_roots_hold(indexed_lake: Path, videos: dict[str, Path], tmp_path: Path) -> None:
+    with (
+        Checker(str(indexed_lake), roots=(str(tmp_path),)) as checker,
+        pytest.raises(UnreadableVideoError, match="OUTSIDE_ROOTS"),
+    ):
+        checker.check(str(videos["upload"]))
+
+
+def test_a_lake_without_an_index_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no index in"):
+        ndvr.open(tmp_path)
+
+
+def test_a_model_that_compares_no_frames_is_refused(indexed_lake: Path) -> None:
+    with pytest.raises(UsageError, match="query is not available"):
+        ndvr.open(indexed_lake, Config(pairs={"min_cosine_similarity": 0.9}))
+
+
+def test_settings_of_another_model_have_no_index(indexed_lake: Path) -> None:
+    with pytest.raises(ContractError, match=r"no index of .*w8h2"):
+        ndvr.open(indexed_lake, Config(embeddings={"window_seconds": 8}))
+
+
+def test_an_index_of_another_format_or_without_its_files_is_told(embedded: Rows, tmp_path: Path) -> None:
+    card = write_index(tmp_path, [embedded["tiles"]])
+    store = Store.of(str(tmp_path / "_index" / card.model_id))
+    store.replace(CARD_FILE, replace(card, listing="gone").to_json())
+    with pytest.raises(ContractError, match="names a file that is not there"):
+        ndvr.open(tmp_path)
+    store.replace(CARD_FILE, b'{"format": 2}')
+    with pytest.raises(ContractError, match="of format 2"):
+        read_card(Store.of(str(tmp_path / "_index")), card.model_id)
+    store.replace(CARD_FILE, b"[]")
+    with pytest.raises(ContractError, match="not a card"):
+        read_card(Store.of(str(tmp_path / "_index")), card.model_id)
+
+
+def test_the_command_line_answers_by_its_exit_code(
+    indexed_lake: Path, videos: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(videos["upload"].parent)
+    lake = ["--lake", str(indexed_lake)]
+    assert run_command(app, ["query", "upload.mp4", *lake]) == 10
+    assert "duplicate of discs" in capsys.readouterr().out
+    assert run_command(app, ["query", "stripes.mp4", *lake, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["is_duplicate"] is False
+    assert run_command(app, ["query", "upload.mp4", *lake, "--json", "--top", "1"]) == 10
+    assert len(json.loads(capsys.readouterr().out)["matches"]) == 1
+    assert run_command(app, ["query", "none.mp4", *lake]) == 5
+    assert capsys.readouterr().err.startswith("ndvr: NOT_FOUND: ")
+
+
+def test_no_jvm_is_started(indexed_lake: Path, videos: dict[str, Path]) -> None:
+    code = (
+        "import sys, ndvr\n"
+        f"with ndvr.open({str(indexed_lake)!r}) as lake: print(lake.query({str(videos['upload'])!r}).original)\n"
+        "from pyspark import SparkContext\n"
+        "assert SparkContext._gateway is None and SparkContext._jvm is None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("discs\n", 0), done.stderr

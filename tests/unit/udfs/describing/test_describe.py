@@ -1,0 +1,165 @@
+"""Describing with a stand-in CNN: a frame's descriptor is (its red value, 1, 0)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from udfs.describing.describe import describe_events
+from udfs.describing.description import Description, attempt_row
+from udfs.errors import RowError, RowErrorCode
+from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from udfs.video import DecodeEvent
+
+FACTS = VideoFacts(10, "ab", "mp4", "h264", 4, 2, 0, 1.5, 2.0, 3, "decord")
+BROKEN = RowError(RowErrorCode.CORRUPT, "frame 3 of 9")
+
+
+class RedDescriber:
+    """Stands in for the CNN and remembers the sizes of its batches."""
+
+    def __init__(self, batch_frames: int) -> None:
+        self.batch_frames = batch_frames
+        self.batch_sizes: list[int] = []
+
+    def describe(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batch_sizes.append(len(frames))
+        red = frames[:, 0, 0, 0].astype(np.float32)
+        return np.stack([red, np.ones_like(red), np.zeros_like(red)], axis=1)
+
+
+def chunk(video_id: str, *reds: int) -> FrameChunk:
+    frames = np.zeros((len(reds), 2, 2, 3), dtype=np.uint8)
+    frames[..., 0] = np.array(reds, dtype=np.uint8).reshape(-1, 1, 1)
+    return FrameChunk(video_id, np.array(reds, dtype=np.float64) / 10, frames)
+
+
+def done(video_id: str) -> VideoDone:
+    return VideoDone(video_id, replace(FACTS, content_sha256=video_id))
+
+
+def describe(events: Iterable[DecodeEvent], batch_frames: int = 4) -> dict[str, Description | RowError]:
+    outcomes = list(describe_events(events, RedDescriber(batch_frames)))
+    assert len(outcomes) == len(dict(outcomes))
+    return dict(outcomes)
+
+
+def reds_of(outcome: Description | RowError) -> list[float]:
+    assert isinstance(outcome, Description)
+    return outcome.frame_descriptors[:, 0].tolist()
+
+
+def test_a_video_keeps_its_frames_in_order_with_their_times() -> None:
+    (outcome,) = describe([chunk("a", 1, 2), chunk("a", 3), done("a")]).values()
+    assert isinstance(outcome, Description)
+    assert outcome.frame_descriptors.tolist() == [[1.0, 1.0, 0.0], [2.0, 1.0, 0.0], [3.0, 1.0, 0.0]]
+    assert outcome.frame_descriptors.dtype == np.float16
+    assert outcome.frame_seconds.tolist() == [0.1, 0.2, 0.3]
+    assert outcome.facts.content_sha256 == "a"
+
+
+def test_the_video_vector_has_mean_0_and_norm_1() -> None:
+    (outcome,) = describe([chunk("a", 1, 2), done("a")]).values()
+    assert isinstance(outcome, Description)
+    assert outcome.video_descriptor.dtype == np.float32
+    assert outcome.video_descriptor.sum() == pytest.approx(0, abs=1e-6)
+    assert np.linalg.norm(outcome.video_descriptor) == pytest.approx(1)
+
+
+def test_frames_of_several_videos_share_full_batches_and_only_the_last_is_short() -> None:
+    describer = RedDescriber(4)
+    events = [chunk("a", 1, 2, 3), chunk("b", 4, 5, 6), done("a"), chunk("c", 7, 8, 9), done("b"), done("c")]
+    outcomes = dict(describe_events(events, describer))
+    assert describer.batch_sizes == [4, 4, 1]
+    assert [reds_of(outcomes[video_id]) for video_id in "abc"] == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+def test_a_chunk_larger_than_a_batch_is_cut() -> None:
+    describer = RedDescriber(2)
+    ((_, outcome),) = describe_events([chunk("a", 1, 2, 3, 4, 5), done("a")], describer)
+    assert describer.batch_sizes == [2, 2, 1]
+    assert reds_of(outcome) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("batch_frames", [1, 2, 3, 100])
+def test_the_outcome_is_the_same_however_videos_and_batches_interleave(batch_frames: int) -> None:
+    one = [chunk("a", 1, 2), chunk("a", 3), done("a"), chunk("b", 4), done("b")]
+    other = [chunk("b", 4), chunk("a", 1, 2), done("b"), chunk("a", 3), done("a")]
+    for events in (one, other):
+        outcomes = describe(events, batch_frames)
+        assert (reds_of(outcomes["a"]), reds_of(outcomes["b"])) == ([1, 2, 3], [4])
+
+
+def test_a_video_is_handed_on_as_soon_as_its_last_frame_is_described() -> None:
+    read = []
+
+    def events() -> Iterator[DecodeEvent]:
+        for event in (chunk("a", 1), done("a"), chunk("b", 2), done("b")):
+            read.append(event)
+            yield event
+
+    first, _ = next(describe_events(events(), RedDescriber(1)))
+    assert first == "a"
+    assert len(read) == 2
+
+
+def test_a_failed_video_is_an_error_and_the_others_are_described() -> None:
+    outcomes = describe([chunk("a", 1), chunk("b", 2), VideoFailed("a", BROKEN), done("b")])
+    assert outcomes["a"] is BROKEN
+    assert reds_of(outcomes["b"]) == [2]
+
+
+def test_a_video_that_fails_before_its_first_frame_is_an_error() -> None:
+    assert describe([VideoFailed("a", BROKEN)]) == {"a": BROKEN}
+
+
+def test_a_restarted_video_forgets_what_was_sent_before() -> None:
+    events = [chunk("a", 1, 2), VideoRestarted("a"), chunk("a", 7, 8, 9), done("a")]
+    for batch_frames in (1, 4):
+        assert reds_of(describe(events, batch_frames)["a"]) == [7, 8, 9]
+
+
+@pytest.mark.parametrize(("cuts_borders", "red"), [(False, 200), (True, 0)])
+def test_bars_are_cut_before_the_cnn_sees_a_frame_where_that_is_asked_for(cuts_borders: bool, red: int) -> None:
+    """Between red bars lies a picture; once it is alone in its square, zeros are above it."""
+    frames = np.zeros((1, 12, 12, 3), dtype=np.uint8)
+    frames[..., 0] = 200
+    frames[0, 4:8] = np.random.default_rng(0).integers(0, 256, (4, 12, 3))
+    events = [FrameChunk("a", np.zeros(1), frames), done("a")]
+    ((_, outcome),) = describe_events(events, RedDescriber(4), cuts_borders=cuts_borders)
+    assert reds_of(outcome) == [red]
+
+
+def test_no_events_give_nothing() -> None:
+    assert describe([]) == {}
+
+
+def test_the_row_of_a_described_video_holds_its_facts_and_little_endian_float16_frames() -> None:
+    (outcome,) = describe([chunk("a", 1, 2), done("a")]).values()
+    row = attempt_row("a", "/v/a.mp4", outcome)
+    assert (row["video_id"], row["uri"], row["error_code"], row["error_detail"]) == ("a", "/v/a.mp4", None, None)
+    assert (row["width_px"], row["duration_seconds"], row["decoder"]) == (4, 1.5, "decord")
+    assert row["frame_descriptors"] == np.array([[1, 1, 0], [2, 1, 0]], dtype="<f2").tobytes()
+
+
+def test_the_row_of_a_failed_video_holds_code_and_detail_alone() -> None:
+    row = attempt_row("a", None, BROKEN)
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "video_id": "a",
+        "error_code": "CORRUPT",
+        "error_detail": "frame 3 of 9",
+    }
+
+
+def test_both_kinds_of_row_have_the_same_columns() -> None:
+    (outcome,) = describe([chunk("a", 1), done("a")]).values()
+    assert set(attempt_row("a", None, outcome)) == set(attempt_row("a", None, BROKEN))

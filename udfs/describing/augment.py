@@ -1,0 +1,169 @@
+"""Videos to descriptors of edited views of their frames: what heads are trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from udfs.video import FrameChunk, VideoDone, VideoFailed, VideoRequest, VideoRestarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from models.describer import FrameDescriber
+    from udfs.describing.describe import DescribeSettings
+    from udfs.video import DecodeEvent
+
+VIEWS_DDL = (
+    "video_id STRING NOT NULL, other_uri STRING NOT NULL COMMENT 'whose footage some views show beside the own', "
+    "frame_index INT NOT NULL COMMENT 'of the frames looked at, from 0', "
+    "view_index INT NOT NULL COMMENT '0 is the frame as it is', "
+    "edits ARRAY<STRING> NOT NULL COMMENT 'of models/views.py, in order', "
+    "descriptor BINARY NOT NULL COMMENT 'float16 little-endian (dim,)'"
+)
+_MAX_HELD_FRAMES = 128  # of one video, at 600 kB each: a longer one is looked at more sparsely
+_NEARBY_SECONDS = 0.5  # a copy sampled once a second shows a frame up to so far from the original's
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """What the executors must know.
+
+    Attributes:
+        describe: how frames are decoded and described; its sampling should be denser than that of the lake's.
+        picture_px: longer side of the decoded pictures, larger than the backbone's input, so that crops stay sharp.
+        frames_per_video: at most so many, evenly spread.
+        num_views: edited views of each frame, besides the frame as it is.
+        seed: of the edits.
+    """
+
+    describe: DescribeSettings
+    picture_px: int
+    frames_per_video: int
+    num_views: int
+    seed: int
+
+
+@dataclass
+class _Pictures:
+    """Frames of one video, evenly thinned where there are too many."""
+
+    seconds: list[float] = field(default_factory=list)
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    stride: int = 1
+    num_seen: int = 0
+
+    def add(self, chunk: FrameChunk) -> None:
+        for seconds, frame in zip(chunk.frame_seconds.tolist(), chunk.frames, strict=True):
+            if self.num_seen % self.stride == 0:
+                self.seconds.append(seconds)
+                self.frames.append(frame)
+            self.num_seen += 1
+            if len(self.frames) > _MAX_HELD_FRAMES:
+                self.seconds, self.frames, self.stride = self.seconds[::2], self.frames[::2], self.stride * 2
+
+
+def describe_views(
+    batches: Iterator[pd.DataFrame], settings: ViewSettings, count_done: Callable[[int], None]
+) -> Iterator[pd.DataFrame]:
+    """Describe views of a partition's videos: video_id, uri, other_uri -> VIEWS_DDL, a row a view, unordered.
+
+    `other_uri` is a video of other footage, for edits that put two into one. A video that cannot be read gives no
+    rows. What comes out depends on the video, the other and the seed alone. Runs on: executor, by `mapInPandas`.
+    """
+    import pandas as pd
+
+    from udfs.describing.describe import decoders_of_this_worker
+    from udfs.describing.device import describer_of_this_task
+
+    rows = pd.concat([*batches, pd.DataFrame({"video_id": [], "uri": [], "other_uri": []}, dtype=object)])
+    if rows.empty:
+        return
+    describe = settings.describe
+    describer = describer_of_this_task(describe)
+    pool = decoders_of_this_worker(1, settings.picture_px, describe.sampling, describe.limits, describe.roots)
+    uris = [uri for pair in zip(rows["uri"], rows["other_uri"], strict=True) for uri in pair]
+    requests = [VideoRequest(str(place), uri) for place, uri in enumerate(uris)]
+    with closing(pool.decode(requests)) as events:
+        decoded = _collect(events)
+        for video_id, other_uri in zip(rows["video_id"], rows["other_uri"], strict=True):
+            (_, pictures), (_, others) = next(decoded), next(decoded)
+            if pictures.frames:
+                described = _describe_video(video_id, pictures, others, describer, settings)
+                yield described.assign(other_uri=other_uri)
+            count_done(1)
+
+
+def _collect(events: Iterable[DecodeEvent]) -> Iterator[tuple[str, _Pictures]]:
+    """Yield the pictures of each request, in the order of the requests; none of one that failed."""
+    pictures = _Pictures()
+    for event in events:
+        match event:
+            case FrameChunk():
+                pictures.add(event)
+            case VideoRestarted():
+                pictures = _Pictures()
+            case VideoDone():
+                yield event.video_id, pictures
+                pictures = _Pictures()
+            case VideoFailed():
+                yield event.video_id, _Pictures()
+                pictures = _Pictures()
+
+
+def _describe_video(
+    video_id: str, pictures: _Pictures, others: _Pictures, describer: FrameDescriber, settings: ViewSettings
+) -> pd.DataFrame:
+    """Make and describe the views of one video."""
+    import numpy as np
+    import pandas as pd
+
+    from models.borders import cut_borders
+    from models.views import fit_to_square
+
+    px = describer.spec.input_px
+    rows, squares = [], []
+    for frame_index, view_index, edits, view in _make_views(video_id, pictures, others, settings):
+        rows.append((video_id, frame_index, view_index, list(edits)))
+        squares.append(fit_to_square(view, px))
+    frames = np.stack(squares)
+    vectors = describer.describe(cut_borders(frames) if settings.describe.cuts_borders else frames)
+    frame = pd.DataFrame(rows, columns=["video_id", "frame_index", "view_index", "edits"])
+    return frame.assign(descriptor=[vector.astype("<f2").tobytes() for vector in vectors])
+
+
+def _make_views(
+    video_id: str, pictures: _Pictures, others: _Pictures, settings: ViewSettings
+) -> Iterator[tuple[int, int, tuple[str, ...], NDArray[np.uint8]]]:
+    """Yield (frame_index, view_index, edits, picture). A view has the same edits in all frames, as a copy has."""
+    import numpy as np
+
+    from models.views import draw_edit_names, make_view
+
+    digest = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "big")
+    times = np.array(pictures.seconds)
+    number = min(settings.frames_per_video, len(times))
+    anchors = np.unique(np.linspace(0, len(times) - 1, number).round().astype(int))
+    edits = [draw_edit_names(np.random.default_rng([settings.seed, digest, v])) for v in range(settings.num_views)]
+    for frame_index, anchor in enumerate(anchors):
+        yield frame_index, 0, (), _cut(pictures.frames[anchor])
+        nearby = np.flatnonzero(np.abs(times - times[anchor]) <= _NEARBY_SECONDS)
+        for view_index, names in enumerate(edits):
+            rng = np.random.default_rng([settings.seed, digest, view_index, frame_index])
+            picture = _cut(pictures.frames[int(rng.choice(nearby))])
+            other = _cut(others.frames[frame_index % len(others.frames)]) if others.frames else 255 - picture
+            yield frame_index, view_index + 1, names, make_view(picture, other, names, rng)
+
+
+def _cut(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Take the picture out of its square."""
+    from models.borders import find_content
+
+    top, bottom, left, right = find_content(frame)
+    return frame[top:bottom, left:right]

@@ -1,0 +1,196 @@
+"""Videos to descriptors: decoding in child processes beside a CNN that takes frames of several videos at once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from udfs.describing.description import Description, attempt_row
+from udfs.video import (
+    DecodeEvent,
+    DecodeLimits,
+    FrameChunk,
+    SamplingRule,
+    VideoDone,
+    VideoFacts,
+    VideoFailed,
+    VideoRequest,
+    VideoRestarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from udfs.decoding.pool import DecoderPool
+    from udfs.errors import RowError
+    from udfs.opening.roots import Roots
+
+
+@dataclass(frozen=True)
+class DescribeSettings:
+    """What the executors must know to describe; see the describe section of the config for each field."""
+
+    backbone: str
+    weights_dir: str | None
+    allow_download: bool
+    precision: str
+    batch_frames: int
+    cuts_borders: bool
+    num_decoders: int
+    roots: Roots
+    sampling: SamplingRule
+    limits: DecodeLimits
+
+
+class Describer(Protocol):
+    """What turns frames into descriptors; `models.describer.FrameDescriber` is one."""
+
+    batch_frames: int
+
+    def describe(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Map uint8 (n, px, px, 3) RGB frames to float32 (n, dim) descriptors."""
+
+
+@dataclass
+class _Progress:
+    """A video whose frames are still coming in. Vectors are kept as float16, as they will be stored."""
+
+    frame_seconds: list[NDArray[np.float64]] = field(default_factory=list)
+    vectors: list[NDArray[np.float16]] = field(default_factory=list)
+    num_waiting: int = 0
+    facts: VideoFacts | None = None
+
+    def finish(self) -> Description:
+        """Join what has come in."""
+        import numpy as np
+
+        from models.pooling import pool_video
+
+        if self.facts is None:
+            raise RuntimeError("a video was finished before its decoder was done")
+        frames = np.concatenate(self.vectors)
+        return Description(self.facts, np.concatenate(self.frame_seconds), pool_video(frames), frames)
+
+
+class _FrameQueue:
+    """Frames of several videos in the order of their arrival, described in batches of a fixed size."""
+
+    def __init__(self, describer: Describer) -> None:
+        self._describer = describer
+        self._pieces: list[tuple[_Progress, NDArray[np.uint8]]] = []
+        self.num_frames = 0
+
+    def add(self, video: _Progress, frames: NDArray[np.uint8]) -> None:
+        """Put frames of a video at the end."""
+        self._pieces.append((video, frames))
+        video.num_waiting += len(frames)
+        self.num_frames += len(frames)
+
+    def describe_one_batch(self) -> None:
+        """Describe the first frames, at most a batch of them, and hand the vectors to their videos."""
+        import numpy as np
+
+        taken: list[tuple[_Progress, NDArray[np.uint8]]] = []
+        room = self._describer.batch_frames
+        while room and self._pieces:
+            video, frames = self._pieces.pop(0)
+            if len(frames) > room:
+                self._pieces.insert(0, (video, frames[room:]))
+                frames = frames[:room]
+            taken.append((video, frames))
+            room -= len(frames)
+        vectors = self._describer.describe(np.concatenate([frames for _, frames in taken]))
+        begin = 0
+        for video, frames in taken:
+            end = begin + len(frames)
+            video.vectors.append(vectors[begin:end].astype(np.float16))
+            video.num_waiting -= len(frames)
+            self.num_frames -= len(frames)
+            begin = end
+
+
+def describe_events(
+    events: Iterable[DecodeEvent], describer: Describer, *, cuts_borders: bool = False
+) -> Iterator[tuple[str, Description | RowError]]:
+    """Describe videos as their frames arrive; each ends as a description or as the fault of its row.
+
+    Frames of several videos share a batch, and a frame's vector does not depend on its batch mates, so the
+    outcome is the same whatever the order of events between videos. At most one batch and the chunks in flight
+    are held as pixels. Runs on: executor.
+    """
+    from models.borders import cut_borders
+
+    videos: dict[str, _Progress] = {}
+    queue = _FrameQueue(describer)
+    for event in events:
+        match event:
+            case FrameChunk():
+                video = videos.setdefault(event.video_id, _Progress())
+                video.frame_seconds.append(event.frame_seconds)
+                queue.add(video, cut_borders(event.frames) if cuts_borders else event.frames)
+            case VideoRestarted():
+                videos.pop(event.video_id, None)
+            case VideoFailed():
+                videos.pop(event.video_id, None)
+                yield event.video_id, event.error
+            case VideoDone():
+                videos[event.video_id].facts = event.facts
+        while queue.num_frames >= describer.batch_frames:
+            queue.describe_one_batch()
+        yield from _take_finished(videos)
+    while queue.num_frames:
+        queue.describe_one_batch()
+    yield from _take_finished(videos)
+
+
+def _take_finished(videos: dict[str, _Progress]) -> Iterator[tuple[str, Description]]:
+    """Remove and yield the videos all of whose frames have been decoded and described."""
+    finished = [v for v, progress in videos.items() if progress.facts is not None and not progress.num_waiting]
+    for video_id in finished:
+        yield video_id, videos.pop(video_id).finish()
+
+
+def describe_batches(
+    batches: Iterator[pd.DataFrame], settings: DescribeSettings, count_done: Callable[[int], None]
+) -> Iterator[pd.DataFrame]:
+    """Describe the videos of a partition: columns video_id, uri -> ATTEMPT_DDL, one row per video, unordered.
+
+    A video that cannot be described gives a row with an error_code; it never fails the task.
+    Runs on: executor, by `mapInPandas`. The CNN is built once per Python worker.
+    """
+    import pandas as pd
+
+    from udfs.describing.device import describer_of_this_task
+
+    rows = pd.concat([*batches, pd.DataFrame({"video_id": [], "uri": []}, dtype=object)])
+    uris: dict[str, str | None] = dict(zip(rows["video_id"], rows["uri"], strict=True))
+    if not uris:
+        return
+    describer = describer_of_this_task(settings)
+    pool = decoders_of_this_worker(
+        settings.num_decoders, describer.spec.input_px, settings.sampling, settings.limits, settings.roots
+    )
+    requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
+    with closing(pool.decode(requests)) as events:
+        for video_id, outcome in describe_events(events, describer, cuts_borders=settings.cuts_borders):
+            count_done(1)
+            yield pd.DataFrame([attempt_row(video_id, uris[video_id], outcome)])
+
+
+@cache
+def decoders_of_this_worker(
+    num_decoders: int, frame_px: int, sampling: SamplingRule, limits: DecodeLimits, roots: Roots
+) -> DecoderPool:
+    """Return the decoders of a Python worker, which outlive its tasks: starting one takes half a second.
+
+    They end with the worker.
+    """
+    from udfs.decoding.pool import DecoderPool
+
+    return DecoderPool(num_decoders, frame_px, sampling, limits, roots)

@@ -1,0 +1,1 @@
+"""From descriptors to embeddings, and the samples that training needs."""

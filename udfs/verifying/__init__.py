@@ -1,0 +1,1 @@
+"""Aligns two videos in time and weighs the evidence that they share footage."""
