@@ -20,7 +20,7 @@ from jobs.contracts.run import Run, make_run_id
 from jobs.contracts.run_log import log, log_to
 from jobs.engine.backfill import Backfill
 from jobs.engine.backlog import add_shard, count_states
-from jobs.engine.budget import Budget, Standing
+from jobs.engine.budget import BackfillBudget, BackfillProgress
 from jobs.engine.manifest_source import read_manifest
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
@@ -45,7 +45,7 @@ _SECONDS_PER_HOUR = 3600.0
     ),
 )
 def backfill(  # noqa: PLR0913 - each option of the command line is one
-    lake: options.NewLake,
+    lake: options.NewLakeOption,
     manifest: Annotated[
         str | None,
         typer.Option(help="Manifest of the past, as the nightly job takes them.", show_default="the lake's own"),
@@ -60,8 +60,8 @@ def backfill(  # noqa: PLR0913 - each option of the command line is one
     ] = None,
     *,
     is_status: Annotated[bool, typer.Option("--status", help="Tell how far the backfill is; do nothing.")] = False,
-    master: options.Master = None,
-    log_dir: options.LogDir = None,
+    master: options.MasterOption = None,
+    log_dir: options.LogDirOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print how far the backfill is as one JSON object, after a run too.")
     ] = False,
@@ -76,7 +76,7 @@ def backfill(  # noqa: PLR0913 - each option of the command line is one
     Exit codes: 0 done, or the budget is used up; 2 bad usage or config; 3 a table or the manifest breaks its contract;
     4 too many videos failed.
     """
-    budget = Budget(max_videos, None if max_hours is None else max_hours * _SECONDS_PER_HOUR)
+    budget = BackfillBudget(max_videos, None if max_hours is None else max_hours * _SECONDS_PER_HOUR)
     given = None if manifest is None else absolute(manifest)
     settings = load_config(config)
     if is_status:
@@ -94,11 +94,11 @@ def run_backfill(
     lake_uri: str,
     manifest_uri: str | None,
     config: Config,
-    budget: Budget,
+    budget: BackfillBudget,
     *,
     master: str | None = None,
     log_dir: Path | None = None,
-) -> Standing:
+) -> BackfillProgress:
     """Run the backfill within a budget and tell the person at the terminal. Runs on: driver.
 
     Args:
@@ -134,7 +134,9 @@ def run_backfill(
     return job.standing
 
 
-def read_standing(lake_uri: str, manifest_uri: str | None, config: Config, *, master: str | None = None) -> Standing:
+def read_standing(
+    lake_uri: str, manifest_uri: str | None, config: Config, *, master: str | None = None
+) -> BackfillProgress:
     """Read how far a backfill is, and write nothing. Runs on: driver and executors.
 
     Raises:

@@ -67,7 +67,7 @@ class TableReport:
 
 
 @dataclass
-class Report:
+class MaintenanceReport:
     """What a maintenance run did, or would do.
 
     Attributes:
@@ -89,12 +89,12 @@ class Report:
     ),
 )
 def maintain(
-    lake: options.Lake,
+    lake: options.LakeOption,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, that of the nightly runs.")] = None,
     *,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
-    master: options.Master = None,
-    log_dir: options.LogDir = None,
+    master: options.MasterOption = None,
+    log_dir: options.LogDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Lay the tables' files out anew, and delete what is no longer needed.
@@ -116,7 +116,7 @@ def maintain(
 
 def run_maintenance(
     lake_uri: str, config: Config, *, is_dry: bool = False, master: str | None = None, log_dir: Path | None = None
-) -> Report:
+) -> MaintenanceReport:
     """Do it, and tell what was done. Runs on: driver.
 
     Args:
@@ -157,7 +157,7 @@ class Maintenance:
         self._folders = Folders(lake.spark)
         self._is_dry = is_dry
 
-    def run(self) -> Report:
+    def run(self) -> MaintenanceReport:
         """Look after all tables, then after what lies beside them.
 
         Raises:
@@ -172,7 +172,7 @@ class Maintenance:
         staging = look_into_staging(self._folders, self._lake.root, self._config, now)
         old = [*staging.left, *find_old_logs(self._folders, self._lake.root, self._config, now)]
         old += find_stray_indexes(self._folders, self._lake.root, self._read_embedded_models())
-        report = Report(sorted(staging.going), [entry.uri for entry in old])
+        report = MaintenanceReport(sorted(staging.going), [entry.uri for entry in old])
         for table in tables:
             with self._run.progress.show(f"maintain {table.name}"):
                 due = [deletion for deletion in deletions if deletion.table is table]
@@ -225,7 +225,7 @@ class Maintenance:
         return None if seen is None else int(seen)
 
 
-def _print_report(report: Report, *, is_dry: bool) -> None:
+def _print_report(report: MaintenanceReport, *, is_dry: bool) -> None:
     """Print a line for each table, and what was removed beside them."""
     from jobs.commands.sql import print_rows
 

@@ -21,7 +21,7 @@ from jobs.contracts.run_log import log, log_to
 from jobs.engine.manifest_source import read_manifest
 from jobs.engine.metrics import check_client
 from jobs.engine.runner import Runner
-from jobs.engine.summary import Account
+from jobs.engine.summary import RunSummaryWriter
 from jobs.lake.lake import Lake
 from jobs.lake.location import absolute, choose_log_folder
 from jobs.lake.session import named_jobs, start_session
@@ -42,14 +42,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def nightly(  # noqa: PLR0913 - each option of the command line is one
     *,
     manifest: Annotated[str, typer.Option(help="Manifest: CSV, JSON lines, Parquet or Delta; a path or URI.")],
-    lake: options.NewLake,
+    lake: options.NewLakeOption,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     run_date: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The night this run is for.", show_default="today, UTC"),
     ] = None,
-    master: options.Master = None,
-    log_dir: options.LogDir = None,
+    master: options.MasterOption = None,
+    log_dir: options.LogDirOption = None,
     publish_anyway: Annotated[
         bool, typer.Option("--publish-anyway", help="Publish even if audits trip: they are told, and stop nothing.")
     ] = False,
@@ -108,7 +108,7 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
     run_id = make_run_id(started_at)
     logs = choose_log_folder(lake_uri, log_dir)
     started = time.monotonic()
-    account = Account(run_id, run_date, started_at, manifest_uri, lake_uri, config)
+    account = RunSummaryWriter(run_id, run_date, started_at, manifest_uri, lake_uri, config)
     with (
         log_to(logs / f"{run_id}.jsonl", run_id),
         account.summarised(logs / f"{run_id}.summary.json", as_json=as_json),

@@ -31,7 +31,7 @@ _HEX_DIGITS = 8
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """What a model is.
 
     Attributes:
@@ -66,7 +66,7 @@ class Card:
         return self.sha256[:_HEX_DIGITS]
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Card:
+    def from_json(cls, text: str | bytes) -> ModelCard:
         """Read a card.
 
         Raises:
@@ -85,7 +85,7 @@ class Card:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
-def pack_artefact(tensors: Tensors, card: Card) -> dict[str, bytes]:
+def pack_artefact(tensors: Tensors, card: ModelCard) -> dict[str, bytes]:
     """Return the files of an artefact: the numbers, fractions at half precision, and the card with their SHA-256.
 
     Calibrate on what `unpack_artefact` gives back, for that is what runs.
@@ -99,7 +99,7 @@ def pack_artefact(tensors: Tensors, card: Card) -> dict[str, bytes]:
     return {TENSORS_FILE: content, CARD_FILE: stamped.to_json().encode()}
 
 
-def unpack_artefact(files: Mapping[str, bytes]) -> tuple[dict[str, NDArray[np.floating[Any]]], Card]:
+def unpack_artefact(files: Mapping[str, bytes]) -> tuple[dict[str, NDArray[np.floating[Any]]], ModelCard]:
     """Return an artefact's numbers, by name, and its card.
 
     Raises:
@@ -107,7 +107,7 @@ def unpack_artefact(files: Mapping[str, bytes]) -> tuple[dict[str, NDArray[np.fl
     """
     from safetensors.numpy import load
 
-    card = Card.from_json(files[CARD_FILE])
+    card = ModelCard.from_json(files[CARD_FILE])
     if hashlib.sha256(files[TENSORS_FILE]).hexdigest() != card.sha256:
         raise ValueError(
             f"{TENSORS_FILE} does not have the sha256 on its card ({card.sha256}): train or install it again"

@@ -14,7 +14,7 @@ from models.artefact import (
     BACKGROUND,
     BACKGROUND_SOURCES,
     CARD_FILE,
-    Card,
+    ModelCard,
     find_folder,
     read_artefact,
     unpack_artefact,
@@ -138,7 +138,7 @@ def find_model(method: str, backbone: str, descriptor_id: str, artefact_dir: Pat
 def _take(artefact: str, method: str, backbone: str, descriptor_id: str) -> EmbeddingModel:
     """Make the model of an artefact from its card."""
     try:
-        card = Card.from_json((find_folder(artefact) / CARD_FILE).read_bytes())
+        card = ModelCard.from_json((find_folder(artefact) / CARD_FILE).read_bytes())
     except FileNotFoundError as error:
         raise ValueError(f"{artefact} holds no {CARD_FILE}: give the folder that a training job has written") from error
     if card.backbone != backbone or method not in (Method.AUTO, card.method):
@@ -171,7 +171,7 @@ def _load(artefact: str, model_id: str) -> Embedder:
     return _KINDS[card.kind].from_tensors(tensors)
 
 
-def _read(artefact: str, model_id: str) -> tuple[dict[str, NDArray[np.floating[Any]]], Card]:
+def _read(artefact: str, model_id: str) -> tuple[dict[str, NDArray[np.floating[Any]]], ModelCard]:
     """Read an artefact of the version that a model_id names; the windows' name may follow it there."""
     tensors, card = unpack_artefact(read_artefact(find_folder(artefact)))
     if card.version not in model_id.split("-"):

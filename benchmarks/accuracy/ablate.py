@@ -90,7 +90,7 @@ class Catalogue:
     """
 
     video_ids: list[str]
-    sequences: list[align.Sequence]
+    sequences: list[align.VideoFeatures]
     vectors: NDArray[np.float32]
     owners: NDArray[np.int64]
     is_whole: NDArray[np.bool_]
@@ -135,7 +135,7 @@ def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
     wholes = rows[is_whole]
     numbers = {video_id: number for number, video_id in enumerate(wholes["video_id"])}
     sequences = [
-        align.Sequence(
+        align.VideoFeatures(
             unpack_vectors(row.frame_vectors, len(row.frame_seconds)),
             np.asarray(row.frame_seconds),
             np.asarray(row.frame_backgrounds),

@@ -24,7 +24,7 @@ from benchmarks.measure import print_table
 from jobs.commands.evaluate import describe_report, evaluate_lake
 from jobs.commands.sql import open_lake
 from jobs.config.settings import Config
-from jobs.evaluation.measure import Report, Rules, measure
+from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.truth import Truth, load_truth
 from jobs.nightly import run_nightly
 from models.artefact import read_artefact, write_artefact
@@ -128,7 +128,7 @@ def only_copies(truth: Truth) -> Truth:
     return Truth(truth.pairs.assign(relation=truth.pairs["relation"].replace("partial", "ignore")))
 
 
-def _tell(method: Ranked, whole: Report, everything: Report) -> tuple[str, ...]:
+def _tell(method: Ranked, whole: EvaluationReport, everything: EvaluationReport) -> tuple[str, ...]:
     """Make a row of the table."""
     if whole.pairs is None or everything.pairs is None:
         raise ValueError("the truth names no copies")
@@ -146,7 +146,9 @@ def name_families(manifest: pd.DataFrame) -> dict[str, str]:
     return dict(zip(manifest["transform"], manifest["family"], strict=True))
 
 
-def print_families(method: Ranked, whole: Report, everything: Report, manifest: pd.DataFrame) -> None:
+def print_families(
+    method: Ranked, whole: EvaluationReport, everything: EvaluationReport, manifest: pd.DataFrame
+) -> None:
     """Print recall at the threshold of an original with its edited copies, by family: whole copies, and all."""
     families = name_families(manifest)
     counts = [
@@ -167,7 +169,7 @@ def _tell_recall(counts: pd.DataFrame, family: str) -> tuple[str, str]:
     return f"{found / pairs:.3f}", f"{pairs:.0f}"
 
 
-def print_transforms(method: Ranked, result: Report, manifest: pd.DataFrame) -> None:
+def print_transforms(method: Ranked, result: EvaluationReport, manifest: pd.DataFrame) -> None:
     """Print recall at the threshold of an original with its edited copy, by transformation."""
     families = name_families(manifest)
     table = result.per_transform.reset_index().sort_values("recall")

@@ -43,7 +43,7 @@ class Membership:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Explanation:
     """Why two videos are in one cluster or are not.
 
     Attributes:
@@ -93,7 +93,7 @@ class Evidence:
             together.select("left_id", "right_id", F.lit(1.0).alias("match_probability"))
         )
 
-    def explain(self, left_id: str, right_id: str) -> Answer:
+    def explain(self, left_id: str, right_id: str) -> Explanation:
         """Find why two videos are in one cluster, or are not.
 
         Raises:
@@ -113,7 +113,7 @@ class Evidence:
         ]
         apart = [] if is_together else self._decided_apart({left_id, right_id}, {left.cluster_id, right.cluster_id})
         because = self._say_why(left_id, right_id, path, apart) if not is_together else _say_how(path)
-        return Answer(left_id, right_id, self._model_id, is_together, left, right, because, path, parted_at, apart)
+        return Explanation(left_id, right_id, self._model_id, is_together, left, right, because, path, parted_at, apart)
 
     def _check(self, left_id: str, right_id: str) -> None:
         if left_id == right_id:

@@ -58,7 +58,7 @@ _MAX_VIDEOS = 5000  # twelve million pairs
     ),
 )
 def calibrate(  # noqa: PLR0913 - each option of the command line is one
-    lake: options.Lake,
+    lake: options.LakeOption,
     model: Annotated[Path, typer.Option(help="Folder of the model; its card is written anew.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, as for training.")] = None,
     where: Annotated[

@@ -42,7 +42,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     ),
 )
 def compare(  # noqa: PLR0913 - each option of the command line is one
-    lake: options.Lake,
+    lake: options.LakeOption,
     new: Annotated[Path, typer.Option(help="YAML file of settings of the new model; a backfill has filled it up.")],
     old: Annotated[
         str | None, typer.Option(help="model_id, or YAML file of settings.", show_default="the model in use")
@@ -53,7 +53,7 @@ def compare(  # noqa: PLR0913 - each option of the command line is one
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    master: options.Master = None,
+    master: options.MasterOption = None,
 ) -> None:
     """Show the pairs and clusters that switching to another model would gain and lose; publish nothing.
 

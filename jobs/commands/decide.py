@@ -46,7 +46,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
     ),
 )
 def decide(  # noqa: PLR0913 - each option of the command line is one
-    lake: options.Lake,
+    lake: options.LakeOption,
     what: Annotated[
         list[str] | None,
         typer.Argument(help="A B duplicate, A B not_duplicate, or A keep_this; only the videos with --withdraw."),

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.commands.sql import open_lake, print_rows
 from jobs.errors import UsageError
-from jobs.evaluation.measure import Report, Rules, measure
+from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
 from jobs.lake.location import absolute
@@ -91,7 +91,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command line is one
 
 def evaluate_lake(
     lake: Lake, truth: Truth, model_id: str | None = None, min_probability: float | None = None
-) -> tuple[str | None, Report]:
+) -> tuple[str | None, EvaluationReport]:
     """Judge the pairs and clusters of a model; return its id and the report. Runs on: driver, which holds the pairs.
 
     The model is the newest in `pairs` where none is named: that of the row that a run changed last. A lake without
@@ -117,7 +117,7 @@ def evaluate_lake(
     return model, measure(scored.toPandas(), truth, video_ids, cluster_of, rules)
 
 
-def describe_report(report: Report) -> list[Row]:
+def describe_report(report: EvaluationReport) -> list[Row]:
     """Return a report as rows of figure, value and what it is of, for people."""
     rows = [
         Row("videos", str(report.num_videos), "in the manifest"),

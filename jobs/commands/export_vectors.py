@@ -39,7 +39,7 @@ class Form(StrEnum):
     ),
 )
 def export_vectors(  # noqa: PLR0913 - each option of the command line is one
-    lake: options.Lake,
+    lake: options.LakeOption,
     to: Annotated[Form, typer.Option(help="Form of the export.")],
     *,
     out: Annotated[

@@ -36,7 +36,7 @@ _MAX_NAMED = 10
     ),
 )
 def quarantine(
-    lake: options.Lake,
+    lake: options.LakeOption,
     *,
     code: Annotated[list[str] | None, typer.Option(help="List these error codes alone; may be repeated.")] = None,
     release: Annotated[

@@ -32,8 +32,8 @@ DUPLICATE_EXIT_CODE = 10
 )
 def query(
     video: Annotated[str, typer.Argument(help="A video: a path or URI.")],
-    lake: options.IndexedLake,
-    config: options.IndexedConfig = None,
+    lake: options.IndexedLakeOption,
+    config: options.IndexedConfigOption = None,
     video_id: Annotated[
         str | None, typer.Option(help="The id that the video has or will have; it is not held against itself.")
     ] = None,

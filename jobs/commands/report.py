@@ -30,7 +30,7 @@ DEFAULT_CLUSTERS = 1000
 
 @app.command(cls=Command, epilog=show_examples("ndvr report --lake /data/lake --out /data/report"))
 def report(
-    lake: options.Lake,
+    lake: options.LakeOption,
     out: Annotated[Path, typer.Option(help="Folder for the pages; an earlier report there is replaced.")],
     run: Annotated[str | None, typer.Option(help="run_id of a published run.", show_default="the newest")] = None,
     num_clusters: Annotated[

@@ -33,8 +33,8 @@ _GRACE_SECONDS = 10
     ),
 )
 def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
-    lake: options.IndexedLake,
-    config: options.IndexedConfig = None,
+    lake: options.IndexedLakeOption,
+    config: options.IndexedConfigOption = None,
     host: Annotated[str, typer.Option(help="Address to listen at; any but loopback needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
     root: Annotated[

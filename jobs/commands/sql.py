@@ -51,7 +51,7 @@ class OutputFormat(StrEnum):
 )
 def sql(
     query: Annotated[str, typer.Argument(help="Spark SQL.")],
-    lake: options.Lake,
+    lake: options.LakeOption,
     output: Annotated[
         OutputFormat, typer.Option("--format", help="How rows are printed; long values are cut in tables alone.")
     ] = OutputFormat.TABLE,

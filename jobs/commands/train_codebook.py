@@ -20,7 +20,7 @@ from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.commands.sql import open_lake
 from jobs.errors import UsageError, first_line
 from jobs.lake.location import absolute
-from models.artefact import CARD_FILE, Card, pack_artefact, write_artefact
+from models.artefact import CARD_FILE, ModelCard, pack_artefact, write_artefact
 from models.registry import get_backbone
 from udfs.embedding.codebook import count_videos_by_word, fit_codebook
 from udfs.embedding.sample import sample_frames
@@ -75,7 +75,7 @@ class CodebookSettings:
     ),
 )
 def train_codebook(  # noqa: PLR0913 - an argument for each option
-    lake: options.Lake,
+    lake: options.LakeOption,
     out: Annotated[Path, typer.Option(help="Folder that the artefact is written to.")],
     *,
     variant: Annotated[Variant, typer.Option(help="Words of whole descriptors, or of each layer's.")] = Variant.VECTOR,
@@ -140,7 +140,7 @@ def pack_codebook(
     codebook: Codebook, settings: CodebookSettings, facts: dict[str, Any], licence: str = "not stated"
 ) -> dict[str, bytes]:
     """Return the files of the artefact, not yet calibrated."""
-    card = Card(
+    card = ModelCard(
         method=f"bow_{settings.variant}",
         kind=codebook.kind,
         backbone=settings.backbone,

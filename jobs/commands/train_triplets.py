@@ -17,7 +17,7 @@ from jobs.contracts.progress import show_bar
 from jobs.evaluation.truth import load_truth
 from jobs.lake.location import absolute
 from jobs.training.augmentations import choose_videos, describe_training_views
-from jobs.training.heads import Learnt, train_model
+from jobs.training.heads import TrainedHead, train_model
 from jobs.training.plots import draw_training
 from models.artefact import CARD_FILE, write_artefact
 
@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     ),
 )
 def train_triplets(  # noqa: PLR0913 - each option of the command line is one
-    lake: options.Lake,
+    lake: options.LakeOption,
     out: Annotated[Path, typer.Option(help="Folder for the model; views and checkpoints go to OUT/work.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; its section `training` counts.")] = None,
     where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",
@@ -75,7 +75,7 @@ def _read_copies(labels: Path) -> list[tuple[str, str]]:
     return sorted(set(zip(copies["left_id"], copies["right_id"], strict=True)))
 
 
-def _tell_result(console: Console, learnt: Learnt, out: Path) -> None:
+def _tell_result(console: Console, learnt: TrainedHead, out: Path) -> None:
     """Say how the best epoch compares with the head before training."""
     first, best = learnt.history[0], learnt.best
     console.print(

@@ -55,7 +55,7 @@ class Place:
     ),
 )
 def views(
-    lake: options.Lake,
+    lake: options.LakeOption,
     *,
     catalog: Annotated[str | None, typer.Option(help="Catalogue of the views.", show_default="the session's")] = None,
     schema: Annotated[

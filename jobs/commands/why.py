@@ -12,7 +12,7 @@ import typer
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from jobs.clustering.explanation import Answer, Evidence
+from jobs.clustering.explanation import Evidence, Explanation
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.settings import load_config
@@ -33,7 +33,7 @@ _COLUMNS = ("from", "to", "relation", "probability", "cosine", "aligned", "from 
 def why(
     left: Annotated[str, typer.Argument(help="A video_id.")],
     right: Annotated[str, typer.Argument(help="Another one.")],
-    lake: options.Lake,
+    lake: options.LakeOption,
     model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the newest in pairs")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -55,7 +55,7 @@ def why(
         _print(answer)
 
 
-def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model_id: str | None = None) -> Answer:
+def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model_id: str | None = None) -> Explanation:
     """Find why two videos are in one cluster, or are not. Runs on: driver.
 
     Raises:
@@ -70,7 +70,7 @@ def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model
     return Evidence(lake, model_id, relations).explain(left, right)
 
 
-def _print(answer: Answer) -> None:
+def _print(answer: Explanation) -> None:
     """Print an answer for people."""
     from jobs.commands.sql import print_rows
 

@@ -17,7 +17,7 @@ from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord, run_stage
 from jobs.engine.audits import audit_failures, report_tripped
 from jobs.engine.backlog import add_shard, count_states, select_pending
-from jobs.engine.budget import Standing
+from jobs.engine.budget import BackfillProgress
 from jobs.engine.claims import Claims
 from jobs.engine.measures import Measures
 from jobs.engine.outcome import Outcome
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from jobs.contracts.run import Run
-    from jobs.engine.budget import Budget
-    from jobs.engine.shards import Shard
+    from jobs.engine.budget import BackfillBudget
+    from jobs.engine.shards import BackfillShard
     from jobs.lake.lake import Lake
 
 _STAGE = {stage.name: stage for stage in STAGES}
@@ -57,7 +57,7 @@ class Backfill:
         console: where it is told how far the backfill is.
     """
 
-    def __init__(self, lake: Lake, run: Run, named: DataFrame | None, budget: Budget, console: Console) -> None:
+    def __init__(self, lake: Lake, run: Run, named: DataFrame | None, budget: BackfillBudget, console: Console) -> None:
         self._lake = lake
         self._run = replace(run, checkpoint=partial(lake.checkpoint, run=run))
         self._named = named
@@ -67,7 +67,7 @@ class Backfill:
         self._started = time.monotonic()
         self._num_tried = 0
         self.outcome = Outcome()
-        self.standing = Standing(0, 0, 0)
+        self.standing = BackfillProgress(0, 0, 0)
 
     def run(self) -> Outcome:
         """Do what the budget allows, and record it in `runs`, whether it ends well or not.
@@ -109,7 +109,7 @@ class Backfill:
         self.standing = replace(count_states(catalogue, self._lake, self._run)[0], rate=self.standing.rate)
         self._tell()
 
-    def _work_off(self, catalogue: DataFrame, shard: Shard) -> bool:
+    def _work_off(self, catalogue: DataFrame, shard: BackfillShard) -> bool:
         """Work off a shard; False where the budget ends before it does. What others have claimed is theirs."""
         after: tuple[int, str] | None = None
         while size := self._choose_size():

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.engine.budget import Standing
+from jobs.engine.budget import BackfillProgress
 from jobs.engine.shards import NUM_BUCKETS, Pending
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.contracts.run import Run
-    from jobs.engine.shards import Shard
+    from jobs.engine.shards import BackfillShard
     from jobs.lake.lake import Lake
 
 _NUM_RECENT_RUNS = 5
@@ -56,7 +56,7 @@ def add_state(catalogue: DataFrame, lake: Lake, run: Run) -> DataFrame:
 
 
 def select_pending(
-    catalogue: DataFrame, shard: Shard, after: tuple[int, str] | None, lake: Lake, run: Run
+    catalogue: DataFrame, shard: BackfillShard, after: tuple[int, str] | None, lake: Lake, run: Run
 ) -> DataFrame:
     """Select what is pending of a shard, behind (hash, video_id). Grain: one row per video. Runs on: driver."""
     is_here = F.col("month").eqNullSafe(F.lit(shard.month)) & F.col("bucket").between(
@@ -69,7 +69,7 @@ def select_pending(
     return rows.where("state = 'pending'").select("video_id", "hash")
 
 
-def count_states(catalogue: DataFrame, lake: Lake, run: Run) -> tuple[Standing, list[Pending]]:
+def count_states(catalogue: DataFrame, lake: Lake, run: Run) -> tuple[BackfillProgress, list[Pending]]:
     """Count a catalogue by state, month and bucket; a few thousand rows come to the driver. Runs on: driver."""
     keys = ("state", "month", "bucket")
     counts = add_state(catalogue.select("video_id", "month", "bucket"), lake, run).groupBy(*keys).count().collect()
@@ -78,7 +78,7 @@ def count_states(catalogue: DataFrame, lake: Lake, run: Run) -> tuple[Standing, 
         total[row["state"]] += row["count"]
     pending = [Pending(row["month"], row["bucket"], row["count"]) for row in counts if row["state"] == "pending"]
     num_videos = total["done"] + total["failed"] + total["pending"]
-    return Standing(num_videos, total["done"], total["failed"], read_rate(lake, run)), pending
+    return BackfillProgress(num_videos, total["done"], total["failed"], read_rate(lake, run)), pending
 
 
 def read_rate(lake: Lake, run: Run) -> float | None:

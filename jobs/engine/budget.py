@@ -7,7 +7,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True)
-class Budget:
+class BackfillBudget:
     """What a run may do; None sets no limit.
 
     Attributes:
@@ -38,7 +38,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Standing:
+class BackfillProgress:
     """How far a backfill is.
 
     Attributes:

@@ -23,7 +23,7 @@ class Pending(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shard:
+class BackfillShard:
     """Videos published in one month whose ids fall into neighbouring buckets.
 
     Attributes:
@@ -44,7 +44,7 @@ class Shard:
         return f"{self.month or 'undated'}/{self.first_bucket:02x}-{self.last_bucket:02x}"
 
 
-def plan_shards(pending: Iterable[Pending], max_videos: int) -> list[Shard]:
+def plan_shards(pending: Iterable[Pending], max_videos: int) -> list[BackfillShard]:
     """Put what is to be done into shards: the newest month first, videos without a date last.
 
     New videos are asked for most, and what is uploaded tonight most often copies what is new. Buckets are joined while
@@ -55,15 +55,15 @@ def plan_shards(pending: Iterable[Pending], max_videos: int) -> list[Shard]:
     return [shard for _, month in groupby(ordered, key=lambda p: p.month) for shard in _join(month, max_videos)]
 
 
-def _join(month: Iterable[Pending], max_videos: int) -> Iterator[Shard]:
+def _join(month: Iterable[Pending], max_videos: int) -> Iterator[BackfillShard]:
     """Join the buckets of one month, in their order."""
-    shard: Shard | None = None
+    shard: BackfillShard | None = None
     for month_name, bucket, num_videos in month:
         if shard is not None and shard.num_videos + num_videos <= max_videos:
-            shard = Shard(month_name, shard.first_bucket, bucket, shard.num_videos + num_videos)
+            shard = BackfillShard(month_name, shard.first_bucket, bucket, shard.num_videos + num_videos)
             continue
         if shard is not None:
             yield shard
-        shard = Shard(month_name, bucket, bucket, num_videos)
+        shard = BackfillShard(month_name, bucket, bucket, num_videos)
     if shard is not None:
         yield shard

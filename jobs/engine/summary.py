@@ -82,7 +82,7 @@ class RunSummary(_Model):
 
 
 @dataclass
-class Account:
+class RunSummaryWriter:
     """A run, as far as it has come: what its summary is made of. Runs on: driver.
 
     Attributes:

@@ -71,7 +71,7 @@ class PairFigures(PrecisionRecall):
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """What `measure` returns.
 
     Attributes:
@@ -118,7 +118,7 @@ def measure(
     video_ids: Collection[str],
     clusters: Mapping[str, str] | None = None,
     rules: Rules | None = None,
-) -> Report:
+) -> EvaluationReport:
     """Judge scored pairs, and clusters, by what is true of them. The order of rows and of sides does not matter.
 
     Ranking figures (average precision, mAP, best F1, recall at a precision) look at all pairs that are scored; the
@@ -147,7 +147,7 @@ def measure(
             f"the truth has nothing to find among the {len(judged.videos)} videos; {num_left_out} of its "
             f"{num_truth_pairs} pairs have a video that is not there: give the truth of these videos, by their ids"
         )
-    return Report(
+    return EvaluationReport(
         num_videos=len(judged.videos),
         num_truth_pairs=num_truth_pairs,
         num_left_out=num_left_out,

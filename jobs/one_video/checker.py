@@ -13,7 +13,7 @@ from jobs.config.settings import Config
 from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.errors import ContractError, UsageError
 from jobs.one_video.common_footage import name_common
-from jobs.one_video.comparison import Judge, compare, conclude, match_twin
+from jobs.one_video.comparison import MatchContext, compare, conclude, match_twin
 from jobs.one_video.embedder import EmbedderClosedError, VideoEmbedder
 from jobs.one_video.index.reader import IndexFolder
 from udfs.opening.roots import Roots, resolve_uri
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from jobs.one_video.answer import Answer
-    from jobs.one_video.index.card import Card
+    from jobs.one_video.index.card import IndexCard
     from jobs.one_video.index.reader import StoredVideo
     from models.embedding_models import EmbeddingModel
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class _State:
     """What answers go by: an index and what decides, the settings, and what embeds by them."""
 
-    judge: Judge
+    judge: MatchContext
     config: Config
     embedder: VideoEmbedder
 
@@ -74,7 +74,7 @@ class Checker:
         self._state = self._open(self._folder.read_card(), None)
 
     @property
-    def card(self) -> Card:
+    def card(self) -> IndexCard:
         """What the index is that answers go by."""
         return self._state.judge.index.card
 
@@ -146,7 +146,7 @@ class Checker:
                 if state is self._state:  # closed for good
                     raise
 
-    def _open(self, card: Card, last: _State | None) -> _State:
+    def _open(self, card: IndexCard, last: _State | None) -> _State:
         """Open the index of a card; the embedder stays where settings and model stay."""
         config = self._config or _read_config(card)
         model = find_configured_model(config)
@@ -162,7 +162,7 @@ class Checker:
                 f"the index holds vectors of {index.card.model_id}, this machine has {model.model_id}: "
                 "put the model of the nightly job here"
             )
-        judge = Judge(index, verifier, config.clusters.relations)
+        judge = MatchContext(index, verifier, config.clusters.relations)
         is_same = last is not None and (last.config.describe, last.config.manifest, last.judge.index.card.model_id) == (
             config.describe,
             config.manifest,
@@ -179,7 +179,7 @@ class Checker:
         return VideoEmbedder(config, model, roots, self._num_at_once, self._time_limit_seconds)
 
 
-def _read_config(card: Card) -> Config:
+def _read_config(card: IndexCard) -> Config:
     """Read the settings of the night that published an index."""
     try:
         return Config(**card.config)

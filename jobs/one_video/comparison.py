@@ -23,7 +23,7 @@ _BOUNDS = ("start_seconds", "end_seconds", "coverage")
 
 
 @dataclass(frozen=True)
-class Judge:
+class MatchContext:
     """What a video is held against, and what decides.
 
     Attributes:
@@ -38,7 +38,7 @@ class Judge:
 
 
 def compare(
-    judge: Judge,
+    judge: MatchContext,
     whole: dict[str, Any],
     others: list[StoredVideo],
     video_id: str | None,
@@ -84,7 +84,7 @@ def _pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str
     return row | {f"{side}_{column}": video[column] for side, (_, video) in sides.items() for column in stored}
 
 
-def _match(judge: Judge, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
+def _match(judge: MatchContext, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
     """Make a match of the evidence for a pair."""
     mine, theirs = ("left", "right") if row["left_id"] == "" else ("right", "left")
     is_inner = row[f"{mine}_coverage"] >= row[f"{theirs}_coverage"]
@@ -131,7 +131,9 @@ def _is_another(other: StoredVideo, video_id: str | None) -> bool:
     return other.keeper_id is None or other.keeper_id != video_id
 
 
-def conclude(judge: Judge, whole: dict[str, Any], matches: list[Match], num_compared: int, started: float) -> Answer:
+def conclude(
+    judge: MatchContext, whole: dict[str, Any], matches: list[Match], num_compared: int, started: float
+) -> Answer:
     """Sort the matches and draw the answer from them."""
     # Where the probability is equal, as `ndvr evaluate` ranks.
     ranked = tuple(

@@ -67,7 +67,7 @@ class Overview:
 
 
 @dataclass(frozen=True)
-class Video:
+class ReviewedVideo:
     """A video as people know it."""
 
     video_id: str
@@ -92,7 +92,7 @@ class Strip:
 
 
 @dataclass
-class Pair:
+class ReviewedPair:
     """A member of a cluster and the video that it hangs on.
 
     Attributes:
@@ -125,7 +125,7 @@ class Pair:
 
 
 @dataclass
-class Cluster:
+class ReviewedCluster:
     """A cluster and those of its pairs that are shown, least certain first.
 
     A video that lies in a longer one without being its copy is shown as a cluster of the two: `is_part`, and what is
@@ -138,7 +138,7 @@ class Cluster:
     changed_in: str
     keeper_id: str
     keeper_reason: str
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[ReviewedPair] = field(default_factory=list)
     is_part: bool = False
 
     @property

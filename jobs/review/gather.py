@@ -9,7 +9,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
-from jobs.review.facts import Cluster, Pair, Video
+from jobs.review.facts import ReviewedCluster, ReviewedPair, ReviewedVideo
 from udfs.verifying.verify import BOUND_COLUMNS
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ LINK_COLUMNS = (
 """Of `pairs`, what a report shows."""
 
 
-def gather_clusters(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_clusters: int) -> list[Cluster]:
+def gather_clusters(
+    clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_clusters: int
+) -> list[ReviewedCluster]:
     """Read the clusters that come first in any of ORDERS, so many in all, with their least certain pairs.
 
     Args:
@@ -55,7 +57,7 @@ def gather_clusters(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame,
         chosen = _choose(summaries, max_clusters)
     finally:
         summaries.unpersist()
-    found = {row["cluster_id"]: Cluster(**row.asDict()) for row in chosen}
+    found = {row["cluster_id"]: ReviewedCluster(**row.asDict()) for row in chosen}
     ids = clusters.sparkSession.createDataFrame([(cluster_id,) for cluster_id in found], "cluster_id STRING")
     by_doubt = Window.partitionBy("cluster_id").orderBy("probability", "video_id")
     shown = (
@@ -70,7 +72,7 @@ def gather_clusters(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame,
 
 def gather_parts(
     duplicates: DataFrame, clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_parts: int
-) -> list[Cluster]:
+) -> list[ReviewedCluster]:
     """Read the videos that lie in longer ones without being their copies, the least certain first.
 
     Args:
@@ -96,12 +98,14 @@ def gather_parts(
     for row in _link_members(members, pairs, decisions_in_force(decisions), "run_id").collect():
         pair = _read_pair(row)
         found.append(
-            Cluster(row["cluster_id"], 2, pair.probability, row["run_id"], pair.joined_by, "", [pair], is_part=True)
+            ReviewedCluster(
+                row["cluster_id"], 2, pair.probability, row["run_id"], pair.joined_by, "", [pair], is_part=True
+            )
         )
     return sorted(found, key=lambda part: (part.min_probability, part.pairs[0].ids))
 
 
-def sort_clusters(clusters: Iterable[Cluster], order: str) -> list[Cluster]:
+def sort_clusters(clusters: Iterable[ReviewedCluster], order: str) -> list[ReviewedCluster]:
     """Sort what belongs to one of ORDERS, or to PARTS: that is sorted as the least certain clusters are."""
     ordered = [cluster for cluster in clusters if cluster.is_part == (order == PARTS)]
     for column in reversed(ORDERS.get(order, ORDERS["least-certain"])):
@@ -110,13 +114,13 @@ def sort_clusters(clusters: Iterable[Cluster], order: str) -> list[Cluster]:
     return ordered
 
 
-def choose_illustrated(clusters: Iterable[Cluster]) -> list[Pair]:
+def choose_illustrated(clusters: Iterable[ReviewedCluster]) -> list[ReviewedPair]:
     """Choose the pairs that get pictures: first one of each cluster, then the second, until there are enough."""
     turns = zip_longest(*(cluster.pairs for cluster in clusters))
     return [pair for pair in chain.from_iterable(turns) if pair is not None][:MAX_ILLUSTRATED_PAIRS]
 
 
-def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, Video]:
+def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, ReviewedVideo]:
     """Read what people know videos by."""
     rows = lake.spark.createDataFrame([(video_id,) for video_id in sorted(video_ids)], "video_id STRING")
     known = lake.read("manifest").select(
@@ -130,7 +134,7 @@ def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, Video]:
         .select(*known.columns, "file.*")
         .collect()
     )
-    return {row["video_id"]: Video(**row.asDict()) for row in found}
+    return {row["video_id"]: ReviewedVideo(**row.asDict()) for row in found}
 
 
 def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, *kept_columns: str) -> DataFrame:
@@ -149,7 +153,7 @@ def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, *
 
 
 def _summarise(clusters: DataFrame, links: DataFrame) -> DataFrame:
-    """Make a row for each cluster, of the columns of `Cluster` but its pairs."""
+    """Make a row for each cluster, of the columns of `ReviewedCluster` but its pairs."""
     doubt = links.groupBy("cluster_id").agg(F.min("probability").alias("min_probability"))
     keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("keeper_id"), "keeper_reason")
     sizes = clusters.groupBy("cluster_id").agg(F.count("*").alias("num_members"), F.max("run_id").alias("changed_in"))
@@ -169,7 +173,7 @@ def _choose(summaries: DataFrame, max_clusters: int) -> list[Row]:
     return list(taken.values())
 
 
-def _read_pair(row: Row) -> Pair:
+def _read_pair(row: Row) -> ReviewedPair:
     """Make a pair of a row of links."""
     values: dict[str, Any] = row.asDict(recursive=True)
-    return Pair(values["video_id"], values["joined_by"], values["row"], values["decision"])
+    return ReviewedPair(values["video_id"], values["joined_by"], values["row"], values["decision"])

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.lake.lake import Lake
-    from jobs.review.facts import Cluster, Pair
+    from jobs.review.facts import ReviewedCluster, ReviewedPair
 
 _GAP_PX = 4
 
 
 def illustrate_clusters(
     lake: Lake, folder: Path, max_clusters: int, max_pairs: int, config: Config | None = None
-) -> list[Cluster]:
+) -> list[ReviewedCluster]:
     """Read clusters of the newest published run, and make pictures of the least certain pairs of each.
 
     Args:
@@ -49,7 +49,7 @@ def illustrate_clusters(
     return clusters
 
 
-def stack_strips(pair: Pair, folder: Path) -> Image.Image:
+def stack_strips(pair: ReviewedPair, folder: Path) -> Image.Image:
     """Put the frames of both videos of a pair one above the other, matched seconds below each other.
 
     The video with the smaller id is above. A video that could not be read leaves its place out.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.review.charts import Chart
-    from jobs.review.facts import Cluster, Overview, Video
+    from jobs.review.facts import Overview, ReviewedCluster, ReviewedVideo
 
 MAX_PAGE_BYTES = 1_500_000
 """Of a page with its pictures, as far as they are known before it is made; no page comes to 2 MB."""
@@ -56,8 +56,8 @@ def make_environment() -> Environment:
 def write_pages(
     overview: Overview,
     charts: Sequence[Chart],
-    clusters: Sequence[Cluster],
-    videos: Mapping[str, Video],
+    clusters: Sequence[ReviewedCluster],
+    videos: Mapping[str, ReviewedVideo],
     lake: str,
     folder: Path,
 ) -> int:
@@ -102,9 +102,9 @@ def write_pages(
     return num_pages
 
 
-def split_pages(clusters: Sequence[Cluster]) -> Iterator[list[Cluster]]:
+def split_pages(clusters: Sequence[ReviewedCluster]) -> Iterator[list[ReviewedCluster]]:
     """Fill pages one after another, up to MAX_PAGE_CLUSTERS or MAX_PAGE_BYTES; a cluster is on one page."""
-    page: list[Cluster] = []
+    page: list[ReviewedCluster] = []
     num_bytes = 0
     for cluster in clusters:
         weight = _weigh(cluster)
@@ -117,7 +117,7 @@ def split_pages(clusters: Sequence[Cluster]) -> Iterator[list[Cluster]]:
         yield page
 
 
-def _weigh(cluster: Cluster) -> int:
+def _weigh(cluster: ReviewedCluster) -> int:
     """Estimate the bytes of a cluster on a page: its pictures and its words."""
     pictures = sum(strip.num_bytes for pair in cluster.pairs for strip in (pair.left, pair.right, pair.match))
     return _CLUSTER_BYTES + _PAIR_BYTES * len(cluster.pairs) + pictures

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from jobs.lake.lake import Lake
-    from jobs.review.facts import Pair, Video
+    from jobs.review.facts import ReviewedPair, ReviewedVideo
     from udfs.describing.describe import DescribeSettings
 
 PICTURES = "pictures"
@@ -39,15 +39,15 @@ _ASKED_DDL = "number INT, task INT, left_id STRING, right_id STRING, " + ", ".jo
 )
 
 
-def find_roots(places: Iterable[str], videos: Iterable[Video]) -> Roots:
+def find_roots(places: Iterable[str], videos: Iterable[ReviewedVideo]) -> Roots:
     """Return where videos may be opened: `places`, and the folders of what earlier runs opened within their roots."""
     folders = {video.uri.rpartition("/")[0] or "/" for video in videos if video.uri}
     return Roots.of(*dict.fromkeys((*places, *sorted(folders))))
 
 
 def illustrate_pairs(
-    pairs: Sequence[Pair],
-    videos: Mapping[str, Video],
+    pairs: Sequence[ReviewedPair],
+    videos: Mapping[str, ReviewedVideo],
     lake: Lake,
     model_id: str,
     reading: DescribeSettings,
@@ -76,7 +76,7 @@ def illustrate_pairs(
         _write(pairs[number], row, f"{number:05}", folder)
 
 
-def _ask(pairs: Sequence[Pair], videos: Mapping[str, Video], lake: Lake, model_id: str) -> DataFrame:
+def _ask(pairs: Sequence[ReviewedPair], videos: Mapping[str, ReviewedVideo], lake: Lake, model_id: str) -> DataFrame:
     """Make the input rows of `make_strips`; pairs of one cluster are in one task, as far as they fit."""
     asked = [_as_row(number, pair, videos) for number, pair in enumerate(pairs)]
     whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
@@ -90,7 +90,7 @@ def _ask(pairs: Sequence[Pair], videos: Mapping[str, Video], lake: Lake, model_i
     return rows.repartition(num_tasks, "task").sortWithinPartitions("task", "number")
 
 
-def _as_row(number: int, pair: Pair, videos: Mapping[str, Video]) -> tuple[object, ...]:
+def _as_row(number: int, pair: ReviewedPair, videos: Mapping[str, ReviewedVideo]) -> tuple[object, ...]:
     """Say which pair is to be shown, and what of it: the whole of both where only a decision joins them."""
     values: list[object] = [number, number // _PAIRS_PER_TASK, *pair.ids]
     for side, video_id in zip(_SIDES, pair.ids, strict=True):
@@ -103,7 +103,7 @@ def _as_row(number: int, pair: Pair, videos: Mapping[str, Video]) -> tuple[objec
     return tuple(values)
 
 
-def _write(pair: Pair, row: Row, name: str, folder: Path) -> None:
+def _write(pair: ReviewedPair, row: Row, name: str, folder: Path) -> None:
     """Write the pictures of one pair."""
     pair.left, pair.right = (
         _write_picture(row[f"{side}_strip"], f"{PICTURES}/{name}-{side}.webp", folder, row[f"{side}_seconds"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from jobs.review.facts import Cluster, Pair, Video
+    from jobs.review.facts import ReviewedCluster, ReviewedPair, ReviewedVideo
 
 _MINUTE, _HOUR = 60, 3600
 _NEARBY_PAGES = 2
@@ -43,7 +43,7 @@ def say_percent(fraction: float) -> str:
     return f"{math.floor(fraction * 1000) / 10:g} %"
 
 
-def say_facts(video: Video) -> str:
+def say_facts(video: ReviewedVideo) -> str:
     """Say what people know a video by, besides its title: length, size, date, owner, place."""
     said = []
     if video.duration_seconds is not None:
@@ -59,7 +59,7 @@ def say_facts(video: Video) -> str:
     return " · ".join(said)
 
 
-def say_why(pair: Pair, cluster: Cluster, videos: Mapping[str, Video]) -> str:
+def say_why(pair: ReviewedPair, cluster: ReviewedCluster, videos: Mapping[str, ReviewedVideo]) -> str:
     """Say why the two videos of a pair are together."""
     sentences = []
     if pair.decision is not None:
@@ -83,7 +83,7 @@ def say_why(pair: Pair, cluster: Cluster, videos: Mapping[str, Video]) -> str:
     return " ".join(sentences)
 
 
-def list_evidence(pair: Pair) -> list[tuple[str, str]]:
+def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
     """List what speaks for a pair: (what, how much)."""
     if pair.row is None:
         return [("joined by", "a decision alone")]
@@ -110,7 +110,7 @@ def list_nearby(page: int, num_pages: int) -> list[int | None]:
     return listed
 
 
-def _name(video: Video) -> str:
+def _name(video: ReviewedVideo) -> str:
     return video.title or video.video_id
 
 

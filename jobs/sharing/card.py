@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs.config.settings import Config
 from jobs.contracts.run import CODE_VERSION, name_windows
 from jobs.sharing.selection import COLUMNS
-from models.artefact import CARD_FILE, Card, find_folder
+from models.artefact import CARD_FILE, ModelCard, find_folder
 from models.embedding_models import find_model
 from udfs.embedding.embed import Windows
 
@@ -81,7 +81,7 @@ def find_model_card(lake: Lake, model_id: str) -> dict[str, Any] | None:
     named = name_windows(model, Windows(embeddings.window_seconds, embeddings.hop_seconds))
     if model.artefact is None or named.model_id != model_id:
         return None
-    return asdict(Card.from_json((find_folder(model.artefact) / CARD_FILE).read_bytes()))
+    return asdict(ModelCard.from_json((find_folder(model.artefact) / CARD_FILE).read_bytes()))
 
 
 def write_readme(card: Mapping[str, Any]) -> str:

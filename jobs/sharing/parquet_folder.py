@@ -24,7 +24,7 @@ README = "README.md"
 VECTORS = "vectors"
 
 
-class Shelf(Folders):
+class AtomicFolder(Folders):
     """Writes files and puts folders in each other's place, on any of Hadoop's file systems. Runs on: driver."""
 
     def write_text(self, uri: str, text: str) -> None:
@@ -77,7 +77,7 @@ def export_to_parquet(vectors: DataFrame, lake: Lake, out: str, model_id: str, s
         UsageError: there are no vectors, or something else lies at `out`.
         NdvrError: the folder could not be put in its place.
     """
-    shelf = Shelf(lake.spark)
+    shelf = AtomicFolder(lake.spark)
     out = out.rstrip("/")
     names = {entry.name for entry in shelf.list(out)}
     if names and CARD not in names:

@@ -11,7 +11,7 @@ import numpy as np
 from jobs.config.settings import Objective
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
-from models.artefact import BACKGROUND, BACKGROUND_SOURCES, Card, pack_artefact
+from models.artefact import BACKGROUND, BACKGROUND_SOURCES, ModelCard, pack_artefact
 from models.background import Background
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _ADVICE = "choose more videos, or fewer dimensions in training.layers"
 
 
 @dataclass(frozen=True)
-class Learnt:
+class TrainedHead:
     """A trained head.
 
     Attributes:
@@ -59,7 +59,7 @@ class Learnt:
         kept = {BACKGROUND: self.background.vectors, BACKGROUND_SOURCES: self.background.sources}
         tensors = self.head.to_tensors() | (kept if fusion == "late" else {})
         training = settings.training
-        card = Card(
+        card = ModelCard(
             method=training.objective.value,
             kind=self.head.kind,
             backbone=settings.describe.backbone,
@@ -100,7 +100,7 @@ def train_model(
     settings: Config,
     work: Path,
     on_progress: Callable[[int, int], None],
-) -> Learnt:
+) -> TrainedHead:
     """Train a head and return it. Runs on: driver, on its GPU if it has one.
 
     The videos that are held out judge every epoch and train none.
@@ -132,7 +132,7 @@ def train_model(
         on_progress,
     )
     counts = {"videos": len(kept.video_ids), "sources": len(set(kept.source_names)), "frames": len(kept.views.videos)}
-    return Learnt(head, history, config, counts, _take_background(head, kept.views))
+    return TrainedHead(head, history, config, counts, _take_background(head, kept.views))
 
 
 def _take_background(head: RowEmbedder, views: ViewSet) -> Background:

@@ -11,7 +11,7 @@ from pyarrow import ipc
 from jobs.config.settings import Config
 from jobs.contracts.run import CODE_VERSION, find_configured_model
 from jobs.one_video.embedder import VideoEmbedder
-from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, Card
+from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard
 from udfs.indexing.shard import SEGMENT_COLUMNS, write_shard
 from udfs.indexing.store import Store
 from udfs.opening.roots import Roots
@@ -52,7 +52,7 @@ def write_index(
     dead: frozenset[str] = frozenset(),
     version: str = "20240501T120000Z-abcdef",
     config: Config | None = None,
-) -> Card:
+) -> IndexCard:
     """Publish an index of rows of `embeddings`.
 
     Args:
@@ -74,7 +74,7 @@ def publish_shards(
     dead: frozenset[str],
     version: str,
     config: Config,
-) -> Card:
+) -> IndexCard:
     """Publish an index of record batches of SEGMENT_COLUMNS."""
     model_id = find_configured_model(config).model_id
     store = Store.of(str(lake / INDEX_FOLDER / model_id))
@@ -89,7 +89,7 @@ def publish_shards(
     schema = {"shard": pa.string(), "row": pa.int32(), "video_id": pa.string(), "content_sha256": pa.string()}
     schema |= {"num_segments": pa.int32(), "cluster_id": pa.string(), "keeper_id": pa.string()}
     listing = pa.Table.from_pylist(sorted(written, key=lambda row: row["video_id"]), pa.schema(schema))
-    card = Card(
+    card = IndexCard(
         version=version,
         published_at="2024-05-01T12:00:00+00:00",
         model_id=model_id,

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from jobs.review.charts import draw_charts
-from jobs.review.facts import Cluster, Overview, Pair, RunFacts, Video
+from jobs.review.facts import Overview, ReviewedCluster, ReviewedPair, ReviewedVideo, RunFacts
 from jobs.review.pages import write_pages
 
 if TYPE_CHECKING:
@@ -25,22 +25,22 @@ ROW = {
 }  # fmt: skip
 
 
-def make_cluster(*ids: str, changed_in: str = RUN.run_id) -> Cluster:
+def make_cluster(*ids: str, changed_in: str = RUN.run_id) -> ReviewedCluster:
     """Make a cluster of videos, of which the first is kept and has a pair with each other one."""
-    pairs = [Pair(video_id, ids[0], ROW, None) for video_id in ids[1:]]
-    return Cluster(f"cluster of {ids[0]}", len(ids), 0.9876, changed_in, ids[0], "published first", pairs)
+    pairs = [ReviewedPair(video_id, ids[0], ROW, None) for video_id in ids[1:]]
+    return ReviewedCluster(f"cluster of {ids[0]}", len(ids), 0.9876, changed_in, ids[0], "published first", pairs)
 
 
-def make_part(shorter_id: str, longer_id: str, probability: float = 0.9) -> Cluster:
+def make_part(shorter_id: str, longer_id: str, probability: float = 0.9) -> ReviewedCluster:
     """Make a video that lies in a longer one."""
     row = ROW | {"relation": "contained", "match_probability": probability, "right_coverage": 0.2}
-    pair = Pair(shorter_id, longer_id, row, None)
-    return Cluster(longer_id, 2, probability, RUN.run_id, longer_id, "", [pair], is_part=True)
+    pair = ReviewedPair(shorter_id, longer_id, row, None)
+    return ReviewedCluster(longer_id, 2, probability, RUN.run_id, longer_id, "", [pair], is_part=True)
 
 
-def make_pages(clusters: Sequence[Cluster], folder: Path, videos: Sequence[Video] = ()) -> None:
+def make_pages(clusters: Sequence[ReviewedCluster], folder: Path, videos: Sequence[ReviewedVideo] = ()) -> None:
     """Write the pages of clusters."""
     named = {video_id for cluster in clusters for pair in cluster.pairs for video_id in pair.ids}
-    known = {video_id: Video(video_id) for video_id in named} | {video.video_id: video for video in videos}
+    known = {video_id: ReviewedVideo(video_id) for video_id in named} | {video.video_id: video for video in videos}
     folder.mkdir(exist_ok=True)
     write_pages(OVERVIEW, draw_charts(OVERVIEW, folder), clusters, known, "/data/lake", folder)

@@ -30,7 +30,7 @@ class ClusterRules:
 
 
 @dataclass(frozen=True)
-class VideoFacts:
+class KeeperFacts:
     """What is known of a video; None where it is not.
 
     Attributes:
@@ -46,7 +46,7 @@ class VideoFacts:
     kept_by: str | None = None
 
 
-NOTHING_KNOWN = VideoFacts()
+NOTHING_KNOWN = KeeperFacts()
 _RULES = (
     "published first",
     "highest resolution of those published first",
@@ -55,7 +55,7 @@ _RULES = (
 _LAST_RULE = "smallest video_id of those published first in the highest resolution"
 
 
-def choose_keeper(videos: Iterable[int], facts: Sequence[VideoFacts], rules: ClusterRules) -> tuple[int, str]:
+def choose_keeper(videos: Iterable[int], facts: Sequence[KeeperFacts], rules: ClusterRules) -> tuple[int, str]:
     """Choose the video of a cluster that is kept, and say by which rule.
 
     A decision comes first; then who was published first, has the most pixels, lasts longest, has the smallest id. Each
@@ -84,7 +84,7 @@ def choose_keeper(videos: Iterable[int], facts: Sequence[VideoFacts], rules: Clu
     return left[0], _LAST_RULE
 
 
-def order_strictly(videos: Iterable[int], facts: Sequence[VideoFacts]) -> list[int]:
+def order_strictly(videos: Iterable[int], facts: Sequence[KeeperFacts]) -> list[int]:
     """Order videos by the same rules without any tolerance: a total order."""
 
     def key(video: int) -> tuple[bool, bool, float, float, float, int]:
@@ -102,7 +102,7 @@ def order_strictly(videos: Iterable[int], facts: Sequence[VideoFacts]) -> list[i
     return sorted(videos, key=key)
 
 
-def _first_published(videos: Collection[int], facts: Sequence[VideoFacts], same_time_seconds: float) -> list[int]:
+def _first_published(videos: Collection[int], facts: Sequence[KeeperFacts], same_time_seconds: float) -> list[int]:
     """Keep those published within the tolerance of the first; all where none has a date."""
     times = {video: time for video in videos if (time := facts[video].published_micros) is not None}
     if not times:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from udfs.clustering.graph import Neighbours
-    from udfs.clustering.rules import ClusterRules, VideoFacts
+    from udfs.clustering.rules import ClusterRules, KeeperFacts
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Groups:
         ]
 
 
-def split_into_clusters(links: Links, facts: Sequence[VideoFacts], rules: ClusterRules) -> list[Cluster]:
+def split_into_clusters(links: Links, facts: Sequence[KeeperFacts], rules: ClusterRules) -> list[Cluster]:
     """Split all that is connected into clusters, single videos among them.
 
     1. Videos decided to be duplicates are one node.
@@ -147,7 +147,7 @@ def _has_two_videos(groups: _Groups, side: int, beyond: int) -> bool:
     return len(groups.videos[side]) > 1 or any(other != beyond for other in groups.neighbours[side])
 
 
-def _gather_around_keepers(groups: _Groups, facts: Sequence[VideoFacts], rules: ClusterRules) -> Iterator[Cluster]:
+def _gather_around_keepers(groups: _Groups, facts: Sequence[KeeperFacts], rules: ClusterRules) -> Iterator[Cluster]:
     """Gather clusters around keepers, beginning with the first video of all in the order of the keeper rules.
 
     That first video and all that reach it choose the keeper, which gathers anew. Should those it gathered choose
@@ -173,7 +173,7 @@ def _gather_around_keepers(groups: _Groups, facts: Sequence[VideoFacts], rules: 
 
 
 def _choose(
-    groups: _Groups, members: Iterable[int], facts: Sequence[VideoFacts], rules: ClusterRules
+    groups: _Groups, members: Iterable[int], facts: Sequence[KeeperFacts], rules: ClusterRules
 ) -> tuple[int, str]:
     """Choose the keeper among the videos of some nodes."""
     return choose_keeper(_videos(groups, members), facts, rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udfs.clustering.graph import find_surest_shortest_paths
-from udfs.clustering.rules import NOTHING_KNOWN, VideoFacts
+from udfs.clustering.rules import NOTHING_KNOWN, KeeperFacts
 from udfs.clustering.split import Links, split_into_clusters
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def cluster_videos(rows: pd.DataFrame, rules: ClusterRules) -> pd.DataFrame:
     facts = [NOTHING_KNOWN] * len(names)
     columns = ("left_id", "published_micros", "num_pixels", "duration_seconds", "kept_by")
     for name, *known in zip(*(videos[column].to_list() for column in columns), strict=True):
-        facts[numbers[name]] = VideoFacts(*(None if pd.isna(value) else value for value in known))
+        facts[numbers[name]] = KeeperFacts(*(None if pd.isna(value) else value for value in known))
     neighbours = _connect(len(names), links)
     members = []
     for cluster in split_into_clusters(links, facts, rules):

@@ -50,7 +50,7 @@ class Message:
     payload: bytearray
 
 
-class Budget:
+class TimeBudget:
     """How long one video may still make its parent wait; time in which nobody waits costs nothing."""
 
     def __init__(self, seconds: float) -> None:
@@ -116,7 +116,7 @@ class DecoderProcess:
         except OSError as error:
             raise BrokenWireError(f"the child is gone: {error}") from error
 
-    def receive(self, budget: Budget) -> Message:
+    def receive(self, budget: TimeBudget) -> Message:
         """Wait for what the child says next: frames, done or failed.
 
         Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from udfs.decoding.process import Budget, DecoderProcess, Message
+from udfs.decoding.process import DecoderProcess, Message, TimeBudget
 from udfs.decoding.wire import BrokenWireError
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import hash_content
@@ -122,7 +122,7 @@ class DecoderWorker:
 
     def _decode_content(self, video_id: str, content: _Content, put: Callable[[DecodeEvent], None]) -> VideoFacts:
         """Try decord, then PyAV; once, what may be the fault of others is tried again as it was."""
-        budget = Budget(self._settings.limits.total_timeout_seconds)
+        budget = TimeBudget(self._settings.limits.total_timeout_seconds)
         allows_decord, was_forgiven = True, False
         first: RowError | None = None
         while True:
@@ -142,7 +142,7 @@ class DecoderWorker:
         video_id: str,
         content: _Content,
         put: Callable[[DecodeEvent], None],
-        budget: Budget,
+        budget: TimeBudget,
         *,
         allows_decord: bool,
     ) -> VideoFacts:

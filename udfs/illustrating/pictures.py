@@ -97,7 +97,7 @@ def draw_strip(frames: Sequence[NDArray[np.uint8]], cell_px: int) -> bytes:
     return _encode(strip)
 
 
-def draw_match(left: align.Sequence, right: align.Sequence, stretches: Iterable[Stretch]) -> bytes:
+def draw_match(left: align.VideoFeatures, right: align.VideoFeatures, stretches: Iterable[Stretch]) -> bytes:
     """Draw the similarity of each left frame (down) to each right one (across), and the aligned stretches as lines.
 
     The brighter the more similar, less what the background explains (`align.BACKGROUND_SHARE`); the most similar of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from udfs.embedding.embed import unpack_vectors
 from udfs.illustrating.pictures import Moments, draw_match, draw_strip, match_moments
-from udfs.verifying.align import Sequence, align
+from udfs.verifying.align import VideoFeatures, align
 from udfs.video import FrameChunk, VideoDone, VideoFailed, VideoRequest, VideoRestarted
 
 if TYPE_CHECKING:
@@ -135,13 +135,13 @@ def _match(row: dict[str, Any], num_moments: int) -> tuple[Moments, bytes | None
     return match_moments(stretches, num_moments), draw_match(left, right, stretches)
 
 
-def _read_sequence(row: dict[str, Any], side: str) -> Sequence | None:
+def _read_sequence(row: dict[str, Any], side: str) -> VideoFeatures | None:
     """Read one side's frames; None where the model keeps none."""
     packed, seconds = row[f"{side}_frame_vectors"], row[f"{side}_frame_seconds"]
     if packed is None:
         return None
     vectors = unpack_vectors(packed, len(seconds))
-    return Sequence(vectors, seconds, row[f"{side}_frame_backgrounds"], row[f"{side}_duration_seconds"])
+    return VideoFeatures(vectors, seconds, row[f"{side}_frame_backgrounds"], row[f"{side}_duration_seconds"])
 
 
 def _decode(uris: dict[str, str | None], shown: dict[str, _Shown], settings: StripSettings) -> dict[str, _Shown]:

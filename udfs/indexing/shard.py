@@ -107,7 +107,7 @@ def _take_videos(batch: pa.RecordBatch, num_before: int) -> pa.RecordBatch:
 
 
 @dataclass(frozen=True)
-class Shard:
+class IndexShard:
     """A shard, mapped into memory: opening costs nothing, and the system gives back what is not read.
 
     Attributes:
@@ -125,7 +125,7 @@ class Shard:
     owner: Any
 
     @classmethod
-    def open(cls, folder: Path) -> Shard:
+    def open(cls, folder: Path) -> IndexShard:
         """Open a shard.
 
         Raises:

@@ -24,7 +24,7 @@ _LOOK_ALIKE = 0.8  # frames of one video so similar are one piece of evidence
 
 
 @dataclass(frozen=True)
-class Sequence:
+class VideoFeatures:
     """The embedded frames of a video.
 
     Attributes:
@@ -49,16 +49,18 @@ class Sequence:
         weights: NDArray[np.float64] = 1.0 / np.maximum(alike, 1)
         return weights
 
-    def thin(self) -> Sequence:
+    def thin(self) -> VideoFeatures:
         """Keep every so many frames of a long video."""
         step = -(-len(self.vectors) // _MAX_FRAMES)
         if step == 1:
             return self
-        return Sequence(self.vectors[::step], self.seconds[::step], self.backgrounds[::step], self.duration_seconds)
+        return VideoFeatures(
+            self.vectors[::step], self.seconds[::step], self.backgrounds[::step], self.duration_seconds
+        )
 
 
 @dataclass(frozen=True)
-class Alignment:
+class TimeAlignment:
     """The best alignment of two videos, and the evidence for it.
 
     Attributes:
@@ -103,7 +105,7 @@ class Alignment:
         return name_relation(self.left_coverage, self.right_coverage)
 
 
-def align(left: Sequence, right: Sequence) -> Alignment | None:
+def align(left: VideoFeatures, right: VideoFeatures) -> TimeAlignment | None:
     """Find the straight lines through time along which two videos agree best; None where no frames agree.
 
     Lines go through the most similar pairs of frames, at seven speeds; along each, the stretch with the largest sum of
@@ -146,7 +148,7 @@ class _Stretch:
     def end(self) -> int:
         return self.begin + len(self.frames)
 
-    def bound(self, left: Sequence, right: Sequence) -> tuple[float, float, float, float]:
+    def bound(self, left: VideoFeatures, right: VideoFeatures) -> tuple[float, float, float, float]:
         """Return where it starts and ends on the left, then on the right; a frame is shown until the next one is."""
         left_start = left.seconds[self.begin]
         left_end = left.seconds[self.end] if self.end < len(left.seconds) else left.duration_seconds
@@ -157,7 +159,7 @@ class _Stretch:
 
 
 def _propose_lines(
-    similar: NDArray[np.float32], left: Sequence, right: Sequence
+    similar: NDArray[np.float32], left: VideoFeatures, right: VideoFeatures
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return speeds and offsets of lines `right = speed * left + offset` that may be the best.
 
@@ -174,12 +176,14 @@ def _propose_lines(
     return np.broadcast_to(_SPEEDS, offsets.shape).ravel(), offsets.ravel()
 
 
-def _step_seconds(video: Sequence) -> float:
+def _step_seconds(video: VideoFeatures) -> float:
     """Return the mean time between two frames."""
     return video.duration_seconds / len(video.seconds)
 
 
-def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], stretches: list[_Stretch]) -> Alignment:
+def _describe(
+    left: VideoFeatures, right: VideoFeatures, similar: NDArray[np.float32], stretches: list[_Stretch]
+) -> TimeAlignment:
     """Tell where the aligned frames lie and what speaks for them."""
     i = np.concatenate([np.arange(stretch.begin, stretch.end) for stretch in stretches])
     j = np.concatenate([stretch.frames for stretch in stretches])
@@ -187,7 +191,7 @@ def _describe(left: Sequence, right: Sequence, similar: NDArray[np.float32], str
     best = stretches[0]
     best_left, best_right = left.vectors[best.begin : best.end], right.vectors[best.frames]
     own = [max(0.0, measure_agreement(side, side)) for side in (best_left, best_right)]
-    return Alignment(
+    return TimeAlignment(
         left_start_seconds=float(bounds[:, 0].min()),
         left_end_seconds=float(bounds[:, 1].max()),
         right_start_seconds=float(bounds[:, 2].min()),

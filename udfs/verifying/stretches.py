@@ -23,7 +23,7 @@ _APART = 2  # frames: neighbours show almost the same moment
 _MIN_COMPARED = 4  # aligned frames: of three, one pair is apart
 
 
-class Run(NamedTuple):
+class DiagonalRun(NamedTuple):
     """A run of left frames along a line: from `begin` to before `end`; what it gains is the sum of its gains."""
 
     row: int
@@ -52,17 +52,17 @@ class Lines:
     left: NDArray[np.float32]
     right: NDArray[np.float32]
 
-    def agreement(self, run: Run) -> float:
+    def agreement(self, run: DiagonalRun) -> float:
         """Tell how far changes agree along a run."""
         return measure_agreement(self.left[run.begin : run.end], self.right[self.meet(run)])
 
-    def meet(self, run: Run) -> NDArray[np.intp]:
+    def meet(self, run: DiagonalRun) -> NDArray[np.intp]:
         """Return the numbers of the right frames along a run."""
         met: NDArray[np.intp] = self.frames[run.row, run.begin : run.end]
         return met
 
 
-def find_stretches(lines: Lines) -> list[Run]:
+def find_stretches(lines: Lines) -> list[DiagonalRun]:
     """Return the best stretches, the best first; none where no frames agree.
 
     Further ones must agree nearly as well as the best, or any other part of the same scene would be one; two frames of
@@ -91,7 +91,7 @@ def find_stretches(lines: Lines) -> list[Run]:
     return found
 
 
-def _find_best(lines: Lines) -> Run | None:
+def _find_best(lines: Lines) -> DiagonalRun | None:
     """Find the run that gains most.
 
     A still scene fits every speed, and a slower one makes more of it: another speed than the videos' own counts only
@@ -120,7 +120,7 @@ def _find_further(
     agreement: float,
     *,
     may_repeat: bool,
-) -> tuple[Run, bool]:
+) -> tuple[DiagonalRun, bool]:
     """Find the next best run; also tell whether further ones may repeat what was shown before.
 
     Args:
@@ -141,18 +141,18 @@ def _find_further(
     return _find_further(lines, gains, used, agreement, may_repeat=False)
 
 
-def _find_best_run(gains: NDArray[np.floating[Any]]) -> Run:
+def _find_best_run(gains: NDArray[np.floating[Any]]) -> DiagonalRun:
     """Return the run of columns with the largest sum of any row."""
     sums = np.concatenate([np.zeros((len(gains), 1)), np.cumsum(gains, axis=1)], axis=1)
     raised = sums - np.minimum.accumulate(sums, axis=1)
     row, end = np.unravel_index(raised.argmax(), raised.shape)
     lowest = sums[row, : end + 1]
     begin = len(lowest) - 1 - int(lowest[::-1].argmin())  # the last lowest: what adds nothing is no part of it
-    return Run(int(row), begin, int(end), float(raised[row, end]))
+    return DiagonalRun(int(row), begin, int(end), float(raised[row, end]))
 
 
 def measure_agreement(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Tell how far what changes over aligned frames agrees: see `change_agreement` of `udfs.verifying.align.Alignment`.
+    """Return the agreement of changes over aligned frames: `TimeAlignment.change_agreement`.
 
     Two takes of one static scene agree in the scene, not in what moves; what is left of a frame when its side's mean is
     taken off then matches the frame at the same moment no better than any other.

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from udfs.embedding.embed import unpack_vectors
-from udfs.verifying.align import Alignment, Sequence, align
+from udfs.verifying.align import TimeAlignment, VideoFeatures, align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def _compare(pair: dict[str, Any]) -> dict[str, Any] | None:
     } | bounds
 
 
-def weigh_evidence(alignment: Alignment) -> list[float]:
+def weigh_evidence(alignment: TimeAlignment) -> list[float]:
     """Return the pieces of evidence that a verifier takes, in the order of `models.verifier.EVIDENCE`.
 
     The caps are where more of a piece tells no more: frames that agree beyond .4 show one picture, and whether anything
@@ -105,10 +105,10 @@ def weigh_evidence(alignment: Alignment) -> list[float]:
     ]
 
 
-def _read_sequence(pair: dict[str, Any], side: str) -> Sequence:
+def _read_sequence(pair: dict[str, Any], side: str) -> VideoFeatures:
     """Read one side's frames."""
     seconds = pair[f"{side}_frame_seconds"]
-    return Sequence(
+    return VideoFeatures(
         unpack_vectors(pair[f"{side}_frame_vectors"], len(seconds)),
         seconds,
         pair[f"{side}_frame_backgrounds"],

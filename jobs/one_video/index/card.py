@@ -18,7 +18,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Card:
+class IndexCard:
     """What an index is.
 
     Attributes:
@@ -56,7 +56,7 @@ class Card:
         return json.dumps({"format": _FORMAT} | asdict(self), indent=1, ensure_ascii=False).encode() + b"\n"
 
     @classmethod
-    def from_json(cls, content: bytes) -> Card:
+    def from_json(cls, content: bytes) -> IndexCard:
         """Read what `to_json` wrote.
 
         Raises:
@@ -76,7 +76,7 @@ class Card:
         )
 
 
-def read_card(index: Store, model_id: str) -> Card | None:
+def read_card(index: Store, model_id: str) -> IndexCard | None:
     """Read the card of a model's index; None where it has none.
 
     Args:
@@ -84,7 +84,7 @@ def read_card(index: Store, model_id: str) -> Card | None:
         model_id: of the model.
     """
     content = index.at(model_id).read(CARD_FILE)
-    return None if content is None else Card.from_json(content)
+    return None if content is None else IndexCard.from_json(content)
 
 
 def read_current_model(index: Store, lake_uri: str) -> str:

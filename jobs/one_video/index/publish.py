@@ -13,7 +13,7 @@ from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
 from jobs.lake.leftovers import read_run_time
-from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, Card, read_card
+from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
 from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, shard_writer
 from udfs.indexing.store import Store
 
@@ -68,7 +68,7 @@ def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRec
     with run.progress.show(STAGE):
         store = index.at(run.model.model_id)
         listing, shards, num_written = _write_changes(lake, run, store, last)
-        card = Card(
+        card = IndexCard(
             version=run.run_id,
             published_at=run.started_at.isoformat(),
             model_id=run.model.model_id,
@@ -100,7 +100,7 @@ def choose_kept(num_live: Mapping[str, int], num_stored: Mapping[str, int]) -> l
     return [name for name in kept if name not in small] if len(small) > MAX_SMALL_SHARDS else kept
 
 
-def _write_changes(lake: Lake, run: Run, store: Store, last: Card | None) -> tuple[pa.Table, dict[str, int], int]:
+def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -> tuple[pa.Table, dict[str, int], int]:
     """Write the shards that are missing; return the listing, the shards with their segments, and videos written."""
     import pyarrow as pa
 
@@ -135,7 +135,7 @@ def _key_schema() -> pa.Schema:
     return pa.schema({name: pa.string() for name in _KEY})
 
 
-def _keep(listing: pa.Table, present: pa.Table, last: Card) -> tuple[pa.Table, dict[str, int]]:
+def _keep(listing: pa.Table, present: pa.Table, last: IndexCard) -> tuple[pa.Table, dict[str, int]]:
     """Return what stays of a listing: rows of videos that are still there, in shards that stay as they are."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -169,7 +169,7 @@ def _add_clusters(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:
     return listed.join(known, "video_id", join_type="left outer").sort_by("video_id").combine_chunks()
 
 
-def _read_listing(store: Store, card: Card) -> pa.Table:
+def _read_listing(store: Store, card: IndexCard) -> pa.Table:
     """Read the listing that a card names."""
     from pyarrow import ipc
 
@@ -177,7 +177,7 @@ def _read_listing(store: Store, card: Card) -> pa.Table:
         return ipc.open_file(file).read_all()
 
 
-def _write_listing(store: Store, listing: pa.Table, last: Card | None, name: str) -> str:
+def _write_listing(store: Store, listing: pa.Table, last: IndexCard | None, name: str) -> str:
     """Write a listing and return its folder, which is the last one's where it is the same."""
     from pyarrow import ipc
 

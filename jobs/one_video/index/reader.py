@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import ContractError
-from jobs.one_video.index.card import INDEX_FOLDER, LISTING_FILE, Card, read_card, read_current_model
-from udfs.indexing.shard import Shard
+from jobs.one_video.index.card import INDEX_FOLDER, LISTING_FILE, IndexCard, read_card, read_current_model
+from udfs.indexing.shard import IndexShard
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Index:
         places: int64 (num_videos, 2), the shard and its row of each row of the listing.
     """
 
-    card: Card
-    shards: tuple[Shard, ...]
+    card: IndexCard
+    shards: tuple[IndexShard, ...]
     listing: pa.Table
     numbers: tuple[NDArray[np.int64], ...]
     places: NDArray[np.int64]
@@ -87,9 +87,9 @@ class Index:
         return [StoredVideo(number, **row) for number, row in zip(chosen, rows, strict=True)]
 
     def read_video(self, number: int) -> dict[str, Any]:
-        """Read the frames of a video: see `Shard.read_video`."""
+        """Read the frames of a video: see `IndexShard.read_video`."""
         shard_number, row = self.places[number].tolist()
-        shard: Shard = self.shards[shard_number]
+        shard: IndexShard = self.shards[shard_number]
         return shard.read_video(row)
 
 
@@ -107,7 +107,7 @@ class IndexFolder:
     cache: Path | None = None
     model_id: str | None = None
 
-    def read_card(self) -> Card:
+    def read_card(self) -> IndexCard:
         """Read the newest card.
 
         Raises:
@@ -124,7 +124,7 @@ class IndexFolder:
             )
         return card
 
-    def open(self, card: Card | None = None) -> Index:
+    def open(self, card: IndexCard | None = None) -> Index:
         """Open the newest version, or the one of a card that was just read.
 
         Raises:
@@ -146,13 +146,13 @@ class IndexFolder:
     def _store(self) -> Store:
         return Store.of(f"{self.lake_uri.rstrip('/')}/{INDEX_FOLDER}")
 
-    def _open(self, card: Card) -> Index:
+    def _open(self, card: IndexCard) -> Index:
         import numpy as np
         import pyarrow as pa
         from pyarrow import ipc
 
         store = self._store.at(card.model_id)
-        shards = tuple(Shard.open(store.fetch(name, self.cache)) for name in card.shards)
+        shards = tuple(IndexShard.open(store.fetch(name, self.cache)) for name in card.shards)
         file = store.fetch(card.listing, self.cache) / LISTING_FILE
         listing = ipc.open_file(pa.memory_map(str(file))).read_all()
         store.keep_only(card.folders, self.cache)

@@ -14,7 +14,7 @@ from jobs.backfill import read_standing, run_backfill
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.config.settings import Config, MaintenanceConfig
-from jobs.engine.budget import Budget, Standing
+from jobs.engine.budget import BackfillBudget, BackfillProgress
 from jobs.errors import QualityError, UsageError
 from jobs.lake.lake import Lake
 from jobs.maintenance.expiry import expire_models
@@ -51,26 +51,26 @@ class Filled:
     """
 
     lake: Path
-    first: Standing
+    first: BackfillProgress
     described_first: set[str]
     versions: dict[str, int]
-    last: Standing
+    last: BackfillProgress
 
 
-def fill(past: Path, lake: Path, budget: Budget, settings: dict[str, Any] = SETTINGS) -> Standing:
+def fill(past: Path, lake: Path, budget: BackfillBudget, settings: dict[str, Any] = SETTINGS) -> BackfillProgress:
     return run_backfill(str(lake), str(past), Config(**settings), budget)
 
 
 @pytest.fixture(scope="module")
 def filled(described: Described, tmp_path_factory: pytest.TempPathFactory) -> Filled:
     lake = tmp_path_factory.mktemp("filled") / "lake"
-    first = fill(described.manifest, lake, Budget(max_videos=4))
+    first = fill(described.manifest, lake, BackfillBudget(max_videos=4))
     found = {row["video_id"] for row in read_rows(lake, "descriptors")}
     versions = read_versions(lake)
     portion = write_manifest(described.manifest.with_name("portion-beside.csv"), [*CATALOGUE[:7], *BROKEN[:2]])
     with ThreadPoolExecutor(2) as pool:
         night = pool.submit(run_night, portion, lake, SETTINGS)
-        backfill = pool.submit(fill, described.manifest, lake, Budget())
+        backfill = pool.submit(fill, described.manifest, lake, BackfillBudget())
         night.result()
         last = backfill.result()
     run_night(described.manifest, lake, SETTINGS)
@@ -152,10 +152,10 @@ def test_another_model_is_filled_up_beside_the_one_in_use(
 ) -> None:
     """It takes the same descriptors, so that no video is opened again; the budget holds all the same."""
     config = Config(**OTHER_MODEL)
-    assert read_standing(str(lake_copy), None, config) == Standing(13, 0, 4)
+    assert read_standing(str(lake_copy), None, config) == BackfillProgress(13, 0, 4)
     before = read_versions(lake_copy)
-    assert run_backfill(str(lake_copy), None, config, Budget(max_videos=5)).num_left == 4
-    assert run_backfill(str(lake_copy), None, config, Budget()).num_left == 0
+    assert run_backfill(str(lake_copy), None, config, BackfillBudget(max_videos=5)).num_left == 4
+    assert run_backfill(str(lake_copy), None, config, BackfillBudget()).num_left == 0
     after = read_versions(lake_copy)
     assert {name for name in before if before[name] != after[name]} == {"embeddings", "claims", "runs"}
     lake, run = Lake(spark, str(lake_copy)), make_run(spark, described.manifest, OTHER_MODEL)
@@ -179,11 +179,11 @@ def test_videos_of_the_lake_are_described_anew_where_their_place_is_named(
     with pytest.raises(
         UsageError, match=r"2 videos must be described for tiny-.*, and nothing says where .*manifest\.roots"
     ):
-        run_backfill(str(lake_copy), None, Config(**settings), Budget(max_videos=4))
+        run_backfill(str(lake_copy), None, Config(**settings), BackfillBudget(max_videos=4))
     (failed,) = [row for row in read_rows(lake_copy, "runs") if row["stage"] == "backfill"]
     assert (failed["status"], failed["num_rows"]) == ("failed", 0)
     roots = {"manifest": {"roots": (str(described.manifest.parent),)}}
-    standing = run_backfill(str(lake_copy), None, Config(**(settings | roots)), Budget(max_videos=4))
+    standing = run_backfill(str(lake_copy), None, Config(**(settings | roots)), BackfillBudget(max_videos=4))
     assert standing.num_done == 4
     kinds = {row["descriptor_id"].partition("-")[0] for row in read_rows(lake_copy, "descriptors")}
     assert kinds == {"efficientnet_lite0_ndvr", "tiny"}
@@ -195,7 +195,7 @@ def test_a_backfill_of_failures_stops(described: Described, tmp_path: Path) -> N
     lost = [Video(f"lost-{number}", f"lost-{number}.mp4") for number in range(6)]
     past = write_manifest(described.manifest.with_name("past.csv"), lost)
     with pytest.raises(QualityError, match=r"the backfill stops: (.|\n)*2 of 2 videos failed \(NOT_FOUND 2\)"):
-        fill(past, tmp_path / "lake", Budget(), settings)
+        fill(past, tmp_path / "lake", BackfillBudget(), settings)
     assert len(read_rows(tmp_path / "lake", "manifest")) == 2, "the others were not brought in"
 
 

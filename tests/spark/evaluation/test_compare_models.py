@@ -12,7 +12,7 @@ from jobs.backfill import run_backfill
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.config.settings import Config
-from jobs.engine.budget import Budget
+from jobs.engine.budget import BackfillBudget
 from jobs.evaluation.model_comparison import _match_clusters, _match_pairs
 from tests.support.lakes import make_run, read_versions
 
@@ -73,7 +73,7 @@ def test_a_model_is_compared_with_the_one_in_use_and_nothing_is_published(
     command = ["compare-models", "--lake", str(lake_copy), "--new", str(config)]
     assert run_command(app, command) == 2
     assert "fill the new model up first: ndvr backfill" in capsys.readouterr().err
-    run_backfill(str(lake_copy), None, Config(**BLIND), Budget(max_videos=8))
+    run_backfill(str(lake_copy), None, Config(**BLIND), BackfillBudget(max_videos=8))
     capsys.readouterr()
 
     before = read_versions(lake_copy)

@@ -12,7 +12,7 @@ import ndvr
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
 from jobs.lake.lake import Lake
-from jobs.one_video.index.card import Card
+from jobs.one_video.index.card import IndexCard
 from jobs.one_video.index.publish import INDEXED_TABLES, publish_index
 from jobs.tables import manifest
 from tests.support.catalogue import CATALOGUE, Video, make_scene, write_manifest
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from tests.spark.conftest import Described
 
 
-def read_card(lake: Path) -> Card:
+def read_card(lake: Path) -> IndexCard:
     (file,) = lake.glob("_index/*/current.json")
-    return Card.from_json(file.read_bytes())
+    return IndexCard.from_json(file.read_bytes())
 
 
 def index_files(lake: Path) -> dict[str, int]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from models.artefact import Card
+    from models.artefact import ModelCard
 
 HELD_OUT = "video_id in ('tiles', 'stripes', 'stripes-low')"
 # Four views of each of so few frames are a matter of luck: these show the network enough to tell the copies by.
@@ -67,7 +67,7 @@ def run_calibrate(lake: Path, model: Path, config: Path, *options: str) -> int:
     return run_command(calibrate.app, arguments)
 
 
-def read_card(model: Path) -> Card:
+def read_card(model: Path) -> ModelCard:
     return unpack_artefact(read_artefact(model))[1]
 
 

@@ -12,7 +12,7 @@ import pytest
 from models.artefact import (
     CARD_FILE,
     TENSORS_FILE,
-    Card,
+    ModelCard,
     find_folder,
     pack_artefact,
     read_artefact,
@@ -22,7 +22,7 @@ from models.artefact import (
 from models.calibration import Calibration
 
 CALIBRATION = Calibration(0.6, -9.0, 20.0, "pairs")
-CARD = Card("whitened", "linear", "tiny", "late", 2, "Apache-2.0", {"videos": 3}, {"precision": 0.5})
+CARD = ModelCard("whitened", "linear", "tiny", "late", 2, "Apache-2.0", {"videos": 3}, {"precision": 0.5})
 TENSORS = {"mean": np.array([0.5, -0.25, 0.1], np.float32), "projection": np.eye(3, 2, dtype=np.float32)[::-1]}
 
 
@@ -55,8 +55,8 @@ def test_the_card_is_json_that_a_person_can_read() -> None:
 
 
 def test_a_calibration_comes_back_as_one() -> None:
-    assert Card.from_json(replace(CARD, calibration=CALIBRATION).to_json()).calibration == CALIBRATION
-    assert Card.from_json(CARD.to_json()).calibration is None
+    assert ModelCard.from_json(replace(CARD, calibration=CALIBRATION).to_json()).calibration == CALIBRATION
+    assert ModelCard.from_json(CARD.to_json()).calibration is None
 
 
 def test_the_same_numbers_and_card_give_the_same_bytes() -> None:
@@ -64,7 +64,7 @@ def test_the_same_numbers_and_card_give_the_same_bytes() -> None:
 
 
 def test_what_the_card_says_does_not_change_the_version_but_the_numbers_do() -> None:
-    def version(numbers: dict[str, np.ndarray], card: Card) -> str:
+    def version(numbers: dict[str, np.ndarray], card: ModelCard) -> str:
         return unpack_artefact(pack_artefact(numbers, card))[1].version
 
     assert version(TENSORS, replace(CARD, calibration=CALIBRATION)) == version(TENSORS, CARD)
@@ -92,12 +92,12 @@ def test_numbers_that_are_not_those_of_the_card_are_refused() -> None:
 )
 def test_what_is_not_a_card_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not the card of a model: .*; train or install it again"):
-        Card.from_json(text)
+        ModelCard.from_json(text)
 
 
 def test_what_is_not_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
-        Card.from_json("no card")
+        ModelCard.from_json("no card")
 
 
 def test_an_artefact_is_written_to_a_new_folder_and_read_again(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.artefact import Card, pack_artefact, unpack_artefact
+from models.artefact import ModelCard, pack_artefact, unpack_artefact
 from models.codebook import Codebook, cosine_similarity, euclidean_similarity, normalise_blocks
 from models.embedding_models import Method, find_model
 from models.registry import get_backbone
@@ -75,7 +75,7 @@ def test_a_video_of_words_that_all_videos_have_has_nothing_to_tell() -> None:
 
 
 def test_an_artefact_gives_back_the_codebook() -> None:
-    card = Card("bow_layer", Codebook.kind, "tiny", "late", 5, "none", {}, {})
+    card = ModelCard("bow_layer", Codebook.kind, "tiny", "late", 5, "none", {}, {})
     tensors, stored = unpack_artefact(pack_artefact(LAYERS.to_tensors(), card))
     codebook = Codebook.from_tensors(tensors)
     assert stored.kind == "codebook"

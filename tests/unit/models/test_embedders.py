@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from models.artefact import Card, pack_artefact, unpack_artefact
+from models.artefact import ModelCard, pack_artefact, unpack_artefact
 from models.embedders import Identity, LinearHead, RowEmbedder, TanhNetwork
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_more_rows_than_a_chunk_are_embedded_each_as_if_alone() -> None:
 
 @pytest.mark.parametrize("head", [LINEAR, TANH], ids=["linear", "tanh"])
 def test_an_artefact_gives_back_the_head_at_half_precision(head: LinearHead | TanhNetwork) -> None:
-    card = Card("whitened", head.kind, "tiny", "early", 2, "none", {}, {})
+    card = ModelCard("whitened", head.kind, "tiny", "early", 2, "none", {}, {})
     tensors, _ = unpack_artefact(pack_artefact(head.to_tensors(), card))
     again = type(head).from_tensors(tensors)
     assert {array.dtype.name for array in again.to_tensors().values()} == {"float32"}

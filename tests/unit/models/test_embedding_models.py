@@ -12,7 +12,7 @@ import pytest
 
 from models.artefact import (
     TENSORS_FILE,
-    Card,
+    ModelCard,
     find_folder,
     pack_artefact,
     read_artefact,
@@ -32,7 +32,7 @@ BACKBONE = get_backbone("efficientnet_lite0_ndvr")
 DESCRIPTOR_ID = descriptor_id(BACKBONE, 1.0, 8, cuts_borders=True)
 HEAD = LinearHead(np.zeros(3, np.float32), np.eye(3, 2, dtype=np.float32))
 CALIBRATION = Calibration(0.6, -9.0, 20.0, "pairs")
-CARD = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, CALIBRATION)
+CARD = ModelCard("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, CALIBRATION)
 ROW = np.array([[2, 1, 0]], np.float32)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from models.artefact import Card
+from models.artefact import ModelCard
 from models.verifier import EVIDENCE, PRODUCTS, Verifier, multiply_pieces
 
 
@@ -80,20 +80,20 @@ def test_a_verifier_of_other_evidence_is_refused() -> None:
 
 def test_a_card_keeps_it_as_it_is() -> None:
     told = verifier(intercept=-1.5, change=0.25)
-    card = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=told)
-    assert Card.from_json(card.to_json()).verifier == told
-    assert hash(Card.from_json(card.to_json()).verifier) == hash(told)
+    card = ModelCard("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=told)
+    assert ModelCard.from_json(card.to_json()).verifier == told
+    assert hash(ModelCard.from_json(card.to_json()).verifier) == hash(told)
 
 
 def test_a_card_from_before_there_were_verifiers_has_none() -> None:
-    card = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {})
+    card = ModelCard("contrastive", "linear", "tiny", "late", 2, "none", {}, {})
     fields = {name: value for name, value in asdict(card).items() if name != "verifier"}
-    assert Card.from_json(json.dumps(fields)).verifier is None
+    assert ModelCard.from_json(json.dumps(fields)).verifier is None
 
 
 def test_a_card_with_a_broken_verifier_is_refused() -> None:
-    card = Card("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=verifier())
+    card = ModelCard("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=verifier())
     fields = json.loads(card.to_json())
     fields["verifier"] = {"min_probability": 0.5}
     with pytest.raises(ValueError, match=r"not the card of a model: .*intercept.*; train or install it again"):
-        Card.from_json(json.dumps(fields))
+        ModelCard.from_json(json.dumps(fields))

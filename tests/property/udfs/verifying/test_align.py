@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.verifying.align import Sequence, align
+from udfs.verifying.align import VideoFeatures, align
 
 NUM_DIMS = 16
 SIDES = ("start_seconds", "end_seconds", "coverage", "chamfer")
 
 
 @st.composite
-def videos(draw: st.DrawFn) -> Sequence:
+def videos(draw: st.DrawFn) -> VideoFeatures:
     """Draw a video of frames of few scenes, some of them noisy, some black, at any pace."""
     count = draw(st.integers(1, 24))
     scenes = np.array(draw(st.lists(st.integers(0, NUM_DIMS), min_size=count, max_size=count)))
@@ -25,19 +25,19 @@ def videos(draw: st.DrawFn) -> Sequence:
     vectors = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
     seconds = np.concatenate([[0.0], np.cumsum(chance.uniform(0.1, 1.5, count))])
     backgrounds = chance.uniform(-0.2, 0.6, count).astype(np.float32)
-    return Sequence(vectors, seconds[:-1], backgrounds, float(seconds[-1]))
+    return VideoFeatures(vectors, seconds[:-1], backgrounds, float(seconds[-1]))
 
 
 @st.composite
-def steady_videos(draw: st.DrawFn) -> Sequence:
+def steady_videos(draw: st.DrawFn) -> VideoFeatures:
     """Draw a video that shows a stretch of one footage in which no two seconds are alike."""
     start, count = draw(st.integers(0, 20)), draw(st.integers(8, 20))
     vectors = np.eye(40, dtype=np.float32)[start : start + count]
-    return Sequence(vectors, np.arange(float(count)), np.zeros(count, np.float32), float(count))
+    return VideoFeatures(vectors, np.arange(float(count)), np.zeros(count, np.float32), float(count))
 
 
 @given(videos(), videos())
-def test_what_is_told_lies_in_its_range(left: Sequence, right: Sequence) -> None:
+def test_what_is_told_lies_in_its_range(left: VideoFeatures, right: VideoFeatures) -> None:
     found = align(left, right)
     if found is None:
         return
@@ -57,8 +57,8 @@ def test_what_is_told_lies_in_its_range(left: Sequence, right: Sequence) -> None
 
 
 @given(videos())
-def test_a_video_that_shows_anything_is_a_copy_of_itself(video: Sequence) -> None:
-    quiet = Sequence(video.vectors, video.seconds, np.zeros_like(video.backgrounds), video.duration_seconds)
+def test_a_video_that_shows_anything_is_a_copy_of_itself(video: VideoFeatures) -> None:
+    quiet = VideoFeatures(video.vectors, video.seconds, np.zeros_like(video.backgrounds), video.duration_seconds)
     found = align(quiet, quiet)
     if not video.vectors.any():
         assert found is None
@@ -72,7 +72,7 @@ def test_a_video_that_shows_anything_is_a_copy_of_itself(video: Sequence) -> Non
 
 
 @given(steady_videos(), steady_videos())
-def test_swapping_the_sides_swaps_what_is_told_of_them(left: Sequence, right: Sequence) -> None:
+def test_swapping_the_sides_swaps_what_is_told_of_them(left: VideoFeatures, right: VideoFeatures) -> None:
     found, swapped = align(left, right), align(right, left)
     if found is None or swapped is None:
         assert found is swapped is None
@@ -86,12 +86,16 @@ def test_swapping_the_sides_swaps_what_is_told_of_them(left: Sequence, right: Se
 
 
 @given(steady_videos(), st.integers(1, 10))
-def test_strange_footage_before_a_video_moves_its_bounds_and_nothing_else(video: Sequence, num_before: int) -> None:
+def test_strange_footage_before_a_video_moves_its_bounds_and_nothing_else(
+    video: VideoFeatures, num_before: int
+) -> None:
     wide = np.pad(video.vectors, ((0, 0), (0, 10)))
     before = np.eye(50, dtype=np.float32)[40 : 40 + num_before]
     count = len(wide) + num_before
-    later = Sequence(np.concatenate([before, wide]), np.arange(float(count)), np.zeros(count, np.float32), float(count))
-    found = align(Sequence(wide, video.seconds, video.backgrounds, video.duration_seconds), later)
+    later = VideoFeatures(
+        np.concatenate([before, wide]), np.arange(float(count)), np.zeros(count, np.float32), float(count)
+    )
+    found = align(VideoFeatures(wide, video.seconds, video.backgrounds, video.duration_seconds), later)
     assert found is not None
     assert (found.left_start_seconds, found.left_end_seconds) == (0.0, video.duration_seconds)
     assert (found.right_start_seconds, found.right_end_seconds) == (num_before, count)

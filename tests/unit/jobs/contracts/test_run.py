@@ -12,7 +12,7 @@ from jobs.config.settings import Config, load_config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run, name_windows
 from jobs.errors import UsageError
-from models.artefact import BACKGROUND, Card, pack_artefact, read_artefact, unpack_artefact, write_artefact
+from models.artefact import BACKGROUND, ModelCard, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.calibration import Calibration
 from models.embedders import LinearHead
 from models.embedding_models import EmbeddingModel, find_model
@@ -40,7 +40,9 @@ def write_model(folder: Path, fusion: str = "late", verifier: Verifier | None = 
     """Write the artefact of a model of tiny descriptors, and return its folder."""
     tensors = LinearHead(np.zeros(3, np.float32), np.eye(3, 2, dtype=np.float32)).to_tensors()
     tensors[BACKGROUND] = np.eye(2, dtype=np.float32)
-    card = Card("contrastive", "linear", "tiny", fusion, 2, "none", {}, {}, Calibration(0.6, -9.0, 20.0, ""), verifier)
+    card = ModelCard(
+        "contrastive", "linear", "tiny", fusion, 2, "none", {}, {}, Calibration(0.6, -9.0, 20.0, ""), verifier
+    )
     write_artefact(folder, pack_artefact(tensors, card))
     return folder
 

@@ -2,37 +2,37 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.engine.budget import Budget, Standing
+from jobs.engine.budget import BackfillBudget, BackfillProgress
 
 SIZES = (16, 4000)
 
 
 def test_without_a_limit_every_batch_is_full() -> None:
-    assert Budget().choose_batch(10**6, 10.0**6, None, SIZES) == 4000
+    assert BackfillBudget().choose_batch(10**6, 10.0**6, None, SIZES) == 4000
 
 
 @pytest.mark.parametrize(("num_tried", "size"), [(0, 4000), (7000, 3000), (9999, 1), (10_000, 0)])
 def test_the_last_batch_is_cut_to_the_videos_that_are_left(num_tried: int, size: int) -> None:
-    assert Budget(max_videos=10_000).choose_batch(num_tried, 0.0, 1.0, SIZES) == size
+    assert BackfillBudget(max_videos=10_000).choose_batch(num_tried, 0.0, 1.0, SIZES) == size
 
 
 @pytest.mark.parametrize(("seconds", "size"), [(0.0, 4000), (3000.0, 1200), (3599.9, 1), (3600.0, 0), (4000.0, 0)])
 def test_a_batch_is_cut_so_that_it_ends_in_time(seconds: float, size: int) -> None:
-    assert Budget(max_seconds=3600.0).choose_batch(0, seconds, 2.0, SIZES) == size
+    assert BackfillBudget(max_seconds=3600.0).choose_batch(0, seconds, 2.0, SIZES) == size
 
 
 def test_a_run_that_must_end_in_time_begins_with_a_small_batch_where_no_rate_is_known() -> None:
-    assert Budget(max_seconds=3600.0).choose_batch(0, 0.0, None, SIZES) == 16
+    assert BackfillBudget(max_seconds=3600.0).choose_batch(0, 0.0, None, SIZES) == 16
 
 
 def test_of_two_limits_the_tighter_holds() -> None:
-    budget = Budget(max_videos=100, max_seconds=3600.0)
+    budget = BackfillBudget(max_videos=100, max_seconds=3600.0)
     assert budget.choose_batch(0, 0.0, 1.0, SIZES) == 100
     assert budget.choose_batch(0, 3590.0, 1.0, SIZES) == 10
 
 
 def test_the_eta_is_what_is_left_at_the_rate_so_far() -> None:
-    standing = Standing(num_videos=10_000, num_done=1000, num_failed=200, rate=2.0)
+    standing = BackfillProgress(num_videos=10_000, num_done=1000, num_failed=200, rate=2.0)
     assert (standing.num_left, standing.eta_seconds) == (8800, 4400.0)
     assert standing.describe() == (
         "done 1,000 of 10,000 videos (10.0 %), 200 in quarantine, 8,800 to go, 2 videos/s, ETA 1:13:20 of work"
@@ -40,10 +40,10 @@ def test_the_eta_is_what_is_left_at_the_rate_so_far() -> None:
 
 
 def test_without_a_rate_no_eta_is_told() -> None:
-    assert Standing(4, 1, 0).eta_seconds is None
-    assert Standing(4, 1, 0).describe() == "done 1 of 4 videos (25.0 %), 3 to go"
+    assert BackfillProgress(4, 1, 0).eta_seconds is None
+    assert BackfillProgress(4, 1, 0).describe() == "done 1 of 4 videos (25.0 %), 3 to go"
 
 
 def test_what_is_through_has_nothing_to_go() -> None:
-    assert Standing(4, 3, 1, 2.0).describe() == "done 3 of 4 videos (75.0 %), 1 in quarantine, 0 to go"
-    assert Standing(0, 0, 0).describe() == "done 0 of 0 videos (100.0 %), 0 to go"
+    assert BackfillProgress(4, 3, 1, 2.0).describe() == "done 3 of 4 videos (75.0 %), 1 in quarantine, 0 to go"
+    assert BackfillProgress(0, 0, 0).describe() == "done 0 of 0 videos (100.0 %), 0 to go"

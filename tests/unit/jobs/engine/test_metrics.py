@@ -17,7 +17,7 @@ from jobs.contracts.run_log import log_to
 from jobs.contracts.stage import StageRecord
 from jobs.engine.metrics import check_client
 from jobs.engine.outcome import Outcome
-from jobs.engine.summary import Account
+from jobs.engine.summary import RunSummaryWriter
 from jobs.errors import QualityError, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def end_run(folder: Path, url: str, failure: Exception | None = None) -> list[di
     config = Config(metrics={"pushgateway_url": url})
     outcome = Outcome([StageRecord("pairs", "done", 2.0, 5, search_recall=0.98)], 9, Counter({"CORRUPT": 3}))
     started_at = datetime(2024, 5, 1, 2, tzinfo=UTC)
-    account = Account("run-1", date(2024, 5, 1), started_at, "/m.csv", "lake", config, outcome)
+    account = RunSummaryWriter("run-1", date(2024, 5, 1), started_at, "/m.csv", "lake", config, outcome)
     with log_to(folder / "log.jsonl", "run-1"):
         try:
             with account.summarised(folder / "summary.json"):
@@ -108,7 +108,7 @@ def test_a_push_that_fails_is_a_warning_and_fails_nothing(gateway: Gateway, tmp_
 
 
 def test_nothing_is_pushed_where_no_gateway_is_named(gateway: Gateway, tmp_path: Path) -> None:
-    account = Account("run-1", date(2024, 5, 1), datetime(2024, 5, 1, tzinfo=UTC), "/m.csv", "lake", Config())
+    account = RunSummaryWriter("run-1", date(2024, 5, 1), datetime(2024, 5, 1, tzinfo=UTC), "/m.csv", "lake", Config())
     with account.summarised(tmp_path / "summary.json"):
         pass
     assert gateway.requests == []

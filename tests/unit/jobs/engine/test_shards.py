@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jobs.engine.shards import Pending, Shard, plan_shards
+from jobs.engine.shards import BackfillShard, Pending, plan_shards
 
 
 def test_the_newest_month_comes_first_and_videos_without_a_date_last() -> None:
@@ -11,9 +11,9 @@ def test_the_newest_month_comes_first_and_videos_without_a_date_last() -> None:
 def test_neighbouring_buckets_are_joined_up_to_the_size_of_a_commit() -> None:
     pending = [Pending("2024-01", bucket, num) for bucket, num in ((9, 2), (3, 4), (0, 3), (7, 1), (200, 6))]
     assert plan_shards(pending, 7) == [
-        Shard("2024-01", 0, 3, 7),
-        Shard("2024-01", 7, 9, 3),
-        Shard("2024-01", 200, 200, 6),
+        BackfillShard("2024-01", 0, 3, 7),
+        BackfillShard("2024-01", 7, 9, 3),
+        BackfillShard("2024-01", 200, 200, 6),
     ]
 
 
@@ -31,5 +31,5 @@ def test_nothing_pending_is_no_shard() -> None:
 
 
 def test_a_shard_is_named_by_its_month_and_its_buckets() -> None:
-    assert Shard("2024-01", 3, 255, 9).name == "2024-01/03-ff"
-    assert Shard(None, 0, 0, 9).name == "undated/00-00"
+    assert BackfillShard("2024-01", 3, 255, 9).name == "2024-01/03-ff"
+    assert BackfillShard(None, 0, 0, 9).name == "undated/00-00"

@@ -11,7 +11,7 @@ from jobs.config.settings import Config
 from jobs.contracts.stage import StageRecord
 from jobs.engine.audits import Finding
 from jobs.engine.outcome import Outcome
-from jobs.engine.summary import Account, RunSummary
+from jobs.engine.summary import RunSummary, RunSummaryWriter
 from jobs.errors import QualityError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ RUN_ID = "20240501T020000Z-abcdef"
 TRIPPED = Finding("failed_fraction", 0.75, 0.5, "quality.max_failed_fraction", "3 of 4 videos failed", "mend it")
 
 
-def account(**parts: Any) -> Account:
+def account(**parts: Any) -> RunSummaryWriter:
     started_at = datetime(2024, 5, 1, 2, tzinfo=UTC)
-    return Account(RUN_ID, date(2024, 5, 1), started_at, "/m.csv", "/lake", Config(), **parts)
+    return RunSummaryWriter(RUN_ID, date(2024, 5, 1), started_at, "/m.csv", "/lake", Config(), **parts)
 
 
 def done() -> Outcome:

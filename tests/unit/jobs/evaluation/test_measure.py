@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jobs.errors import ContractError
-from jobs.evaluation.measure import Report, Rules, measure
+from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.ranking import PrecisionRecall
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Query, Truth
 
@@ -142,7 +142,7 @@ def test_nothing_scored_finds_nothing() -> None:
 
 
 def test_a_report_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    report: Report = measure(SCORED, TRUTH, VIDEOS, {}, SCORES)
+    report: EvaluationReport = measure(SCORED, TRUTH, VIDEOS, {}, SCORES)
     print(json.dumps(report.to_dict(), allow_nan=False))  # noqa: T201 - what is asserted is that it can be
     content = json.loads(capsys.readouterr().out)
     assert content["pairs"]["f1"] == pytest.approx(2 / 3)

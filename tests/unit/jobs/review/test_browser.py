@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.clustering.decisions import Decision, read_decisions
-from jobs.review.facts import Video
+from jobs.review.facts import ReviewedVideo
 from tests.support.browser import click, needs_browser, open_browser, wait_for_file
 from tests.support.reports import RUN, make_cluster, make_pages
 
@@ -26,7 +26,7 @@ HOSTILE = ("<script>alert(1)</script>", "\"quoted\", 'twice' & Zoë \u2028 \x85 
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     clusters = [make_cluster(f"keeper-{n:02}", f"copy-{n:02}") for n in range(24)]
-    named = [Video(text, title=text, owner_id=text) for text in HOSTILE]
+    named = [ReviewedVideo(text, title=text, owner_id=text) for text in HOSTILE]
     make_pages([*clusters, make_cluster(*HOSTILE, "plain")], folder, named)
     return folder
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from jobs.review.facts import Pair, Strip
+from jobs.review.facts import ReviewedPair, Strip
 from jobs.review.inline import stack_strips
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def test_the_strips_of_a_pair_are_one_above_the_other(tmp_path: Path) -> None:
     Image.new("RGB", (100, 20), "red").save(tmp_path / "left.png")
     Image.new("RGB", (80, 30), "blue").save(tmp_path / "right.png")
-    pair = Pair("b", "a", None, None, Strip(file="left.png"), Strip(file="right.png"))
+    pair = ReviewedPair("b", "a", None, None, Strip(file="left.png"), Strip(file="right.png"))
     stacked = stack_strips(pair, tmp_path)
     assert stacked.size == (100, 20 + 4 + 30 + 4)
     assert stacked.getpixel((50, 10)) == (255, 0, 0)
@@ -24,6 +24,6 @@ def test_the_strips_of_a_pair_are_one_above_the_other(tmp_path: Path) -> None:
 
 def test_a_video_that_could_not_be_read_is_left_out(tmp_path: Path) -> None:
     Image.new("RGB", (100, 20), "red").save(tmp_path / "right.png")
-    pair = Pair("b", "a", None, None, Strip(error_code="NOT_FOUND"), Strip(file="right.png"))
+    pair = ReviewedPair("b", "a", None, None, Strip(error_code="NOT_FOUND"), Strip(file="right.png"))
     assert stack_strips(pair, tmp_path).size == (100, 24)
-    assert stack_strips(Pair("b", "a", None, None), tmp_path).size == (1, 1)
+    assert stack_strips(ReviewedPair("b", "a", None, None), tmp_path).size == (1, 1)

@@ -10,7 +10,7 @@ import pytest
 from jobs.commands.report import prepare_folder
 from jobs.errors import UsageError
 from jobs.review.charts import bin_sizes
-from jobs.review.facts import Pair, Strip, Video
+from jobs.review.facts import ReviewedPair, ReviewedVideo, Strip
 from jobs.review.gather import MAX_PAIRS_PER_CLUSTER, choose_illustrated, sort_clusters
 from jobs.review.pages import split_pages
 from tests.support.reports import ROW, make_cluster, make_pages, make_part
@@ -50,10 +50,12 @@ def count_elements(page: _Reader) -> Counter[tuple[str, ...]]:
 
 
 def test_ids_and_titles_are_words_and_nothing_else(tmp_path: Path) -> None:
-    videos = [Video(text, title=text, owner_id=text, uri=f"/v/{text}.mp4") for text in HOSTILE]
+    videos = [ReviewedVideo(text, title=text, owner_id=text, uri=f"/v/{text}.mp4") for text in HOSTILE]
     make_pages([make_cluster(*HOSTILE)], tmp_path, videos)
     plain = tmp_path / "plain"
-    make_pages([make_cluster("a", "b", "c", "d", "e", "f")], plain, [Video(n, title=n, uri=n) for n in "abcdef"])
+    make_pages(
+        [make_cluster("a", "b", "c", "d", "e", "f")], plain, [ReviewedVideo(n, title=n, uri=n) for n in "abcdef"]
+    )
     expected = read_pages(plain)
     for name, page in read_pages(tmp_path).items():
         assert count_elements(page) == count_elements(expected[name])
@@ -161,7 +163,7 @@ def test_only_an_earlier_report_is_replaced(tmp_path: Path) -> None:
 
 def test_a_pair_without_pictures_says_so(tmp_path: Path) -> None:
     cluster = make_cluster("a", "b")
-    cluster.pairs.append(Pair("c", "a", ROW, {"verdict": "duplicate", "decided_by": "ann", "note": None}))
+    cluster.pairs.append(ReviewedPair("c", "a", ROW, {"verdict": "duplicate", "decided_by": "ann", "note": None}))
     make_pages([cluster], tmp_path)
     text = (tmp_path / "newest-1.html").read_text(encoding="utf-8")
     assert len(re.findall("No pictures: this report has enough of them", text)) == 2

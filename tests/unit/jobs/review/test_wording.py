@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.review import wording
-from jobs.review.facts import Pair, Video
+from jobs.review.facts import ReviewedPair, ReviewedVideo
 from tests.support.reports import ROW, make_cluster
 
-VIDEOS = {name: Video(name) for name in ("a", "b", "k")} | {"t": Video("t", title="The title")}
+VIDEOS = {name: ReviewedVideo(name) for name in ("a", "b", "k")} | {"t": ReviewedVideo("t", title="The title")}
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_what_is_not_quite_sure_is_never_100_percent(fraction: float, said: str)
 
 
 def test_a_video_is_told_by_what_is_known_of_it() -> None:
-    assert wording.say_facts(Video("a")) == ""
-    video = Video("a", None, "ann", datetime(2024, 1, 2, tzinfo=UTC), "/v/a.mp4", 5.5, 640, 360)
+    assert wording.say_facts(ReviewedVideo("a")) == ""
+    video = ReviewedVideo("a", None, "ann", datetime(2024, 1, 2, tzinfo=UTC), "/v/a.mp4", 5.5, 640, 360)
     assert wording.say_facts(video) == "0:05.5 · 640 x 360 · published 2024-01-02 00:00 · by ann · /v/a.mp4"
 
 
@@ -46,18 +46,18 @@ def test_a_video_is_told_by_what_is_known_of_it() -> None:
     ],
 )
 def test_a_pair_says_which_footage_is_shared(relation: str, said: str) -> None:
-    pair = Pair("a", "k", ROW | {"relation": relation}, None)
+    pair = ReviewedPair("a", "k", ROW | {"relation": relation}, None)
     assert wording.say_why(pair, make_cluster("k", "a"), VIDEOS) == said
 
 
 def test_a_member_that_hangs_on_another_says_so() -> None:
-    said = wording.say_why(Pair("a", "b", ROW, None), make_cluster("k", "a", "b"), VIDEOS)
+    said = wording.say_why(ReviewedPair("a", "b", ROW, None), make_cluster("k", "a", "b"), VIDEOS)
     assert said.endswith("a is not joined to the kept k itself: b leads there.")
 
 
 def test_a_decision_stands_for_a_pair() -> None:
     decision = {"verdict": "duplicate", "decided_by": "ann", "note": "same take"}
-    pair = Pair("t", "k", None, decision)
+    pair = ReviewedPair("t", "k", None, decision)
     assert wording.say_why(pair, make_cluster("k", "t"), VIDEOS) == "ann decided: duplicate (same take)."
     assert wording.list_evidence(pair) == [("joined by", "a decision alone")]
     assert pair.probability == 1.0

@@ -12,7 +12,7 @@ from jobs.config.settings import Config, Objective, TrainingConfig
 from jobs.errors import UsageError
 from jobs.training.augmentations import LakeViews
 from jobs.training.heads import (
-    Learnt,
+    TrainedHead,
     _positive_pairs,
     choose_config,
     choose_fusion,
@@ -60,7 +60,7 @@ def settings(**changed: object) -> Config:
     return Config(training=QUICK.model_copy(update=changed), describe={"backbone": "tiny"})
 
 
-def learn(tmp_path: Path, views: LakeViews | None = None, **changed: object) -> Learnt:
+def learn(tmp_path: Path, views: LakeViews | None = None, **changed: object) -> TrainedHead:
     return train_model(views or draw_views(), [], settings(**changed), tmp_path, lambda _done, _all: None)
 
 
@@ -192,7 +192,7 @@ def test_the_card_says_what_was_learnt_from_what_and_how_well() -> None:
     history = [Epoch(0, float("nan"), 0.5), Epoch(1, 2.0, 0.87654), Epoch(2, 1.0, 0.8)]
     head = LinearHead(np.zeros(6, np.float32), np.eye(6, 3, dtype=np.float32))
     background = Background(np.eye(4, 3, dtype=np.float32), np.zeros(4, np.int32))
-    learnt = Learnt(head, history, TrainConfig((3,), epochs=2), {"videos": 5}, background)
+    learnt = TrainedHead(head, history, TrainConfig((3,), epochs=2), {"videos": 5}, background)
     config = settings(licence="CC0-1.0", fusion="early")
     tensors, card = unpack_artefact(learnt.pack(config, "attributes['split'] = 'train'"))
     assert (card.method, card.kind, card.backbone, card.fusion) == ("contrastive", "linear", "tiny", "early")
@@ -212,7 +212,7 @@ def test_a_model_of_frames_keeps_frames_of_its_training_as_background() -> None:
     head = LinearHead(np.zeros(6, np.float32), np.eye(6, 3, dtype=np.float32))
     history = [Epoch(0, float("nan"), 0.5)]
     background = Background(np.eye(4, 3, dtype=np.float32), np.array([0, 0, 3001, 3001], np.int32))
-    learnt = Learnt(head, history, TrainConfig((3,), epochs=0), {"videos": 5}, background)
+    learnt = TrainedHead(head, history, TrainConfig((3,), epochs=0), {"videos": 5}, background)
     tensors, card = unpack_artefact(learnt.pack(settings(fusion="late"), "true"))
     assert (card.fusion, card.verifier) == ("late", None)
     assert tensors[BACKGROUND].tolist() == background.vectors.tolist()

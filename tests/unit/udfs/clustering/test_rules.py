@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from udfs.clustering.rules import ClusterRules, VideoFacts, choose_keeper
+from udfs.clustering.rules import ClusterRules, KeeperFacts, choose_keeper
 
 RULES = ClusterRules(
     min_path_probability=0.5, max_hops=3, min_bridge_probability=0.9, same_time_seconds=3600.0, same_size_ratio=0.9
@@ -15,7 +15,7 @@ SMALLEST = "smallest video_id of those published first in the highest resolution
 
 def choose(*videos: tuple[float | None, float | None, float | None]) -> tuple[int, str]:
     """Choose among videos given by hour of publication, pixels and seconds."""
-    facts = [VideoFacts(None if hour is None else hour * 3600e6, *sizes) for hour, *sizes in videos]
+    facts = [KeeperFacts(None if hour is None else hour * 3600e6, *sizes) for hour, *sizes in videos]
     return choose_keeper(range(len(facts)), facts, RULES)
 
 
@@ -52,6 +52,6 @@ def test_the_reason_is_against_the_runner_up_not_the_last() -> None:
 
 
 def test_a_decision_comes_before_every_rule_and_two_go_by_the_rules() -> None:
-    facts = [VideoFacts(0.0), VideoFacts(9e9, kept_by="ann"), VideoFacts(99e9, kept_by="bob")]
+    facts = [KeeperFacts(0.0), KeeperFacts(9e9, kept_by="ann"), KeeperFacts(99e9, kept_by="bob")]
     assert choose_keeper([0, 1], facts, RULES) == (1, "keep_this, decided by ann")
     assert choose_keeper([0, 1, 2], facts, RULES) == (1, FIRST)

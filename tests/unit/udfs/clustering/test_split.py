@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from udfs.clustering.graph import find_surest_shortest_paths
-from udfs.clustering.rules import ClusterRules, VideoFacts
+from udfs.clustering.rules import ClusterRules, KeeperFacts
 from udfs.clustering.split import Links, split_into_clusters
 
 RULES = ClusterRules(
@@ -18,7 +18,7 @@ def split(
 ) -> list[list[int]]:
     """Split and return the clusters, sorted."""
     num_videos = 1 + max(end for ends in (*pairs, *together, *apart) for end in ends)
-    facts = [VideoFacts(float(video)) for video in range(num_videos)]
+    facts = [KeeperFacts(float(video)) for video in range(num_videos)]
     clusters = split_into_clusters(Links(pairs, list(together), list(apart)), facts, RULES)
     return sorted(cluster.videos for cluster in clusters)
 
@@ -79,7 +79,7 @@ def test_where_decisions_contradict_each_other_not_duplicate_wins() -> None:
 def test_the_keeper_that_members_choose_gathers_anew() -> None:
     """0 was published just after 3 and has more pixels: it keeps, and reaches one that 3 does not."""
     rules = ClusterRules(0.5, 1, 0.9, same_time_seconds=60.0, same_size_ratio=0.9)
-    facts = [VideoFacts(30e6, 20.0), VideoFacts(1e9, 1.0), VideoFacts(1e9, 1.0), VideoFacts(0.0, 10.0)]
+    facts = [KeeperFacts(30e6, 20.0), KeeperFacts(1e9, 1.0), KeeperFacts(1e9, 1.0), KeeperFacts(0.0, 10.0)]
     pairs = {(0, 1): 1.0, (0, 2): 1.0, (0, 3): 1.0, (2, 3): 1.0}
     (cluster,) = split_into_clusters(Links(pairs, [], []), facts, rules)
     assert (cluster.videos, cluster.keeper) == ([0, 1, 2, 3], 0)

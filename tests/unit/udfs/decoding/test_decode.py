@@ -22,7 +22,7 @@ from tests.support.videos import (
     make_video,
     read_number,
 )
-from udfs.decoding.process import Budget, DecoderProcess
+from udfs.decoding.process import DecoderProcess, TimeBudget
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.probe import recognise_container
 from udfs.video import DecodeLimits, SamplingRule
@@ -63,7 +63,7 @@ def decode(child: DecoderProcess, path: Path, *, allows_decord: bool = True) -> 
     fd = os.open(path, os.O_RDONLY)
     try:
         child.request(fd, recognise_container(fd, path.stat().st_size), allows_decord=allows_decord)
-        budget = Budget(60.0)
+        budget = TimeBudget(60.0)
         seconds: list[float] = []
         chunks = [np.zeros((0, FRAME_PX, FRAME_PX, 3), dtype=np.uint8)]
         while (message := child.receive(budget)).header["kind"] == "frames":

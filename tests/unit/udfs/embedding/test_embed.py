@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.artefact import BACKGROUND, Card, pack_artefact, write_artefact
+from models.artefact import BACKGROUND, ModelCard, pack_artefact, write_artefact
 from models.embedders import LinearHead
 from models.embedding_models import EmbeddingModel, find_model
 from udfs.embedding.embed import INPUT_COLUMN, Windows, embed_batches, read_frames
@@ -25,7 +25,9 @@ def framewise(tmp_path: Path) -> EmbeddingModel:
     """A model that standardises each frame and does nothing else."""
     head = LinearHead(np.zeros(3, np.float32), np.eye(3, dtype=np.float32))
     tensors = head.to_tensors() | {BACKGROUND: np.eye(3, dtype=np.float32)}
-    write_artefact(tmp_path, pack_artefact(tensors, Card("contrastive", "linear", "tiny", "late", 3, "none", {}, {})))
+    write_artefact(
+        tmp_path, pack_artefact(tensors, ModelCard("contrastive", "linear", "tiny", "late", 3, "none", {}, {}))
+    )
     return find_model("auto", "tiny", "tiny-1fps-0", tmp_path)
 
 
@@ -107,7 +109,7 @@ def test_rows_keep_their_vectors_whatever_their_index() -> None:
 @pytest.mark.parametrize("fusion", ["early", "late"])
 def test_a_trained_model_runs_as_its_card_says(fusion: str, tmp_path: Path) -> None:
     head = LinearHead(np.zeros(3, np.float32), np.array([[1], [0], [0]], np.float32))
-    card = Card("whitened", "linear", "tiny", fusion, 1, "none", {}, {})
+    card = ModelCard("whitened", "linear", "tiny", fusion, 1, "none", {}, {})
     tensors = head.to_tensors() | {BACKGROUND: np.ones((1, 1), np.float32)}
     write_artefact(tmp_path, pack_artefact(tensors, card))
     model = find_model("auto", "tiny", "tiny-1fps-0", tmp_path)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.artefact import BACKGROUND, Card, pack_artefact, write_artefact
+from models.artefact import BACKGROUND, ModelCard, pack_artefact, write_artefact
 from models.embedders import LinearHead
 from models.embedding_models import EmbeddingModel, find_model
 from udfs.embedding.embed import Windows, embed_batches, pack_vectors, unpack_vectors
@@ -31,7 +31,9 @@ def make_model(folder: Path, background: list[list[float]] | None = None, fusion
     tensors = HEAD.to_tensors()
     if background is not None:
         tensors[BACKGROUND] = np.array(background, dtype=np.float32)
-    write_artefact(folder, pack_artefact(tensors, Card("contrastive", "linear", "tiny", fusion, 2, "none", {}, {})))
+    write_artefact(
+        folder, pack_artefact(tensors, ModelCard("contrastive", "linear", "tiny", fusion, 2, "none", {}, {}))
+    )
     return find_model("auto", "tiny", "tiny-1fps-0", folder)
 
 

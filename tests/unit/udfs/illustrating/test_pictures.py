@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from udfs.illustrating.pictures import MAX_STRIP_BYTES, cut_padding, draw_match, draw_strip, match_moments
-from udfs.verifying.align import Sequence
+from udfs.verifying.align import VideoFeatures
 
 
 def open_picture(encoded: bytes) -> np.ndarray:
@@ -56,9 +56,11 @@ def test_a_strip_that_no_codec_makes_small_is_still_small_enough() -> None:
     assert len(draw_strip(frames, 160)) <= MAX_STRIP_BYTES
 
 
-def make_sequence(num_frames: int, dim: int = 6) -> Sequence:
+def make_sequence(num_frames: int, dim: int = 6) -> VideoFeatures:
     vectors = np.eye(dim, dtype=np.float32)[np.arange(num_frames) % dim]
-    return Sequence(vectors, np.arange(num_frames, dtype=float), np.zeros(num_frames, np.float32), float(num_frames))
+    return VideoFeatures(
+        vectors, np.arange(num_frames, dtype=float), np.zeros(num_frames, np.float32), float(num_frames)
+    )
 
 
 def test_the_match_is_bright_where_frames_are_similar_and_its_line_is_white() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.indexes import SEGMENT_SCHEMA
 from udfs.embedding.embed import pack_vectors
-from udfs.indexing.shard import Shard, shard_writer, write_shard
+from udfs.indexing.shard import IndexShard, shard_writer, write_shard
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def batches() -> list[pa.RecordBatch]:
 
 
 @pytest.fixture
-def shard(batches: list[pa.RecordBatch], tmp_path: Path) -> Shard:
+def shard(batches: list[pa.RecordBatch], tmp_path: Path) -> IndexShard:
     store = Store.of(str(tmp_path))
     write_shard(store, "one", batches[0], iter(batches[1:]))
-    return Shard.open(store.fetch("one"))
+    return IndexShard.open(store.fetch("one"))
 
 
 def test_every_video_is_told_with_its_place(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_every_video_is_told_with_its_place(batches: list[pa.RecordBatch], tmp_p
     ]
 
 
-def test_vectors_and_frames_come_back_as_they_were(shard: Shard) -> None:
+def test_vectors_and_frames_come_back_as_they_were(shard: IndexShard) -> None:
     rows = make_rows()
     assert np.array_equal(shard.vectors, np.stack([row["vector"] for row in rows]))
     for number, row in enumerate(row for row in rows if row["segment_index"] == 0):
@@ -75,12 +75,12 @@ def test_vectors_and_frames_come_back_as_they_were(shard: Shard) -> None:
         assert np.array_equal(video["frame_backgrounds"], row["frame_backgrounds"])
 
 
-def test_each_segment_belongs_to_its_video(shard: Shard) -> None:
+def test_each_segment_belongs_to_its_video(shard: IndexShard) -> None:
     expected = np.repeat(np.arange(len(SEGMENTS)), SEGMENTS)
     assert np.array_equal(shard.find_videos(np.arange(sum(SEGMENTS))), expected)
 
 
-def test_search_finds_what_a_product_of_matrices_finds(shard: Shard) -> None:
+def test_search_finds_what_a_product_of_matrices_finds(shard: IndexShard) -> None:
     queries = draw(5, seed=3)
     found = shard.search(queries, 0.1)
     expected = np.argwhere(np.round(shard.vectors.astype(float) @ queries.T.astype(float), 6) >= 0.1)
@@ -89,7 +89,7 @@ def test_search_finds_what_a_product_of_matrices_finds(shard: Shard) -> None:
     ]
 
 
-def test_vectors_are_mapped_and_cannot_be_written(shard: Shard) -> None:
+def test_vectors_are_mapped_and_cannot_be_written(shard: IndexShard) -> None:
     assert pa.total_allocated_bytes() < 1 << 20
     assert shard.vectors.flags.c_contiguous
     assert shard.videos.column("frame_vectors").chunk(0).buffers()[2].is_mutable is False

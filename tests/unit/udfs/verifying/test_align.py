@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from udfs.verifying.align import Alignment, Sequence, align
+from udfs.verifying.align import TimeAlignment, VideoFeatures, align
 from udfs.verifying.relation import name_relation
 
 if TYPE_CHECKING:
@@ -28,22 +28,22 @@ def video(
     step_seconds: float = 1.0,
     background: float = 0.0,
     duration: float | None = None,
-) -> Sequence:
+) -> VideoFeatures:
     """A video that shows these frames, one every `step_seconds`."""
     vectors = shown if isinstance(shown, np.ndarray) else frames(*shown)
     seconds = np.arange(len(vectors)) * step_seconds
     backgrounds = np.full(len(vectors), background, dtype=np.float32)
-    return Sequence(vectors, seconds, backgrounds, len(vectors) * step_seconds if duration is None else duration)
+    return VideoFeatures(vectors, seconds, backgrounds, len(vectors) * step_seconds if duration is None else duration)
 
 
-def aligned(left: Sequence, right: Sequence) -> Alignment:
+def aligned(left: VideoFeatures, right: VideoFeatures) -> TimeAlignment:
     """Their alignment, which there must be."""
     alignment = align(left, right)
     assert alignment is not None
     return alignment
 
 
-def bounds(alignment: Alignment) -> tuple[float, float, float, float]:
+def bounds(alignment: TimeAlignment) -> tuple[float, float, float, float]:
     """Start and end on the left, start and end on the right."""
     return (
         alignment.left_start_seconds,
@@ -53,7 +53,7 @@ def bounds(alignment: Alignment) -> tuple[float, float, float, float]:
     )
 
 
-def coverages(alignment: Alignment) -> tuple[float, float]:
+def coverages(alignment: TimeAlignment) -> tuple[float, float]:
     """Of the left and of the right."""
     return alignment.left_coverage, alignment.right_coverage
 
@@ -67,7 +67,7 @@ def shake(shown: Iterable[int], scene: int, share: float) -> np.ndarray:
 def test_a_video_and_itself_are_copies_from_end_to_end() -> None:
     found = aligned(video(range(10)), video(range(10)))
     # Every frame deviates from the mean of 10 by (9/10, -1/10, ...), whose square is .81 + 9 x .01 = .9.
-    assert found == Alignment(
+    assert found == TimeAlignment(
         left_start_seconds=0.0,
         left_end_seconds=10.0,
         right_start_seconds=0.0,
@@ -323,9 +323,9 @@ def test_the_bounds_end_with_the_videos() -> None:
 
 def test_a_frame_is_shown_until_the_next_one_is() -> None:
     slides, seconds = frames(0, 1, 2), np.array([0.0, 0.5, 5.0])
-    left = Sequence(slides, seconds, np.zeros(3, np.float32), 9.0)
+    left = VideoFeatures(slides, seconds, np.zeros(3, np.float32), 9.0)
     assert bounds(aligned(left, left)) == (0.0, 9.0, 0.0, 9.0)
-    other = Sequence(frames(0, 1, 3), seconds, np.zeros(3, np.float32), 9.0)
+    other = VideoFeatures(frames(0, 1, 3), seconds, np.zeros(3, np.float32), 9.0)
     assert bounds(aligned(left, other)) == (0.0, 5.0, 0.0, 5.0)
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from models.verifier import EVIDENCE, PRODUCTS, Verifier
 from udfs.embedding.embed import pack_vectors
-from udfs.verifying.align import Alignment
+from udfs.verifying.align import TimeAlignment
 from udfs.verifying.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs, weigh_evidence
 
-ALIGNMENT = Alignment(
+ALIGNMENT = TimeAlignment(
     left_start_seconds=5.0,
     left_end_seconds=11.0,
     right_start_seconds=0.0,
