@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from jobs.config.settings import Config, load_config
+from jobs.config.loading import load_config
 from jobs.errors import ContractError, NdvrError, UnreadableVideoError, UsageError
 from jobs.lake.location import absolute
 from jobs.one_video.answer import Answer, Match
@@ -21,6 +21,8 @@ from jobs.one_video.checker import Checker
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from jobs.config.settings import Config
 
 __all__ = ["Answer", "ContractError", "Lake", "Match", "NdvrError", "UnreadableVideoError", "UsageError", "open"]
 

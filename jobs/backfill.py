@@ -14,7 +14,7 @@ from rich.console import Console
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.config.settings import Config, load_config
+from jobs.config.loading import load_config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run, make_run_id
 from jobs.contracts.run_log import log, log_to
@@ -31,6 +31,8 @@ from jobs.tables import manifest as manifest_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from jobs.config.settings import Config
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _SECONDS_PER_HOUR = 3600.0

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.config.settings import Config, load_config
+from jobs.config.loading import load_config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run, make_run_id
 from jobs.contracts.run_log import log, log_to
@@ -37,6 +37,7 @@ from jobs.pipeline import TABLES
 from jobs.tables import embeddings, runs
 
 if TYPE_CHECKING:
+    from jobs.config.settings import Config
     from jobs.contracts.table import Table
     from jobs.lake.upkeep import Size
     from jobs.maintenance.expiry import Deletion
@@ -227,7 +228,7 @@ class Maintenance:
 
 def _print_report(report: MaintenanceReport, *, is_dry: bool) -> None:
     """Print a line for each table, and what was removed beside them."""
-    from jobs.commands.sql import print_rows
+    from jobs.commands.printing import print_rows
 
     rows = []
     for one in report.tables:

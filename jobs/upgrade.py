@@ -38,7 +38,8 @@ def upgrade(
     Exit codes: 0 done; 2 bad usage; 3 a table differs in a way that cannot be mended in place (none is changed then),
     or its rows break a check of this version.
     """
-    from jobs.commands.sql import open_lake, print_rows
+    from jobs.commands.open_lake import open_lake
+    from jobs.commands.printing import print_rows
     from jobs.maintenance.upgrade import apply_changes, find_changes
     from jobs.pipeline import TABLES
 

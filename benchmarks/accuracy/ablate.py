@@ -20,14 +20,14 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.accuracy.methods import BACKBONE, TARGET_PRECISION, Ranked
-from benchmarks.accuracy.negatives import SHARED_INTRO, TAKE
 from benchmarks.accuracy.run import count_hard_negatives, describe, only_copies
+from benchmarks.accuracy.videos import SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
-from jobs.commands.calibrate import embed_lake
-from jobs.commands.sql import open_lake
+from jobs.commands.open_lake import open_lake
 from jobs.config.settings import Config, DescribeConfig
 from jobs.evaluation.measure import Rules, measure
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
+from jobs.training.labelling import embed_lake
 from jobs.training.verifier import fit_verifier, label_evidence
 from models.embedding_models import EmbeddingModel, Method, find_model
 from models.verifier import EVIDENCE

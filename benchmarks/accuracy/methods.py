@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jobs.commands.calibrate import calibrate_model, embed_lake, embed_videos, fit_model_verifier, label_views
 from jobs.commands.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
 from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
 from jobs.errors import UsageError
 from jobs.evaluation.truth import SEGMENT_COLUMNS
 from jobs.tables.pairs import find_evidence
 from jobs.training.augmentations import choose_videos, describe_training_views
+from jobs.training.calibrate_model import calibrate_model, fit_model_verifier
 from jobs.training.heads import train_model
+from jobs.training.labelling import embed_lake, embed_videos, label_views
 from models.artefact import CARD_FILE, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.embedding_models import Method, find_model
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.accuracy.clips import Clip
-from benchmarks.accuracy.videos import Video, choose_rank, edit_clip
+from benchmarks.accuracy.videos import GENERATED, SHARED_INTRO, TAKE, Video, choose_rank, edit_clip
 from jobs.demo.editing.cuts import begin_with_companion
 from jobs.demo.editing.edits import H264_MP4, Edit, keep_stretch
 from jobs.demo.editing.overlays import render_text
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from benchmarks.accuracy.truth import NaturalPair
     from jobs.demo.editing.overlays import Pixels
 
-TAKE, SHARED_INTRO, GENERATED = "take", "shared-intro", "generated"
 MIN_TAKEN_SECONDS = 12.0
 TAKES = (keep_stretch("take-first", 0.0, 0.4), keep_stretch("take-last", 0.6, 1.0))
 INTRO_SECONDS = 3.0

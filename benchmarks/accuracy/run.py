@@ -18,15 +18,15 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 import models
 from benchmarks.accuracy.make import make_catalogue, make_training_set
 from benchmarks.accuracy.methods import Bench, Ranked
-from benchmarks.accuracy.negatives import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
+from benchmarks.accuracy.videos import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
 from jobs.commands.evaluate import describe_report, evaluate_lake
-from jobs.commands.sql import open_lake
+from jobs.commands.open_lake import open_lake
 from jobs.config.settings import Config
+from jobs.engine.night import run_nightly
 from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.truth import Truth, load_truth
-from jobs.nightly import run_nightly
 from models.artefact import read_artefact, write_artefact
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import TYPE_CHECKING
 
-from benchmarks.accuracy.negatives import TAKE
-from benchmarks.accuracy.videos import ORIGINAL
+from benchmarks.accuracy.videos import ORIGINAL, TAKE
 from udfs.verifying.relation import name_relation
 
 if TYPE_CHECKING:

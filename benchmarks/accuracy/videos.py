@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jobs.demo.editing.edits import Edit, Footage, Piece
 
 ORIGINAL = "original"
+TAKE, SHARED_INTRO, GENERATED = "take", "shared-intro", "generated"
 # Of a longer clip only the beginning is edited: at least `COPY_COVERAGE` of the longest that is, 20.02 s.
 MAX_EDITED_SECONDS = 16.1
 

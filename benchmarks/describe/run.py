@@ -23,7 +23,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import Cost, Event, measure, print_table, run_nightly
-from udfs.describing.describe import DescribeSettings, describe_batches
+from udfs.describing.describe import describe_batches
+from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
 from udfs.video import DecodeLimits, FrameChunk, SamplingRule, VideoRequest, VideoRestarted
 

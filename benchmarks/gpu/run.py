@@ -26,7 +26,8 @@ from models.backbones import build_backbone
 from models.describer import FrameDescriber, choose_device, has_bf16, limit_threads
 from models.registry import get_backbone
 from models.weights import load_state_dict
-from udfs.describing.describe import DescribeSettings, decoders_of_this_worker, describe_batches
+from udfs.describing.describe import decoders_of_this_worker, describe_batches
+from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
 from udfs.searching.nearest import open_range_search
 from udfs.video import DecodeLimits, SamplingRule, VideoRequest

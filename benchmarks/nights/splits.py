@@ -16,7 +16,7 @@ from benchmarks.measure import print_table
 from benchmarks.nothing_new.run import make_clips
 from benchmarks.recovery.run import read_tables
 from jobs.config.settings import Config
-from jobs.nightly import run_nightly
+from jobs.engine.night import run_nightly
 
 _FIRST_NIGHT = date(2024, 5, 1)
 _MAX_NIGHTS = 5

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.commands.sql import print_rows
-from jobs.config.settings import load_config
+from jobs.commands.printing import print_rows
+from jobs.config.loading import load_config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run, make_run_id
 from jobs.errors import UsageError

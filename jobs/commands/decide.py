@@ -71,7 +71,7 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
 
     Exit codes: 0 done; 2 bad usage, an unknown video or a contradiction.
     """
-    from jobs.commands.sql import open_lake
+    from jobs.commands.open_lake import open_lake
 
     words = what or []
     if [bool(words), file is not None, is_listed].count(True) != 1:
@@ -131,7 +131,7 @@ def withdraw(lake: Lake, video_ids: Sequence[str], by: str, note: str | None) ->
 
 def list_decisions(lake: Lake, *, as_json: bool) -> None:
     """Print the decisions that hold, sorted by their videos. Runs on: driver."""
-    from jobs.commands.sql import print_rows
+    from jobs.commands.printing import print_rows
 
     lake.create(decisions.TABLE)
     held = decisions_in_force(lake.read("decisions"))

@@ -13,7 +13,8 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.commands.sql import open_lake, print_rows
+from jobs.commands.open_lake import open_lake
+from jobs.commands.printing import print_rows
 from jobs.errors import UsageError
 from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb

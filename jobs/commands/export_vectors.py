@@ -64,7 +64,7 @@ def export_vectors(  # noqa: PLR0913 - each option of the command line is one
 
     Exit codes: 0 done; 1 the database failed on the way; 2 bad usage, nothing to export, or no database there.
     """
-    from jobs.commands.sql import open_lake
+    from jobs.commands.open_lake import open_lake
 
     _check_place(to, out, url, path, collection)
     opened = open_lake(absolute(lake))

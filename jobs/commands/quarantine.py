@@ -54,7 +54,7 @@ def quarantine(
 
     Exit codes: 0 done; 2 bad usage, or a video that is not in quarantine (then none is released).
     """
-    from jobs.commands.sql import open_lake
+    from jobs.commands.open_lake import open_lake
 
     if release or release_code:
         if code:
@@ -106,7 +106,7 @@ def _collect(lake: Lake, condition: Column) -> list[Row]:
 
 def _print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
     """Print rows as a table or as JSON lines."""
-    from jobs.commands.sql import print_rows
+    from jobs.commands.printing import print_rows
 
     if not as_json:
         print_rows(_LISTED, rows)

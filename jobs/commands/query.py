@@ -12,7 +12,7 @@ from rich.table import Table as TextTable
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.config.settings import load_config
+from jobs.config.loading import load_config
 from jobs.lake.location import absolute
 from udfs.opening.roots import split_uri
 

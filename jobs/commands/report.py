@@ -12,7 +12,7 @@ import typer
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.config.settings import load_config
+from jobs.config.loading import load_config
 from jobs.contracts.run_log import log
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
@@ -56,7 +56,7 @@ def report(
 
     Exit codes: 0 done; 2 bad usage, no such run, or tables of it that are no longer there.
     """
-    from jobs.commands.sql import open_lake
+    from jobs.commands.open_lake import open_lake
 
     settings = load_config(config)
     prepare_folder(out)

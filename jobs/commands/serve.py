@@ -13,7 +13,7 @@ import typer
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.config.settings import load_config
+from jobs.config.loading import load_config
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pyspark.errors import AnalysisException, ParseException
-from rich.console import Console
-from rich.table import Table as TextTable
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, show_examples
-from jobs.commands.views import add_temp_views
+from jobs.commands.open_lake import open_lake
+from jobs.commands.printing import print_rows
 from jobs.errors import UsageError, first_line
-from jobs.lake.lake import Lake
 from jobs.lake.location import absolute
-from jobs.lake.session import start_session
 from jobs.pipeline import TABLES
+from jobs.sharing.views import add_temp_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Row
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-_MAX_TABLE_CELL_CHARACTERS = 60
 
 
 class OutputFormat(StrEnum):
@@ -96,29 +91,6 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
         print_rows(columns, rows)
 
 
-def open_lake(lake_uri: str) -> Lake:
-    """Start a session and make a view of each table of the lake, named as the table."""
-    from delta.tables import DeltaTable
-
-    spark = start_session("ndvr sql", spark_log=Path(os.devnull))
-    lake = Lake(spark, lake_uri)
-    stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
-    if not stored:
-        raise UsageError(f"no tables in {lake_uri!r}; give --lake the folder that a nightly run has written")
-    for table in stored:
-        lake.read(table.name).createOrReplaceTempView(table.name)
-    return lake
-
-
-def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print rows to standard output as a table; long values are cut."""
-    table = TextTable(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(_shorten(value) for value in row))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(table)
-
-
 def _print_csv(columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Print rows as CSV (RFC 4180); nulls are empty, nested values JSON."""
     writer = csv.writer(sys.stdout)
@@ -126,12 +98,6 @@ def _print_csv(columns: Sequence[str], rows: Sequence[Row]) -> None:
     for row in rows:
         nested = (dict, list, bytearray)
         writer.writerow(json.dumps(value, default=_as_json) if isinstance(value, nested) else value for value in row)
-
-
-def _shorten(value: Any) -> str:  # noqa: ANN401 - a cell may hold anything
-    """Return a cell's text, cut where it is long."""
-    text = "" if value is None else str(value)
-    return text if len(text) <= _MAX_TABLE_CELL_CHARACTERS else text[: _MAX_TABLE_CELL_CHARACTERS - 1] + "…"
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 - a cell may hold anything

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.commands.sql import open_lake
+from jobs.commands.open_lake import open_lake
 from jobs.errors import UsageError, first_line
 from jobs.lake.location import absolute
 from models.artefact import CARD_FILE, ModelCard, pack_artefact, write_artefact

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from jobs.clustering.explanation import Evidence, Explanation
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
-from jobs.config.settings import load_config
+from jobs.config.loading import load_config
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
 from jobs.tables import clusters, decisions, manifest, pairs
@@ -45,7 +45,7 @@ def why(
 
     Exit codes: 0 answered; 2 bad usage, or a video that is not in the manifest.
     """
-    from jobs.commands.sql import open_lake
+    from jobs.commands.open_lake import open_lake
 
     relations = load_config(config).clusters.relations
     answer = explain(open_lake(absolute(lake)), left, right, relations, model_id)
@@ -72,7 +72,7 @@ def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model
 
 def _print(answer: Explanation) -> None:
     """Print an answer for people."""
-    from jobs.commands.sql import print_rows
+    from jobs.commands.printing import print_rows
 
     for video_id, at in ((answer.left_id, answer.left), (answer.right_id, answer.right)):
         where = f"cluster {at.cluster_id}, kept: {at.keeper_id} ({at.keeper_reason})" if at.cluster_id else "no cluster"

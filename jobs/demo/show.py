@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
-from jobs.commands.sql import open_lake, print_rows
-from jobs.config.settings import load_config
+from jobs.commands.open_lake import open_lake
+from jobs.commands.printing import print_rows
+from jobs.config.loading import load_config
 from jobs.demo.catalogue import Catalogue, build_catalogue
 from jobs.demo.planted import measure_shared_footage
-from jobs.nightly import run_nightly
+from jobs.engine.night import run_nightly
 
 if TYPE_CHECKING:
     from pathlib import Path

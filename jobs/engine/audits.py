@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from jobs.errors import QualityError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -149,18 +147,3 @@ def report_tripped(findings: Iterable[Finding]) -> str | None:
         if f.is_tripped
     ]
     return f"{len(lines)} audit{'s' * (len(lines) > 1)} tripped:\n" + "\n".join(lines) if lines else None
-
-
-def check_removed(num_removed: int, num_known: int, config: QualityConfig) -> None:
-    """Hold the share of videos that a complete manifest no longer names to its limit. Runs on: driver.
-
-    Raises:
-        QualityError: more are gone than `quality.max_removed_fraction` of at least `quality.min_attempts` videos.
-    """
-    if num_known < config.min_attempts or num_removed <= config.max_removed_fraction * num_known:
-        return
-    raise QualityError(
-        f"the manifest does not name {num_removed} of the {num_known} videos that are known, and manifest.is_complete "
-        f"says that they are gone; quality.max_removed_fraction is {config.max_removed_fraction}. Nothing was changed. "
-        "Give the whole manifest, raise the limit, or switch is_complete off"
-    )

@@ -14,13 +14,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from jobs.contracts.run_log import log
-from jobs.contracts.stage import StageRecord, run_stage
+from jobs.contracts.stage import StageRecord
 from jobs.engine.audits import audit_failures, report_tripped
 from jobs.engine.backlog import add_shard, count_states, select_pending
 from jobs.engine.budget import BackfillProgress
 from jobs.engine.claims import Claims
 from jobs.engine.measures import Measures
 from jobs.engine.outcome import Outcome
+from jobs.engine.run_stage import run_stage
 from jobs.engine.shards import plan_shards
 from jobs.errors import NdvrError, QualityError, UsageError
 from jobs.lake.session import named_jobs

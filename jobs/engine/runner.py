@@ -16,11 +16,12 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
-from jobs.contracts.stage import Loop, Stage, StageRecord, run_stage
+from jobs.contracts.stage import Loop, Stage, StageRecord
 from jobs.engine.audits import audit, report_tripped
 from jobs.engine.claims import Claims
 from jobs.engine.measures import measure_attempts, measure_staged, read_nights
 from jobs.engine.outcome import Outcome
+from jobs.engine.run_stage import run_stage
 from jobs.errors import NdvrError, QualityError
 from jobs.lake.session import named_jobs
 from jobs.one_video.index.publish import INDEXED_TABLES, publish_index

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jobs.lake.lake import Lake
     from jobs.review.facts import ReviewedPair, ReviewedVideo
-    from udfs.describing.describe import DescribeSettings
+    from udfs.describing.settings import DescribeSettings
 
 PICTURES = "pictures"
 _FRAME_PX = 160

@@ -12,8 +12,9 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.table import Table
 from jobs.lake.session import gpu_profile
-from udfs.describing.describe import DescribeSettings, describe_batches
+from udfs.describing.describe import describe_batches
 from udfs.describing.description import ATTEMPT_DDL
+from udfs.describing.settings import DescribeSettings
 from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:

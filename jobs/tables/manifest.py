@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from jobs.contracts.table import Table
-from jobs.engine.audits import check_removed
+from jobs.errors import QualityError
 from udfs.opening.locate import look_at_video
 from udfs.opening.roots import resolve_uri
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
+    from jobs.config.operation import QualityConfig
     from jobs.contracts.run import Run
 
 TABLE = Table(
@@ -153,3 +154,18 @@ def _one_row_per_video(rows: DataFrame) -> DataFrame:
     """Collapse repeated rows of one video, which agree in their uri, to the one that sorts first."""
     first = F.min_by(F.struct("*"), F.struct("published_at", "owner_id", F.to_json("attributes")))
     return rows.groupBy("video_id").agg(first.alias("row")).select("row.*")
+
+
+def check_removed(num_removed: int, num_known: int, config: QualityConfig) -> None:
+    """Hold the share of videos that a complete manifest no longer names to its limit. Runs on: driver.
+
+    Raises:
+        QualityError: more are gone than `quality.max_removed_fraction` of at least `quality.min_attempts` videos.
+    """
+    if num_known < config.min_attempts or num_removed <= config.max_removed_fraction * num_known:
+        return
+    raise QualityError(
+        f"the manifest does not name {num_removed} of the {num_known} videos that are known, and manifest.is_complete "
+        f"says that they are gone; quality.max_removed_fraction is {config.max_removed_fraction}. Nothing was changed. "
+        "Give the whole manifest, raise the limit, or switch is_complete off"
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.commands.calibrate import label_videos
 from jobs.contracts.run import find_configured_model
 from jobs.training.calibration import measure_transforms, sweep_thresholds
+from jobs.training.labelling import label_videos
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from rich.console import Console
 from jobs.config.settings import Config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run
-from jobs.nightly import run_nightly
+from jobs.engine.night import run_nightly
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from rich.text import Text
 from jobs import errors
 from jobs.cli import JOBS, load_job
 from jobs.commands.query import DUPLICATE_EXIT_CODE
-from jobs.config.settings import load_config
+from jobs.config.loading import load_config
 from tests.support.documented import PAGES, ROOT, Block, find_ndvr, find_script, read_blocks
 from udfs.errors import RowErrorCode
 

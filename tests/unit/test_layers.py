@@ -31,6 +31,35 @@ TORCH_FREE_MODELS = frozenset(  # what the driver may ask about a model, and wha
         "models.registry",
     }
 )
+JOBS_ORDER = (
+    ("errors",),
+    ("config",),
+    ("contracts",),
+    ("lake",),
+    ("pairing", "clustering"),
+    ("tables",),
+    ("pipeline",),
+    ("one_video",),
+    ("engine",),
+    ("evaluation",),
+    ("training", "review", "sharing", "maintenance"),
+    ("commands.command_line", "commands.open_lake", "commands.options", "commands.printing"),
+    ("demo",),
+    ("commands", "cli", "nightly", "backfill", "maintain", "upgrade"),
+)
+"""Packages and modules of jobs/ from the lowest to the highest; those of one row do not import each other."""
+UDFS_ORDER = (
+    ("errors",),
+    ("video",),
+    ("opening",),
+    ("decoding",),
+    ("describing",),
+    ("embedding",),
+    ("searching", "verifying"),
+    ("clustering", "indexing", "illustrating", "exporting"),
+)
+ENTRY_POINTS = frozenset({"cli", "nightly", "backfill", "maintain", "upgrade"})
+"""Modules that spark-submit or the console script starts; they are commands too."""
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40  # its docstring not counted
 
@@ -92,7 +121,69 @@ def layer_faults(source: str, module: str) -> list[str]:
             faults.append(f"{module} imports {found.name}: executors have no session and write no table")
         if _is_table(module) and _is_table(found.name) and not found.name.startswith(module):
             faults.append(f"{module} imports {found.name}: table modules never import each other")
+        if fault := order_fault(module, found.name):
+            faults.append(fault)
     return faults
+
+
+def order_fault(module: str, imported: str) -> str | None:
+    """The fault of an import that points upwards, or to a sibling, in the order of the packages of jobs or udfs."""
+    for top, order in (("jobs", JOBS_ORDER), ("udfs", UDFS_ORDER)):
+        if module.startswith(f"{top}.") and imported.startswith(f"{top}."):
+            (own, own_level), (other, other_level) = (_find_level(name, order) for name in (module, imported))
+            if other_level > own_level or (other_level == own_level and own != other):
+                return f"{module} imports {imported}: {own} is below {other}, or beside it"
+    return None
+
+
+def _find_level(module: str, order: tuple[tuple[str, ...], ...]) -> tuple[str, int]:
+    """The row of `order` that a module belongs to, and its name there: the longest that fits."""
+    name = module.partition(".")[2]
+    fits = [(p, i) for i, row in enumerate(order) for p in row if name == p or name.startswith(f"{p}.")]
+    assert fits, f"{module} has no place in the order of packages"
+    package, level = max(fits, key=lambda fit: len(fit[0]))
+    # The modules that commands share do not form a package, and entry points are commands: each may import its like.
+    is_command = package in ENTRY_POINTS or package.startswith("commands")
+    return ("commands" if is_command else package), level
+
+
+def find_cycles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other in a circle, wherever the import stands (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    cycles: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for imported in sorted(imports.get(module, ())):
+            if imported not in index:
+                visit(imported)
+                low[module] = min(low[module], low[imported])
+            elif imported in stack:
+                low[module] = min(low[module], index[imported])
+        if low[module] == index[module]:
+            group = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(group) > 1:
+                cycles.append(sorted(group))
+
+    for module in sorted(imports):
+        if module not in index:
+            visit(module)
+    return cycles
+
+
+def project_imports() -> dict[str, set[str]]:
+    """What each module of the packages and of the benchmarks imports of them, wherever the import stands."""
+    sources = dict(project_sources(*PACKAGES, "benchmarks"))
+    found: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        names = {i.name for i in imports_of(source, module)}
+        names |= {name.rpartition(".")[0] for name in names}
+        found[module] = (names & sources.keys()) - {module}
+    return found
 
 
 def _is_table(module: str) -> bool:
@@ -120,9 +211,9 @@ def _count_lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef)
     return (node.end_lineno or 0) - node.lineno + 1 - docstring_lines
 
 
-def project_sources() -> Iterator[tuple[str, str]]:
-    """Dotted name and source of every module of the three packages."""
-    for package in PACKAGES:
+def project_sources(*packages: str) -> Iterator[tuple[str, str]]:
+    """Dotted name and source of every module of the packages; of models, udfs and jobs where none is named."""
+    for package in packages or PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -146,6 +237,19 @@ def run_python(code: str) -> str:
 
 def test_no_import_breaks_the_layers() -> None:
     assert [fault for module, source in project_sources() for fault in layer_faults(source, module)] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert find_cycles(project_imports()) == []
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for module, source in project_sources():
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
 def test_no_module_or_function_is_too_long() -> None:
@@ -192,7 +296,7 @@ def test_no_udf_module_loads_heavy_modules_when_imported() -> None:
         ("models.pooling", "from pyspark.sql import Row"),
         ("models.registry", "import torch"),
         ("udfs.describing.describe", "from jobs import config"),
-        ("udfs.describing.describe", "from ..jobs import config"),
+        ("udfs.describing.describe", "from ...jobs import config"),
         ("udfs.describing.describe", "def describe():\n    from pyspark.sql import SparkSession"),
         ("udfs.describing.describe", "from delta.tables import DeltaTable"),
         ("udfs.decoding.decode", "import numpy, av"),
@@ -219,10 +323,20 @@ def test_a_broken_rule_is_seen(module: str, source: str) -> None:
         ),
         ("jobs.tables.pairs", "from jobs.config.settings import Config\nfrom udfs import search"),
         ("jobs.tables", "from jobs.tables import pairs"),
+        ("jobs.commands.sql", "from jobs.commands.open_lake import open_lake"),
+        ("jobs.commands.demo", "from jobs.demo.show import run_demo"),
+        ("jobs.nightly", "from jobs.commands.command_line import Command"),
+        ("jobs.engine.runner", "from jobs.engine.claims import Claims"),
     ],
 )
 def test_what_the_layers_allow_passes(module: str, source: str) -> None:
     assert layer_faults(source, module) == []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}
+    assert find_cycles(imports) == [["a", "b", "c"]]
+    assert find_cycles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_lengths_are_counted_without_the_docstring() -> None:

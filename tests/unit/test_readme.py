@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from jobs.config.settings import Config, load_config
+from jobs.config.loading import load_config
+from jobs.config.settings import Config
 from jobs.errors import ContractError, QualityError, UsageError
 from jobs.pipeline import TABLES
 

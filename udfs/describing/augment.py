@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.describer import FrameDescriber
-    from udfs.describing.describe import DescribeSettings
+    from udfs.describing.settings import DescribeSettings
     from udfs.video import DecodeEvent
 
 VIEWS_DDL = (

@@ -28,24 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from udfs.decoding.pool import DecoderPool
+    from udfs.describing.settings import DescribeSettings
     from udfs.errors import RowError
     from udfs.opening.roots import Roots
-
-
-@dataclass(frozen=True)
-class DescribeSettings:
-    """What the executors must know to describe; see the describe section of the config for each field."""
-
-    backbone: str
-    weights_dir: str | None
-    allow_download: bool
-    precision: str
-    batch_frames: int
-    cuts_borders: bool
-    num_decoders: int
-    roots: Roots
-    sampling: SamplingRule
-    limits: DecodeLimits
 
 
 class Describer(Protocol):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from models.describer import FrameDescriber
-    from udfs.describing.describe import DescribeSettings
+    from udfs.describing.settings import DescribeSettings
 
 
 def describer_of_this_task(settings: DescribeSettings) -> FrameDescriber:

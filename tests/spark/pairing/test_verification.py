@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.commands.calibrate import fit_model_verifier
 from jobs.config.settings import Config
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
 from jobs.tables import pairs
+from jobs.training.calibrate_model import fit_model_verifier
 from models.artefact import (
     BACKGROUND,
     BACKGROUND_SOURCES,

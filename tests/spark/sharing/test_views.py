@@ -10,9 +10,9 @@ import pytest
 
 from jobs.cli import app
 from jobs.commands.command_line import run_command
-from jobs.commands.views import Place, make_statements
 from jobs.pipeline import TABLES
 from jobs.sharing.view_queries import VIEWS
+from jobs.sharing.views import Place, make_statements
 from tests.support.written_lake import write_lake
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.contracts.stage import run_stage
+from jobs.engine.run_stage import run_stage
 from jobs.lake.lake import Lake
 from jobs.pipeline import STAGES
 from jobs.tables import attempts, quarantine

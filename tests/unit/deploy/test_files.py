@@ -15,7 +15,7 @@ import pytest
 import typer
 import yaml
 
-from jobs.config.settings import load_config
+from jobs.config.loading import load_config
 from jobs.lake.session import DELTA_PACKAGE
 
 ROOT = Path(__file__).parents[3]

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig, load_config
+from jobs.config.loading import load_config
+from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from unittest.mock import create_autospec
 import numpy as np
 import pytest
 
-from jobs.config.settings import Config, load_config
+from jobs.config.loading import load_config
+from jobs.config.settings import Config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run, name_windows
 from jobs.errors import UsageError

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from jobs.config.operation import QualityConfig
-from jobs.engine.audits import Finding, audit, check_removed, report_tripped
+from jobs.engine.audits import Finding, audit, report_tripped
 from jobs.engine.measures import Measures
 from jobs.errors import QualityError
+from jobs.tables.manifest import check_removed
 
 HALF_OF_FOUR = QualityConfig(max_failed_fraction=0.5, min_attempts=4)
 FROM_TEN = QualityConfig(min_videos=10, max_cluster_fraction=0.3, max_pairs_per_new_video=2.0)

@@ -17,7 +17,7 @@ from jobs.contracts.run_log import log_to
 from jobs.contracts.stage import StageRecord
 from jobs.engine.metrics import check_client
 from jobs.engine.outcome import Outcome
-from jobs.engine.summary import RunSummaryWriter
+from jobs.engine.summary_writer import RunSummaryWriter
 from jobs.errors import QualityError, UsageError
 
 if TYPE_CHECKING:

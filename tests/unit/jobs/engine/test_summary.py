@@ -11,7 +11,8 @@ from jobs.config.settings import Config
 from jobs.contracts.stage import StageRecord
 from jobs.engine.audits import Finding
 from jobs.engine.outcome import Outcome
-from jobs.engine.summary import RunSummary, RunSummaryWriter
+from jobs.engine.summary import RunSummary
+from jobs.engine.summary_writer import RunSummaryWriter
 from jobs.errors import QualityError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from models.views import EDITS, fit_to_square
 from tests.support.videos import make_video
 from udfs.decoding.pool import DecoderPool
 from udfs.describing.augment import VIEWS_DDL, ViewSettings, _Pictures, describe_views
-from udfs.describing.describe import DescribeSettings
+from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
 from udfs.video import DecodeLimits, FrameChunk, SamplingRule, VideoRequest
 

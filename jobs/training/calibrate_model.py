@@ -1,0 +1,96 @@
+"""Fits the calibration and the verifier of a model and writes them on its card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jobs.errors import UsageError
+from jobs.evaluation.truth import load_truth
+from jobs.tables import pairs
+from jobs.training.calibration import (
+    LabelledPairs,
+    choose_threshold,
+    fit_platt,
+    measure_reliability,
+    measure_transforms,
+    sweep_thresholds,
+)
+from jobs.training.labelling import embed_lake
+from jobs.training.plots import draw_calibration
+from jobs.training.verifier import fit_verifier, label_evidence
+from models.artefact import pack_artefact, read_artefact, unpack_artefact, write_artefact
+from models.calibration import Calibration
+from models.embedding_models import find_model
+
+if TYPE_CHECKING:
+    from jobs.config.settings import Config
+    from jobs.lake.lake import Lake
+
+
+def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: float) -> str:
+    """Write the calibration on a model's card, and files beside it that show it; say what it came to. Runs on: driver.
+
+    Raises:
+        UsageError: no threshold reaches the precision.
+    """
+    sweep = sweep_thresholds(labelled)
+    threshold = choose_threshold(sweep, target_precision)
+    intercept, slope = fit_platt(labelled)
+    transforms = measure_transforms(labelled, threshold)
+    reliability = measure_reliability(labelled, intercept, slope)
+    at = sweep[sweep["threshold"] == threshold].iloc[0]
+    calibration = Calibration(threshold, round(intercept, 4), round(slope, 4), labelled.what)
+    _write_card(model, calibration, {name: round(float(at[name]), 4) for name in ("precision", "recall", "f1")})
+    sweep.to_csv(model / "thresholds.csv", index=False)
+    transforms.to_csv(model / "transforms.csv", index=False)
+    draw_calibration(sweep, threshold, reliability, model / "calibration.png")
+    return (
+        f"threshold {threshold:.3f}: precision {at['precision']:.4f}, recall {at['recall']:.4f}, "
+        f"F1 {at['f1']:.4f} over {labelled.what}"
+    )
+
+
+def fit_model_verifier(
+    lake: Lake, model: Path, truth: Path, target_precision: float, config: Config, where: str = "true"
+) -> str:
+    """Fit a verifier on the candidate pairs of a lake, write it on the model's card, and say what it came to.
+
+    Runs on: driver; search and alignment on executors.
+
+    Raises:
+        UsageError: the truth has no pairs of these videos, or they cannot fit one.
+    """
+    found = find_model("auto", config.describe.backbone, config.describe.descriptor_id, model)
+    rows = embed_lake(lake, found, where, config).cache()
+    video_ids = [row["video_id"] for row in rows.where("segment_index = 0").select("video_id").collect()]
+    known = load_truth(truth).restrict_to(video_ids).pairs
+    if known is None or known.empty:
+        raise UsageError(f"--truth {str(truth)!r} names no pair of the {len(video_ids)} videos chosen")
+    evidence = pairs.find_evidence(rows, config.pairs).select("left_id", "right_id", "evidence").toPandas()
+    rows.unpersist()
+    labelled = label_evidence(evidence, known)
+    listed = known.drop_duplicates(["left_id", "right_id"])
+    num_positives = int((listed["relation"] != "ignore").sum())
+    num_negatives = len(video_ids) * (len(video_ids) - 1) // 2 - len(listed)
+    what = (
+        f"{int(labelled['shares'].sum())} pairs that share footage and {int((~labelled['shares']).sum())} that do not"
+    )
+    verifier = fit_verifier(labelled, num_negatives, target_precision, f"{what}, candidates of {len(video_ids)} videos")
+    tensors, card = unpack_artefact(read_artefact(model))
+    write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier)))
+    judged = verifier.judge(np.array(labelled["evidence"].to_list())) >= verifier.min_probability
+    return (
+        f"verifier: at a probability of {verifier.min_probability:.3f} and above, {int(judged.sum())} of {what} are "
+        f"found, {int((judged & labelled['shares']).sum())} of them rightly; {num_positives} pairs share footage in all"
+    )
+
+
+def _write_card(model: Path, calibration: Calibration, figures: dict[str, float]) -> None:
+    """Write the card anew; the numbers stay as they are."""
+    tensors, card = unpack_artefact(read_artefact(model))
+    calibrated = replace(card, calibration=calibration, metrics=dict(card.metrics) | {"calibration": figures})
+    write_artefact(model, pack_artefact(tensors, calibrated))

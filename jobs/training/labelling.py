@@ -1,0 +1,87 @@
+"""Labels pairs of a lake's videos as copies or not: by a truth file, or by edited copies made on the fly."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyspark.sql import functions as F
+
+from jobs.errors import UsageError
+from jobs.evaluation.truth import load_truth
+from jobs.tables import embeddings
+from jobs.training.calibration import (
+    LabelledPairs,
+)
+from udfs.embedding.embed import Windows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from jobs.config.settings import Config
+    from jobs.lake.lake import Lake
+    from jobs.training.augmentations import LakeViews
+    from models.embedding_models import EmbeddingModel
+
+
+_MAX_VIDEOS = 5000  # twelve million pairs
+
+
+def label_views(views: LakeViews, model: EmbeddingModel) -> LabelledPairs:
+    """Label pairs of views: of one video they are copies, made by the edits of both."""
+    vectors = views.views.embed(model.load(), model.fusion)
+    num_videos, num_views, num_dims = vectors.shape
+    flat = vectors.reshape(-1, num_dims)
+    left, right, is_copy = views.pair_up()
+    edits = [names for video in views.edits for names in ((), *video)]
+    transforms = tuple(
+        edits[j] if same and i % num_views == 0 else () for i, j, same in zip(left, right, is_copy, strict=True)
+    )
+    what = f"{num_views - 1} edited copies each of {num_videos} videos of {len(set(views.source_names))} sources"
+    return LabelledPairs((flat @ flat.T)[left, right], is_copy, transforms, what)
+
+
+def label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, config: Config) -> LabelledPairs:
+    """Label all pairs of a lake's videos by a truth file; partial copies and pairs to ignore are left out.
+
+    Runs on: driver, which holds the videos' vectors; they are made on executors.
+
+    Raises:
+        UsageError: the truth names no copy among the videos, or there are too many of them.
+    """
+    video_ids, vectors = embed_videos(lake, model, where, config)
+    known = load_truth(truth).restrict_to(video_ids).pairs
+    if known is None or not (known["relation"] == "copy").any():
+        raise UsageError(f"--truth {str(truth)!r} names no copy among the {len(video_ids)} videos chosen")
+    places = {video_id: place for place, video_id in enumerate(video_ids)}
+    left, right = np.triu_indices(len(video_ids), k=1)
+    cosines = (vectors @ vectors.T)[left, right]
+    numbers = known["left_id"].map(places) * len(places) + known["right_id"].map(places)
+    named = dict(zip(numbers, zip(known["relation"], known["transform"], strict=True), strict=True))
+    labels = [named.get(number, ("", "")) for number in (left * len(places) + right).tolist()]
+    counts = np.array([relation in ("", "copy") for relation, _ in labels])
+    kept = [label for label, is_counted in zip(labels, counts, strict=True) if is_counted]
+    return LabelledPairs(
+        cosines[counts],
+        np.array([relation == "copy" for relation, _ in kept]),
+        tuple((transform,) if transform else () for _, transform in kept),
+        f"{len(video_ids)} videos and {truth.name}",
+    )
+
+
+def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> DataFrame:
+    """Embed the described videos that `where` chooses: rows of `embeddings`."""
+    chosen = lake.read("manifest").where("removed_at IS NULL").where(where).select("video_id")
+    windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
+    described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
+    return embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model, windows)
+
+
+def embed_videos(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> tuple[list[str], Any]:
+    """Embed whole the described videos that `where` chooses: ids, ascending, and float32 (n, num_dims)."""
+    rows = embed_lake(lake, model, where, config).where("segment_index = 0")
+    found = rows.select("video_id", "vector").orderBy(F.col("video_id")).collect()
+    if len(found) > _MAX_VIDEOS:
+        raise UsageError(f"--where {where!r} chooses {len(found)} videos; calibrate on at most {_MAX_VIDEOS}")
+    return [row["video_id"] for row in found], np.array([row["vector"] for row in found], dtype=np.float32)
