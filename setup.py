@@ -86,7 +86,7 @@ setup(
     python_requires=">=3.11",
     py_modules=["ndvr"],
     packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
-    package_data={"jobs": ["sharing/views/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
+    package_data={"jobs": ["sharing/sql/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
     zip_safe=True,  # spark-submit takes it as a zip
     entry_points={"console_scripts": ["ndvr = jobs.cli:main"]},
     install_requires=DEPENDENCIES,

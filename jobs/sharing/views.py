@@ -10,7 +10,7 @@ from pyspark.errors import AnalysisException, ParseException
 
 from jobs.errors import UsageError, first_line
 from jobs.lake.quoting import quote_name, quote_text
-from jobs.sharing.view_queries import VIEWS
+from jobs.sharing.view_queries import read_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def create_views(lake: Lake, place: Place) -> list[str]:
             spark.sql(statement)
     except (AnalysisException, ParseException) as error:
         raise UsageError(f"the views cannot be created: {first_line(error.getMessage())}") from error
-    return [place.qualify(view.name) for view in VIEWS]
+    return [place.qualify(view.name) for view in read_views()]
 
 
 def make_statements(root: str, place: Place) -> list[str]:
@@ -66,7 +66,7 @@ def make_statements(root: str, place: Place) -> list[str]:
     statements = []
     if place.schema:
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {Place(place.catalog).qualify(place.schema)}")
-    for view in VIEWS:
+    for view in read_views():
         query = write_query(view, lambda table: f"delta.{quote_name(f'{root}/{table}')}")
         statements.append(
             f"CREATE OR REPLACE VIEW {place.qualify(view.name)}\nCOMMENT {quote_text(view.grain)} AS\n{query}"
@@ -79,7 +79,7 @@ def add_temp_views(spark: SparkSession, query: str, tables: set[str]) -> None:
 
     Runs on: driver.
     """
-    for view in VIEWS:
+    for view in read_views():
         if re.search(rf"\b{view.name}\b", query, re.IGNORECASE) and view.tables <= tables:
             spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view.name} AS {write_query(view, str)}")
 

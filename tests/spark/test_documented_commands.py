@@ -12,7 +12,7 @@ import pytest
 
 from jobs.cli import app
 from jobs.commands.command_line import run_command
-from jobs.sharing.view_queries import VIEWS
+from jobs.sharing.view_queries import read_views
 from tests.support.documented import find_ndvr, read_blocks
 from tests.support.written_lake import write_lake
 
@@ -76,7 +76,7 @@ def test_json_is_all_that_is_printed_and_has_the_documented_fields(
     decision = {"left_id": "graphs-1", "right_id": "my-cat", "verdict": "duplicate", "note": None}
     assert ask(capsys, *about, "--withdraw", "--by", "ann", *lake) == [{"withdrawn": decision}]
     (statements,) = ask(capsys, "views", "--print", *lake)
-    assert len(statements) == len(VIEWS)
+    assert len(statements) == len(read_views())
     fields = {"video_id", "error_code", "attempts", "next_retry_at", "last_tried_at", "uri", "error_detail"}
     assert [set(row) for row in ask(capsys, "quarantine", *lake)] == [fields, fields]
     (answer,) = ask(capsys, "why", "rome", "rome-again", *lake)

@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_three_packages_alone(wheel: Path) -> None:
 def test_the_wheel_holds_every_module_and_data_file_of_the_repository(wheel: Path) -> None:
     modules = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     pages = (ROOT / "jobs" / "review" / "templates").iterdir()
-    data = {*(ROOT / "jobs" / "sharing" / "views").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
+    data = {*(ROOT / "jobs" / "sharing" / "sql").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
     expected = {path.relative_to(ROOT).as_posix() for path in modules | {p for p in data if p.is_file()}}
     with zipfile.ZipFile(wheel) as archive:
         assert expected - set(archive.namelist()) == set()

@@ -11,7 +11,7 @@ import pytest
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.pipeline import TABLES
-from jobs.sharing.view_queries import VIEWS
+from jobs.sharing.view_queries import read_views
 from jobs.sharing.views import Place, make_statements
 from tests.support.written_lake import write_lake
 
@@ -39,15 +39,15 @@ def test_the_page_prints_what_ndvr_sql_prints(
 def test_every_query_of_the_page_has_its_result_and_every_view_a_query() -> None:
     assert len(EXAMPLES) == PAGE.count("```sql")
     asked = " ".join(query for query, _ in EXAMPLES)
-    assert [view.name for view in VIEWS if view.name not in asked] == []
+    assert [view.name for view in read_views() if view.name not in asked] == []
     told = re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE, flags=re.MULTILINE)
-    assert told == [(view.name, view.grain[0].lower() + view.grain[1:]) for view in VIEWS]
+    assert told == [(view.name, view.grain[0].lower() + view.grain[1:]) for view in read_views()]
 
 
 def test_no_view_has_the_name_of_a_table_and_each_reads_tables_alone() -> None:
     names = {table.name for table in TABLES}
-    assert {view.name for view in VIEWS} & names == set()
-    assert {name for view in VIEWS for name in view.tables} <= names
+    assert {view.name for view in read_views()} & names == set()
+    assert {name for view in read_views() for name in view.tables} <= names
 
 
 def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written: Path, spark: SparkSession) -> None:
@@ -59,8 +59,8 @@ def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written
                 spark.sql(statement)
         rows = spark.sql("SELECT * FROM spark_catalog.`ndvr_views`.reclaimable_bytes").collect()
         assert [tuple(row) for row in rows] == [("bob", 2, 740_000_000), ("cyd", 1, 8_000_000)]
-        stored = spark.sql("SHOW VIEWS IN spark_catalog.`ndvr_views`").collect()
-        assert {row["viewName"] for row in stored if not row["isTemporary"]} == {view.name for view in VIEWS}
+        stored = spark.sql("SHOW read_views() IN spark_catalog.`ndvr_views`").collect()
+        assert {row["viewName"] for row in stored if not row["isTemporary"]} == {view.name for view in read_views()}
         detail = spark.sql("DESCRIBE TABLE EXTENDED spark_catalog.`ndvr_views`.review_queue").collect()
         (comment,) = (row["data_type"] for row in detail if row["col_name"] == "Comment")
         assert comment == "A pair about which nobody has decided, the least certain first"
@@ -85,7 +85,7 @@ def test_the_sql_is_printed_without_spark(capsys: pytest.CaptureFixture[str]) ->
     assert run_command(app, ["views", "--lake", "s3://bucket/lake", "--schema", "ndvr", "--print"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("CREATE SCHEMA IF NOT EXISTS `ndvr`;\n\n")
-    assert printed.count(";\n\n") == 1 + len(VIEWS)
+    assert printed.count(";\n\n") == 1 + len(read_views())
     assert "FROM delta.`s3://bucket/lake/duplicates` d" in printed
     assert "{" not in printed
 

@@ -1,0 +1,16 @@
+-- A video that could not be described: why, and whether it is tried again
+SELECT q.video_id,
+  v.attributes['title'] AS title,
+  v.owner_id,
+  q.error_code,
+  q.attempts,
+  CASE WHEN q.next_retry_at IS NULL THEN 'given up'
+    WHEN q.next_retry_at > current_timestamp() THEN 'waiting'
+    ELSE 'due' END AS state,
+  q.next_retry_at,
+  q.last_tried_at,
+  q.error_detail,
+  q.uri
+FROM {quarantine} q
+LEFT JOIN {manifest} v ON v.video_id = q.video_id
+WHERE v.removed_at IS NULL
