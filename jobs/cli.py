@@ -1,4 +1,4 @@
-"""`ndvr`: one command for each job that can be started."""
+"""`ndvr`: the list of commands. Each is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Job(NamedTuple):
     """A command as `ndvr --help` lists it.
 
     Attributes:
-        panel: the heading that it stands under.
-        module: whose `app` it is; imported when the command is run, so that help and completion need not wait for
-            Spark and pandas.
-        summary: what it does, in a line of 60 characters.
+        panel: heading in the help.
+        module: module with the command's `app`. It is imported when the command runs, so that help and completion do
+            not wait for Spark and pandas.
+        summary: one line of at most 60 characters.
     """
 
     panel: str
@@ -28,30 +28,30 @@ class Job(NamedTuple):
 
 
 JOBS = {
-    "nightly": Job("Run", "jobs.nightly", "Bring the lake up to date with a manifest of videos."),
-    "backfill": Job("Run", "jobs.backfill", "Describe the past, or the lake for another model."),
-    "maintain": Job("Run", "jobs.maintain", "Lay files out anew; delete what is no longer needed."),
-    "upgrade": Job("Run", "jobs.upgrade", "Bring the tables of an older version to this one."),
-    "demo": Job("Run", "jobs.commands.demo", "Deduplicate real clips, copies planted among them."),
-    "sql": Job("Ask", "jobs.commands.sql", "Ask the tables and views in SQL."),
-    "query": Job("Ask", "jobs.commands.query", "Is this one video in the lake already?"),
-    "serve": Job("Ask", "jobs.commands.serve", "The same over HTTP."),
-    "why": Job("Ask", "jobs.commands.why", "Why are two videos in one cluster, or not?"),
-    "quarantine": Job("Ask", "jobs.commands.quarantine", "List what could not be described; release it."),
-    "report": Job("Review", "jobs.commands.report", "Make pages to review a run by, with pictures."),
-    "decide": Job("Review", "jobs.commands.decide", "Decide what is a duplicate, for every later night."),
+    "nightly": Job("Run", "jobs.nightly", "Update the lake from a manifest of videos."),
+    "backfill": Job("Run", "jobs.backfill", "Describe a historical catalogue, or for a new model."),
+    "maintain": Job("Run", "jobs.maintain", "Compact files and delete what is no longer needed."),
+    "upgrade": Job("Run", "jobs.upgrade", "Upgrade the tables of a lake to this version."),
+    "demo": Job("Run", "jobs.commands.demo", "Deduplicate real clips with planted copies."),
+    "sql": Job("Ask", "jobs.commands.sql", "Query tables and views in SQL."),
+    "query": Job("Ask", "jobs.commands.query", "Check whether one video is already in the lake."),
+    "serve": Job("Ask", "jobs.commands.serve", "Answer the same question over HTTP."),
+    "why": Job("Ask", "jobs.commands.why", "Explain why two videos are in one cluster, or not."),
+    "quarantine": Job("Ask", "jobs.commands.quarantine", "List failed videos, or release them for a retry."),
+    "report": Job("Review", "jobs.commands.report", "Build review pages with pictures."),
+    "decide": Job("Review", "jobs.commands.decide", "Record decisions that all later runs obey."),
     "train-triplets": Job("Train", "jobs.commands.train_triplets", "Train a model on edited copies of your videos."),
     "train-codebook": Job("Train", "jobs.commands.train_codebook", "Train a bag of visual words."),
-    "calibrate": Job("Train", "jobs.commands.calibrate", "Find a model's threshold and its probabilities."),
-    "evaluate": Job("Train", "jobs.commands.evaluate", "Judge pairs and clusters by what is true."),
-    "compare-models": Job("Train", "jobs.commands.compare_models", "Show what another model would gain and lose."),
-    "views": Job("Share", "jobs.commands.views", "Create the views for analysts in a catalogue."),
-    "export-vectors": Job("Share", "jobs.commands.export_vectors", "Export vectors to Parquet or to Qdrant."),
+    "calibrate": Job("Train", "jobs.commands.calibrate", "Fit a model's threshold and probabilities."),
+    "evaluate": Job("Train", "jobs.commands.evaluate", "Measure pairs and clusters against a truth file."),
+    "compare-models": Job("Train", "jobs.commands.compare_models", "Show what a new model would add and remove."),
+    "views": Job("Share", "jobs.commands.views", "Create the views for analysts in a catalog."),
+    "export-vectors": Job("Share", "jobs.commands.export_vectors", "Export vectors to Parquet or Qdrant."),
 }
 
 
 class _Jobs(TyperGroup):
-    """Lists the commands without importing them, and imports the one that is run."""
+    """Lists the commands without importing them, and imports the one that runs."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - Typer's own, handed on
         super().__init__(**settings)
@@ -63,13 +63,13 @@ class _Jobs(TyperGroup):
         return hide_types_of_flags(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401 - its type is private
-        """Find what the command line names, as what runs."""
+        """Return the command that the command line names, imported."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and load_job(listed.name or ""), rest
 
 
 def load_job(name: str) -> TyperCommand:
-    """Import a command: its parameters, its help and what it runs."""
+    """Import a command with its parameters and help."""
     command = typer.main.get_command(import_module(JOBS[name].module).app)
     command.name = name
     return command  # type: ignore[return-value] # an app of one command is that command
@@ -93,7 +93,7 @@ app = typer.Typer(
 
 
 def _print_version(is_asked: bool) -> None:
-    """Print the version and end."""
+    """Print the version and exit."""
     if is_asked:
         from jobs.contracts.run import CODE_VERSION
 
@@ -108,7 +108,7 @@ def _start(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options that come before the command."""
+    """Handle the options before the command."""
     del version
 
 

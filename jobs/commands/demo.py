@@ -1,4 +1,4 @@
-"""The demo on the command line."""
+"""`ndvr demo`: deduplicate a catalogue of real clips with planted copies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command(cls=Command, epilog=show_examples("ndvr demo", "ndvr demo --folder /tmp/demo"))
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo's videos and tables go.")] = Path("demo-lake"),
+    folder: Annotated[Path, typer.Option(help="Folder for the demo's videos and tables.")] = Path("demo-lake"),
 ) -> None:
-    """Deduplicate a catalogue made of real clips from public packages, and compare with what was planted.
+    """Deduplicate a catalogue of real clips from public packages and compare the result with the planted copies.
 
-    The clips are downloaded once (docs/demo-clips.md). A second demo in the same folder finds the work of the first.
+    The clips are downloaded once (docs/demo-clips.md). A second demo in the same folder reuses the work of the first.
 
-    Exit codes: 0 done; 1 a download failed; else as of nightly.
+    Exit codes: 0 success; 1 a download failed; otherwise those of nightly.
     """
     from jobs.demo.show import run_demo
 

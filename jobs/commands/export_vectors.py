@@ -1,4 +1,4 @@
-"""Exports a lake's vectors: to Parquet files with a model card, or to a Qdrant database."""
+"""`ndvr export-vectors`: export embeddings to Parquet files with a model card, or to a Qdrant database."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 API_KEY_VARIABLE = "NDVR_QDRANT_API_KEY"
 
 
-class Form(StrEnum):
-    """What the vectors are exported to."""
+class ExportFormat(StrEnum):
+    """Where the vectors are exported to."""
 
     PARQUET = "parquet"
     QDRANT = "qdrant"
@@ -40,29 +40,30 @@ class Form(StrEnum):
 )
 def export_vectors(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
-    to: Annotated[Form, typer.Option(help="Form of the export.")],
+    to: Annotated[ExportFormat, typer.Option(help="Where to export.")],
     *,
-    out: Annotated[
-        str | None, typer.Option(help="Parquet: folder or URI; an earlier export there is replaced.")
-    ] = None,
+    out: Annotated[str | None, typer.Option(help="Parquet: folder or URI. An earlier export is replaced.")] = None,
     url: Annotated[
-        str | None, typer.Option(help=f"Qdrant: the server; its API key is read from {API_KEY_VARIABLE}.")
+        str | None, typer.Option(help=f"Qdrant: URL of the server. The API key is read from {API_KEY_VARIABLE}.")
     ] = None,
     path: Annotated[str | None, typer.Option(help="Qdrant: folder of an embedded database, for small lakes.")] = None,
-    collection: Annotated[str | None, typer.Option(help="Qdrant: its name.", show_default="the model_id")] = None,
-    model_id: Annotated[
-        str | None, typer.Option(help="Whose vectors.", show_default="the model of the newest published run")
+    collection: Annotated[
+        str | None, typer.Option(help="Qdrant: name of the collection.", show_default="the model_id")
     ] = None,
-    segments: Annotated[Segments, typer.Option(help="Whole videos alone, or their windows too.")] = Segments.WHOLE,
+    model_id: Annotated[
+        str | None,
+        typer.Option(help="Model whose vectors are exported.", show_default="the model of the newest published run"),
+    ] = None,
+    segments: Annotated[Segments, typer.Option(help="Only whole videos, or also their windows.")] = Segments.WHOLE,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Export the vectors of the videos that are in the manifest, for programs that search vectors.
+    """Export the vectors of the videos in the manifest, for use by vector search programs.
 
-    Parquet: flat rows, a model card and a page, in a folder that is there whole or not at all. Qdrant: a collection by
-    cosine distance is brought to the lake: what is new or changed is written, what the lake no longer has is deleted,
-    and a second export writes nothing.
+    Parquet: the folder has flat rows, a model card and a README, and appears complete or not at all. Qdrant: the
+    collection uses cosine distance and is synchronised with the lake. New and changed vectors are written, vectors of
+    removed videos are deleted, and a second export writes nothing.
 
-    Exit codes: 0 done; 1 the database failed on the way; 2 bad usage, nothing to export, or no database there.
+    Exit codes: 0 success; 1 the database failed during the export; 2 invalid usage, nothing to export, or no database.
     """
     from jobs.commands.open_lake import open_lake
 
@@ -72,27 +73,27 @@ def export_vectors(  # noqa: PLR0913 - each option of the command line is one
     vectors = select_vectors(opened, model, segments)
     if out is not None:
         card = export_to_parquet(vectors, opened, absolute(out), model, segments)
-        told = card | {"out": absolute(out)}
+        result = card | {"out": absolute(out)}
         text = f"{card['num_vectors']} vectors of {card['num_videos']} videos in {absolute(out)}"
     else:
         where = None if path is None else absolute(path)
         target = Target(collection or model, url, where, os.environ.get(API_KEY_VARIABLE))
         done = export_to_qdrant(vectors, target, model)
-        told = asdict(done) | {"collection": target.collection}
+        result = asdict(done) | {"collection": target.collection}
         text = (
             f"{done.num_points} vectors in collection {target.collection}: {done.num_written} written, "
             f"{done.num_deleted} deleted"
         )
-    sys.stdout.write((json.dumps(told, ensure_ascii=False) if as_json else text) + "\n")
+    sys.stdout.write((json.dumps(result, ensure_ascii=False) if as_json else text) + "\n")
 
 
-def _check_place(to: Form, out: str | None, url: str | None, path: str | None, collection: str | None) -> None:
-    """Raise UsageError unless the options name the place of this form."""
-    if to is Form.PARQUET:
+def _check_place(to: ExportFormat, out: str | None, url: str | None, path: str | None, collection: str | None) -> None:
+    """Raise UsageError unless the options match the export format."""
+    if to is ExportFormat.PARQUET:
         if out is None or url or path or collection:
-            raise UsageError("--to parquet needs --out, and none of --url, --path, --collection")
+            raise UsageError("--to parquet requires --out and excludes --url, --path and --collection")
     elif out is not None or [url, path].count(None) != 1:
-        raise UsageError("--to qdrant needs --url of a server or --path of an embedded database, and no --out")
+        raise UsageError("--to qdrant requires either --url (server) or --path (embedded database) and excludes --out")
 
 
 def main() -> int:

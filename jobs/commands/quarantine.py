@@ -1,4 +1,4 @@
-"""Lists the videos in quarantine, and releases those whose cause is mended: the next run tries them again."""
+"""`ndvr quarantine`: list the videos in quarantine, or release some so that the next run tries them again."""
 
 from __future__ import annotations
 
@@ -38,27 +38,28 @@ _MAX_NAMED = 10
 def quarantine(
     lake: options.LakeOption,
     *,
-    code: Annotated[list[str] | None, typer.Option(help="List these error codes alone; may be repeated.")] = None,
+    code: Annotated[list[str] | None, typer.Option(help="List only this error code; may be repeated.")] = None,
     release: Annotated[
-        list[str] | None, typer.Option(help="Let the next run try this video_id again; may be repeated.")
+        list[str] | None, typer.Option(help="Retry this video_id in the next run; may be repeated.")
     ] = None,
     release_code: Annotated[
-        list[str] | None, typer.Option(help="Let the next run try all of this error code again; may be repeated.")
+        list[str] | None, typer.Option(help="Retry all videos with this error code in the next run; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """List the videos that could not be described, or release them for the next run.
 
-    They are tried again by themselves, after a wait that doubles, until `quarantine.max_attempts`; the next try of
-    those that are given up is empty. A released video begins anew, and may be released while a run is going.
+    A run retries a quarantined video after a wait that doubles with each attempt, up to `quarantine.max_attempts`.
+    `next_retry_at` is empty for videos that are not retried any more. Releasing a video resets its attempts. Videos
+    may be released while a run is active.
 
-    Exit codes: 0 done; 2 bad usage, or a video that is not in quarantine (then none is released).
+    Exit codes: 0 success; 2 invalid usage, or a video that is not in quarantine (then none is released).
     """
     from jobs.commands.open_lake import open_lake
 
     if release or release_code:
         if code:
-            raise UsageError("--code is for listing: release by --release-code")
+            raise UsageError("--code filters the list; to release by error code, pass --release-code")
         opened = open_lake(absolute(lake))
         _print_rows(release_videos(opened, release or (), release_code or ()), as_json=as_json)
         return
@@ -66,37 +67,37 @@ def quarantine(
 
 
 def list_quarantine(lake: Lake, codes: Sequence[str] = ()) -> list[Row]:
-    """Read the quarantine, or its rows of some error codes, sorted by code and video_id. Runs on: driver.
+    """Return the rows of the quarantine, or those of some error codes, sorted by code and video_id. Runs on: driver.
 
-    Times are text in UTC (ISO 8601).
+    Times are ISO 8601 text in UTC.
     """
     return _collect(lake, F.col("error_code").isin(*codes) if codes else F.lit(True))
 
 
 def release_videos(lake: Lake, video_ids: Sequence[str], codes: Sequence[str] = ()) -> list[Row]:
-    """Make videos due for the next run, with no tries counted; return their rows. Runs on: driver.
+    """Make videos due in the next run and reset their attempts; return their rows. Runs on: driver.
 
-    A run that is going neither loses the release nor obeys it: it has begun before.
+    An active run neither overwrites the release nor acts on it.
 
     Raises:
-        UsageError: a video_id, or a code, is not in quarantine; nothing is released.
-        ContractError: the table's check is that of an older version of ndvr.
+        UsageError: a video_id or an error code is not in quarantine; nothing is released.
+        ContractError: the table has the checks of an older version of ndvr.
     """
     held = list_quarantine(lake)
     missing = [v for v in dict.fromkeys(video_ids) if v not in {row["video_id"] for row in held}]
     missing += [c for c in dict.fromkeys(codes) if c not in {row["error_code"] for row in held}]
     if missing:
         more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
-        raise UsageError(f"nothing was released: not in quarantine: {', '.join(missing[:_MAX_NAMED])}{more}")
+        raise UsageError(f"nothing was released; not in quarantine: {', '.join(missing[:_MAX_NAMED])}{more}")
     is_named = F.col("video_id").isin(*video_ids) | F.col("error_code").isin(*codes)
     lake.update(table.TABLE, is_named, {"next_retry_at": F.lit(datetime.now(UTC)), "attempts": F.lit(0)})
     return _collect(lake, is_named)
 
 
 def _collect(lake: Lake, condition: Column) -> list[Row]:
-    """Read rows of the table with times as text."""
+    """Return the rows that meet a condition, with times as text."""
     if not lake.exists(table.TABLE):
-        raise UsageError(f"no table quarantine in {lake.root!r}; give --lake the folder of a nightly run")
+        raise UsageError(f"no table quarantine in {lake.root!r}; pass the lake of a nightly run to --lake")
     in_utc = {
         name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX") for name in ("next_retry_at", "last_tried_at")
     }

@@ -1,4 +1,4 @@
-"""SQL over a lake's tables, printed as a table, CSV or JSON lines."""
+"""`ndvr sql`: run a query over the tables of a lake and print its rows as a table, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def sql(
     query: Annotated[str, typer.Argument(help="Spark SQL.")],
     lake: options.LakeOption,
     output: Annotated[
-        OutputFormat, typer.Option("--format", help="How rows are printed; long values are cut in tables alone.")
+        OutputFormat, typer.Option("--format", help="Output format. Only `table` shortens long values.")
     ] = OutputFormat.TABLE,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines: the same as --format json.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines; same as --format json.")] = False,
 ) -> None:
-    """Ask the lake's tables in SQL.
+    """Query the tables of a lake in SQL.
 
-    They are manifest, descriptors, quarantine, embeddings, pairs, decisions, clusters, cluster_events, duplicates,
-    runs and claims. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes,
+    The tables are manifest, descriptors, quarantine, embeddings, pairs, decisions, clusters, cluster_events,
+    duplicates, runs and claims. The views (docs/sql.md) are current_duplicates, new_duplicates, reclaimable_bytes,
     biggest_clusters, review_queue, quarantined_videos and run_history.
 
-    Exit codes: 0 answered; 2 bad usage, no tables there, or a query that cannot be understood.
+    Exit codes: 0 success; 2 invalid usage, a lake without tables, or an invalid query.
     """
     print_query(query, absolute(lake), "json" if as_json else output)
 
@@ -68,12 +68,12 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
     """Run a query over the lake's tables and print its rows to standard output. Runs on: driver.
 
     Args:
-        query: Spark SQL; it may name the tables of the lake and the views of `jobs.sharing.view_queries`.
+        query: Spark SQL over the tables of the lake and the views of `jobs.sharing.view_queries`.
         lake_uri: absolute path or URI.
-        output: `table`, `csv` (with a header) or `json` (an object a line).
+        output: `table`, `csv` (with a header) or `json` (one object per line).
 
     Raises:
-        UsageError: no table lies there, or the query cannot be understood.
+        UsageError: the lake has no tables, or the query is invalid.
     """
     lake = open_lake(lake_uri)
     try:
@@ -81,7 +81,7 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
         answer = lake.spark.sql(query)
         columns, rows = answer.columns, answer.collect()
     except (AnalysisException, ParseException) as error:
-        raise UsageError(f"the query cannot be answered: {first_line(error.getMessage())}") from error
+        raise UsageError(f"invalid query: {first_line(error.getMessage())}") from error
     if output == "csv":
         _print_csv(columns, rows)
     elif output == "json":
@@ -92,7 +92,7 @@ def print_query(query: str, lake_uri: str, output: str) -> None:
 
 
 def _print_csv(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print rows as CSV (RFC 4180); nulls are empty, nested values JSON."""
+    """Print rows as CSV (RFC 4180). Nulls are empty fields; nested values are JSON."""
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     for row in rows:
@@ -101,7 +101,7 @@ def _print_csv(columns: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 - a cell may hold anything
-    """Turn what JSON does not know into what it does: bytes to hexadecimal, times to ISO 8601."""
+    """Convert a value that JSON cannot hold: bytes to hexadecimal, times to ISO 8601."""
     if isinstance(value, bytearray | bytes):
         return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

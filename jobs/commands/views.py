@@ -1,4 +1,4 @@
-"""The views that analysts ask: each is defined once, as SQL over the tables, wherever those lie."""
+"""`ndvr views`: create the views for analysts in a catalog, or print their SQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
-from jobs.sharing.views import Place, create_views, make_statements
+from jobs.sharing.views import ViewLocation, create_views, make_statements
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -27,34 +27,34 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def views(
     lake: options.LakeOption,
     *,
-    catalog: Annotated[str | None, typer.Option(help="Catalogue of the views.", show_default="the session's")] = None,
+    catalog: Annotated[str | None, typer.Option(help="Catalog of the views.", show_default="the session's")] = None,
     schema: Annotated[
-        str | None, typer.Option(help="Schema of the views, made if it is not there.", show_default="the session's")
+        str | None, typer.Option(help="Schema of the views; created if missing.", show_default="the session's")
     ] = None,
-    is_printed: Annotated[bool, typer.Option("--print", help="Print the SQL and create nothing.")] = False,
+    is_printed: Annotated[bool, typer.Option("--print", help="Print the SQL instead of creating the views.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON array: the names of the views, or with --print the statements.")
+        bool, typer.Option("--json", help="Print a JSON array of view names, or of statements with --print.")
     ] = False,
 ) -> None:
-    """Create the views for analysts in the catalogue that the session is connected to.
+    """Create the views for analysts in the catalog that the Spark session is connected to.
 
-    They read the tables by their paths, so no table need be registered. Start it by spark-submit with the settings of
-    the catalogue (Hive: spark.sql.catalogImplementation=hive), or print the SQL and run it where it shall hold.
-    `ndvr sql` knows the views without this.
+    The views read the tables by path, so the tables need not be registered. Run this command by spark-submit with the
+    settings of the catalog (Hive: spark.sql.catalogImplementation=hive), or print the SQL and run it elsewhere.
+    `ndvr sql` offers the views without this command.
 
-    Exit codes: 0 done; 2 bad usage, no tables there, or a catalogue that keeps no views.
+    Exit codes: 0 success; 2 invalid usage, a lake without tables, or a catalog that cannot store views.
     """
     if catalog and not schema:
-        raise UsageError("--catalog needs --schema: a view's name is catalog.schema.view")
-    place, root = Place(catalog, schema), absolute(lake)
+        raise UsageError("--catalog requires --schema: the full name of a view is catalog.schema.view")
+    location, root = ViewLocation(catalog, schema), absolute(lake)
     if is_printed:
-        statements = make_statements(root, place)
+        statements = make_statements(root, location)
         printed = "".join(f"{statement};\n\n" for statement in statements)
         sys.stdout.write(json.dumps(statements) + "\n" if as_json else printed)
         return
     from jobs.commands.open_lake import open_lake
 
-    names = create_views(open_lake(root), place)
+    names = create_views(open_lake(root), location)
     sys.stdout.write(json.dumps(names) + "\n" if as_json else "".join(f"{name}\n" for name in names))
 
 

@@ -1,1 +1,1 @@
-"""The demo: real clips from public packages, made into a catalogue whose duplicates are known."""
+"""The demo: real clips from public packages, built into a catalogue with known duplicates."""

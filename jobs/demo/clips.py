@@ -1,6 +1,6 @@
-"""What the demo's catalogue is made of: real clips inside public packages, and the edits planted among them.
+"""The contents of the demo's catalogue: real clips inside public packages, and planted edits of them.
 
-Origins and licences are in docs/demo-clips.md.
+docs/demo-clips.md lists origins and licences.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from jobs.demo.archives import Archive
 
 @dataclass(frozen=True)
 class FoundClip:
-    """A clip as it lies in an archive, taken unchanged.
+    """A clip from an archive, unchanged.
 
     Attributes:
-        video_id: its id in the manifest.
-        archive: where it comes from.
-        member: its path inside the archive.
-        title: for the manifest.
-        duplicate_of: the original whose footage it shows at the same speed, or "" if it is one itself.
-        source_start_seconds: where in that original it begins.
-        note: how that is known.
+        video_id: id in the manifest.
+        archive: archive that contains the clip.
+        member: path inside the archive.
+        title: title in the manifest.
+        duplicate_of: original whose footage the clip shows at the same speed; "" for an original.
+        source_start_seconds: start of the clip in that original.
+        note: evidence for it.
     """
 
     video_id: str
@@ -35,15 +35,15 @@ class FoundClip:
 
 @dataclass(frozen=True)
 class MadeClip:
-    """A clip made by an edit of `jobs.demo.editing.edits.EDITS` from found originals.
+    """A clip made from found originals with an edit of `jobs.demo.editing.edits.EDITS`.
 
     Attributes:
-        video_id: its id in the manifest.
-        source: video_id of the clip that is edited.
+        video_id: id in the manifest.
+        source: video_id of the clip to edit.
         edit: name of the edit.
-        title: for the manifest.
-        companion: video_id of the second clip, where the edit takes one.
-        note: what a reader of the truth should know.
+        title: title in the manifest.
+        companion: video_id of the second clip, for edits that use one.
+        note: remark for readers of the truth.
     """
 
     video_id: str
@@ -56,12 +56,12 @@ class MadeClip:
 
 @dataclass(frozen=True)
 class FaultyEntry:
-    """A manifest row that cannot be described: a file cut off in the middle, or none at all.
+    """A manifest row that cannot be described: a truncated file, or no file.
 
     Attributes:
-        video_id: its id in the manifest.
-        title: for the manifest.
-        cut_from: video_id of the clip whose file's first half it is; "" for a row without a file.
+        video_id: id in the manifest.
+        title: title in the manifest.
+        cut_from: video_id of the clip whose file is truncated to its first half; "" for a row without a file.
     """
 
     video_id: str
@@ -71,7 +71,7 @@ class FaultyEntry:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that goes into a catalogue."""
+    """The contents of a catalogue."""
 
     found: tuple[FoundClip, ...]
     made: tuple[MadeClip, ...]

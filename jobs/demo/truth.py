@@ -1,4 +1,4 @@
-"""The demo's truth as `ndvr evaluate` and `ndvr calibrate` take it. Runs on the driver."""
+"""Converts the demo's truth to the format of `ndvr evaluate` and `ndvr calibrate`. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MIN_SHARED_SECONDS = 1.0
-"""Of footage: a pair that shares less counts neither way, for a frame a second is looked at."""
+"""A pair that shares less footage is ignored, because sampling is one frame per second."""
 _WHOLE = {"original", "copy"}
 
 
 def make_truth(planted: Iterable[Planted]) -> Truth:
-    """Say of each pair of a catalogue that shares footage what it is: copy, partial or ignore.
+    """Classify each pair of a catalogue that shares footage as copy, partial or ignore.
 
-    Two videos are copies where both show the whole of one original. The transform is the edit that made one out of the
-    other; two copies of one original have none of their own.
+    Two videos are copies if both show the whole of one original. The transform is the edit that made one from the
+    other; two copies of one original have no transform.
     """
     lines = tuple(planted)
     showing: dict[str, dict[str, Planted]] = defaultdict(dict)

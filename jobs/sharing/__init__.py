@@ -1,1 +1,1 @@
-"""Vectors for other programs: which of a lake's are taken, and the forms that they take."""
+"""Shares results with other programs: exported vectors and SQL views."""

@@ -1,4 +1,4 @@
-"""Says what exported vectors are: a card for programs, and a page for people. Runs on the driver."""
+"""Describes an export of vectors: a model card for programs and a README for people. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _README = """# Vectors of videos
 Made by ndvr {ndvr_version} on {created_at}: {num_vectors} vectors of {num_videos} videos ({segments} segments), each of
 {num_dims} numbers, by the model `{model_id}`.
 
-`vectors/` holds Parquet files, one row per segment. `model_card.json` says the same as this page, and what the model
-is, what it was trained on and under which licence its numbers are.
+`vectors/` holds Parquet files, one row per segment. `model_card.json` holds the facts of this page as JSON, and
+describes the model: its training data and the licence of its weights.
 
 | column | |
 |---|---|
@@ -47,7 +47,7 @@ vectors = pandas.read_parquet("vectors")
 def make_card(
     lake: Lake, model_id: str, segments: Segments, num_dims: int, num_videos: int, num_vectors: int
 ) -> dict[str, Any]:
-    """Make the card of an export, as JSON takes it."""
+    """Return the card of an export, as values that JSON can hold."""
     return {
         "model_id": model_id,
         "num_dims": num_dims,
@@ -65,9 +65,9 @@ def make_card(
 
 
 def find_model_card(lake: Lake, model_id: str) -> dict[str, Any] | None:
-    """Return the card of a trained model, found by the settings of the newest run that used it.
+    """Return the card of a trained model, found through the settings of the newest run that used the model.
 
-    None where it has no card (`averaged`), or does not lie on this machine.
+    Return None if the model has no card (`averaged`) or is not stored on this machine.
     """
     used = lake.read("runs").where((F.col("model_id") == model_id) & F.col("config").isNotNull())
     settings = used.agg(F.max_by("config", "started_at").alias("config")).collect()[0]["config"]
@@ -76,7 +76,7 @@ def find_model_card(lake: Lake, model_id: str) -> dict[str, Any] | None:
         config = Config(**{name: sections[name] for name in ("describe", "embeddings") if name in sections})
         describe, embeddings = config.describe, config.embeddings
         model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
-    except ValueError:  # the model has moved, or the settings are another version's
+    except ValueError:  # the model has moved, or another version of ndvr wrote the settings
         return None
     named = name_windows(model, Windows(embeddings.window_seconds, embeddings.hop_seconds))
     if model.artefact is None or named.model_id != model_id:
@@ -85,7 +85,7 @@ def find_model_card(lake: Lake, model_id: str) -> dict[str, Any] | None:
 
 
 def write_readme(card: Mapping[str, Any]) -> str:
-    """Write the page that goes with a card."""
+    """Return the README that accompanies a card."""
     columns = "\n".join(f"| `{name}` | {what} |" for name, what in card["columns"].items())
     calibration = (card["model"] or {}).get("calibration")
     threshold = ""

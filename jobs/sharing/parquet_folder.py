@@ -1,4 +1,7 @@
-"""Vectors as a folder of Parquet files that is there whole or not at all. Runs on the driver; executors write."""
+"""Exports vectors to a folder of Parquet files. Runs on the driver; executors write.
+
+The folder appears complete or not at all.
+"""
 
 from __future__ import annotations
 
@@ -64,24 +67,24 @@ class AtomicFolder(Folders):
 
 
 def export_to_parquet(vectors: DataFrame, lake: Lake, out: str, model_id: str, segments: Segments) -> dict[str, Any]:
-    """Write the vectors, a card and a page into a folder, and return the card.
+    """Write the vectors, a card and a README into a folder, and return the card.
 
     Args:
         vectors: as `jobs.sharing.selection.select_vectors` returns them.
-        lake: where they come from.
-        out: absolute path or URI of the folder; an earlier export there is replaced.
-        model_id: of the vectors.
-        segments: which they are.
+        lake: lake of the vectors.
+        out: absolute path or URI of the folder. An earlier export is replaced.
+        model_id: model of the vectors.
+        segments: which segments the vectors are of.
 
     Raises:
-        UsageError: there are no vectors, or something else lies at `out`.
-        NdvrError: the folder could not be put in its place.
+        UsageError: there are no vectors, or `out` holds something other than an export.
+        NdvrError: the finished folder could not be moved to `out`.
     """
     shelf = AtomicFolder(lake.spark)
     out = out.rstrip("/")
     names = {entry.name for entry in shelf.list(out)}
     if names and CARD not in names:
-        raise UsageError(f"--out {out!r} holds something that is no export; give an empty or a new folder")
+        raise UsageError(f"--out {out!r} holds files that are not an export; choose an empty or new folder")
     num_dims = count_dims(vectors, model_id)
     parent, _, name = out.rpartition("/")
     staged = f"{parent}/.{name}-{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""Brings a collection of a Qdrant database to a lake's vectors. Runs on the driver; executors write to a server."""
+"""Synchronises a collection of a Qdrant database with the vectors of a lake. Runs on the driver and executors."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
     from udfs.exporting.qdrant_points import Target
 
-_ROWS_AT_ONCE = 1000  # that the driver holds, of an embedded database
-_IDS_AT_ONCE = 200_000  # that the driver holds while it looks for points that are no longer wanted: some 30 MB
+_ROWS_AT_ONCE = 1000  # in the memory of the driver, for an embedded database
+_IDS_AT_ONCE = 200_000  # in the memory of the driver during the search for stale points: about 30 MB
 _PAGE_POINTS = 5000
-_MAX_TOLD_CHARACTERS = 300
-_TIME_PATTERN = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"  # as Qdrant reads times
+_MAX_ERROR_CHARACTERS = 300
+_TIME_PATTERN = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"  # the format that Qdrant parses
 
 
 @dataclass(frozen=True)
-class Written:
-    """What an export did to a collection.
+class QdrantExport:
+    """Result of an export to a collection.
 
     Attributes:
-        num_points: points that it holds now.
-        num_written: of those, new or changed.
-        num_deleted: points that it held and the lake no longer has.
+        num_points: points in the collection after the export.
+        num_written: points that were new or changed.
+        num_deleted: points that were deleted because the lake no longer has them.
     """
 
     num_points: int
@@ -54,21 +54,21 @@ class Written:
     num_deleted: int
 
 
-def export_to_qdrant(vectors: DataFrame, target: Target, model_id: str) -> Written:
-    """Bring a collection to the vectors, and make it if it is not there. What is there already is not written again.
+def export_to_qdrant(vectors: DataFrame, target: Target, model_id: str) -> QdrantExport:
+    """Synchronise a collection with the vectors; create it if missing. Equal points are not written again.
 
-    New points are there before old ones are deleted. Where it fails, what was written stays, and the next export writes
-    the rest.
+    New points are written before stale points are deleted. After a failure the written points stay, and the next
+    export writes the rest.
 
     Args:
         vectors: as `jobs.sharing.selection.select_vectors` returns them.
-        target: a server, which executors write to, or an embedded database, which this process writes to.
-        model_id: of the vectors.
+        target: a server, to which executors write, or an embedded database, to which the driver writes.
+        model_id: model of the vectors.
 
     Raises:
         UsageError: there are no vectors; qdrant-client is not installed; the database cannot be opened; the collection
-            has another shape, or holds what this model has not made.
-        NdvrError: the database failed on the way.
+            has another vector size or distance, or holds points of another model.
+        NdvrError: the database failed during the export.
     """
     num_dims = count_dims(vectors, model_id)
     published_at = F.date_format("published_at", _TIME_PATTERN)
@@ -83,27 +83,27 @@ def export_to_qdrant(vectors: DataFrame, target: Target, model_id: str) -> Writt
             if isinstance(error, PySparkException) and "qdrant_client" not in str(error):
                 raise
             raise NdvrError(
-                f"Qdrant at {target.place} failed while points were written ({_shorten(error)}); what was written "
-                "stays: mend the cause and export again"
+                f"Qdrant at {target.place} failed while points were being written ({_shorten(error)}); the written "
+                "points stay. Fix the cause and export again"
             ) from error
-    return Written(num_points, num_written, num_deleted)
+    return QdrantExport(num_points, num_written, num_deleted)
 
 
 def _open(target: Target, num_dims: int, model_id: str) -> QdrantClient:
-    """Open the database and make sure that the collection is there and fit for the vectors."""
+    """Open the database and create or check the collection."""
     try:
         faults: tuple[type[Exception], ...] = (*_client_faults(), OSError, RuntimeError, ValueError)
         client = target.open()
     except ImportError as error:
         raise UsageError(f"{error}: pip install ndvr[qdrant]") from error
-    except (OSError, RuntimeError, ValueError) as error:  # another process has it open; no such scheme
+    except (OSError, RuntimeError, ValueError) as error:  # locked by another process; unknown URL scheme
         raise UsageError(f"Qdrant at {target.place} cannot be opened: {_shorten(error)}") from error
     try:
         _prepare(client, target, num_dims, model_id)
     except faults as error:
         client.close()
         raise UsageError(
-            f"Qdrant at {target.place} cannot be used: {_shorten(error)}; look at the address, and at the API key in "
+            f"Qdrant at {target.place} is not usable: {_shorten(error)}; check the address and the API key in "
             "NDVR_QDRANT_API_KEY"
         ) from error
     except BaseException:
@@ -113,33 +113,36 @@ def _open(target: Target, num_dims: int, model_id: str) -> QdrantClient:
 
 
 def _prepare(client: QdrantClient, target: Target, num_dims: int, model_id: str) -> None:
-    """Make the collection, or hold the one that is there to what it must be."""
+    """Create the collection, or check the vector size, distance and model of an existing one."""
     from qdrant_client import models
 
     name, wanted = target.collection, models.VectorParams(size=num_dims, distance=models.Distance.COSINE)
     if not client.collection_exists(name):
         client.create_collection(name, vectors_config=wanted)
-        if target.url is not None:  # an embedded database has no indexes, and warns
+        if target.url is not None:  # an embedded database has no indexes and would warn
             for column in ("model_id", "video_id"):
                 client.create_payload_index(name, column, models.PayloadSchemaType.KEYWORD)
         return
-    held = client.get_collection(name).config.params.vectors
-    if not isinstance(held, models.VectorParams) or (held.size, held.distance) != (wanted.size, wanted.distance):
+    existing = client.get_collection(name).config.params.vectors
+    if not isinstance(existing, models.VectorParams) or (existing.size, existing.distance) != (
+        wanted.size,
+        wanted.distance,
+    ):
         raise UsageError(
-            f"collection {name!r} does not hold {num_dims} numbers by cosine distance under no name; give another "
-            "--collection"
+            f"collection {name!r} does not hold unnamed vectors of {num_dims} numbers with cosine distance; choose "
+            "another --collection"
         )
     is_ours = models.FieldCondition(key="model_id", match=models.MatchValue(value=model_id))
     num_foreign = client.count(name, count_filter=models.Filter(must_not=[is_ours]), exact=True).count
     if num_foreign:
         raise UsageError(
-            f"collection {name!r} holds {num_foreign} points that are not of model {model_id!r}, and vectors of two "
-            "models cannot be compared; give another --collection"
+            f"collection {name!r} holds {num_foreign} points of models other than {model_id!r}; vectors of two models "
+            "cannot be compared. Choose another --collection"
         )
 
 
 def _write(rows: DataFrame, target: Target, client: QdrantClient) -> tuple[int, int]:
-    """Write what differs; return the number of points and of those written."""
+    """Write the points that differ; return the number of all points and of written points."""
     if target.url is not None:
         counts = rows.mapInPandas(partial(write_batches, target=target), WRITTEN_DDL)
         total = counts.agg(F.sum("num_points").alias("points"), F.sum("num_written").alias("written")).collect()[0]
@@ -153,15 +156,15 @@ def _write(rows: DataFrame, target: Target, client: QdrantClient) -> tuple[int, 
 
 
 def _delete_stale(client: QdrantClient, collection: str, rows: DataFrame) -> int:
-    """Delete the points that are of none of the rows: of videos that were removed or whose file was replaced."""
+    """Delete the points that match no row: their video was removed or its file was replaced."""
     from qdrant_client import models
 
     wanted = keep_on_executors("point_ids", rows.select(*KEY_COLUMNS).mapInPandas(name_points, IDS_DDL))
     ids = _list_ids(client, collection)
     num_deleted = 0
-    while held := list(islice(ids, _IDS_AT_ONCE)):
-        asked = rows.sparkSession.createDataFrame([(point_id,) for point_id in held], IDS_DDL)
-        stale = [row["point_id"] for row in asked.join(wanted, "point_id", "left_anti").collect()]
+    while page_ids := list(islice(ids, _IDS_AT_ONCE)):
+        stored = rows.sparkSession.createDataFrame([(point_id,) for point_id in page_ids], IDS_DDL)
+        stale = [row["point_id"] for row in stored.join(wanted, "point_id", "left_anti").collect()]
         for begin in range(0, len(stale), _PAGE_POINTS):
             page = models.PointIdsList(points=stale[begin : begin + _PAGE_POINTS])
             client.delete(collection, points_selector=page, wait=True)
@@ -170,7 +173,7 @@ def _delete_stale(client: QdrantClient, collection: str, rows: DataFrame) -> int
 
 
 def _list_ids(client: QdrantClient, collection: str) -> Iterator[str]:
-    """List the ids of all points, in their order, so that those listed may be deleted meanwhile."""
+    """Yield the ids of all points in order, so that points already yielded may be deleted meanwhile."""
     offset: Any = None
     while True:
         records, offset = client.scroll(
@@ -182,7 +185,7 @@ def _list_ids(client: QdrantClient, collection: str) -> Iterator[str]:
 
 
 def _client_faults() -> tuple[type[Exception], ...]:
-    """Return what the client raises where a server is not there, refuses or is overloaded."""
+    """Return the exceptions that the client raises if a server is unreachable, refuses a request or is overloaded."""
     from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ApiException
 
@@ -190,6 +193,6 @@ def _client_faults() -> tuple[type[Exception], ...]:
 
 
 def _shorten(error: Exception) -> str:
-    """Return what an error says, in one line; of a long one the end, where Python's tracebacks name the error."""
-    told = " ".join(str(error).split())
-    return told if len(told) <= _MAX_TOLD_CHARACTERS else f"...{told[-_MAX_TOLD_CHARACTERS:]}"
+    """Return an error's message on one line. Of a long message keep the end, where a traceback names the error."""
+    message = " ".join(str(error).split())
+    return message if len(message) <= _MAX_ERROR_CHARACTERS else f"...{message[-_MAX_ERROR_CHARACTERS:]}"

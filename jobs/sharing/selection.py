@@ -1,4 +1,4 @@
-"""Chooses the vectors of a lake that are exported. Runs on the driver."""
+"""Selects the vectors of a lake to export. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 COLUMNS = {
     "video_id": "id in the manifest",
     "model_id": "the model that made the vector; only vectors of one model can be compared",
-    "segment_index": "0 is the whole video; windows follow in time order",
-    "start_seconds": "of the segment, in the video",
-    "end_seconds": "of the segment, in the video; not part of it",
-    "content_sha256": "of the file that was described",
-    "published_at": "UTC; null where unknown",
-    "owner_id": "who published it; null where unknown",
-    "title": "the manifest's column title; null where it has none",
-    "vector": "32-bit floats of unit norm: their inner product is the cosine similarity",
+    "segment_index": "0 for the whole video; windows follow in time order",
+    "start_seconds": "start of the segment in the video",
+    "end_seconds": "end of the segment in the video, exclusive",
+    "content_sha256": "SHA-256 of the described file",
+    "published_at": "UTC; null if unknown",
+    "owner_id": "publisher; null if unknown",
+    "title": "column `title` of the manifest; null if missing",
+    "vector": "32-bit floats with unit norm; the inner product of two is their cosine similarity",
 }
-"""Name of each exported column and what it is."""
+"""Name and description of each exported column."""
 
 
 class Segments(StrEnum):
@@ -38,14 +38,14 @@ class Segments(StrEnum):
 
 
 def choose_model(lake: Lake, model_id: str | None) -> str:
-    """Return the model asked for, or that of the newest run that was published.
+    """Return the given model, or the model of the newest published run.
 
     Raises:
-        UsageError: a table is missing, nothing has been published, or the model has no vectors here.
+        UsageError: a table is missing, no run has been published, or the model has no vectors in this lake.
     """
     for table in (manifest.TABLE, embeddings.TABLE, runs.TABLE):
         if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
+            raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
     if model_id is None:
         published = lake.read("runs").where("stage = 'run' AND status = 'done'")
         model_id = published.agg(F.max_by("model_id", "started_at").alias("model_id")).collect()[0]["model_id"]
@@ -53,14 +53,14 @@ def choose_model(lake: Lake, model_id: str | None) -> str:
             raise UsageError(f"no run has been published in {lake.root!r}; run ndvr nightly first")
     known = sorted(row["model_id"] for row in lake.read("embeddings").select("model_id").distinct().collect())
     if model_id not in known:
-        raise UsageError(f"model {model_id!r} has no vectors in {lake.root!r}; those that have: {', '.join(known)}")
+        raise UsageError(f"model {model_id!r} has no vectors in {lake.root!r}; models with vectors: {', '.join(known)}")
     return model_id
 
 
 def select_vectors(lake: Lake, model_id: str, segments: Segments) -> DataFrame:
-    """Select the vectors of the videos that are there. Grain: one row per segment, of COLUMNS.
+    """Select the vectors of the videos that the manifest lists. Grain: one row per segment, with COLUMNS.
 
-    Windows of a file that another has replaced are left out: their content is not that of the whole video.
+    Windows of a file that has since been replaced are left out: they do not show the content of the whole video.
     """
     of_model = lake.read("embeddings").where(F.col("model_id") == model_id)
     whole = of_model.where("segment_index = 0")
@@ -78,9 +78,9 @@ def count_dims(vectors: DataFrame, model_id: str) -> int:
     """Return the length of the vectors.
 
     Raises:
-        UsageError: there are none.
+        UsageError: there are no vectors.
     """
     first = vectors.select(F.size("vector").alias("num_dims")).first()
     if first is None:
-        raise UsageError(f"no video that is in the manifest has a vector of model {model_id!r}; nothing to export")
+        raise UsageError(f"no video in the manifest has a vector of model {model_id!r}; nothing to export")
     return int(first["num_dims"])

@@ -1,4 +1,4 @@
-"""Creates the views for analysts: each is defined once, as SQL over the tables at their paths."""
+"""Creates the views for analysts, as SQL over the tables at their paths."""
 
 from __future__ import annotations
 
@@ -25,57 +25,57 @@ _IN_MEMORY = "in-memory"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where views are created; what is None is the session's own.
+class ViewLocation:
+    """Where views are created. None means the default of the session.
 
     Attributes:
-        catalog: for example Unity's, or spark_catalog.
-        schema: made if it is not there.
+        catalog: name of a catalog, for example spark_catalog or a Unity catalog.
+        schema: name of a schema; created if missing.
     """
 
     catalog: str | None = None
     schema: str | None = None
 
     def qualify(self, name: str) -> str:
-        """Return the name of a view with what is before it, quoted."""
+        """Return the quoted, qualified name of a view."""
         return ".".join(quote_name(part) for part in (self.catalog, self.schema, name) if part)
 
 
-def create_views(lake: Lake, place: Place) -> list[str]:
-    """Create the views as persistent ones over the tables' paths; return their names. Runs on: driver.
+def create_views(lake: Lake, location: ViewLocation) -> list[str]:
+    """Create persistent views over the tables' paths and return their names. Runs on: driver.
 
     Raises:
-        UsageError: the session's catalogue would forget them, has no such place, or keeps no views.
+        UsageError: the session's catalog is in memory, does not have this location, or cannot store views.
     """
     spark = lake.spark
-    if place.catalog in {None, "spark_catalog"} and spark.conf.get("spark.sql.catalogImplementation") == _IN_MEMORY:
+    if location.catalog in {None, "spark_catalog"} and spark.conf.get("spark.sql.catalogImplementation") == _IN_MEMORY:
         raise UsageError(
-            "the session's catalogue is in memory and would forget the views: start this by spark-submit with a "
-            "catalogue (Hive: --conf spark.sql.catalogImplementation=hive), or --print the SQL"
+            "the catalog of the session is in memory and would lose the views; run this by spark-submit with a "
+            "persistent catalog (Hive: --conf spark.sql.catalogImplementation=hive), or pass --print to get the SQL"
         )
     try:
-        for statement in make_statements(lake.root, place):
+        for statement in make_statements(lake.root, location):
             spark.sql(statement)
     except (AnalysisException, ParseException) as error:
-        raise UsageError(f"the views cannot be created: {first_line(error.getMessage())}") from error
-    return [place.qualify(view.name) for view in read_views()]
+        raise UsageError(f"the views could not be created: {first_line(error.getMessage())}") from error
+    return [location.qualify(view.name) for view in read_views()]
 
 
-def make_statements(root: str, place: Place) -> list[str]:
-    """Write the statements that create the schema, if one is named, and the views."""
+def make_statements(root: str, location: ViewLocation) -> list[str]:
+    """Return the SQL statements that create the schema, if one is named, and the views."""
     statements = []
-    if place.schema:
-        statements.append(f"CREATE SCHEMA IF NOT EXISTS {Place(place.catalog).qualify(place.schema)}")
+    if location.schema:
+        statements.append(f"CREATE SCHEMA IF NOT EXISTS {ViewLocation(location.catalog).qualify(location.schema)}")
     for view in read_views():
         query = write_query(view, lambda table: f"delta.{quote_name(f'{root}/{table}')}")
         statements.append(
-            f"CREATE OR REPLACE VIEW {place.qualify(view.name)}\nCOMMENT {quote_text(view.grain)} AS\n{query}"
+            f"CREATE OR REPLACE VIEW {location.qualify(view.name)}\nCOMMENT {quote_text(view.grain)} AS\n{query}"
         )
     return statements
 
 
 def add_temp_views(spark: SparkSession, query: str, tables: set[str]) -> None:
-    """Make a temporary view of each view that a query may name, where its tables have views of their names.
+    """Create a temporary view for each view that a query may name and whose tables exist.
 
     Runs on: driver.
     """
@@ -85,5 +85,5 @@ def add_temp_views(spark: SparkSession, query: str, tables: set[str]) -> None:
 
 
 def write_query(view: View, name_table: Callable[[str], str]) -> str:
-    """Write the query of a view with the names that its tables have."""
+    """Return the query of a view with its tables named by `name_table`."""
     return view.query.format_map({table: name_table(table) for table in view.tables})

@@ -1,1 +1,1 @@
-"""From a video to an edited copy of it, as re-uploaders make them."""
+"""Makes edited copies of video files, as re-uploaders do."""

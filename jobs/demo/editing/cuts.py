@@ -1,6 +1,6 @@
-"""Which pieces of source and companion follow one another: what `jobs.demo.editing.edits.Edit.cut` takes.
+"""Cuts for `jobs.demo.editing.edits.Edit.cut`: which pieces of source and companion follow one another.
 
-Each function here returns a cut: from the durations of source and companion, in seconds, to pieces.
+Each function returns a cut, which maps the durations of source and companion, in seconds, to pieces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MIN_PIECE_SECONDS = 0.2
 
 
 def skip_every(kept_seconds: float, skipped_seconds: float) -> Cut:
-    """Keep some seconds, skip some, and so on: jump cuts. A rest shorter than 0.2 s is left out."""
+    """Alternately keep and skip some seconds (jump cuts). A last piece shorter than 0.2 s is left out."""
 
     def cut(source_seconds: float, _companion_seconds: float) -> tuple[Piece, ...]:
         period = kept_seconds + skipped_seconds
@@ -28,7 +28,7 @@ def skip_every(kept_seconds: float, skipped_seconds: float) -> Cut:
 
 
 def repeat(times: float) -> Cut:
-    """Play the source so many times, the last one in part: 2.5 is twice and its first half."""
+    """Repeat the source; a fraction plays it in part: 2.5 is twice, then the first half."""
 
     def cut(source_seconds: float, _companion_seconds: float) -> tuple[Piece, ...]:
         whole = (Piece(0.0, source_seconds),) * int(times)
@@ -38,7 +38,7 @@ def repeat(times: float) -> Cut:
 
 
 def reorder(order: tuple[int, ...]) -> Cut:
-    """Cut the source into as many equal parts as the order has, and play them in it: (1, 0) swaps the halves."""
+    """Cut the source into equal parts and play them in the given order: (1, 0) swaps the halves."""
 
     def cut(source_seconds: float, _companion_seconds: float) -> tuple[Piece, ...]:
         return tuple(
@@ -49,7 +49,7 @@ def reorder(order: tuple[int, ...]) -> Cut:
 
 
 def reverse_from(start_fraction: float) -> Cut:
-    """Play what comes after a fraction of the duration backwards, and what comes before as it is."""
+    """Reverse the part of the source after a fraction of its duration."""
 
     def cut(source_seconds: float, _companion_seconds: float) -> tuple[Piece, ...]:
         start = start_fraction * source_seconds
@@ -60,7 +60,7 @@ def reverse_from(start_fraction: float) -> Cut:
 
 
 def insert_companion(fraction: float) -> Cut:
-    """Put the middle of the companion, so much of it, into the middle of the source."""
+    """Insert the middle of the companion, a fraction of its duration, into the middle of the source."""
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         middle = source_seconds / 2
@@ -71,7 +71,7 @@ def insert_companion(fraction: float) -> Cut:
 
 
 def insert_into_companion(fraction: float) -> Cut:
-    """Put the middle of the source, so much of it, into the middle of the companion."""
+    """Insert the middle of the source, a fraction of its duration, into the middle of the companion."""
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         middle = companion_seconds / 2
@@ -86,7 +86,7 @@ def _take_middle(seconds: float, fraction: float, *, from_companion: bool) -> Pi
 
 
 def begin_with_companion(seconds: float) -> Cut:
-    """Show the companion's first seconds, at most all of them, before the source: an intro."""
+    """Play the first seconds of the companion, or all of it if shorter, before the source (an intro)."""
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         return Piece(0.0, min(seconds, companion_seconds), True), Piece(0.0, source_seconds)
@@ -95,7 +95,7 @@ def begin_with_companion(seconds: float) -> Cut:
 
 
 def end_with_companion(seconds: float) -> Cut:
-    """Show the companion's last seconds, at most all of them, after the source: an outro."""
+    """Play the last seconds of the companion, or all of it if shorter, after the source (an outro)."""
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         return Piece(0.0, source_seconds), Piece(max(0.0, companion_seconds - seconds), companion_seconds, True)

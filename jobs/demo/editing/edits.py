@@ -1,6 +1,6 @@
-"""The edits that re-uploaders make, each by name, and which stretch of their inputs the result shows.
+"""Named edits that re-uploaders make, and which stretches of their inputs the result shows.
 
-`jobs.demo.editing.transcode.apply_edit` carries them out. The kinds follow CC_WEB_VIDEO, SVD, VCDB and the MPEG-7 set.
+`jobs.demo.editing.transcode.apply_edit` applies them. The kinds follow CC_WEB_VIDEO, SVD, VCDB and the MPEG-7 set.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Footage:
-    """Where a stretch of an input shows in the result; each clock starts at its own video's first frame.
+    """A stretch of an input and where the result shows it. Each time starts at the first frame of its own video.
 
     Attributes:
-        source_start_seconds: where the stretch begins in the input.
-        source_end_seconds: where it ends in the input.
-        target_start_seconds: where it begins in the result.
-        target_end_seconds: where it ends in the result.
-        from_companion: whether the input is the companion, not the source.
-        visibility: 1 where it fills the picture; else its share of the picture's width, or its opacity.
-        is_reversed: whether it runs backwards.
+        source_start_seconds: start of the stretch in the input.
+        source_end_seconds: end of the stretch in the input.
+        target_start_seconds: start of the stretch in the result.
+        target_end_seconds: end of the stretch in the result.
+        from_companion: True if the input is the companion, False if it is the source.
+        visibility: 1 if it fills the picture; else its share of the picture's width, or its opacity.
+        is_reversed: True if it plays backwards.
     """
 
     source_start_seconds: float
@@ -57,14 +57,14 @@ class Footage:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a companion shows at the same time as the source, from the first frame on.
+    """How source and companion are shown at the same time, from the first frame on.
 
     Attributes:
-        arrange: makes one picture of the source's and the companion's, uint8 (height, width, 3) RGB each, of any two
-            sizes; the result has the source's, or another even one.
-        source_visibility: of the source in the result, as `Footage` has it.
-        companion_visibility: of the companion.
-        holds_last_frame: whether a companion that has ended leaves its last frame; else the source is alone then.
+        arrange: combines a frame of the source and one of the companion, uint8 (height, width, 3) RGB each, of any
+            sizes. The result has the size of the source, or another even size.
+        source_visibility: visibility of the source, as in `Footage`.
+        companion_visibility: visibility of the companion, as in `Footage`.
+        holds_last_frame: True if the last frame of an ended companion stays; False if the source is then alone.
     """
 
     arrange: Arrangement
@@ -75,7 +75,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Encoding:
-    """A container and a codec by FFmpeg's names, with the encoder's options as (name, value)."""
+    """A container and a codec by FFmpeg's names, with encoder options as (name, value)."""
 
     extension: str
     container: str
@@ -83,9 +83,9 @@ class Encoding:
     options: tuple[tuple[str, str], ...]
 
 
-# Fast presets: the demo encodes some forty clips. `crf` is the codec's own quality scale, lower is better.
-# Without mbtree=0, x264 reads memory that it has not set, where a size is no multiple of 16, and its output
-# varies: run it twice under different MALLOC_PERTURB_ to see.
+# Fast presets: the demo encodes about forty clips. `crf` is the quality scale of the codec; lower is better.
+# Without mbtree=0, x264 reads uninitialised memory if a size is not a multiple of 16, and its output varies:
+# run it twice with different values of MALLOC_PERTURB_ to reproduce this.
 _X264 = (("preset", "veryfast"), ("mbtree", "0"))
 H264_MP4 = Encoding("mp4", "mp4", "libx264", (*_X264, ("crf", "23")))
 H264_MP4_LOW = Encoding("mp4", "mp4", "libx264", (*_X264, ("crf", "38")))
@@ -98,7 +98,7 @@ HEVC_MKV = Encoding(
     (
         ("preset", "ultrafast"),
         ("crf", "28"),
-        ("x265-params", "pools=none:frame-threads=1:log-level=error"),  # one thread: repeatable; and silent
+        ("x265-params", "pools=none:frame-threads=1:log-level=error"),  # one thread, for reproducible output; no log
     ),
 )
 
@@ -113,15 +113,15 @@ class Edit:
     """One edit. Pieces are cut first, then filtered, then drawn on, then laid out, then encoded.
 
     Attributes:
-        name: what the registry and the truth call it.
-        filters: (FFmpeg filter, its arguments), applied in order to each frame; `{seed}` stands for the seed.
-        draw: changes a frame's pixels, uint8 (height, width, 3) RGB, after the filters.
-        cut: which pieces follow one another, from the durations of source and companion in seconds.
-        speed: how many seconds of input pass in one second of the result.
+        name: name in the registry and in the truth.
+        filters: (FFmpeg filter, arguments), applied in order to each frame; `{seed}` is replaced by the seed.
+        draw: changes the pixels of a frame, uint8 (height, width, 3) RGB, after the filters.
+        cut: maps the durations of source and companion, in seconds, to the pieces of the result in order.
+        speed: seconds of input per second of the result.
         fps: frames per second of the result; None keeps the source's.
-        layout: how the companion shows at the same time; None: it does not.
-        needs_companion: whether a second clip goes in.
-        encoding: how the result is written.
+        layout: how a companion is shown at the same time; None for no companion.
+        needs_companion: True if the edit uses a second clip.
+        encoding: container and codec of the result.
     """
 
     name: str
@@ -136,7 +136,7 @@ class Edit:
 
 
 def trace_footage(edit: Edit, source_seconds: float, companion_seconds: float = 0.0) -> tuple[Footage, ...]:
-    """Return what the result shows, in its order, the companion of a layout last; it follows from the durations."""
+    """Return the stretches that the result shows, in order, the companion of a layout last."""
     footage = []
     clock = 0.0
     visibility = edit.layout.source_visibility if edit.layout else 1.0
@@ -151,24 +151,24 @@ def trace_footage(edit: Edit, source_seconds: float, companion_seconds: float = 
 
 
 def crop(percent: int) -> Edit:
-    """Cut so many per cent of the width and of the height away, evenly on all sides; keep the even middle."""
+    """Crop a percentage of width and height, evenly on all sides, to an even size."""
     kept = 1 - percent / 100
     return Edit(f"crop-{percent}", (("crop", f"trunc(iw*{kept}/2)*2:trunc(ih*{kept}/2)*2"),))
 
 
 def resize(percent: int) -> Edit:
-    """Scale width and height to so many per cent, to even sizes."""
+    """Scale width and height to a percentage, to even sizes."""
     factor = percent / 100
     return Edit(f"resize-{percent}", (("scale", f"trunc(iw*{factor}/2)*2:trunc(ih*{factor}/2)*2"),))
 
 
 def rotate(degrees: int) -> Edit:
-    """Turn the picture clockwise inside its frame; the corners that come free are black."""
+    """Rotate the picture clockwise inside its frame; uncovered corners are black."""
     return Edit(f"rotate-{degrees}", (("rotate", f"{degrees}*PI/180"),))
 
 
 def change_speed(percent: int) -> Edit:
-    """Play at so many per cent of the speed, at the same frame rate."""
+    """Play at a percentage of the speed, at the same frame rate."""
     return Edit(f"speed-{percent}", speed=percent / 100)
 
 
@@ -182,12 +182,12 @@ def keep_stretch(name: str, start_fraction: float, end_fraction: float) -> Edit:
 
 
 def lay_out(name: str, layout: Layout) -> Edit:
-    """Show a companion at the same time."""
+    """Show a companion at the same time as the source."""
     return Edit(name, layout=layout, needs_companion=True)
 
 
 def _splice(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
-    """Put the middle half of the companion into the middle of the source."""
+    """Insert the middle half of the companion into the middle of the source."""
     middle = source_seconds / 2
     inserted = Piece(companion_seconds / 4, companion_seconds * 3 / 4, from_companion=True)
     return Piece(0.0, middle), inserted, Piece(middle, source_seconds)

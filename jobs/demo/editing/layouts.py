@@ -1,6 +1,6 @@
-"""Pictures put into another picture: a meme's frame, a vertical canvas, a camera at an angle, a second video beside.
+"""Places a picture in another: a meme frame, a vertical canvas, a filmed screen, side by side with another video.
 
-All take and return uint8 (height, width, 3), RGB, and leave what they are given as it is; sizes stay even.
+All functions map uint8 (height, width, 3) RGB to the same type, do not modify their input, and keep sizes even.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from jobs.demo.editing.overlays import Pixels
 
 MEME_TEXT = "WHEN IT IS FINALLY FRIDAY"
-BACKDROP_SHRINK = 24  # a backdrop is blurred by shrinking it so many times and bringing it back
+BACKDROP_SHRINK = 24  # a backdrop is blurred by shrinking it by this factor and enlarging it again
 BACKDROP_BRIGHTNESS = 0.6
 
 
 def frame_as_meme(pixels: Pixels, height_fraction: float) -> Pixels:
-    """Put a white bar with black text above the picture.
+    """Add a white bar with black text above the picture.
 
     Args:
         pixels: the picture.
-        height_fraction: the bar's height over the picture's.
+        height_fraction: height of the bar as a fraction of the picture's height.
     """
     import numpy as np
 
@@ -33,11 +33,11 @@ def frame_as_meme(pixels: Pixels, height_fraction: float) -> Pixels:
 
 
 def show_on_backdrop(pixels: Pixels, aspect: float) -> Pixels:
-    """Put the picture in the middle of a higher one, whose rest is a dark blur of it: a vertical video.
+    """Place the picture in the middle of a taller canvas with a dark, blurred copy behind it (a vertical video).
 
     Args:
         pixels: the picture.
-        aspect: width over height of the result, which is as wide; a picture that is higher already stays.
+        aspect: width over height of the result, whose width stays. A picture that is already taller is unchanged.
     """
     import numpy as np
 

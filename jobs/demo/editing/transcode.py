@@ -1,4 +1,4 @@
-"""Carry out an edit: a video file in, an edited video file out, by PyAV, without sound, on any machine."""
+"""Applies an edit to a video file with PyAV and writes the edited file, without sound."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_FPS_DENOMINATOR = 1001
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What decoding a whole clip says of it; times come from its frames, never from its header."""
+    """Facts from decoding a whole clip. Times come from its frames, not from its header."""
 
     duration_seconds: float
     fps: Fraction
@@ -45,21 +45,21 @@ def apply_edit(
 ) -> tuple[Footage, ...]:
     """Write the edited video, without sound. The same inputs and seed give the same bytes on one machine.
 
-    Rotation metadata is not obeyed: pixels are taken as they are coded.
+    Rotation metadata is ignored: pixels are used as they are coded.
 
     Args:
-        source_path: the video to edit. The result has its size and frame rate unless the edit changes them.
-        target_path: the file to write, with the extension of `edit.encoding`. One that exists is replaced.
-        edit: what to do.
-        companion_path: the second clip, where the edit needs one; it is fitted into the source's frame.
-        seed: for edits that draw random numbers.
-        max_width_px: a wider source is shrunk to this width before it is edited.
+        source_path: video to edit. The result keeps its size and frame rate unless the edit changes them.
+        target_path: file to write, with the extension of `edit.encoding`. An existing file is replaced.
+        edit: edit to apply.
+        companion_path: second clip, if the edit needs one; it is fitted into the frame of the source.
+        seed: seed of edits that draw random numbers.
+        max_width_px: a wider source is scaled to this width before the edit.
 
     Returns:
-        Which stretches of the inputs the result shows, as `trace_footage` has them.
+        The stretches of the inputs that the result shows, as `trace_footage` returns them.
 
     Raises:
-        ValueError: companion or extension do not suit the edit, or an input has fewer than two frames.
+        ValueError: companion or extension do not match the edit, or an input has fewer than two frames.
         av.FFmpegError: an input cannot be read, or the result cannot be written.
     """
     if edit.needs_companion != (companion_path is not None):
@@ -90,8 +90,8 @@ def survey_clip(path: Path) -> ClipFacts:
     """Decode a whole clip and return its duration, mean frame rate and coded size.
 
     Raises:
-        ValueError: it has fewer than two frames.
-        av.FFmpegError: it cannot be read.
+        ValueError: the clip has fewer than two frames.
+        av.FFmpegError: the clip cannot be read.
     """
     width_px = height_px = num_frames = 0
     last_seconds = 0.0
@@ -116,7 +116,7 @@ def _timed_frames(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
 
 
 def _frames_shown(path: Path, moments: Iterable[float]) -> Iterator[av.VideoFrame]:
-    """Yield the frame that a player would show at each of some ascending moments, in seconds."""
+    """Yield the frame that a player shows at each of the given ascending times, in seconds."""
     frames = _timed_frames(path)
     _, shown = next(frames)
     upcoming = next(frames, None)
@@ -135,7 +135,7 @@ def _play(
     fps: Fraction,
     seed: int,
 ) -> Iterator[av.VideoFrame]:
-    """Yield the filtered frames of one stretch, on the result's own even clock."""
+    """Yield the filtered frames of one stretch at the constant frame rate of the result."""
     path = paths[1] if stretch.from_companion else paths[0]
     numbers = range(round(stretch.target_start_seconds * fps), round(stretch.target_end_seconds * fps))
     moments = (
@@ -148,15 +148,15 @@ def _play(
 
 
 def _choose_canvas(source: ClipFacts, max_width_px: int) -> tuple[int, int]:
-    """Return the even width and height, as 4:2:0 subsampling needs them, that frames are brought to."""
+    """Return the even width and height to which frames are scaled; 4:2:0 subsampling needs even sizes."""
     shrink = min(1.0, max_width_px / source.width_px)
     return int(source.width_px * shrink) // 2 * 2, int(source.height_px * shrink) // 2 * 2
 
 
 def _fit(canvas_px: tuple[int, int], *, keep_aspect: bool) -> tuple[tuple[str, str], ...]:
-    """Return the filters that bring a frame of any size to the canvas."""
+    """Return the filters that fit a frame of any size to the canvas."""
     size = f"{canvas_px[0]}:{canvas_px[1]}"
-    # One colour matrix for all: the encoder does not pass the input's own on.
+    # One colour matrix for all inputs, because the encoder does not write that of the input.
     colours = "out_color_matrix=bt601:out_range=tv"
     if not keep_aspect:
         return ("scale", f"{size}:{colours}"), ("format", "yuv420p"), ("setsar", "1")
@@ -165,7 +165,7 @@ def _fit(canvas_px: tuple[int, int], *, keep_aspect: bool) -> tuple[tuple[str, s
 
 
 class _FilterChain:
-    """FFmpeg filters in a row, each turning one frame into one; built for the size of the first frame."""
+    """A chain of FFmpeg filters that maps one frame to one frame; built for the size of the first frame."""
 
     def __init__(self, filters: tuple[tuple[str, str], ...], seed: int) -> None:
         self._filters = [(name, arguments.format(seed=seed)) for name, arguments in filters]
@@ -205,7 +205,7 @@ def _to_rgb(frame: av.VideoFrame) -> Pixels:
 def _lay_out(
     frames: Iterable[av.VideoFrame], path: Path, stretch: Footage, layout: Layout, fps: Fraction
 ) -> Iterator[av.VideoFrame]:
-    """Show another clip at the same time, for as long as it lasts or its last frame is held."""
+    """Show another clip at the same time, until it ends or while its last frame is held."""
     import av
 
     num_shown = round(stretch.target_end_seconds * fps)
@@ -219,7 +219,7 @@ def _lay_out(
 
 
 def write_video(frames: Iterable[av.VideoFrame], path: Path, encoding: Encoding, fps: Fraction) -> None:
-    """Encode frames of one even size, one after the other on an even clock, without sound; the bytes repeat.
+    """Encode frames of one even size at a constant frame rate, without sound. The output is reproducible.
 
     Raises:
         av.FFmpegError: the file cannot be written.
@@ -232,12 +232,12 @@ def write_video(frames: Iterable[av.VideoFrame], path: Path, encoding: Encoding,
     with av.open(str(path), "w", format=encoding.container, container_options=settings) as container:
         stream = cast("av.VideoStream", container.add_stream(encoding.codec, rate=fps, options=dict(encoding.options)))
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1  # more threads may give other bytes
+        stream.codec_context.thread_count = 1  # more threads may change the output
         for number, frame in enumerate(frames):
             if number == 0:
                 stream.width, stream.height = frame.width, frame.height
             picture = frame.reformat(format="yuv420p")
             picture.pts, picture.time_base = number, 1 / fps
-            picture.pict_type = PictureType.NONE  # else the encoder repeats the input's choice of key frames
+            picture.pict_type = PictureType.NONE  # otherwise the encoder copies the key frames of the input
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))

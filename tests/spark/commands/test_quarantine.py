@@ -87,7 +87,7 @@ def test_what_is_not_there_releases_nothing(lake: Lake, capsys: pytest.CaptureFi
     before = read_versions(lake_folder(lake))
     options = ["--release", "lost", "--release", "nobody", "--release-code", "CORRUPT"]
     assert run_command(app, ["quarantine", "--lake", lake.root, *options]) == 2
-    assert capsys.readouterr().err == "ndvr: nothing was released: not in quarantine: nobody, CORRUPT\n"
+    assert capsys.readouterr().err == "ndvr: nothing was released; not in quarantine: nobody, CORRUPT\n"
     assert run_command(app, ["quarantine", "--lake", lake.root, "--release", "lost", "--code", "NOT_FOUND"]) == 2
     assert read_versions(lake_folder(lake)) == before
 

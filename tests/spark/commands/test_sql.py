@@ -73,7 +73,7 @@ def test_a_query_that_cannot_be_understood_is_a_usage_error(
 ) -> None:
     assert ask(query, described.lake) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith("ndvr: the query cannot be answered: ")
+    assert printed.err.startswith("ndvr: invalid query: ")
     assert named in printed.err
     assert printed.out == ""
 

@@ -263,7 +263,7 @@ def test_a_server_that_fails_or_refuses_is_told_in_one_line(
     assert "wrong" not in line
     assert export(written, "--to", "qdrant", "--url", "http://127.0.0.1:9") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("ndvr: Qdrant at http://127.0.0.1:9 cannot be used: ")
+    assert line.startswith("ndvr: Qdrant at http://127.0.0.1:9 is not usable: ")
 
 
 def test_vectors_of_two_models_or_shapes_are_not_mixed(
@@ -273,12 +273,14 @@ def test_vectors_of_two_models_or_shapes_are_not_mixed(
     options = ("--to", "qdrant", "--path", folder, "--collection", "mine")
     assert export(written, *options) == 0
     assert export(written, *options, "--model-id", OTHER_MODEL) == 2
-    assert f"collection 'mine' holds 4 points that are not of model '{OTHER_MODEL}'" in capsys.readouterr().err
+    assert f"collection 'mine' holds 4 points of models other than '{OTHER_MODEL}'" in capsys.readouterr().err
     with closing(QdrantClient(path=folder)) as client:
         assert client.count("mine").count == 4
         client.create_collection("narrow", models.VectorParams(size=3, distance=models.Distance.COSINE))
     assert export(written, *options[:-1], "narrow") == 2
-    assert "collection 'narrow' does not hold 4 numbers by cosine distance" in capsys.readouterr().err
+    assert (
+        "collection 'narrow' does not hold unnamed vectors of 4 numbers with cosine distance" in capsys.readouterr().err
+    )
 
 
 # The client leaves its lock file open where it is refused.
@@ -310,10 +312,13 @@ def test_without_the_client_it_is_said_how_to_install_it(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--to", "parquet"), "--to parquet needs --out"),
-        (("--to", "parquet", "--out", "x", "--url", "http://x"), "--to parquet needs --out, and none of --url"),
-        (("--to", "qdrant"), "--to qdrant needs --url of a server or --path"),
-        (("--to", "qdrant", "--url", "http://x", "--path", "x"), "--to qdrant needs --url of a server or --path"),
+        (("--to", "parquet"), "--to parquet requires --out"),
+        (("--to", "parquet", "--out", "x", "--url", "http://x"), "--to parquet requires --out and excludes --url"),
+        (("--to", "qdrant"), "--to qdrant requires either --url (server) or --path"),
+        (
+            ("--to", "qdrant", "--url", "http://x", "--path", "x"),
+            "--to qdrant requires either --url (server) or --path",
+        ),
         (("--to", "parquet", "--out", "x", "--model-id", "none"), f"those that have: {OTHER_MODEL}, {MODEL}"),
     ],
 )

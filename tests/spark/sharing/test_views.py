@@ -12,7 +12,7 @@ from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.pipeline import TABLES
 from jobs.sharing.view_queries import read_views
-from jobs.sharing.views import Place, make_statements
+from jobs.sharing.views import ViewLocation, make_statements
 from tests.support.written_lake import write_lake
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def test_no_view_has_the_name_of_a_table_and_each_reads_tables_alone() -> None:
 
 
 def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written: Path, spark: SparkSession) -> None:
-    """The session's own catalogue is in memory, which `ndvr views` refuses; the statements are those for any other."""
-    place = Place("spark_catalog", "ndvr_views")
+    """The test session has an in-memory catalog, which `ndvr views` refuses; the statements are those for any other."""
+    place = ViewLocation("spark_catalog", "ndvr_views")
     try:
         for _ in range(2):
             for statement in make_statements(str(written), place):
@@ -70,14 +70,16 @@ def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written
 
 def test_a_catalogue_in_memory_would_forget_the_views(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app, ["views", "--lake", str(written), "--schema", "ndvr"]) == 2
-    assert capsys.readouterr().err.startswith("ndvr: the session's catalogue is in memory and would forget the views: ")
+    assert capsys.readouterr().err.startswith(
+        "ndvr: the catalog of the session is in memory and would lose the views; "
+    )
 
 
 def test_a_catalogue_that_is_not_there_is_a_usage_error(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere", "--schema", "ndvr"]) == 2
     assert capsys.readouterr().err.startswith("ndvr: the views cannot be created: ")
     assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere"]) == 2
-    message = "ndvr: --catalog needs --schema: a view's name is catalog.schema.view\n"
+    message = "ndvr: --catalog requires --schema: the full name of a view is catalog.schema.view\n"
     assert capsys.readouterr().err == message
 
 
