@@ -134,7 +134,7 @@ def test_the_card_and_the_page_say_what_was_exported(
     assert table.column_names == list(card["columns"])
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "8 vectors of 4 videos (all segments), each of\n4 numbers" in page
-    assert "| `vector` | 32-bit floats of unit norm" in page
+    assert "| `vector` | 32-bit floats with unit norm" in page
 
 
 def test_the_card_of_a_trained_model_goes_along(described: Described, tmp_path: Path) -> None:
@@ -254,12 +254,12 @@ def test_a_server_that_fails_or_refuses_is_told_in_one_line(
     server.is_broken = True
     assert export(written, *options) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"ndvr: Qdrant at {server.url} failed while points were written (")
+    assert line.startswith(f"ndvr: Qdrant at {server.url} failed while points were being written (")
     monkeypatch.setenv("NDVR_QDRANT_API_KEY", "wrong")
     assert export(written, *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "401 (Unauthorized)" in line
-    assert "look at the address, and at the API key in NDVR_QDRANT_API_KEY" in line
+    assert "check the address and the API key in NDVR_QDRANT_API_KEY" in line
     assert "wrong" not in line
     assert export(written, "--to", "qdrant", "--url", "http://127.0.0.1:9") == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -319,7 +319,7 @@ def test_without_the_client_it_is_said_how_to_install_it(
             ("--to", "qdrant", "--url", "http://x", "--path", "x"),
             "--to qdrant requires either --url (server) or --path",
         ),
-        (("--to", "parquet", "--out", "x", "--model-id", "none"), f"those that have: {OTHER_MODEL}, {MODEL}"),
+        (("--to", "parquet", "--out", "x", "--model-id", "none"), f"models with vectors: {OTHER_MODEL}, {MODEL}"),
     ],
 )
 def test_bad_usage_is_refused_with_2(
@@ -332,7 +332,7 @@ def test_bad_usage_is_refused_with_2(
 def test_what_is_no_export_is_not_replaced(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.txt").touch()
     assert export(written, "--to", "parquet", "--out", str(tmp_path)) == 2
-    assert "holds something that is no export" in capsys.readouterr().err
+    assert "holds files that are not an export" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

@@ -59,7 +59,7 @@ def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written
                 spark.sql(statement)
         rows = spark.sql("SELECT * FROM spark_catalog.`ndvr_views`.reclaimable_bytes").collect()
         assert [tuple(row) for row in rows] == [("bob", 2, 740_000_000), ("cyd", 1, 8_000_000)]
-        stored = spark.sql("SHOW read_views() IN spark_catalog.`ndvr_views`").collect()
+        stored = spark.sql("SHOW VIEWS IN spark_catalog.`ndvr_views`").collect()
         assert {row["viewName"] for row in stored if not row["isTemporary"]} == {view.name for view in read_views()}
         detail = spark.sql("DESCRIBE TABLE EXTENDED spark_catalog.`ndvr_views`.review_queue").collect()
         (comment,) = (row["data_type"] for row in detail if row["col_name"] == "Comment")
@@ -77,7 +77,7 @@ def test_a_catalogue_in_memory_would_forget_the_views(written: Path, capsys: pyt
 
 def test_a_catalogue_that_is_not_there_is_a_usage_error(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere", "--schema", "ndvr"]) == 2
-    assert capsys.readouterr().err.startswith("ndvr: the views cannot be created: ")
+    assert capsys.readouterr().err.startswith("ndvr: the views could not be created: ")
     assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere"]) == 2
     message = "ndvr: --catalog requires --schema: the full name of a view is catalog.schema.view\n"
     assert capsys.readouterr().err == message
