@@ -19,7 +19,6 @@ from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run, make_run_id
 from jobs.contracts.run_log import log, log_to
 from jobs.errors import UsageError
-from jobs.lake.folders import Folders
 from jobs.lake.lake import Lake
 from jobs.lake.leftovers import StagingArea, find_old_logs, find_stray_indexes, look_into_staging
 from jobs.lake.location import absolute, choose_log_folder, local_folder
@@ -155,7 +154,6 @@ class Maintenance:
         self._lake = lake
         self._run = run
         self._config = run.config.maintenance
-        self._folders = Folders(lake.spark)
         self._is_dry = is_dry
 
     def run(self) -> MaintenanceReport:
@@ -170,9 +168,9 @@ class Maintenance:
         now = self._run.started_at
         deletions = expire_models(self._lake, self._run.model, self._config, now)
         deletions += expire_runs(self._lake, self._config, now)
-        staging = look_into_staging(self._folders, self._lake.root, self._config, now)
-        old = [*staging.left, *find_old_logs(self._folders, self._lake.root, self._config, now)]
-        old += find_stray_indexes(self._folders, self._lake.root, self._read_embedded_models())
+        staging = look_into_staging(self._lake.files, self._lake.root, self._config, now)
+        old = [*staging.left, *find_old_logs(self._lake.files, self._lake.root, self._config, now)]
+        old += find_stray_indexes(self._lake.files, self._lake.root, self._read_embedded_models())
         report = MaintenanceReport(sorted(staging.going), [entry.uri for entry in old])
         for table in tables:
             with self._run.progress.show(f"maintain {table.name}"):
@@ -181,7 +179,7 @@ class Maintenance:
             log.info("table maintained", **asdict(report.tables[-1]))
         if not self._is_dry:
             for entry in old:
-                self._folders.delete(entry.uri)
+                self._lake.files.delete(entry.uri)
         return report
 
     def _read_embedded_models(self) -> set[str]:
@@ -192,14 +190,14 @@ class Maintenance:
 
     def _look_after(self, table: Table, due: list[Deletion], staging: StagingArea) -> TableReport:
         """Delete what has expired from a table, lay out its files and vacuum it."""
-        before = measure_table(self._lake, self._folders, table)
+        before = measure_table(self._lake, table)
         if not self._is_dry:
             for deletion in due:
                 delete_expired(self._lake, table, deletion.condition)
             optimize_table(self._lake, table)
         hours = self._choose_retention(table, staging)
         num_vacuumed = vacuum_table(self._lake, table, hours, is_dry=self._is_dry)
-        after = before if self._is_dry else measure_table(self._lake, self._folders, table)
+        after = before if self._is_dry else measure_table(self._lake, table)
         return TableReport(table.name, before, after, hours, num_vacuumed, [deletion.what for deletion in due])
 
     def _choose_retention(self, table: Table, staging: StagingArea) -> float:

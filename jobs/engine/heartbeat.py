@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JError
 
-from jobs.lake.folders import Folders
-
 if TYPE_CHECKING:
     from jobs.lake.lake import Lake
 
@@ -36,7 +34,7 @@ class Heartbeat:
     """
 
     def __init__(self, lake: Lake, run_id: str) -> None:
-        self._folders = Folders(lake.spark)
+        self._files = lake.files
         self._staging = f"{lake.root}/_staging"
         self._run_id = run_id
         self._file = f"{_PREFIX}.{socket.gethostname()}.{os.getpid()}"
@@ -58,7 +56,7 @@ class Heartbeat:
 
     def find_living(self) -> set[str]:
         """Return the run_ids of the other runs that are going. Where there may be any, this run starts too."""
-        beats = {name: self._read_beats(name) for name in self._folders.read_times(self._staging)}
+        beats = {name: self._read_beats(name) for name in self._files.read_times(self._staging)}
         beats.pop(self._run_id, None)
         if not any(beats.values()):
             return set()
@@ -68,11 +66,11 @@ class Heartbeat:
 
     def _read_beats(self, run_id: str) -> dict[str, float]:
         """Return a run's files with the time of each."""
-        files = self._folders.read_times(f"{self._staging}/{run_id}")
+        files = self._files.read_times(f"{self._staging}/{run_id}")
         return {name: at for name, at in files.items() if name.startswith(_PREFIX)}
 
     def _beat(self) -> None:
-        self._folders.touch(f"{self._staging}/{self._run_id}/{self._file}")
+        self._files.touch(f"{self._staging}/{self._run_id}/{self._file}")
 
     def _go_on(self) -> None:
         while not self._stopped.wait(BEAT_SECONDS):

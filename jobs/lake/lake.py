@@ -13,6 +13,7 @@ from pyspark.sql.types import MapType, StructField
 from jobs.contracts.run_log import log
 from jobs.errors import ContractError
 from jobs.lake.commits import Commit, first_lines, retry_conflicts
+from jobs.lake.files import LakeFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +47,7 @@ class Lake:
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
         self.root = root.rstrip("/")
+        self.files = LakeFiles(spark)
         self._staged: dict[str, DataFrame] = {}
 
     def path(self, name: str) -> str:
@@ -261,10 +263,7 @@ class Lake:
 
     def clear_staging(self, run: Run) -> None:
         """Remove what this run has staged."""
-        context = self.spark.sparkContext
-        # PySpark has no public door to Hadoop's file systems.
-        path = context._jvm.org.apache.hadoop.fs.Path(f"{self.root}/_staging/{run.run_id}")  # type: ignore[union-attr]  # noqa: SLF001
-        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
+        self.files.delete(f"{self.root}/_staging/{run.run_id}")
         self._staged.clear()
 
     def commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobs.config.operation import MaintenanceConfig
-    from jobs.lake.folders import Entry, Folders
+    from jobs.lake.files import FileEntry, LakeFiles
 
 _RUN_ID_TIME = "%Y%m%dT%H%M%SZ"  # jobs.contracts.run.make_run_id
 
@@ -23,7 +23,7 @@ class StagingArea:
     """
 
     going: dict[str, datetime]
-    left: list[Entry]
+    left: list[FileEntry]
 
 
 def read_run_time(run_id: str) -> datetime | None:
@@ -34,14 +34,14 @@ def read_run_time(run_id: str) -> datetime | None:
         return None
 
 
-def look_into_staging(folders: Folders, root: str, config: MaintenanceConfig, now: datetime) -> StagingArea:
+def look_into_staging(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> StagingArea:
     """Tell the runs that are going from those that were killed: those have staged nothing for `idle_run_hours`.
 
     A run makes its folder when it stages its first table, and removes it when it ends. Runs on: driver.
     """
     going: dict[str, datetime] = {}
-    left: list[Entry] = []
-    for entry in folders.list(f"{root}/_staging"):
+    left: list[FileEntry] = []
+    for entry in files.list_folder(f"{root}/_staging"):
         if entry.modified_at < now - timedelta(hours=config.idle_run_hours):
             left.append(entry)
         else:
@@ -49,12 +49,12 @@ def look_into_staging(folders: Folders, root: str, config: MaintenanceConfig, no
     return StagingArea(going, left)
 
 
-def find_old_logs(folders: Folders, root: str, config: MaintenanceConfig, now: datetime) -> list[Entry]:
+def find_old_logs(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> list[FileEntry]:
     """Find the logs of runs that are forgotten. Runs on: driver."""
     oldest = now - timedelta(days=config.keep_run_days)
-    return [entry for entry in folders.list(f"{root}/_logs") if entry.modified_at < oldest]
+    return [entry for entry in files.list_folder(f"{root}/_logs") if entry.modified_at < oldest]
 
 
-def find_stray_indexes(folders: Folders, root: str, model_ids: set[str]) -> list[Entry]:
+def find_stray_indexes(files: LakeFiles, root: str, model_ids: set[str]) -> list[FileEntry]:
     """Find the indexes of models that have no embeddings any more. Runs on: driver."""
-    return [e for e in folders.list(f"{root}/_index") if e.name not in {*model_ids, "current.json"}]
+    return [e for e in files.list_folder(f"{root}/_index") if e.name not in {*model_ids, "current.json"}]

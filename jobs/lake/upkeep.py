@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
     from jobs.contracts.table import Table
-    from jobs.lake.folders import Folders
     from jobs.lake.lake import Lake
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -43,10 +42,10 @@ class Size:
     num_stored_bytes: int
 
 
-def measure_table(lake: Lake, folders: Folders, table: Table) -> Size:
+def measure_table(lake: Lake, table: Table) -> Size:
     """Measure a table. Runs on: driver."""
     detail = lake.spark.sql(f"DESCRIBE DETAIL {_address(lake, table)}").collect()[0]
-    stored = folders.measure(lake.path(table.name))
+    stored = lake.files.measure(lake.path(table.name))
     version = lake.commits(table, 1)[0].version
     return Size(version, detail["numFiles"], detail["sizeInBytes"], stored.num_files, stored.num_bytes)
 

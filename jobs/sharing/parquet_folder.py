@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.errors import NdvrError, UsageError
-from jobs.lake.folders import Folders
+from jobs.errors import UsageError
 from jobs.sharing.card import make_card, write_readme
 from jobs.sharing.selection import count_dims
 
@@ -25,45 +24,6 @@ if TYPE_CHECKING:
 CARD = "model_card.json"
 README = "README.md"
 VECTORS = "vectors"
-
-
-class AtomicFolder(Folders):
-    """Writes files and puts folders in each other's place, on any of Hadoop's file systems. Runs on: driver."""
-
-    def write_text(self, uri: str, text: str) -> None:
-        """Write a file in UTF-8, over what lies there."""
-        path = self._hadoop.Path(uri)
-        stream = path.getFileSystem(self._conf).create(path, True)
-        try:
-            stream.write(bytearray(text, "utf-8"))
-        finally:
-            stream.close()
-
-    def replace(self, staged: str, target: str) -> None:
-        """Put a folder in the place of another, which is deleted; where that fails the other is back.
-
-        Two renames: at once on a file system that renames folders at once, as local ones and HDFS do.
-        """
-        aside = f"{staged}.replaced"
-        is_there = bool(self._exists(target))
-        if is_there:
-            self._move(target, aside)
-        try:
-            self._move(staged, target)
-        except BaseException:
-            if is_there:
-                self._move(aside, target)
-            raise
-        self.delete(aside)
-
-    def _exists(self, uri: str) -> Any:  # noqa: ANN401 - a Java boolean
-        path = self._hadoop.Path(uri)
-        return path.getFileSystem(self._conf).exists(path)
-
-    def _move(self, source: str, target: str) -> None:
-        path, goal = self._hadoop.Path(source), self._hadoop.Path(target)
-        if not path.getFileSystem(self._conf).rename(path, goal):
-            raise NdvrError(f"{source} could not be renamed to {target}: look at who may write there")
 
 
 def export_to_parquet(vectors: DataFrame, lake: Lake, out: str, model_id: str, segments: Segments) -> dict[str, Any]:
@@ -80,9 +40,9 @@ def export_to_parquet(vectors: DataFrame, lake: Lake, out: str, model_id: str, s
         UsageError: there are no vectors, or `out` holds something other than an export.
         NdvrError: the finished folder could not be moved to `out`.
     """
-    shelf = AtomicFolder(lake.spark)
+    files = lake.files
     out = out.rstrip("/")
-    names = {entry.name for entry in shelf.list(out)}
+    names = {entry.name for entry in files.list_folder(out)}
     if names and CARD not in names:
         raise UsageError(f"--out {out!r} holds files that are not an export; choose an empty or new folder")
     num_dims = count_dims(vectors, model_id)
@@ -93,9 +53,9 @@ def export_to_parquet(vectors: DataFrame, lake: Lake, out: str, model_id: str, s
         written = lake.spark.read.parquet(f"{staged}/{VECTORS}")
         counts = written.agg(F.count_distinct("video_id").alias("videos"), F.count("*").alias("vectors")).collect()[0]
         card = make_card(lake, model_id, segments, num_dims, counts["videos"], counts["vectors"])
-        shelf.write_text(f"{staged}/{README}", write_readme(card))
-        shelf.write_text(f"{staged}/{CARD}", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
-        shelf.replace(staged, out)
+        files.write_text(f"{staged}/{README}", write_readme(card))
+        files.write_text(f"{staged}/{CARD}", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        files.replace_folder(staged, out)
     finally:
-        shelf.delete(staged)
+        files.delete(staged)
     return card

@@ -60,6 +60,13 @@ UDFS_ORDER = (
 )
 ENTRY_POINTS = frozenset({"cli", "nightly", "backfill", "maintain", "upgrade"})
 """Modules that spark-submit or the console script starts; they are commands too."""
+FILE_SYSTEM_CALLS = {
+    "_jvm": "jobs.lake.files",
+    "_jsc": "jobs.lake.files",
+    "_gateway": "jobs.lake.files",
+    "from_uri": "udfs.opening.filesystems",
+}
+"""Attributes that reach a file system, and the one module that may use each (docs/decisions/0011-file-systems.md)."""
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40  # its docstring not counted
 
@@ -186,6 +193,16 @@ def project_imports() -> dict[str, set[str]]:
     return found
 
 
+def file_system_faults(source: str, module: str) -> list[str]:
+    """Where `source`, the code of the dotted `module`, reaches a file system past the module that owns it."""
+    used = [node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    return [f"{module} uses {name}: only {FILE_SYSTEM_CALLS[name]} may" for name in used if _is_reserved(name, module)]
+
+
+def _is_reserved(name: str, module: str) -> bool:
+    return name in FILE_SYSTEM_CALLS and module != FILE_SYSTEM_CALLS[name]
+
+
 def _is_table(module: str) -> bool:
     return module.startswith("jobs.tables.")
 
@@ -241,6 +258,23 @@ def test_no_import_breaks_the_layers() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert find_cycles(project_imports()) == []
+
+
+def test_one_module_reaches_each_kind_of_file_system() -> None:
+    assert [fault for module, source in project_sources() for fault in file_system_faults(source, module)] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "num_faults"),
+    [
+        ("jobs.lake.lake", "path = context._jvm.org.apache.hadoop.fs.Path(uri)", 1),
+        ("jobs.lake.files", "path = context._jvm.org.apache.hadoop.fs.Path(uri)", 0),
+        ("udfs.indexing.store", "filesystem, path = fs.FileSystem.from_uri(uri)", 1),
+        ("udfs.opening.filesystems", "filesystem, path = FileSystem.from_uri(uri)", 0),
+    ],
+)
+def test_a_second_access_to_a_file_system_is_found(module: str, source: str, num_faults: int) -> None:
+    assert len(file_system_faults(source, module)) == num_faults
 
 
 def test_no_two_public_classes_share_a_name() -> None:

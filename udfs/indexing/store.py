@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from udfs.opening.locate import open_filesystem
-from udfs.opening.roots import REMOTE_SCHEMES, split_uri
+from udfs.opening.filesystems import open_filesystem
+from udfs.opening.roots import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +41,8 @@ class Store:
         Raises:
             OSError: its file system cannot be reached.
         """
-        split = split_uri(uri)
-        if split is None:
-            from pyarrow.fs import LocalFileSystem
-
-            return cls(LocalFileSystem(), uri.rstrip("/"), is_local=True)
-        scheme = REMOTE_SCHEMES.get(split.scheme, split.scheme)  # Spark's s3a is Arrow's s3
-        filesystem, path = open_filesystem(f"{scheme}://{split.authority}/{split.path}".rstrip("/"))
-        return cls(filesystem, path, is_local=False)
+        filesystem, path = open_filesystem(uri.rstrip("/"))
+        return cls(filesystem, path, is_local=split_uri(uri) is None)
 
     def at(self, name: str) -> Store:
         """Return a folder below this one."""

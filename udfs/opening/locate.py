@@ -6,35 +6,32 @@ The grammar of URIs and the roots themselves are in `roots`. Linux only: /proc t
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from udfs.errors import RowError, RowErrorCode
+from udfs.opening.filesystems import open_filesystem
 from udfs.opening.roots import REMOTE_SCHEMES, RemoteRoot, Roots, decode_percent, is_within, resolve_uri, split_uri
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from udfs.opening.filesystems import FilesystemOpener
 
 __all__ = [
     "FileFacts",
     "OpenedVideo",
     "Roots",
     "look_at_video",
-    "open_filesystem",
     "open_video",
     "resolve_uri",
 ]
-
-# Takes a root's filesystem_uri; gives the pyarrow filesystem and the path in it that the URI names.
-FilesystemOpener = Callable[[str], tuple[Any, str]]
 
 _BLOCK_BYTES = 1024 * 1024
 _MAX_SHOWN_CHARACTERS = 200
@@ -67,22 +64,6 @@ class OpenedVideo:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self.fd)
-
-
-@functools.cache
-def open_filesystem(uri: str) -> tuple[Any, str]:
-    """Open the pyarrow filesystem of a root, once per process: an S3 one asks the network for its region.
-
-    Returns:
-        The `pyarrow.fs.FileSystem` and the path of `uri` in it.
-
-    Raises:
-        OSError: it cannot be reached or loaded; a fault of the machine or the config, not of a row.
-    """
-    from pyarrow.fs import FileSystem
-
-    filesystem, path = FileSystem.from_uri(uri)
-    return filesystem, path
 
 
 def open_video(

@@ -67,13 +67,6 @@ def test_copies_that_are_not_needed_leave_the_cache_and_the_store_keeps_them(sto
     assert store.list_folders() == ["one", "two"]
 
 
-def test_sparks_name_of_s3_is_arrows(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def open_filesystem(uri: str) -> tuple[object, str]:
-        asked.append(uri)
-        return object(), "bucket/lake"
-
-    monkeypatch.setattr("udfs.indexing.store.open_filesystem", open_filesystem)
-    assert not Store.of("s3a://bucket/lake/").is_local
-    assert asked == ["s3://bucket/lake"]
+def test_a_folder_in_an_object_store_is_not_local() -> None:
+    store = Store.of("s3a://bucket/lake/_index?region=eu-west-1")
+    assert (store.filesystem.type_name, store.path, store.is_local) == ("s3", "bucket/lake/_index", False)

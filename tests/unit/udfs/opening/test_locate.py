@@ -16,7 +16,7 @@ from pyarrow import fs
 from tests.support.hostile import ODD_NAMES, make_fifo, make_link_out, make_link_to_device
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import hash_content, read_at
-from udfs.opening.locate import FileFacts, Roots, look_at_video, open_filesystem, open_video, resolve_uri
+from udfs.opening.locate import FileFacts, Roots, look_at_video, open_video, resolve_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -312,11 +312,6 @@ class TestRemote:
 
         with pytest.raises(OSError, match="libjvm"):
             open_video("hdfs://host/a", Roots.of("hdfs://host/"), LIMIT, refuse)
-
-    def test_pyarrow_opens_a_store_once(self, tmp_path: Path) -> None:
-        filesystem, path = open_filesystem(f"file://{tmp_path}")
-        assert (type(filesystem), path) == (fs.LocalFileSystem, str(tmp_path))
-        assert open_filesystem(f"file://{tmp_path}")[0] is filesystem
 
 
 def _store_of(size: int, stream: io.BytesIO | Exception) -> Any:
