@@ -20,7 +20,7 @@ EVIDENCE = (
     "change",
     "change_agreement",
 )
-"""What is known of a pair, in this order; see `udfs.verifying.verify.weigh_evidence`."""
+"""What is known of a pair, in this order; see `udfs.verifying.verify_pair.measure_evidence`."""
 PRODUCTS = tuple(combinations(EVIDENCE, 2))
 """The pieces that a verifier multiplies and weighs, in this order."""
 _LEFT, _RIGHT = ([EVIDENCE.index(pair[side]) for pair in PRODUCTS] for side in (0, 1))

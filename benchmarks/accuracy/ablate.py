@@ -31,12 +31,13 @@ from jobs.training.labelling import embed_lake
 from jobs.training.verifier import fit_verifier, label_evidence
 from models.embedding_models import EmbeddingModel, Method, find_model
 from models.verifier import EVIDENCE
-from udfs.embedding.embed import unpack_vectors
-from udfs.verifying import align, stretches
-from udfs.verifying.verify import weigh_evidence
+from udfs.verifying import features, frame_similarity, runs
+from udfs.verifying.verify_batches import list_bounds, unpack_features
+from udfs.verifying.verify_pair import verify_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -50,14 +51,14 @@ class Step:
 
     Attributes:
         name: as the table calls it.
-        constants: of `udfs.verifying.align` and `udfs.verifying.stretches`, and what they are without the step.
+        constants: values without the step, by module of `udfs.verifying` and name.
         evidence: the pieces that are zero without it.
         by_windows: whether parts of videos make candidates.
         cut_borders: whether borders are cut before frames are described.
     """
 
     name: str
-    constants: Mapping[str, float] | None = None
+    constants: Mapping[tuple[ModuleType, str], float] | None = None
     evidence: tuple[str, ...] = ()
     by_windows: bool = True
     cut_borders: bool = True
@@ -66,9 +67,9 @@ class Step:
 STEPS = (
     Step("nothing"),
     Step("windows as candidates", by_windows=False),
-    Step("score normalisation", constants={"BACKGROUND_SHARE": 0.0}),
-    Step("independent frames", constants={"_LOOK_ALIKE": 2.0}),
-    Step("further stretches", constants={"_MAX_STRETCHES": 1}),
+    Step("score normalisation", constants={(frame_similarity, "BACKGROUND_SHARE"): 0.0}),
+    Step("independent frames", constants={(features, "_SAME_SCENE_SIMILARITY"): 2.0}),
+    Step("further stretches", constants={(runs, "_MAX_RUNS"): 1}),
     Step("agreement of changes", evidence=("change", "change_agreement")),
     Step("coverage", evidence=("larger_coverage", "smaller_coverage")),
 )
@@ -90,7 +91,7 @@ class Catalogue:
     """
 
     video_ids: list[str]
-    sequences: list[align.VideoFeatures]
+    sequences: list[features.VideoFeatures]
     vectors: NDArray[np.float32]
     owners: NDArray[np.int64]
     is_whole: NDArray[np.bool_]
@@ -135,12 +136,7 @@ def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
     wholes = rows[is_whole]
     numbers = {video_id: number for number, video_id in enumerate(wholes["video_id"])}
     sequences = [
-        align.VideoFeatures(
-            unpack_vectors(row.frame_vectors, len(row.frame_seconds)),
-            np.asarray(row.frame_seconds),
-            np.asarray(row.frame_backgrounds),
-            row.end_seconds,
-        )
+        unpack_features(row.frame_vectors, row.frame_seconds, row.frame_backgrounds, row.end_seconds)
         for row in wholes.itertuples()
     ]
     return Catalogue(
@@ -188,8 +184,7 @@ def gather(step: Step, catalogue: Catalogue) -> pd.DataFrame:
     chunks = np.array_split(pairs := find_candidates(step, catalogue), -(-len(pairs) // _CHUNK_PAIRS))
     _shared[:] = [catalogue]
     with ExitStack() as stack:
-        for name, value in (step.constants or {}).items():
-            module = align if hasattr(align, name) else stretches
+        for (module, name), value in (step.constants or {}).items():
             stack.enter_context(patch.object(module, name, value))
         pool = stack.enter_context(multiprocessing.get_context("fork").Pool())
         rows = [row for part in pool.imap(_align_chunk, chunks) for row in part]
@@ -218,10 +213,10 @@ def _align_chunk(pairs: NDArray[np.int64]) -> list[tuple[object, ...]]:
     """Align a few candidates, in a process of its own."""
     catalogue, rows = _shared[0], []
     for left, right in pairs:
-        found = align.align(catalogue.sequences[left], catalogue.sequences[right])
-        if found is not None:
-            bounds = [getattr(found, name) for name in SEGMENT_COLUMNS]
-            rows.append((catalogue.video_ids[left], catalogue.video_ids[right], *bounds, weigh_evidence(found)))
+        match = verify_pair(catalogue.sequences[left], catalogue.sequences[right])
+        if match is not None:
+            bounds = [list_bounds(match.alignment)[name] for name in SEGMENT_COLUMNS]
+            rows.append((catalogue.video_ids[left], catalogue.video_ids[right], *bounds, list(match.evidence)))
     return rows
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.measure import measure, print_table
 from udfs.embedding.embed import FRAME_DIMS, pack_vectors, unpack_vectors
-from udfs.verifying.verify import gather_evidence
+from udfs.verifying.verify_batches import align_batches
 
 _CHANGE_SHARE = 0.3  # of a frame's square that differs from the frame before
 _NOISE = 0.3  # of a copy's frame, to the frame's own length
@@ -29,8 +29,8 @@ def main() -> None:
     rows = []
     for kind in ("strangers", "copies", "parts"):
         batch = make_pairs(kind, arguments.pairs, arguments.frames, chance)
-        list(gather_evidence(iter([batch.head(8)])))  # imports are not what is measured
-        whole = measure(lambda batch=batch: list(gather_evidence(iter([batch]))))
+        list(align_batches(iter([batch.head(8)])))  # imports are not what is measured
+        whole = measure(lambda batch=batch: list(align_batches(iter([batch]))))
         limit = measure(lambda batch=batch: multiply(batch))
         rate = arguments.pairs / whole.cpu_seconds
         rows.append((kind, f"{rate:,.0f}", f"{1e3 / rate:.2f}", f"{whole.cpu_seconds / limit.cpu_seconds:.1f}"))
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def make_pairs(kind: str, count: int, num_frames: int, chance: np.random.Generator) -> pd.DataFrame:
-    """Make a batch as `udfs.verifying.verify.gather_evidence` takes it: videos whose frames change little by little."""
+    """Make a batch as `align_batches` expects it: videos whose frames change gradually."""
     rows = []
     for number in range(count):
         left = draw_video(num_frames, chance)

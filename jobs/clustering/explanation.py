@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from jobs.clustering.decisions import decisions_in_force
 from jobs.errors import UsageError
 from udfs.clustering.graph import find_surest_shortest_paths
-from udfs.verifying.verify import BOUND_COLUMNS
+from udfs.verifying.verify_batches import BOUND_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jobs.errors import TimeLimitError
 from jobs.one_video.answer import Answer, Match, choose_original, name_original
 from models.verifier import EVIDENCE
-from udfs.verifying.verify import judge_pairs
+from udfs.verifying.verify_batches import verify_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def compare(
         if deadline is not None and time.monotonic() > deadline:
             raise TimeLimitError(f"{begin} of {len(firsts)} candidates had been compared when the time was up")
         pairs = [_pair(judge.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
-        for rows in judge_pairs(iter([pd.DataFrame(pairs)]), judge.verifier):
+        for rows in verify_batches(iter([pd.DataFrame(pairs)]), judge.verifier):
             for row in cast("list[dict[str, Any]]", rows.to_dict("records")):
                 for other in alike[row["left_id"] or row["right_id"]]:
                     yield _match(judge, other, row, video_id)

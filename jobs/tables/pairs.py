@@ -13,7 +13,7 @@ from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.pairing.common_footage import name_common_footage
 from jobs.pairing.representatives import find_representatives, mark_dirty, take_representatives
 from udfs.searching.inverted_index import search_inverted_index
-from udfs.verifying.verify import EVIDENCE_DDL, JUDGED_DDL, gather_evidence, judge_pairs
+from udfs.verifying.verify_batches import ALIGNED_DDL, VERIFIED_DDL, align_batches, verify_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +98,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
-    """Find the candidate pairs of one model's segments and align their frames; rows of `EVIDENCE_DDL`.
+    """Find the candidate pairs of one model's segments and align their frames; rows of `ALIGNED_DDL`.
 
     All videos are compared, those that are the same too. Runs on: driver; search and alignment on executors.
     """
@@ -106,11 +106,11 @@ def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
     candidates = _join_sides(found.rows, segments.where("segment_index = 0"))
-    return candidates.mapInPandas(gather_evidence, EVIDENCE_DDL)
+    return candidates.mapInPandas(align_batches, ALIGNED_DDL)
 
 
 def _join_sides(candidates: DataFrame, whole: DataFrame) -> DataFrame:
-    """Give candidate pairs what of both videos is aligned: see `udfs.verifying.verify.gather_evidence`."""
+    """Give candidate pairs what of both videos is aligned: see `udfs.verifying.verify_batches.align_batches`."""
     columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
     left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
     right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
@@ -120,7 +120,7 @@ def _join_sides(candidates: DataFrame, whole: DataFrame) -> DataFrame:
 
 def _judge(candidates: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
     """Align and weigh, and keep the pairs that are sure enough, as rows of the table."""
-    judged = candidates.mapInPandas(partial(judge_pairs, verifier=verifier), JUDGED_DDL)
+    judged = candidates.mapInPandas(partial(verify_batches, verifier=verifier), VERIFIED_DDL)
     return (
         judged.where(F.col("match_probability") >= verifier.min_probability)
         .drop("evidence")

@@ -1,1 +1,1 @@
-"""Frames of two videos at matched seconds, as pictures for a person."""
+"""Illustrates pairs of videos for review."""

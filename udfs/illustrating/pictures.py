@@ -1,4 +1,4 @@
-"""Small pictures of what two videos share: strips of frames, and the matrix of their similarities. Pure kernels."""
+"""Small pictures of the shared footage of two videos: strips of frames, and the matrix of their similarities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from udfs.decoding.letterbox import fit_inside
-from udfs.verifying.align import BACKGROUND_SHARE
+from udfs.verifying.frame_similarity import compare_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,58 +17,57 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from udfs.verifying import align
-
-    Stretch = tuple[float, ...]
+    from udfs.verifying.features import VideoFeatures
+    from udfs.verifying.lines import AlignedSegment
 
 MAX_STRIP_BYTES = 18_000
-"""What a strip may take: 4,000 pairs of two strips and a picture of their match stay below 200 MB."""
-_QUALITIES = (60, 45, 30, 15, 0)  # of WebP; the first that is small enough
+"""The size limit of a picture: 4,000 pairs, each with two strips and a similarity matrix, stay below 200 MB."""
+_QUALITIES = (60, 45, 30, 15, 0)  # of WebP; the first that is small enough is used
 _GAP_PX = 4
-_GROUND = 24  # grey around frames: neither page ground has it
-_MATCH_PX = 180  # longer side
-_MIN_ASPECT = 1 / 3  # a clip held against a film would be a line
-_LEAST_BRIGHTEST = 0.3  # normalised similarity: where nothing is more similar, nothing is as bright as it gets
-_SECONDS_APART = 0.02  # moments nearer than this show one frame
+_BACKGROUND_GREY = 24  # around frames: differs from the light and the dark page background
+_MATRIX_PX = 180  # longer side
+_MIN_ASPECT = 1 / 3  # a clip against a film would otherwise be a line
+_MIN_FULL_BRIGHTNESS = 0.3  # normalised similarity: a matrix whose maximum is lower does not reach full brightness
+_MIN_GAP_SECONDS = 0.02  # moments closer than this show the same frame
 
 
 class Moments(NamedTuple):
-    """Matched seconds of two videos, of equal number, at least one."""
+    """Matched seconds of two videos: as many on the left as on the right, at least one."""
 
     left_seconds: tuple[float, ...]
     right_seconds: tuple[float, ...]
 
 
-def match_moments(stretches: Iterable[Stretch], num_moments: int) -> Moments:
-    """Choose moments evenly along the aligned stretches, in the order of the left video.
+def choose_moments(segments: Iterable[AlignedSegment], num_moments: int) -> Moments:
+    """Choose moments spaced evenly along the aligned segments, in the order of the left video.
 
     Args:
-        stretches: (left start, left end, right start, right end) in seconds, at least one.
-        num_moments: how many, where the stretches are long enough.
+        segments: at least one.
+        num_moments: maximum number of moments; short segments have fewer.
     """
-    ordered = sorted(stretches)
-    ends = np.cumsum([max(stretch[1] - stretch[0], 0.0) for stretch in ordered])
-    found: list[tuple[float, float]] = []
+    ordered = sorted(segments)
+    ends = np.cumsum([max(left.end_seconds - left.start_seconds, 0.0) for left, _ in ordered])
+    moments: list[tuple[float, float]] = []
     for place in (np.arange(num_moments) + 0.5) / num_moments * ends[-1]:
         number = min(int(np.searchsorted(ends, place)), len(ordered) - 1)
-        left_start, left_end, right_start, right_end = ordered[number]
+        (left_start, left_end), (right_start, right_end) = ordered[number]
         length = left_end - left_start
         share = (place - ends[number] + length) / length if length > 0 else 0.0
         left, right = left_start + share * length, right_start + share * (right_end - right_start)
-        if not found or max(abs(left - found[-1][0]), abs(right - found[-1][1])) > _SECONDS_APART:
-            found.append((round(left, 3), round(right, 3)))
-    return Moments(tuple(left for left, _ in found), tuple(right for _, right in found))
+        if not moments or max(abs(left - moments[-1][0]), abs(right - moments[-1][1])) > _MIN_GAP_SECONDS:
+            moments.append((round(left, 3), round(right, 3)))
+    return Moments(tuple(left for left, _ in moments), tuple(right for _, right in moments))
 
 
 def cut_padding(
     frames: Sequence[NDArray[np.uint8]], size_px: tuple[int, int], frame_px: int
 ) -> list[NDArray[np.uint8]]:
-    """Cut off what pads pictures to squares: uint8 (px, px, 3) each -> uint8 (h, w, 3) each.
+    """Cut off the padding that makes frames square: uint8 (px, px, 3) each -> uint8 (h, w, 3) each.
 
     Args:
         frames: of one video, at least one.
-        size_px: width and height of the video; its pixels may not be square, so what is not black counts too.
-        frame_px: side of the squares.
+        size_px: width and height of the video. Its pixels may not be square, so everything that is not black is kept.
+        frame_px: side of the square frames.
     """
     width, height = fit_inside(*size_px, frame_px)
     is_drawn = np.any([frame.any(axis=-1) for frame in frames], axis=0)
@@ -79,7 +78,7 @@ def cut_padding(
 
 
 def _measure_centred(is_drawn: NDArray[np.bool_]) -> int:
-    """Return the length of the smallest span around the middle that holds all that is drawn."""
+    """Return the length of the smallest centred span that holds everything that is drawn; 0 if nothing is."""
     drawn = np.flatnonzero(is_drawn)
     if not len(drawn):
         return 0
@@ -88,48 +87,47 @@ def _measure_centred(is_drawn: NDArray[np.bool_]) -> int:
 
 
 def draw_strip(frames: Sequence[NDArray[np.uint8]], cell_px: int) -> bytes:
-    """Put frames of one size beside each other, each in the middle of a cell: WebP, below MAX_STRIP_BYTES."""
+    """Draw frames of one size side by side, each centred in a cell: WebP of at most MAX_STRIP_BYTES."""
     height, width, _ = frames[0].shape
-    strip = np.full((height, len(frames) * (cell_px + _GAP_PX) - _GAP_PX, 3), _GROUND, dtype=np.uint8)
+    strip = np.full((height, len(frames) * (cell_px + _GAP_PX) - _GAP_PX, 3), _BACKGROUND_GREY, dtype=np.uint8)
     for number, frame in enumerate(frames):
         left = number * (cell_px + _GAP_PX) + (cell_px - width) // 2
         strip[:, left : left + width] = frame
     return _encode(strip)
 
 
-def draw_match(left: align.VideoFeatures, right: align.VideoFeatures, stretches: Iterable[Stretch]) -> bytes:
-    """Draw the similarity of each left frame (down) to each right one (across), and the aligned stretches as lines.
+def draw_similarity_matrix(left: VideoFeatures, right: VideoFeatures, segments: Iterable[AlignedSegment]) -> bytes:
+    """Draw the similarity of each left frame (down) to each right frame (across), and aligned segments as lines.
 
-    The brighter the more similar, less what the background explains (`align.BACKGROUND_SHARE`); the most similar of
-    the two videos are the brightest. Returns WebP.
+    Similarities are normalised by the background (`compare_frames`). The highest similarity of the two videos has full
+    brightness. Returns WebP of at most MAX_STRIP_BYTES.
     """
     from matplotlib import colormaps
     from PIL import Image, ImageDraw
 
     left, right = left.thin(), right.thin()
-    similar = left.vectors @ right.vectors.T
-    similar -= BACKGROUND_SHARE * (left.backgrounds[:, None] + right.backgrounds[None, :])
-    brightness = np.clip(similar / max(float(similar.max()), _LEAST_BRIGHTEST), 0, 1)
+    similarities = compare_frames(left, right)
+    brightness = np.clip(similarities / max(float(similarities.max()), _MIN_FULL_BRIGHTNESS), 0, 1)
     colours = colormaps["viridis"](brightness, bytes=True)[..., :3]
-    width, height = _fit_match(right.duration_seconds, left.duration_seconds)
-    grows = width >= colours.shape[1]
+    width, height = _fit_matrix(right.duration_seconds, left.duration_seconds)
+    is_enlarged = width >= colours.shape[1]
     drawn = Image.fromarray(np.ascontiguousarray(colours)).resize(
-        (width, height), Image.Resampling.NEAREST if grows else Image.Resampling.BOX
+        (width, height), Image.Resampling.NEAREST if is_enlarged else Image.Resampling.BOX
     )
     pen = ImageDraw.Draw(drawn)
     across, down = (extent / max(s.duration_seconds, 1e-9) for extent, s in ((width, right), (height, left)))
-    lines = [(rs * across, ls * down, re * across, le * down) for ls, le, rs, re in stretches]
+    lines = [(rs * across, ls * down, re * across, le * down) for (ls, le), (rs, re) in segments]
     for (fill, thickness), line in itertools.product((("black", 5), ("white", 2)), lines):
         pen.line(line, fill=fill, width=thickness)
     return _encode(drawn)
 
 
-def _fit_match(across: float, down: float) -> tuple[int, int]:
-    """Return width and height in px of a match, roughly in the proportion of both durations."""
-    if across <= 0 or down <= 0:
-        return _MATCH_PX, _MATCH_PX
-    aspect = min(max(across / down, _MIN_ASPECT), 1 / _MIN_ASPECT)
-    return fit_inside(aspect, 1.0, _MATCH_PX)
+def _fit_matrix(right_seconds: float, left_seconds: float) -> tuple[int, int]:
+    """Return the width and height of a matrix in px, roughly in the proportion of both durations."""
+    if right_seconds <= 0 or left_seconds <= 0:
+        return _MATRIX_PX, _MATRIX_PX
+    aspect = min(max(right_seconds / left_seconds, _MIN_ASPECT), 1 / _MIN_ASPECT)
+    return fit_inside(aspect, 1.0, _MATRIX_PX)
 
 
 def _encode(picture: NDArray[np.uint8] | Image.Image) -> bytes:

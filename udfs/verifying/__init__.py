@@ -1,1 +1,1 @@
-"""Aligns two videos in time and weighs the evidence that they share footage."""
+"""Verifies candidate pairs: aligns two videos in time and evaluates the evidence that they share footage."""

@@ -1,19 +1,19 @@
-"""What two videos that share footage are to each other."""
+"""The relation of two videos that share footage."""
 
 COPY_COVERAGE = 0.8
-"""Two videos are copies of one another when what they share is at least this part of either."""
+"""Two videos are copies of each other if their shared footage is at least this share of both."""
 COMMON_SHARE = 0.8
-"""An overlap is common when at least this part of its seconds is what many other videos show too.
+"""An overlap is common if many other videos show at least this share of its seconds.
 
-Not all of it: alignment may reach a second beyond an intro at either end.
+The share is below 1 because an alignment may extend a second beyond an intro at either end.
 """
 
 
 def name_relation(left_coverage: float, right_coverage: float) -> str:
-    """Name the relation of two videos by the share of each that they have in common, in [0, 1].
+    """Name the relation of two videos by the share of each that is shared footage, in [0, 1].
 
     Returns:
-        "copy" where it is `COPY_COVERAGE` or more of both, "contained" of one, "overlap" of neither.
+        "copy" if both coverages are `COPY_COVERAGE` or more, "contained" if one is, "overlap" if neither is.
     """
     num_covered = (left_coverage >= COPY_COVERAGE) + (right_coverage >= COPY_COVERAGE)
     return ("overlap", "contained", "copy")[num_covered]

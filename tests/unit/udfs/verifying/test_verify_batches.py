@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.verifier import PRODUCTS, Verifier
+from udfs.embedding.embed import pack_vectors
+from udfs.verifying.verify_batches import ALIGNED_DDL, VERIFIED_DDL, align_batches, verify_batches
+
+
+def side(name: str, *numbers: int, vector: list[float] | None = None) -> dict[str, Any]:
+    """One side of a candidate as Spark passes it: a video that shows these rows of the identity, one per second."""
+    vectors = np.eye(32, dtype=np.float32)[list(numbers)]
+    return {
+        f"{name}_vector": np.array(vector or [0.6, 0.8], dtype=np.float32),
+        f"{name}_end_seconds": float(len(numbers)),
+        f"{name}_frame_seconds": np.arange(float(len(numbers))),
+        f"{name}_frame_vectors": pack_vectors(vectors),
+        f"{name}_frame_backgrounds": np.zeros(len(numbers), dtype=np.float32),
+    }
+
+
+def candidate(left_id: str, right_id: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    return {"left_id": left_id, "right_id": right_id} | left | right
+
+
+def align_pairs(*candidates: dict[str, Any]) -> list[dict[str, Any]]:
+    """Align one batch and return its rows."""
+    batches = list(align_batches(iter([pd.DataFrame(candidates)])))
+    return [row for batch in batches for row in batch.to_dict("records")]
+
+
+def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() -> None:
+    (row,) = align_pairs(candidate("a", "b", side("left", *range(20)), side("right", *range(5, 11))))
+    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.005, 0.3], abs=1e-6)
+    assert row == {
+        "left_id": "a",
+        "right_id": "b",
+        "cosine_similarity": 1.0,
+        "alignment_similarity": 1.0,
+        "relation": "contained",
+        "left_start_seconds": 5.0,
+        "left_end_seconds": 11.0,
+        "right_start_seconds": 0.0,
+        "right_end_seconds": 6.0,
+        "left_coverage": 0.3,
+        "right_coverage": 1.0,
+    }
+
+
+def test_rows_have_the_columns_of_the_ddl() -> None:
+    (row,) = align_pairs(candidate("a", "b", side("left", 1, 2), side("right", 1, 2)))
+    assert sorted(row) == sorted(column.split()[0] for column in ALIGNED_DDL.split(", "))
+
+
+def test_pairs_that_do_not_align_are_left_out() -> None:
+    unrelated = candidate("a", "b", side("left", 1, 2, 3), side("right", 4, 5, 6))
+    copies = candidate("a", "c", side("left", 1, 2, 3), side("right", 1, 2, 3))
+    assert [(row["left_id"], row["right_id"]) for row in align_pairs(unrelated, copies)] == [("a", "c")]
+
+
+def test_batches_without_rows_or_alignments_yield_nothing() -> None:
+    unrelated = pd.DataFrame([candidate("a", "b", side("left", 1), side("right", 2))])
+    copies = pd.DataFrame([candidate("a", "c", side("left", 1), side("right", 1))])
+    batches = list(align_batches(iter([unrelated.iloc[:0], unrelated, copies, unrelated])))
+    assert [batch["right_id"].tolist() for batch in batches] == [["c"]]
+
+
+def test_the_cosine_similarity_is_of_the_whole_videos_and_at_most_one() -> None:
+    left, right = side("left", 1, vector=[0.6000001, 0.8000001]), side("right", 1, vector=[0.6000001, 0.8000001])
+    assert [row["cosine_similarity"] for row in align_pairs(candidate("a", "b", left, right))] == [1.0]
+    apart = side("right", 1, vector=[-0.8, 0.6])
+    assert [row["cosine_similarity"] for row in align_pairs(candidate("a", "b", left, apart))] == [0.0]
+
+
+def test_backgrounds_are_read_with_the_frames() -> None:
+    common = side("right", 1, 2) | {"right_frame_backgrounds": np.array([0.5, 0.5], dtype=np.float32)}
+    (row,) = align_pairs(candidate("a", "b", side("left", 1, 2), common))
+    assert row["alignment_similarity"] == 0.8  # 1 - .4 x .5
+
+
+def test_verify_batches_adds_the_probability_of_each_pair_that_aligns() -> None:
+    whole, unrelated = side("left", *range(20)), side("right", *range(20, 26))
+    pairs = [candidate("a", "b", whole, side("right", *range(5, 11))), candidate("a", "c", whole, unrelated)]
+    # The clip covers .3 of the left video and all of itself: log-odds of 10 x .3 x 1 - 3 + log(3).
+    weights = tuple(10.0 * (names == ("larger_coverage", "smaller_coverage")) for names in PRODUCTS)
+    verifier = Verifier(0.5, math.log(3) - 3, weights, "by hand")
+    (verified,) = verify_batches(iter([pd.DataFrame(pairs)]), verifier)
+    assert verified[["left_id", "right_id", "match_probability"]].to_dict("records") == [
+        {"left_id": "a", "right_id": "b", "match_probability": 0.75}
+    ]
+    assert sorted(verified.columns) == sorted(column.split()[0] for column in VERIFIED_DDL.split(", "))
