@@ -27,7 +27,7 @@ _SIMILARITY_DECIMALS = 6
 
 @dataclass(frozen=True)
 class Codebook:
-    """Counts the words of a video's frames; `udfs.embedding.codebook` fits it.
+    """Counts the words of a video's frames; `udfs.embedding.fit_codebook` fits it.
 
     A descriptor is cut into blocks, and each frame votes once in each block, for the word nearest to it. One block that
     is the whole descriptor is the paper's vector aggregation; a block for each layer its layer aggregation.

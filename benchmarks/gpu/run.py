@@ -29,7 +29,7 @@ from models.weights import load_state_dict
 from udfs.describing.describe import decoders_of_this_worker, describe_batches
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
-from udfs.searching.nearest import open_range_search
+from udfs.searching.range_search import open_range_search
 from udfs.video import DecodeLimits, SamplingRule, VideoRequest
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
 from jobs.errors import UsageError
-from udfs.clustering.graph import find_surest_shortest_paths
+from udfs.clustering.graph import find_widest_shortest_paths
 from udfs.verifying.verify_batches import BOUND_COLUMNS
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def find_path(links: Mapping[Ends, float], left_id: str, right_id: str) -> list[
     neighbours: list[dict[int, float]] = [{} for _ in names]
     for (left, right), probability in links.items():
         neighbours[numbers[left]][numbers[right]] = neighbours[numbers[right]][numbers[left]] = probability
-    towards = find_surest_shortest_paths(neighbours, numbers[right_id], range(len(names)))
+    towards = find_widest_shortest_paths(neighbours, numbers[right_id], range(len(names)))
     steps: list[Ends] = []
     at = numbers[left_id]
     while at in towards:

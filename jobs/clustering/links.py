@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
 from jobs.clustering.star import label_components
+from udfs.clustering.cluster_videos import LINK_DDL, MEMBER_DDL, cluster_videos, make_video_clusterer
 from udfs.clustering.rules import ClusterRules
-from udfs.clustering.videos import LINK_DDL, MEMBER_DDL, cluster_videos, video_clusterer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def cluster_links(
     tasks = thin_components(placed, config.max_component_pairs).withColumn(
         "task", F.pmod(F.xxhash64("component"), F.lit(num_tasks))
     )
-    return tasks.drop("component").groupBy("task").applyInPandas(video_clusterer(rules), MEMBER_DDL)
+    return tasks.drop("component").groupBy("task").applyInPandas(make_video_clusterer(rules), MEMBER_DDL)
 
 
 def _place(links: DataFrame, components: DataFrame) -> DataFrame:

@@ -22,8 +22,8 @@ from jobs.errors import UsageError, first_line
 from jobs.lake.location import absolute
 from models.artefact import CARD_FILE, ModelCard, pack_artefact, write_artefact
 from models.registry import get_backbone
-from udfs.embedding.codebook import count_videos_by_word, fit_codebook
-from udfs.embedding.sample import sample_frames
+from udfs.embedding.fit_codebook import count_videos_by_word, fit_codebook
+from udfs.embedding.sample_frames import sample_frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run_log import log
-from udfs.searching.cells import cell_assigner, find_cells, plan_cells, train_centroids
+from udfs.searching.cells import find_cells, make_cell_assigner, plan_cells, train_centroids
 from udfs.searching.chunks import Chunk, pack_blocks
-from udfs.searching.groups import FOUND_DDL, GROUPED_DDL, Role, group_searcher
+from udfs.searching.groups import FOUND_DDL, GROUPED_DDL, ChunkRole, make_group_searcher
 from udfs.searching.probes import MAX_PROBES, choose_probes
-from udfs.searching.rows import rows_searcher
+from udfs.searching.queries import make_query_searcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,9 +179,9 @@ def _search_blocks(vectors: DataFrame, min_cosine_similarity: float, config: Pai
     before = lower * F.lit(count - 1) - (lower * (lower - 1) / 2).cast("int")
     group = F.when(lower == upper, F.lit(num_squares) + lower).otherwise(before + upper - lower - 1)
     role = (
-        F.when(lower == upper, F.lit(Role.MEMBER.value))
-        .when(F.col("block") == lower, F.lit(Role.QUERY.value))
-        .otherwise(F.lit(Role.STORED.value))
+        F.when(lower == upper, F.lit(ChunkRole.SELF_JOINED.value))
+        .when(F.col("block") == lower, F.lit(ChunkRole.QUERY.value))
+        .otherwise(F.lit(ChunkRole.STORED.value))
     )
     grouped = packed.select(group.alias("task"), group.alias("group"), role.alias("role"), "video_ids", "vectors")
     return _search_groups(grouped, num_squares + new, min_cosine_similarity)
@@ -190,7 +190,7 @@ def _search_blocks(vectors: DataFrame, min_cosine_similarity: float, config: Pai
 def _search_new(vectors: DataFrame, min_cosine_similarity: float, config: PairsConfig, plan: Plan) -> DataFrame:
     """Hold the few vectors that are new against all: they go to every task by way of the driver, the rest stays."""
     new, old = vectors.where("is_dirty"), vectors.where("NOT is_dirty")
-    searcher = rows_searcher(_collect_rows(new), min_cosine_similarity)
+    searcher = make_query_searcher(_collect_rows(new), min_cosine_similarity)
     against_old = _with_spread(old, config.seed).mapInArrow(searcher, FOUND_DDL)
     among = _search_blocks(new, min_cosine_similarity, config, replace(plan, num_rows=plan.num_dirty))
     return _keep_most_similar(against_old.unionByName(among))
@@ -215,12 +215,12 @@ def _search_groups(grouped: DataFrame, num_tasks: int, min_cosine_similarity: fl
     return (
         grouped.select(*columns, "video_ids", "vectors")
         .repartitionById(num_tasks, "task")
-        .mapInArrow(group_searcher(min_cosine_similarity), FOUND_DDL)
+        .mapInArrow(make_group_searcher(min_cosine_similarity), FOUND_DDL)
     )
 
 
 def _search_cells(vectors: DataFrame, min_cosine_similarity: float, config: PairsConfig, plan: Plan) -> DataFrame:
-    """Compare the vectors that share a cell: see `udfs.searching.cells.Cells`."""
+    """Compare the vectors that share a cell: see `udfs.searching.cells.CellPlan`."""
     num_cells = max(1, min(_MAX_CELLS, plan.num_rows // config.cell_rows))
     wanted = min(_MAX_TRAINING_ROWS, max(_TRAINING_ROWS_PER_CELL * num_cells, num_cells))
     sample = _sample_rows(vectors, wanted, plan.num_rows, config.seed)
@@ -246,7 +246,7 @@ def _search_cells(vectors: DataFrame, min_cosine_similarity: float, config: Pair
         num_split=int((cells.num_blocks > 1).sum()),
         num_tasks=cells.num_tasks,
     )
-    assigned = _with_spread(vectors, config.seed).mapInArrow(cell_assigner(cells), GROUPED_DDL)
+    assigned = _with_spread(vectors, config.seed).mapInArrow(make_cell_assigner(cells), GROUPED_DDL)
     found = _search_groups(assigned, cells.num_tasks, min_cosine_similarity)
     return _keep_most_similar(found)
 
@@ -258,7 +258,7 @@ def _estimate_recall(
     sample = _sample_rows(vectors, config.recall_rows, plan.num_rows, config.seed + 1)
     if not len(sample):
         return None
-    searcher = rows_searcher(sample, min_cosine_similarity)
+    searcher = make_query_searcher(sample, min_cosine_similarity)
     truth = _with_spread(vectors, config.seed).mapInArrow(searcher, FOUND_DDL)
     pairs = truth.select("left_id", "right_id").distinct()
     told = pairs.join(found.withColumn("is_found", F.lit(True)), ["left_id", "right_id"], "left")

@@ -1,1 +1,1 @@
-"""From pairs of videos to clusters: which videos stay together, and which of them is kept."""
+"""Clusters videos by their pairs, and chooses the keeper of each cluster."""

@@ -1,4 +1,4 @@
-"""Graphs of videos as Python holds them fastest: a dict of neighbours for each node."""
+"""Graph algorithms on adjacency dicts, the fastest representation in plain Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
 Neighbours: TypeAlias = "list[dict[int, float]]"
-"""Of each node: its neighbours, and how sure the pair is."""
+"""For each node: its neighbours, and the probability of each edge."""
 
 
 class DisjointSets:
@@ -18,7 +18,7 @@ class DisjointSets:
         self._parents = list(range(num_nodes))
 
     def find(self, node: int) -> int:
-        """Return the smallest node of the set that a node is in."""
+        """Return the root of the set of a node: its smallest node."""
         parents = self._parents
         while parents[node] != node:
             parents[node] = parents[parents[node]]
@@ -26,48 +26,48 @@ class DisjointSets:
         return node
 
     def join(self, left: int, right: int) -> int:
-        """Make one set of two and return its root."""
+        """Merge two sets, and return the root."""
         root, other = sorted((self.find(left), self.find(right)))
         self._parents[other] = root
         return root
 
 
-class SeparatedSets(DisjointSets):
-    """Union-find that refuses to bring two nodes together that must stay apart.
+class ConstrainedSets(DisjointSets):
+    """Union-find with cannot-link constraints (Wagstaff et al. 2001, Constrained k-means clustering).
 
     Args:
         num_nodes: nodes are 0 to num_nodes - 1.
-        apart: pairs of nodes that never share a set.
+        cannot_link: pairs of nodes that never share a set.
     """
 
-    def __init__(self, num_nodes: int, apart: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, num_nodes: int, cannot_link: Iterable[tuple[int, int]]) -> None:
         super().__init__(num_nodes)
-        self._apart: dict[int, set[int]] = {}
-        for left, right in apart:
-            self._apart.setdefault(left, set()).add(right)
-            self._apart.setdefault(right, set()).add(left)
+        self._conflicts: dict[int, set[int]] = {}
+        for left, right in cannot_link:
+            self._conflicts.setdefault(left, set()).add(right)
+            self._conflicts.setdefault(right, set()).add(left)
 
     def try_to_join(self, left: int, right: int) -> bool:
-        """Make one set of two unless some of their nodes must stay apart; tell whether they are one now."""
+        """Merge two sets unless a constraint forbids it. Return whether both nodes are now in one set."""
         left, right = self.find(left), self.find(right)
         if left == right:
             return True
-        if right in self._apart.get(left, ()):
+        if right in self._conflicts.get(left, ()):
             return False
         root = self.join(left, right)
-        enemies = self._apart.pop(left, set()) | self._apart.pop(right, set())
-        if enemies:
-            self._apart[root] = enemies
-            for enemy in enemies:
-                self._apart[enemy] = (self._apart[enemy] - {left, right}) | {root}
+        conflicts = self._conflicts.pop(left, set()) | self._conflicts.pop(right, set())
+        if conflicts:
+            self._conflicts[root] = conflicts
+            for other in conflicts:
+                self._conflicts[other] = (self._conflicts[other] - {left, right}) | {root}
         return True
 
 
 def find_bridges(neighbours: Sequence[Collection[int]]) -> Iterator[tuple[int, int]]:
-    """Find the edges whose removal cuts a component in two, each as (smaller, larger).
+    """Find the edges whose removal splits a component, each as (smaller, larger).
 
-    By the lowest visit number that each subtree of a depth-first search reaches (Tarjan 1974, A note on finding the
-    bridges of a graph), without recursion. There are no parallel edges here.
+    An edge is a bridge if its subtree in a depth-first search reaches no node visited earlier (Tarjan 1974, A note on
+    finding the bridges of a graph). The search is iterative. The graph has no parallel edges.
     """
     visit = [-1] * len(neighbours)
     lowest = [0] * len(neighbours)
@@ -96,33 +96,33 @@ def find_bridges(neighbours: Sequence[Collection[int]]) -> Iterator[tuple[int, i
                         yield min(parent, node), max(parent, node)
 
 
-def find_surest_shortest_paths(
+def find_widest_shortest_paths(
     neighbours: Sequence[dict[int, float]], source: int, allowed: Collection[int]
 ) -> dict[int, int]:
-    """Find, from one node, the paths of fewest edges and among those the ones whose least sure edge is surest.
+    """Find the widest shortest paths to one node: fewest edges first, then the highest minimum probability.
 
     Args:
-        neighbours: of each node, with how sure each edge is.
-        source: where paths end.
-        allowed: the nodes that paths may touch.
+        neighbours: neighbours of each node, with the probability of each edge.
+        source: the node at the end of all paths.
+        allowed: the nodes that paths may visit.
 
     Returns:
-        Node -> the next one on its path to the source, for every node that has a path, the source left out; of several
-        equally good ones the smallest.
+        Node -> next node on its path to the source, for every node with a path except the source. Of equally good next
+        nodes it is the smallest.
     """
-    towards: dict[int, int] = {}
-    surest = {source: float("inf")}
+    next_nodes: dict[int, int] = {}
+    width = {source: float("inf")}
     frontier = [source]
     while frontier:
         found: dict[int, tuple[float, int]] = {}
         for node in frontier:
             for other, probability in neighbours[node].items():
-                if other in surest or other not in allowed:
+                if other in width or other not in allowed:
                     continue
-                offer = (-min(surest[node], probability), node)
-                if other not in found or offer < found[other]:
-                    found[other] = offer
+                candidate = (-min(width[node], probability), node)
+                if other not in found or candidate < found[other]:
+                    found[other] = candidate
         for other, (negated, node) in found.items():
-            surest[other], towards[other] = -negated, node
+            width[other], next_nodes[other] = -negated, node
         frontier = sorted(found)
-    return towards
+    return next_nodes

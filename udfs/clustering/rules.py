@@ -1,4 +1,4 @@
-"""The rules that clusters obey, and what is known of a video when its keeper is chosen."""
+"""The rules of clusters, and the choice of the keeper by facts about its videos."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClusterRules:
-    """What holds a cluster together, and what counts as equal between two candidates for its keeper.
+    """When videos stay in one cluster, and when two candidates for its keeper count as equal.
 
     Attributes:
-        min_path_probability: a member without a pair with the keeper needs a path to it whose probabilities
-            multiply to this, in [0, 1]: if the pairs err independently, the chance that all of the path is right.
-        max_hops: pairs on such a path, at most.
-        min_bridge_probability: a single pair less sure than this does not hold two groups of two or more together.
-        same_time_seconds: a video published so soon after the first counts as published with it.
-        same_size_ratio: this share of the most pixels, or of the longest duration, counts as equal to it.
+        min_path_probability: in [0, 1]. A member without a pair with the keeper needs a path to it. The product of the
+            probabilities on the path must reach this value. If pairs err independently, the product is the probability
+            that the whole path is correct.
+        max_hops: maximum number of pairs on such a path.
+        min_bridge_probability: a single pair below this probability does not connect two groups of two or more videos.
+        same_time_seconds: videos published within this time after the first count as published with it.
+        same_size_ratio: this share of the largest number of pixels, or of the longest duration, counts as equal to it.
     """
 
     min_path_probability: float
@@ -31,13 +32,13 @@ class ClusterRules:
 
 @dataclass(frozen=True)
 class KeeperFacts:
-    """What is known of a video; None where it is not.
+    """Facts about a video that decide its rank; None if unknown.
 
     Attributes:
         published_micros: microseconds since 1970, UTC.
         num_pixels: width times height.
         duration_seconds: of the file.
-        kept_by: who decided to keep it.
+        kept_by: the reviewer who decided to keep it.
     """
 
     published_micros: float | None = None
@@ -46,7 +47,7 @@ class KeeperFacts:
     kept_by: str | None = None
 
 
-NOTHING_KNOWN = KeeperFacts()
+NO_FACTS = KeeperFacts()
 _RULES = (
     "published first",
     "highest resolution of those published first",
@@ -56,36 +57,38 @@ _LAST_RULE = "smallest video_id of those published first in the highest resoluti
 
 
 def choose_keeper(videos: Iterable[int], facts: Sequence[KeeperFacts], rules: ClusterRules) -> tuple[int, str]:
-    """Choose the video of a cluster that is kept, and say by which rule.
+    """Choose the keeper of a cluster, and return the reason.
 
-    A decision comes first; then who was published first, has the most pixels, lasts longest, has the smallest id. Each
-    rule measures against the best of those still left, so near ties cannot chain; who lacks a fact comes after who has
-    it. The reason names the rule that left one video.
+    The rules are, in this order: a decision of a reviewer, first publication, most pixels, longest duration, smallest
+    id. Each rule compares with the best of the remaining videos, so near ties do not chain. A video without a fact
+    ranks after videos with it. The reason names the rule that left one video.
 
     Args:
         videos: numbers in the order of their video_ids, at least one.
-        facts: of each number.
-        rules: what counts as equal.
+        facts: facts about each video, by number.
+        rules: tolerances for equality.
     """
-    left = sorted(videos)
-    decided = [video for video in left if facts[video].kept_by is not None]
-    left = decided or left
-    if len(left) == 1 and decided:
-        return left[0], f"keep_this, decided by {facts[left[0]].kept_by}"
+    remaining = sorted(videos)
+    decided = [video for video in remaining if facts[video].kept_by is not None]
+    remaining = decided or remaining
+    if len(remaining) == 1 and decided:
+        return remaining[0], f"keep_this, decided by {facts[remaining[0]].kept_by}"
     steps: tuple[Callable[[Collection[int]], list[int]], ...] = (
-        lambda these: _first_published(these, facts, rules.same_time_seconds),
-        lambda these: _largest({video: facts[video].num_pixels for video in these}, rules.same_size_ratio),
-        lambda these: _largest({video: facts[video].duration_seconds for video in these}, rules.same_size_ratio),
+        lambda remaining: _keep_first_published(remaining, facts, rules.same_time_seconds),
+        lambda remaining: _keep_largest({video: facts[video].num_pixels for video in remaining}, rules.same_size_ratio),
+        lambda remaining: _keep_largest(
+            {video: facts[video].duration_seconds for video in remaining}, rules.same_size_ratio
+        ),
     )
     for step, reason in zip(steps, _RULES, strict=True):
-        left = step(left)
-        if len(left) == 1:
-            return left[0], reason
-    return left[0], _LAST_RULE
+        remaining = step(remaining)
+        if len(remaining) == 1:
+            return remaining[0], reason
+    return remaining[0], _LAST_RULE
 
 
 def order_strictly(videos: Iterable[int], facts: Sequence[KeeperFacts]) -> list[int]:
-    """Order videos by the same rules without any tolerance: a total order."""
+    """Order videos by the rules of `choose_keeper` without tolerances: a total order."""
 
     def key(video: int) -> tuple[bool, bool, float, float, float, int]:
         known = facts[video]
@@ -102,8 +105,8 @@ def order_strictly(videos: Iterable[int], facts: Sequence[KeeperFacts]) -> list[
     return sorted(videos, key=key)
 
 
-def _first_published(videos: Collection[int], facts: Sequence[KeeperFacts], same_time_seconds: float) -> list[int]:
-    """Keep those published within the tolerance of the first; all where none has a date."""
+def _keep_first_published(videos: Collection[int], facts: Sequence[KeeperFacts], same_time_seconds: float) -> list[int]:
+    """Return the videos published within the tolerance of the first; all if none has a date."""
     times = {video: time for video in videos if (time := facts[video].published_micros) is not None}
     if not times:
         return list(videos)
@@ -111,10 +114,10 @@ def _first_published(videos: Collection[int], facts: Sequence[KeeperFacts], same
     return [video for video, time in times.items() if time <= latest]
 
 
-def _largest(sizes: dict[int, float | None], same_size_ratio: float) -> list[int]:
-    """Keep those whose size is at least the given share of the largest; all where none has a size."""
+def _keep_largest(sizes: dict[int, float | None], same_size_ratio: float) -> list[int]:
+    """Return the videos whose size is at least a share of the largest; all if none has a size."""
     known = {video: size for video, size in sizes.items() if size is not None}
     if not known:
         return list(sizes)
-    least = max(known.values()) * same_size_ratio
-    return [video for video, size in known.items() if size >= least]
+    min_size = max(known.values()) * same_size_ratio
+    return [video for video, size in known.items() if size >= min_size]

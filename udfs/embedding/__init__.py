@@ -1,1 +1,1 @@
-"""From descriptors to embeddings, and the samples that training needs."""
+"""Embeds descriptors, and samples frames for training."""

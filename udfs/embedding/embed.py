@@ -1,4 +1,4 @@
-"""Descriptors to embeddings: unit vectors of segments, by the model that a model_id names."""
+"""Embeds descriptors: computes the unit vectors of segments with the model of a model_id."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from models.embedding_models import EmbeddingModel
 
 INPUT_COLUMN = {"early": "video_descriptor", "late": "frame_descriptors"}
-"""The column of `descriptors` that a model of each kind of fusion takes."""
+"""The column of `descriptors` that models read, by kind of fusion."""
 FRAME_DIMS = 256
-"""Of a stored frame: with its second and its background 268 bytes, 15.7 KiB a minute at 1 fps; docs/decisions/0005."""
+"""Dimensions of a stored frame. With its second and background it takes 268 bytes, 15.7 KiB per minute at 1 fps.
+
+docs/decisions/0005 has the measurements.
+"""
 _INT8_MAX = 127
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Overlapping segments of a video, besides the whole: what a clip inside a longer video is found by.
+    """Overlapping segments of a video, which find a clip inside a longer video.
 
     Attributes:
-        length_seconds: a video no longer than this has none.
-        hop_seconds: from the start of one to the start of the next.
+        length_seconds: of a window. A video that is not longer has none.
+        hop_seconds: from the start of one window to the start of the next.
     """
 
     length_seconds: float
@@ -36,15 +39,16 @@ class Windows:
 
     @property
     def name(self) -> str:
-        """For a model_id."""
+        """The part of a model_id that names the windows."""
         return f"w{self.length_seconds:g}h{self.hop_seconds:g}"
 
 
 def embed_batches(batches: Iterator[pd.DataFrame], model: EmbeddingModel, windows: Windows) -> Iterator[pd.DataFrame]:
-    """Embed videos: a row each -> a row for the whole, segment_index 0, and one for each window, in time order.
+    """Embed videos: one row per video -> a row for the whole video (segment_index 0) and one per window, in time order.
 
-    Takes columns video_id, model_id, content_sha256, run_id, duration_seconds, frame_seconds, descriptor_dim and the
-    model's input. Where the model keeps frames, the row of the whole holds the frames too; others have null there.
+    Reads the columns video_id, model_id, content_sha256, run_id, duration_seconds, frame_seconds, descriptor_dim and
+    the input column of the model. If the model keeps frames, the row of the whole video holds them; elsewhere the frame
+    columns are null.
     Runs on: executor, by `mapInPandas`.
     """
     import pandas as pd
@@ -76,18 +80,18 @@ def _embed_frames(
     model: EmbeddingModel,
     windows: Windows,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the whole with its frames, then the windows: normalised means of their frames' vectors."""
+    """Yield the whole video with its frames, then the windows: normalised means of the vectors of their frames."""
     import numpy as np
 
     from models.normalise import average_unit_rows
 
-    embedder: RowEmbedder = model.load()  # type: ignore[assignment]  # a model that keeps frames embeds row by row
+    embedder: RowEmbedder = model.load()  # type: ignore[assignment]  # models that keep frames embed row by row
     vectors = embedder.embed(descriptors)
-    kept, background = shorten_vectors(vectors), model.load_background()
+    kept, background = truncate_vectors(vectors), model.load_background()
     yield _segment(0.0, duration_seconds, average_unit_rows(vectors)) | {
         "frame_seconds": seconds,
         "frame_vectors": pack_vectors(kept),
-        "frame_backgrounds": replace(background, vectors=shorten_vectors(background.vectors)).measure(kept),
+        "frame_backgrounds": replace(background, vectors=truncate_vectors(background.vectors)).measure(kept),
     }
     if duration_seconds <= windows.length_seconds:
         return
@@ -104,10 +108,11 @@ def _segment(start_seconds: float, end_seconds: float, vector: NDArray[np.float3
     return bounds | {"vector": vector, "frame_seconds": None, "frame_vectors": None, "frame_backgrounds": None}
 
 
-def shorten_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Keep the first `FRAME_DIMS` numbers of unit vectors: (n, dim) -> float32 (n, at most FRAME_DIMS), unit norm.
+def truncate_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Truncate unit vectors to `FRAME_DIMS` dimensions: (n, dim) -> float32 (n, at most FRAME_DIMS), unit norm.
 
-    Those of the closed forms are in the order of what they tell (`models.whitening`), and learnt heads start there.
+    The closed forms sort dimensions by the information they carry (`models.whitening`), and the training of heads
+    starts from them.
     """
     from models.normalise import to_unit_norm
 
@@ -117,7 +122,7 @@ def shorten_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def pack_vectors(vectors: NDArray[np.float32]) -> bytes:
     """Pack unit vectors as int8, each row scaled to its largest value: float32 (n, dim) -> n x dim bytes.
 
-    A unit vector is known by its direction, so no scale is stored.
+    The scale is not stored, because unpacking restores unit norm.
     """
     import numpy as np
 
@@ -126,7 +131,7 @@ def pack_vectors(vectors: NDArray[np.float32]) -> bytes:
 
 
 def unpack_vectors(stored: bytes, num_frames: int) -> NDArray[np.float32]:
-    """Read what `pack_vectors` packed: float32 (n, dim), unit norm, to within 1 part in 254 of the largest value."""
+    """Unpack vectors of `pack_vectors`: float32 (n, dim), unit norm, to within 1/254 of the largest value."""
     import numpy as np
 
     from models.normalise import to_unit_norm
@@ -135,14 +140,14 @@ def unpack_vectors(stored: bytes, num_frames: int) -> NDArray[np.float32]:
 
 
 def _as_rows(stored: bytes | NDArray[np.float32], dim: int) -> NDArray[np.floating]:
-    """Read one video's descriptors, (n, dim): its frames' as stored bytes, or its averaged one."""
+    """Return the descriptors of one video, (n, dim): of its frames from bytes, or the average as one row."""
     if isinstance(stored, bytes | bytearray):
         return read_frames(stored, dim)
     return stored.reshape(1, dim)
 
 
 def read_frames(stored: bytes | bytearray, dim: int) -> NDArray[np.float16]:
-    """Read what `descriptors.frame_descriptors` holds: float16 (n, dim)."""
+    """Read a value of `descriptors.frame_descriptors`: float16 (n, dim)."""
     import numpy as np
 
     return np.frombuffer(stored, dtype="<f2").reshape(-1, dim)

@@ -1,1 +1,1 @@
-"""Embeddings as other systems take them."""
+"""Exports embeddings to other systems."""

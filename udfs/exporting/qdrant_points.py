@@ -1,4 +1,4 @@
-"""Rows of vectors to points of a Qdrant collection: their ids, their payload, and the writing of those that differ."""
+"""Writes embeddings to a Qdrant collection: makes points with stable ids, and writes those that differ."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from qdrant_client.models import PointStruct
 
 POINT_NAMESPACE = uuid.UUID("7aedebfe-59c2-5026-ae06-576f3c7dc16d")
-"""Of all point ids: `uuid.uuid5(uuid.NAMESPACE_URL, "ndvr:points")`."""
+"""Namespace of all point ids: `uuid.uuid5(uuid.NAMESPACE_URL, "ndvr:points")`."""
 KEY_COLUMNS = ("video_id", "model_id", "segment_index")
 PAYLOAD_COLUMNS = (*KEY_COLUMNS, "start_seconds", "end_seconds", "content_sha256", "published_at")
 IDS_DDL = "point_id STRING NOT NULL"
 WRITTEN_DDL = "num_points BIGINT NOT NULL, num_written BIGINT NOT NULL"
 _MAX_BATCH_POINTS = 256
-_MAX_BATCH_NUMBERS = 500_000  # some 5 MB as JSON; Qdrant refuses requests of more than 32 MB unless told otherwise
-_MAX_RETRIES = 3  # of a batch, by the client; Spark tries a task again too
-_TIMEOUT_SECONDS = 60  # a collection that is being optimised may answer late
-_DECIMALS = 6  # of seconds: a number so short is read back as it was written
+_MAX_BATCH_VALUES = 500_000  # about 5 MB as JSON; by default Qdrant rejects requests of more than 32 MB
+_MAX_RETRIES = 3  # of a batch, by the client; Spark also retries a task
+_TIMEOUT_SECONDS = 60  # a collection may respond slowly while Qdrant optimises it
+_DECIMALS = 6  # of seconds: numbers with so few decimals are read back unchanged
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where points go: a server by its url, or an embedded database, which one process at a time may open, by its path.
+    """The destination of points: a server (url) or an embedded database (path), which one process at a time may open.
 
     Attributes:
-        collection: its name.
+        collection: name of the collection.
         url: of the server, or None.
         path: folder of the embedded database, or None.
         api_key: of the server; never printed.
@@ -46,11 +46,11 @@ class Target:
 
     @property
     def place(self) -> str:
-        """What people know it by."""
+        """The url or path, for messages."""
         return self.url or self.path or ""
 
     def open(self) -> QdrantClient:
-        """Make a client, which must be closed. Runs on: driver and, of a server, executor."""
+        """Open a client, which the caller must close. Runs on: driver and, for a server, executor."""
         from qdrant_client import QdrantClient
 
         if self.path is not None:
@@ -59,13 +59,13 @@ class Target:
 
 
 def make_point_id(video_id: str, model_id: str, segment_index: int) -> str:
-    """Return the UUIDv5 of a segment: of the JSON array of the three, without spaces and not escaped to ASCII."""
+    """Return the UUIDv5 of a segment: of the JSON array of the arguments, without spaces and not escaped to ASCII."""
     name = json.dumps([video_id, model_id, int(segment_index)], ensure_ascii=False, separators=(",", ":"))
     return str(uuid.uuid5(POINT_NAMESPACE, name))
 
 
 def make_point(row: Mapping[str, Any]) -> PointStruct:
-    """Make the point of a row of PAYLOAD_COLUMNS and `vector`; nulls are left out of its payload."""
+    """Make the point of a row of PAYLOAD_COLUMNS and `vector`. The payload leaves out nulls."""
     from qdrant_client.models import PointStruct
 
     payload = {name: row[name] for name in PAYLOAD_COLUMNS if row[name] is not None}
@@ -78,20 +78,22 @@ def make_point(row: Mapping[str, Any]) -> PointStruct:
 
 
 def write_points(client: QdrantClient, collection: str, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Write the points whose payload, which names the file's content, is not there already; return how many.
+    """Write the points that are missing or have another payload, and return their number.
+
+    The payload contains the hash of the file, so a changed video is written again.
 
     Args:
-        client: open.
-        collection: that is there.
-        rows: as `make_point` takes them, with vectors of one length.
+        client: an open client.
+        collection: name of an existing collection.
+        rows: as for `make_point`, with vectors of one length.
     """
-    num_numbers = len(rows[0]["vector"]) if rows else 1
-    size = max(1, min(_MAX_BATCH_POINTS, _MAX_BATCH_NUMBERS // num_numbers))
+    num_values = len(rows[0]["vector"]) if rows else 1
+    size = max(1, min(_MAX_BATCH_POINTS, _MAX_BATCH_VALUES // num_values))
     num_written = 0
     for begin in range(0, len(rows), size):
         points = {str(point.id): point for point in map(make_point, rows[begin : begin + size])}
-        held = client.retrieve(collection, ids=list(points), with_payload=True, with_vectors=False)
-        for record in held:
+        stored = client.retrieve(collection, ids=list(points), with_payload=True, with_vectors=False)
+        for record in stored:
             if record.payload == points[str(record.id)].payload:
                 del points[str(record.id)]
         client.upload_points(collection, points.values(), batch_size=size, max_retries=_MAX_RETRIES, wait=True)
@@ -100,9 +102,9 @@ def write_points(client: QdrantClient, collection: str, rows: Sequence[Mapping[s
 
 
 def write_batches(batches: Iterator[pd.DataFrame], target: Target) -> Iterator[pd.DataFrame]:
-    """Write the points of a partition through one client: rows -> WRITTEN_DDL, a row a batch.
+    """Write the points of a partition through one client: rows -> WRITTEN_DDL, one row per batch.
 
-    What was written stays where a task fails; tried again, it writes the rest. Runs on: executor, by `mapInPandas`.
+    If a task fails, its points so far stay written, and a retry writes the rest. Runs on: executor, by `mapInPandas`.
     """
     import pandas as pd
 
@@ -114,7 +116,7 @@ def write_batches(batches: Iterator[pd.DataFrame], target: Target) -> Iterator[p
 
 
 def name_points(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Name the points of rows: KEY_COLUMNS -> IDS_DDL, in the same order. Runs on: executor, by `mapInPandas`."""
+    """Return the point ids of rows: KEY_COLUMNS -> IDS_DDL, in the same order. Runs on: executor, by `mapInPandas`."""
     import pandas as pd
 
     for batch in batches:

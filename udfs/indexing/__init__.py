@@ -1,1 +1,1 @@
-"""The index that one video is checked against: how shards of it are written on executors, and how they are read."""
+"""Writes and reads the shards of the index that one video is checked against."""

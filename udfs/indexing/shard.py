@@ -1,6 +1,6 @@
-"""A shard of the index: the segments of some videos as a FAISS file, the videos with their frames as an Arrow file.
+"""A shard of the index: a FAISS file with the segments of some videos, and an Arrow file with the videos' frames.
 
-Written once by a task of a nightly run, never changed, and read by mapping both files into memory.
+A task of a nightly run writes it once. It never changes, and readers map both files into memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from udfs.searching.search import Pairs, search_past_few
+from udfs.searching.pair_search import SimilarRows, search_few_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,40 +36,40 @@ SEGMENT_COLUMNS = (
     "frame_vectors",
     "frame_backgrounds",
 )
-"""What a shard is made of: columns of `embeddings`."""
+"""The columns of `embeddings` that a shard stores."""
 FRAME_COLUMNS = ("end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
-"""What the frames of two videos are held against one another by, besides their vectors."""
+"""The columns of a video, besides its vector, that alignment needs."""
 
 
-def shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def make_shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes a partition as one shard: SEGMENT_COLUMNS -> WRITTEN_DDL, by `mapInArrow`.
 
-    A partition has all segments of its videos, sorted by video_id and segment_index; an empty one gives no shard.
-    The name of a shard tells the task's attempt too, so that two attempts never write one file.
+    A partition must hold all segments of its videos, sorted by video_id and segment_index. An empty partition writes no
+    shard. The name of a shard contains the task attempt, so that two attempts never write the same file.
 
     Args:
         store: the folder of shards.
-        run_id: first part of their names.
+        run_id: prefix of shard names.
 
-    Runs on: executor; holds the vectors of its partition.
+    Runs on: executor; memory: the vectors of its partition.
     """
     return partial(_write_partition, store=store, run_id=run_id)
 
 
 def _write_partition(batches: Iterator[pa.RecordBatch], store: Store, run_id: str) -> Iterator[pa.RecordBatch]:
-    """Write a partition, if it has rows, under a name of its own."""
+    """Write a partition that has rows as one shard."""
     from pyspark import TaskContext
 
     task = TaskContext.get()
     number, attempt = (task.partitionId(), task.taskAttemptId()) if task is not None else (0, 0)
-    filled = (batch for batch in batches if batch.num_rows)
-    first = next(filled, None)
+    non_empty = (batch for batch in batches if batch.num_rows)
+    first = next(non_empty, None)
     if first is not None:
-        yield write_shard(store, f"{run_id}-{number:05d}-{attempt}", first, filled)
+        yield write_shard(store, f"{run_id}-{number:05d}-{attempt}", first, non_empty)
 
 
 def write_shard(store: Store, name: str, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
-    """Write a shard of one batch or more of SEGMENT_COLUMNS, and return a row of WRITTEN_DDL for each video."""
+    """Write batches of SEGMENT_COLUMNS as a shard. Return one row of WRITTEN_DDL per video."""
     import faiss
     import numpy as np
     import pyarrow as pa
@@ -78,44 +78,44 @@ def write_shard(store: Store, name: str, first: pa.RecordBatch, others: Iterator
     index = faiss.IndexFlatIP(len(first.column("vector")[0]))
     videos: list[pa.RecordBatch] = []
     with store.write_folder(name) as folder:
-        with ipc.new_file(str(folder / VIDEOS_FILE), _take_videos(first, 0).schema) as file:
+        with ipc.new_file(str(folder / VIDEOS_FILE), _select_videos(first, 0).schema) as file:
             for batch in chain([first], others):
-                wholes = _take_videos(batch, index.ntotal)
+                wholes = _select_videos(batch, index.ntotal)
                 index.add(batch.column("vector").flatten().to_numpy().reshape(batch.num_rows, -1))
                 if wholes.num_rows:
                     file.write_batch(wholes)
                     videos.append(wholes.select(["video_id", "content_sha256", "first_segment"]))
         faiss.write_index(index, str(folder / VECTORS_FILE))
-    told = pa.Table.from_batches(videos).combine_chunks()
-    begins = told.column("first_segment").to_numpy()
+    written = pa.Table.from_batches(videos).combine_chunks()
+    begins = written.column("first_segment").to_numpy()
     counts = np.diff(np.append(begins, index.ntotal)).astype(np.int32)
     columns = [pa.array([name] * len(begins)), pa.array(np.arange(len(begins), dtype=np.int32))]
-    columns += [told.column(column).combine_chunks() for column in ("video_id", "content_sha256")]
+    columns += [written.column(column).combine_chunks() for column in ("video_id", "content_sha256")]
     return pa.RecordBatch.from_arrays(
         [*columns, pa.array(counts)], ["shard", "row", "video_id", "content_sha256", "num_segments"]
     )
 
 
-def _take_videos(batch: pa.RecordBatch, num_before: int) -> pa.RecordBatch:
-    """Take the rows of whole videos, with the number of each one's first segment in the shard."""
+def _select_videos(batch: pa.RecordBatch, num_before: int) -> pa.RecordBatch:
+    """Select the rows of whole videos, and add the number of each video's first segment in the shard."""
     import numpy as np
     import pyarrow as pa
 
-    places = np.flatnonzero(batch.column("segment_index").to_numpy() == 0)
-    kept = batch.select(["video_id", "content_sha256", *FRAME_COLUMNS]).take(pa.array(places))
-    return kept.append_column("first_segment", pa.array(places.astype(np.int64) + num_before))
+    positions = np.flatnonzero(batch.column("segment_index").to_numpy() == 0)
+    kept = batch.select(["video_id", "content_sha256", *FRAME_COLUMNS]).take(pa.array(positions))
+    return kept.append_column("first_segment", pa.array(positions.astype(np.int64) + num_before))
 
 
 @dataclass(frozen=True)
 class IndexShard:
-    """A shard, mapped into memory: opening costs nothing, and the system gives back what is not read.
+    """A memory-mapped shard: the system loads pages on first access and may evict them.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         vectors: float32 (num_segments, dim), unit norm, read only.
         videos: Arrow table: video_id, content_sha256, FRAME_COLUMNS, first_segment.
         first_segments: int64 (num_videos,), ascending.
-        owner: the FAISS index that `vectors` lies in.
+        owner: the FAISS index that owns the memory of `vectors`.
     """
 
     name: str
@@ -137,29 +137,29 @@ class IndexShard:
 
         videos = ipc.open_file(pa.memory_map(str(folder / VIDEOS_FILE))).read_all()
         vectors = folder / VECTORS_FILE
-        # FAISS maps with the advice that reading is random, so that each page would be fetched by itself.
+        # FAISS advises the system of random access, which would load each page separately.
         descriptor = os.open(vectors, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
         finally:
             os.close(descriptor)
         index = faiss.read_index(str(vectors), faiss.IO_FLAG_MMAP_IFC)
-        begin = index.get_xb()  # type: ignore[attr-defined]  # FAISS tells only the base class
+        begin = index.get_xb()  # type: ignore[attr-defined]  # FAISS declares only the base class
         values = faiss.rev_swig_ptr(begin, index.ntotal * index.d).reshape(index.ntotal, index.d)
         return cls(folder.name, values, videos, videos.column("first_segment").to_numpy(), index)
 
-    def search(self, queries: NDArray[np.float32], min_cosine_similarity: float) -> Pairs:
-        """Find which segments meet which queries: `left` numbers segments, `right` queries."""
-        return search_past_few(self.vectors, queries, min_cosine_similarity)
+    def search(self, queries: NDArray[np.float32], min_cosine_similarity: float) -> SimilarRows:
+        """Find the segments that reach a similarity to queries: `left` numbers segments, `right` queries."""
+        return search_few_queries(self.vectors, queries, min_cosine_similarity)
 
     def find_videos(self, segments: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tell which video each segment belongs to: row numbers of `videos`."""
+        """Return the video of each segment: row numbers of `videos`."""
         import numpy as np
 
         return np.searchsorted(self.first_segments, segments, side="right") - 1
 
     def read_video(self, row: int) -> dict[str, Any]:
-        """Read what alignment takes of a video: its `vector` and FRAME_COLUMNS, as `embeddings` holds them."""
+        """Read the columns of a video that alignment needs: `vector` and FRAME_COLUMNS, as in `embeddings`."""
         columns = {name: self.videos.column(name)[row] for name in FRAME_COLUMNS}
         return {
             "vector": self.vectors[self.first_segments[row]],

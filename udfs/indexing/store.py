@@ -1,4 +1,4 @@
-"""A folder of files on this machine or in an object store, through Arrow's file systems."""
+"""A folder of files on this machine or in an object store, accessed through Arrow file systems."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CACHE_VARIABLE = "NDVR_CACHE"
 
 @dataclass(frozen=True)
 class Store:
-    """A folder. Runs on: driver, executors, and whoever asks about one video.
+    """A folder. Runs on: driver, executors, and the machine that checks one video.
 
     Attributes:
         filesystem: a `pyarrow.fs.FileSystem`.
-        path: of the folder in it.
-        is_local: whether `path` is one of this machine, so that its files can be mapped where they lie.
+        path: path of the folder in the file system.
+        is_local: whether `path` is on this machine, so that its files can be memory-mapped without a copy.
     """
 
     filesystem: Any
@@ -36,7 +36,7 @@ class Store:
 
     @classmethod
     def of(cls, uri: str) -> Store:
-        """Open the folder that an absolute path or URI names, be it there or not.
+        """Open the folder at an absolute path or URI. It need not exist.
 
         Raises:
             OSError: its file system cannot be reached.
@@ -49,7 +49,7 @@ class Store:
         return Store(self.filesystem, f"{self.path}/{name}", self.is_local)
 
     def read(self, name: str) -> bytes | None:
-        """Read a small file; None where it is not there."""
+        """Read a small file; None if it does not exist."""
         try:
             with self.filesystem.open_input_file(f"{self.path}/{name}") as file:
                 return bytes(file.read())
@@ -57,27 +57,27 @@ class Store:
             return None
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a small file so that whoever reads it meanwhile has all of the old one or all of the new."""
+        """Replace a small file atomically: a concurrent reader sees either the old or the new content."""
         self.filesystem.create_dir(self.path, recursive=True)
-        beside = f"{self.path}/.{name}.new"
-        with self.filesystem.open_output_stream(beside) as file:
+        temporary = f"{self.path}/.{name}.new"
+        with self.filesystem.open_output_stream(temporary) as file:
             file.write(content)
-        self.filesystem.move(beside, f"{self.path}/{name}")
+        self.filesystem.move(temporary, f"{self.path}/{name}")
 
     def list_folders(self) -> list[str]:
-        """List the names of the folders here, sorted."""
+        """List the names of the subfolders, sorted."""
         from pyarrow import fs
 
         entries = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return sorted(entry.base_name for entry in entries if entry.type == fs.FileType.Directory)
 
     def remove(self, name: str) -> None:
-        """Remove a folder with all that is in it."""
+        """Remove a subfolder with its content."""
         self.filesystem.delete_dir(f"{self.path}/{name}")
 
     @contextmanager
     def write_folder(self, name: str) -> Iterator[Path]:
-        """Give an empty folder of this machine whose files lie in the folder `name` here afterwards."""
+        """Yield an empty local folder. On exit its files are in the subfolder `name`."""
         if self.is_local:
             folder = Path(self.path) / name
             folder.mkdir(parents=True)
@@ -88,41 +88,41 @@ class Store:
             self._copy(scratch, f"{self.path}/{name}", is_upload=True)
 
     def fetch(self, name: str, cache: Path | None = None) -> Path:
-        """Return the folder `name`, whose files never change, as one of this machine.
+        """Return the subfolder `name` as a local folder. Its files must never change.
 
-        What is remote is copied once, below `cache`; None takes `default_cache`.
+        A remote folder is copied once into `cache`; None means `default_cache`.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the folder does not exist.
         """
         if self.is_local:
             return Path(self.path) / name
-        folder = self._cached(cache) / name
+        folder = self._cache_folder(cache) / name
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            beside = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+            temporary = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
             try:
-                self._copy(f"{self.path}/{name}", beside, is_upload=False)
-                Path(beside).rename(folder)
+                self._copy(f"{self.path}/{name}", temporary, is_upload=False)
+                Path(temporary).rename(folder)
             except OSError:
-                shutil.rmtree(beside, ignore_errors=True)
-                if not folder.is_dir():  # else another process was faster
+                shutil.rmtree(temporary, ignore_errors=True)
+                if not folder.is_dir():  # otherwise another process copied it first
                     raise
         return folder
 
     def keep_only(self, names: set[str], cache: Path | None = None) -> None:
-        """Remove the copies of all other folders from the cache."""
+        """Remove the copies of all other subfolders from the cache."""
         if self.is_local:
             return
-        folder = self._cached(cache)
+        folder = self._cache_folder(cache)
         for entry in folder.iterdir() if folder.is_dir() else ():
             if entry.name not in names:
                 shutil.rmtree(entry, ignore_errors=True)
 
-    def _cached(self, cache: Path | None) -> Path:
-        """Return where copies of this folder lie."""
-        place = hashlib.sha256(f"{self.filesystem.type_name} {self.path}".encode()).hexdigest()[:16]
-        return (cache or default_cache()) / place
+    def _cache_folder(self, cache: Path | None) -> Path:
+        """Return the cache folder of this store."""
+        digest = hashlib.sha256(f"{self.filesystem.type_name} {self.path}".encode()).hexdigest()[:16]
+        return (cache or default_cache()) / digest
 
     def _copy(self, source: str, target: str, *, is_upload: bool) -> None:
         """Copy the files of a folder."""
@@ -135,6 +135,6 @@ class Store:
 
 
 def default_cache() -> Path:
-    """Return where copies of remote indexes lie: `NDVR_CACHE`, else `ndvr` in the user's cache."""
-    given = os.environ.get(CACHE_VARIABLE)
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ndvr"
+    """Return the folder for copies of remote indexes: `NDVR_CACHE`, else `ndvr` in the user's cache folder."""
+    configured = os.environ.get(CACHE_VARIABLE)
+    return Path(configured) if configured else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ndvr"

@@ -1,1 +1,1 @@
-"""Searching all pairs over Spark partitions: how vectors travel, which meet in one task, and how they are compared."""
+"""Searches all pairs of vectors over Spark partitions: transport, grouping into tasks, and comparison."""

@@ -1,4 +1,4 @@
-"""How vectors travel between tasks: many in one row, so that Spark moves few and large rows."""
+"""Chunks: many vectors packed in one row, so that Spark shuffles few and large rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 CHUNK_DDL = "video_ids ARRAY<STRING>, vectors BINARY"
 """`vectors` is float32 (len(video_ids), dim), row-major, little-endian."""
-_VALUES_AT_ONCE = 1 << 23
-"""32 MiB of vectors: what a task holds before it packs them."""
+_VALUES_PER_CHUNK = 1 << 23
+"""32 MiB of vectors, which a task collects before it packs them."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows that travel together.
+    """Vectors that are moved together.
 
     Attributes:
-        video_ids: Arrow array of text (n,).
+        video_ids: Arrow array of strings (n,), the video of each vector.
         vectors: float32 (n, dim).
     """
 
@@ -36,7 +36,7 @@ class Chunk:
 
     @staticmethod
     def join(chunks: Sequence[Chunk]) -> Chunk:
-        """Put chunks one after another."""
+        """Concatenate chunks."""
         import numpy as np
         import pyarrow as pa
 
@@ -49,30 +49,30 @@ class Chunk:
 
 
 def read_batches(batches: Iterator[pa.RecordBatch], key: str) -> Iterator[tuple[Chunk, NDArray[np.int64]]]:
-    """Gather batches of (video_id, vector and an integer `key`) to chunks of some 32 MiB, with their keys.
+    """Combine batches of (video_id, vector and an integer `key`) into chunks of about 32 MiB, with their keys.
 
     Runs on: executor.
     """
     import numpy as np
 
-    waiting: list[tuple[Chunk, NDArray[np.int64]]] = []
+    pending: list[tuple[Chunk, NDArray[np.int64]]] = []
     num_values = 0
     for batch in batches:
         if not batch.num_rows:
             continue
         vectors = batch.column("vector").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
         keys = batch.column(key).to_numpy(zero_copy_only=False).astype(np.int64)
-        waiting.append((Chunk(batch.column("video_id"), vectors), keys))
+        pending.append((Chunk(batch.column("video_id"), vectors), keys))
         num_values += vectors.size
-        if num_values >= _VALUES_AT_ONCE:
-            yield _join(waiting)
-            waiting, num_values = [], 0
-    if waiting:
-        yield _join(waiting)
+        if num_values >= _VALUES_PER_CHUNK:
+            yield _join(pending)
+            pending, num_values = [], 0
+    if pending:
+        yield _join(pending)
 
 
 def _join(parts: Sequence[tuple[Chunk, NDArray[np.int64]]]) -> tuple[Chunk, NDArray[np.int64]]:
-    """Put chunks and their keys one after another."""
+    """Concatenate chunks and their keys."""
     import numpy as np
 
     return Chunk.join([chunk for chunk, _ in parts]), np.concatenate([keys for _, keys in parts])
@@ -81,35 +81,35 @@ def _join(parts: Sequence[tuple[Chunk, NDArray[np.int64]]]) -> tuple[Chunk, NDAr
 def split_chunk(
     chunk: Chunk, rows: NDArray[np.int64], keys: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], pa.Array, pa.Array]:
-    """Cut a chunk into one for each key.
+    """Split a chunk into one chunk per key.
 
     Args:
-        chunk: rows.
-        rows: row numbers (p,), of which one may occur under several keys.
-        keys: the key of each (p,).
+        chunk: vectors.
+        rows: row numbers (p,); a row may occur under several keys.
+        keys: the key of each row number (p,).
 
     Returns:
-        The keys (k,), ascending, and the columns of CHUNK_DDL, of k rows each.
+        The distinct keys (k,), ascending, and the columns of CHUNK_DDL with k rows each.
     """
     import numpy as np
     import pyarrow as pa
 
     order = np.argsort(keys, kind="stable")
     found, begins = np.unique(keys[order], return_index=True)
-    taken = rows[order]
+    selected = rows[order]
     video_ids = pa.ListArray.from_arrays(
-        pa.array(np.append(begins, len(order)), pa.int32()), chunk.video_ids.take(taken)
+        pa.array(np.append(begins, len(order)), pa.int32()), chunk.video_ids.take(selected)
     )
-    vectors = np.ascontiguousarray(chunk.vectors[taken], dtype="<f4")
+    vectors = np.ascontiguousarray(chunk.vectors[selected], dtype="<f4")
     offsets = np.append(begins, len(order)) * (4 * vectors.shape[1])
     buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(vectors)]
     return found, video_ids, pa.Array.from_buffers(pa.binary(), len(found), buffers)
 
 
 def pack_blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Pack rows (video_id, vector, block) by their block: -> (block INT, CHUNK_DDL). By `mapInArrow`.
+    """Pack vectors by block: (video_id, vector, block) -> (block INT, CHUNK_DDL), by `mapInArrow`.
 
-    Runs on: executor; holds some 32 MiB of vectors at a time.
+    Runs on: executor; holds about 32 MiB of vectors at a time.
     """
     import numpy as np
     import pyarrow as pa
@@ -122,7 +122,7 @@ def pack_blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def read_chunks(batch: pa.RecordBatch) -> Iterator[Chunk]:
-    """Read rows of CHUNK_DDL without copying their vectors."""
+    """Read rows of CHUNK_DDL without copying the vectors."""
     import numpy as np
 
     video_ids = batch.column("video_ids")

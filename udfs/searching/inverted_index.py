@@ -1,4 +1,4 @@
-"""All pairs of sparse vectors above a similarity, by the words that they share: DataFrames alone, no UDF."""
+"""Finds all pairs of similar sparse vectors by their common words, with DataFrame operations only."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from pyspark.sql import functions as F
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# A product of two float32 is exact in float64. As a multiple of 2^-60 it loses less than 2^-60, and whole numbers add
-# up to the same in any order, which floats would not. Unit vectors keep every sum near 2^60; a BIGINT holds 2^63.
+# The product of two float32 numbers is exact in float64. Rounded to a multiple of 2^-60 it loses less than 2^-60, and
+# the sum of integers, unlike that of floats, does not depend on their order. For unit vectors sums stay near 2^60; a
+# BIGINT holds up to 2^63.
 _STEPS_PER_UNIT = float(2**60)
-_SIMILARITY_STEPS_PER_UNIT = 1e6  # 6 decimals, rounded half to even, as `udfs.searching.search` rounds
+_SIMILARITY_STEPS_PER_UNIT = 1e6  # 6 decimals, rounded half to even as in `udfs.searching.pair_search`
 
 
 def search_inverted_index(vectors: DataFrame, min_cosine_similarity: float) -> DataFrame:
-    """Find every pair of vectors whose cosine similarity reaches the threshold, as `udfs.searching.search` does.
+    """Find every pair of vectors whose cosine similarity reaches the threshold, as `udfs.searching.pair_search` does.
 
-    Exact. A word that n videos have makes n (n - 1) / 2 rows that Spark adds up: rare words cost nothing, and a word in
-    every one of a million videos 5e11 rows, though its weight is nearly zero. Give a codebook as many words as keep
-    the commonest rare (`ndvr train-codebook --num-words`), or take FAISS, which costs the same whatever the words. With
-    words of layers nearly every two videos share one, and FAISS is the quicker.
+    The search is exact. A word in n videos produces n (n - 1) / 2 rows that Spark adds up. Rare words cost little, but
+    a word in each of a million videos produces 5e11 rows although its weight is nearly zero. Train a codebook with
+    enough words that even the most frequent one is rare (`ndvr train-codebook --num-words`), or use FAISS, whose cost
+    does not depend on the words. With a codebook per layer nearly all pairs of videos share a word, and FAISS is
+    faster.
 
     Args:
-        vectors: video_id, vector (ARRAY<FLOAT>, unit norm or zeros, mostly zeros). It is read twice.
-        min_cosine_similarity: in (0, 1]: videos that share no word are at 0 and never met.
+        vectors: video_id, vector (ARRAY<FLOAT>, unit norm or all zeros, sparse). It is read twice.
+        min_cosine_similarity: in (0, 1]. Videos without a common word have similarity 0 and are not compared.
 
     Returns:
-        left_id < right_id, cosine_similarity in [-1, 1], rounded to 6 decimals; each pair once.
+        left_id < right_id, and cosine_similarity in [-1, 1], rounded to 6 decimals. Each pair occurs once.
 
     Raises:
         ValueError: the threshold is not above 0.
     """
     if min_cosine_similarity <= 0:
         raise ValueError(
-            f"an inverted index finds only videos that share a word: the threshold must be > 0, "
-            f"got {min_cosine_similarity}"
+            f"the threshold of an inverted index must be > 0, got {min_cosine_similarity}: it finds only videos that "
+            "share a word; raise the threshold or search with FAISS"
         )
     postings = vectors.select("video_id", F.posexplode("vector").alias("word", "weight")).where("weight != 0")
     left, right = postings.toDF("left_id", "word", "left_weight"), postings.toDF("right_id", "word", "right_weight")

@@ -14,7 +14,7 @@ from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
 from jobs.lake.leftovers import read_run_time
 from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
-from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, shard_writer
+from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _write_shards(segments: DataFrame, store: Store, run: Run) -> pa.Table:
     num_shards = max(1, round(segments.count() / SHARD_SEGMENTS))
     rows = segments.select(*SEGMENT_COLUMNS).repartition(num_shards, "video_id")
     rows = rows.sortWithinPartitions("video_id", "segment_index")
-    return rows.mapInArrow(shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
+    return rows.mapInArrow(make_shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
 
 
 def _add_clusters(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:

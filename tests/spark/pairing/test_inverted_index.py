@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from udfs.searching.chunks import Chunk
 from udfs.searching.inverted_index import search_inverted_index
-from udfs.searching.search import search_videos
+from udfs.searching.pair_search import search_videos
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,7 +42,7 @@ def by_words(spark: SparkSession, vectors: dict[str, np.ndarray], threshold: flo
 
 def by_faiss(vectors: dict[str, np.ndarray], threshold: float) -> Found:
     rows = Chunk(pa.array(list(vectors)), np.stack(list(vectors.values())))
-    found = search_videos(rows, None, threshold, meet_one_another=True)
+    found = search_videos(rows, None, threshold, self_join=True)
     return set() if found is None else {tuple(row.values()) for row in found.to_pylist()}
 
 

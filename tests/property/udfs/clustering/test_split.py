@@ -1,4 +1,4 @@
-"""What clusters promise, whatever the pairs, the dates and the decisions."""
+"""Guarantees of clusters for any pairs, dates and decisions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from udfs.clustering.cluster_videos import cluster_videos
 from udfs.clustering.graph import find_bridges
 from udfs.clustering.rules import ClusterRules
-from udfs.clustering.videos import cluster_videos
 
 if TYPE_CHECKING:
     import random
@@ -29,15 +29,15 @@ SIZES = st.sampled_from([None, 100.0, 95.0, 50.0])
 @dataclass(frozen=True)
 class Case:
     pairs: dict[tuple[str, str], float]
-    together: set[tuple[str, str]]
-    apart: set[tuple[str, str]]
+    must_link: set[tuple[str, str]]
+    cannot_link: set[tuple[str, str]]
     facts: dict[str, tuple[float | None, float | None, float | None, str | None]]
 
     def rows(self) -> pd.DataFrame:
         rows = [("pair", *ends, probability, None, None, None, None) for ends, probability in self.pairs.items()]
-        rows += [("duplicate", *ends, None, None, None, None, None) for ends in self.together]
-        rows += [("not_duplicate", *ends, None, None, None, None, None) for ends in self.apart]
-        rows += [("video", video_id, None, None, *known) for video_id, known in self.facts.items()]
+        rows += [("duplicate", *ends, None, None, None, None, None) for ends in self.must_link]
+        rows += [("not_duplicate", *ends, None, None, None, None, None) for ends in self.cannot_link]
+        rows += [("video", video_id, None, None, *values) for video_id, values in self.facts.items()]
         return as_frame(rows)
 
     def cluster(self) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def clusters_of(members: pd.DataFrame) -> dict[str, str]:
     return dict(zip(members["video_id"], members["keeper_id"], strict=True))
 
 
-def connected(links: set[tuple[str, str]]) -> dict[str, str]:
+def label_components(links: set[tuple[str, str]]) -> dict[str, str]:
     labels = {video_id: video_id for video_id in IDS}
     for _ in IDS:
         for left, right in links:
@@ -74,16 +74,16 @@ def connected(links: set[tuple[str, str]]) -> dict[str, str]:
 
 
 @given(CASES, st.randoms(use_true_random=False))
-def test_the_order_of_rows_does_not_matter(case: Case, chance: random.Random) -> None:
+def test_the_order_of_rows_does_not_matter(case: Case, rng: random.Random) -> None:
     rows = case.rows()
     order = list(range(len(rows)))
-    chance.shuffle(order)
+    rng.shuffle(order)
     pd.testing.assert_frame_equal(cluster_videos(rows.iloc[order], RULES), case.cluster())
 
 
 @given(CASES)
-def test_components_clustered_apart_are_clustered_as_together(case: Case) -> None:
-    labels = connected(set(case.pairs) | case.together)
+def test_clustering_components_separately_or_together_gives_the_same_result(case: Case) -> None:
+    labels = label_components(set(case.pairs) | case.must_link)
     rows = case.rows()
     parts = []
     for label in sorted(set(labels.values())):
@@ -97,7 +97,7 @@ def test_components_clustered_apart_are_clustered_as_together(case: Case) -> Non
 
 
 @given(CASES)
-def test_every_cluster_has_two_members_and_one_keeper_that_is_one_of_them(case: Case) -> None:
+def test_every_cluster_has_at_least_two_members_and_its_keeper_is_one_of_them(case: Case) -> None:
     found = clusters_of(case.cluster())
     for keeper in set(found.values()):
         assert found[keeper] == keeper
@@ -105,49 +105,49 @@ def test_every_cluster_has_two_members_and_one_keeper_that_is_one_of_them(case: 
 
 
 @given(CASES)
-def test_videos_decided_not_to_be_duplicates_are_apart(case: Case) -> None:
+def test_videos_decided_not_to_be_duplicates_are_in_different_clusters(case: Case) -> None:
     found = clusters_of(case.cluster())
-    for left, right in case.apart:
+    for left, right in case.cannot_link:
         assert left not in found or right not in found or found[left] != found[right]
 
 
 @given(CASES)
-def test_videos_decided_to_be_duplicates_are_together_unless_decisions_contradict(case: Case) -> None:
+def test_videos_decided_to_be_duplicates_share_a_cluster_unless_decisions_contradict(case: Case) -> None:
     found = clusters_of(case.cluster())
-    labels = connected(case.together)
-    contradicted = {labels[left] for left, right in case.apart if labels[left] == labels[right]}
-    for left, right in case.together:
+    labels = label_components(case.must_link)
+    contradicted = {labels[left] for left, right in case.cannot_link if labels[left] == labels[right]}
+    for left, right in case.must_link:
         if labels[left] not in contradicted:
             assert found[left] == found[right]
 
 
 @given(CASES)
-def test_clusters_lie_within_what_is_connected(case: Case) -> None:
-    labels = connected(set(case.pairs) | case.together)
+def test_clusters_do_not_cross_components(case: Case) -> None:
+    labels = label_components(set(case.pairs) | case.must_link)
     for video_id, keeper in clusters_of(case.cluster()).items():
         assert labels[video_id] == labels[keeper]
 
 
 @given(CASES)
-def test_the_next_videos_lead_to_the_keeper_over_pairs_and_decisions(case: Case) -> None:
+def test_joined_by_leads_to_the_keeper_along_pairs_and_decisions(case: Case) -> None:
     members = case.cluster()
     found = clusters_of(members)
     joined_by = dict(zip(members["video_id"], members["joined_by"], strict=True))
     for video_id, keeper in found.items():
         seen = {video_id}
-        at = video_id
-        while at != keeper:
-            nearer = joined_by[at]
-            assert (min(at, nearer), max(at, nearer)) in set(case.pairs) | case.together
-            assert found[nearer] == keeper
-            assert nearer not in seen
-            seen.add(nearer)
-            at = nearer
+        current = video_id
+        while current != keeper:
+            next_video = joined_by[current]
+            assert (min(current, next_video), max(current, next_video)) in set(case.pairs) | case.must_link
+            assert found[next_video] == keeper
+            assert next_video not in seen
+            seen.add(next_video)
+            current = next_video
 
 
 @given(CASES)
-def test_members_without_decisions_are_sure_of_their_keeper(case: Case) -> None:
-    """By a pair with it, or by a path of at most three pairs whose probabilities multiply to .5: all are tried."""
+def test_members_have_a_pair_or_a_probable_path_to_their_keeper(case: Case) -> None:
+    """The path has at most three pairs, whose probabilities multiply to at least .5. There are no decisions."""
     case = Case(case.pairs, set(), set(), case.facts)
     found = clusters_of(case.cluster())
     for video_id, keeper in found.items():
@@ -164,7 +164,7 @@ def test_members_without_decisions_are_sure_of_their_keeper(case: Case) -> None:
 
 
 @given(CASES)
-def test_no_one_published_well_before_the_keeper_is_a_member_unless_it_was_decided(case: Case) -> None:
+def test_no_member_was_published_well_before_the_keeper_unless_a_decision_says_so(case: Case) -> None:
     for video_id, keeper in clusters_of(case.cluster()).items():
         time, kept_time = case.facts[video_id][0], case.facts[keeper][0]
         if case.facts[keeper][3] is None and time is not None:
@@ -175,21 +175,21 @@ def test_no_one_published_well_before_the_keeper_is_a_member_unless_it_was_decid
 
 
 @given(CASES, st.dictionaries(ENDS, PROBABILITIES, max_size=5))
-def test_unrelated_videos_change_nothing(case: Case, others: dict[tuple[str, str], float]) -> None:
-    strangers = [
+def test_unrelated_videos_do_not_change_clusters(case: Case, others: dict[tuple[str, str], float]) -> None:
+    unrelated = [
         ("pair", f"w{left}", f"w{right}", probability, None, None, None, None)
         for (left, right), probability in others.items()
     ]
-    members = cluster_videos(pd.concat([case.rows(), as_frame(strangers)]), RULES)
+    members = cluster_videos(pd.concat([case.rows(), as_frame(unrelated)]), RULES)
     known = members[~members["video_id"].str.startswith("w")].reset_index(drop=True)
     pd.testing.assert_frame_equal(known, case.cluster())
 
 
 @given(st.sets(ENDS, max_size=20))
-def test_bridges_are_the_edges_without_which_fewer_are_connected(edges: set[tuple[str, str]]) -> None:
+def test_bridges_are_the_edges_whose_removal_disconnects_videos(edges: set[tuple[str, str]]) -> None:
     neighbours: list[set[int]] = [set() for _ in IDS]
     for left, right in edges:
         neighbours[IDS.index(left)].add(IDS.index(right))
         neighbours[IDS.index(right)].add(IDS.index(left))
-    expected = {edge for edge in edges if connected(edges - {edge}) != connected(edges)}
+    expected = {edge for edge in edges if label_components(edges - {edge}) != label_components(edges)}
     assert {(IDS[left], IDS[right]) for left, right in find_bridges(neighbours)} == expected

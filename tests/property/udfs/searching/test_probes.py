@@ -1,4 +1,4 @@
-"""So many cells are chosen that as many pairs are found as are wanted, and no more cells than that."""
+"""The smallest number of cells with the required recall is chosen."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from udfs.searching.probes import Probes, choose_probes
 
 DIM = 8
 NUM_CELLS = 12
-faiss.omp_set_num_threads(1)  # so little work is done before a second thread has woken up
+faiss.omp_set_num_threads(1)  # starting a second thread takes longer than the work
 
 
 def draw_sample(count: int, rows_of_a_video: int, seed: int) -> Chunk:
-    """Draw vectors around a few topics; runs of rows belong to one video."""
-    chance = np.random.default_rng(seed)
-    topics = chance.normal(size=(6, DIM))
-    vectors = topics[chance.integers(0, len(topics), count)] + chance.normal(scale=0.7, size=(count, DIM))
+    """Draw vectors around a few topics. Consecutive rows belong to one video."""
+    rng = np.random.default_rng(seed)
+    topics = rng.normal(size=(6, DIM))
+    vectors = topics[rng.integers(0, len(topics), count)] + rng.normal(scale=0.7, size=(count, DIM))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ids = [f"v{number // rows_of_a_video:04}" for number in range(count)]
     return Chunk(pa.array(ids), vectors.astype(np.float32))
 
 
 def recall_by_probes(sample: Chunk, nearest: np.ndarray, threshold: float) -> list[float]:
-    """The share of all pairs of two videos of which one's cell is among the other's nearest, by their number."""
+    """Return, for each number of cells, the share of pairs in which one row's cell is among the other's nearest."""
     ids = sample.video_ids.to_pylist()
     similarities = sample.vectors @ sample.vectors.T
     pairs = [
@@ -50,11 +50,11 @@ def choose(sample: Chunk, threshold: float, min_recall: float) -> tuple[Probes, 
 
 
 @given(st.integers(80, 160), st.integers(1, 3), st.sampled_from([0.5, 0.8, 0.95, 1.0]), st.integers(0, 99))
-def test_the_fewest_cells_that_find_enough_are_chosen(
+def test_the_smallest_sufficient_number_of_cells_is_chosen(
     count: int, rows_of_a_video: int, min_recall: float, seed: int
 ) -> None:
     sample = draw_sample(count, rows_of_a_video, seed)
-    threshold = 0.75  # few enough pairs that each row's are all looked at
+    threshold = 0.75  # so that no row has more pairs than are evaluated
     probes, nearest = choose(sample, threshold, min_recall)
     if probes.num_pairs < 100:
         return
@@ -65,7 +65,7 @@ def test_the_fewest_cells_that_find_enough_are_chosen(
 
 
 @given(st.integers(2, 30), st.integers(0, 99))
-def test_of_too_few_pairs_nothing_is_concluded(count: int, seed: int) -> None:
+def test_too_few_pairs_lead_to_the_default(count: int, seed: int) -> None:
     sample = draw_sample(max(count, NUM_CELLS), 1, seed)
     probes, _ = choose(sample, 0.999, 1.0)
     assert probes.num_probes == 8
@@ -73,11 +73,11 @@ def test_of_too_few_pairs_nothing_is_concluded(count: int, seed: int) -> None:
     assert (probes.recall is None) == (probes.num_pairs == 0)
 
 
-def test_no_large_topic_speaks_for_all() -> None:
-    """Of 600 equal videos each meets 599 in its own cell; those of pairs that lie apart are not drowned."""
-    chance = np.random.default_rng(0)
-    alike = np.tile(chance.normal(size=DIM), (600, 1))
-    vectors = np.concatenate([alike, draw_sample(600, 1, 0).vectors])
+def test_a_large_topic_does_not_dominate() -> None:
+    """Each of 600 equal videos has 599 pairs within its own cell. Pairs across cells still count."""
+    rng = np.random.default_rng(0)
+    equal = np.tile(rng.normal(size=DIM), (600, 1))
+    vectors = np.concatenate([equal, draw_sample(600, 1, 0).vectors])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     sample = Chunk(pa.array([f"v{number:04}" for number in range(len(vectors))]), vectors.astype(np.float32))
     probes, _ = choose(sample, 0.7, 0.99)

@@ -43,15 +43,15 @@ def test_near_ties_count_as_equal() -> None:
     assert choose((0, 19, 5), (0, 20, 5.2)) == (0, SMALLEST)
 
 
-def test_near_ties_are_measured_against_the_best_and_do_not_chain() -> None:
+def test_near_ties_are_compared_with_the_best_and_do_not_chain() -> None:
     assert choose((0, 10, 5), (0.8, 10, 5), (1.6, 99, 5)) == (0, SMALLEST)
 
 
-def test_the_reason_is_against_the_runner_up_not_the_last() -> None:
+def test_the_reason_names_the_rule_that_eliminated_the_runner_up() -> None:
     assert choose((1, 10, 5), (1, 20, 5), (5, 99, 5)) == (1, LARGEST)
 
 
-def test_a_decision_comes_before_every_rule_and_two_go_by_the_rules() -> None:
+def test_a_decision_precedes_all_rules_and_rules_choose_between_two_decisions() -> None:
     facts = [KeeperFacts(0.0), KeeperFacts(9e9, kept_by="ann"), KeeperFacts(99e9, kept_by="bob")]
     assert choose_keeper([0, 1], facts, RULES) == (1, "keep_this, decided by ann")
     assert choose_keeper([0, 1, 2], facts, RULES) == (1, FIRST)

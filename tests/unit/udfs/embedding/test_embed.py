@@ -22,7 +22,7 @@ SIXTH = 6**-0.5
 
 @pytest.fixture
 def framewise(tmp_path: Path) -> EmbeddingModel:
-    """A model that standardises each frame and does nothing else."""
+    """A model that only standardises each frame."""
     head = LinearHead(np.zeros(3, np.float32), np.eye(3, dtype=np.float32))
     tensors = head.to_tensors() | {BACKGROUND: np.eye(3, dtype=np.float32)}
     write_artefact(
@@ -32,7 +32,7 @@ def framewise(tmp_path: Path) -> EmbeddingModel:
 
 
 def rows_of(ids: list[str], column: str, stored: list[Any], dims: list[int], num_frames: list[int]) -> pd.DataFrame:
-    """Described videos, a frame a second, as Spark hands them on."""
+    """Described videos, one frame per second, as Spark passes them."""
     return pd.DataFrame(
         {
             "video_id": ids,
@@ -71,8 +71,8 @@ def test_descriptors_become_unit_vectors_row_by_row_in_order() -> None:
     assert embedded["vector"][0].dtype == np.float32
 
 
-def test_late_fusion_takes_the_frames_and_averages_their_unit_vectors(framewise: EmbeddingModel) -> None:
-    # (1, -1, 0) and (1, 0, -1), both over the root of 2, add up to (2, -1, -1)
+def test_late_fusion_averages_the_unit_vectors_of_frames(framewise: EmbeddingModel) -> None:
+    # (1, -1, 0) and (1, 0, -1), each divided by the root of 2, add up to a multiple of (2, -1, -1).
     batch = late(("a", [[1, -1, 0], [9, 0, -9]]), ("b", [[2, 1, 0]]))
     (embedded,) = embed_batches(iter([batch]), framewise, WINDOWS)
     assert embedded["vector"][0].tolist() == pytest.approx([2 * SIXTH, -SIXTH, -SIXTH])
@@ -80,12 +80,12 @@ def test_late_fusion_takes_the_frames_and_averages_their_unit_vectors(framewise:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray])
-def test_frames_are_read_from_whatever_bytes_arrow_gives(kind: Any, framewise: EmbeddingModel) -> None:
+def test_frames_are_read_from_bytes_and_bytearrays(kind: Any, framewise: EmbeddingModel) -> None:
     (embedded,) = embed_batches(iter([late(("a", [[2, 1, 0]]), kind=kind)]), framewise, WINDOWS)
     assert embedded["vector"][0].tolist() == pytest.approx([HALF, 0.0, -HALF])
 
 
-def test_stored_frames_are_half_precision_in_little_endian_order_a_frame_after_the_other() -> None:
+def test_stored_frames_are_consecutive_little_endian_half_precision_numbers() -> None:
     stored = bytes.fromhex("003c 0040 0000 00c0 0038 0034")
     assert read_frames(stored, 3).tolist() == [[1.0, 2.0, 0.0], [-2.0, 0.5, 0.25]]
 
@@ -94,12 +94,12 @@ def test_each_fusion_reads_its_column_of_the_descriptors() -> None:
     assert INPUT_COLUMN == {"early": "video_descriptor", "late": "frame_descriptors"}
 
 
-def test_every_batch_is_embedded_and_empty_ones_are_passed_over() -> None:
+def test_every_batch_is_embedded_and_empty_batches_are_skipped() -> None:
     batches = [early(("a", [1.0, 0.0])), early(), early(("b", [0.0, 1.0]))]
     assert [frame["video_id"].tolist() for frame in embed_batches(iter(batches), AVERAGED, WINDOWS)] == [["a"], ["b"]]
 
 
-def test_rows_keep_their_vectors_whatever_their_index() -> None:
+def test_the_pandas_index_does_not_matter() -> None:
     batch = early(("a", [1.0, 0.0]), ("b", [0.0, 1.0])).set_index(pd.Index([7, 3]))
     (embedded,) = embed_batches(iter([batch]), AVERAGED, WINDOWS)
     assert embedded["video_id"].tolist() == ["a", "b"]
@@ -107,7 +107,7 @@ def test_rows_keep_their_vectors_whatever_their_index() -> None:
 
 
 @pytest.mark.parametrize("fusion", ["early", "late"])
-def test_a_trained_model_runs_as_its_card_says(fusion: str, tmp_path: Path) -> None:
+def test_a_trained_model_uses_the_fusion_of_its_card(fusion: str, tmp_path: Path) -> None:
     head = LinearHead(np.zeros(3, np.float32), np.array([[1], [0], [0]], np.float32))
     card = ModelCard("whitened", "linear", "tiny", fusion, 1, "none", {}, {})
     tensors = head.to_tensors() | {BACKGROUND: np.ones((1, 1), np.float32)}

@@ -31,27 +31,27 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
     return made | changes
 
 
-def test_the_namespace_of_ids_is_the_one_that_is_stated() -> None:
+def test_the_namespace_of_ids_is_derived_as_documented() -> None:
     assert uuid.uuid5(uuid.NAMESPACE_URL, "ndvr:points") == POINT_NAMESPACE
 
 
-def test_an_id_is_the_same_everywhere_and_for_ever() -> None:
+def test_ids_are_stable() -> None:
     assert make_point_id("Größe/1", "m", 2) == str(uuid.uuid5(POINT_NAMESPACE, '["Größe/1","m",2]'))
     assert make_point_id("a", "m", 1) == "fe26c6fc-fbc8-5016-935a-89bcdf84c875"
 
 
-def test_ids_that_would_read_alike_are_told_apart() -> None:
+def test_keys_with_quotes_have_distinct_ids() -> None:
     ids = {make_point_id('a","m', "n", 0), make_point_id("a", 'm","n', 0), make_point_id("a", "m", 0)}
     assert len(ids) == 3
 
 
-def test_batches_are_named_in_their_order() -> None:
+def test_ids_are_in_the_order_of_rows() -> None:
     batch = pd.DataFrame([row(2), row(1)])
     (named,) = name_points(iter([batch]))
     assert list(named["point_id"]) == [make_point_id("v2", "m", 0), make_point_id("v1", "m", 0)]
 
 
-def test_the_payload_leaves_nulls_out_and_rounds_seconds_to_what_any_json_keeps() -> None:
+def test_the_payload_leaves_out_nulls_and_rounds_seconds() -> None:
     assert make_point(row(1)).payload == {
         "video_id": "v1",
         "model_id": "m",
@@ -73,7 +73,7 @@ def client(tmp_path: Path) -> QdrantClient:
         yield opened
 
 
-def test_only_what_differs_is_written(client: QdrantClient) -> None:
+def test_only_changed_points_are_written(client: QdrantClient) -> None:
     rows = [row(number) for number in range(300)]  # more than one batch
     assert write_points(client, "c", rows) == 300
     assert write_points(client, "c", rows) == 0

@@ -1,4 +1,4 @@
-"""A shard holds what was written to it, and its search finds what a product of matrices finds."""
+"""A shard returns what was written to it, and its search agrees with a matrix product."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.indexes import SEGMENT_SCHEMA
 from udfs.embedding.embed import pack_vectors
-from udfs.indexing.shard import IndexShard, shard_writer, write_shard
+from udfs.indexing.shard import IndexShard, make_shard_writer, write_shard
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def make_rows() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def batches() -> list[pa.RecordBatch]:
-    """Rows of which one video's segments lie in two batches, and one batch begins no video."""
+    """Batches of which two share the segments of one video, and one contains no whole video."""
     rows = make_rows()
     return [pa.RecordBatch.from_pylist(part, schema=SEGMENT_SCHEMA) for part in (rows[:2], rows[2:3], rows[3:])]
 
@@ -56,14 +56,14 @@ def shard(batches: list[pa.RecordBatch], tmp_path: Path) -> IndexShard:
     return IndexShard.open(store.fetch("one"))
 
 
-def test_every_video_is_told_with_its_place(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
-    told = write_shard(Store.of(str(tmp_path)), "one", batches[0], iter(batches[1:])).to_pylist()
-    assert [(row["shard"], row["row"], row["video_id"], row["num_segments"]) for row in told] == [
+def test_write_shard_returns_the_position_of_every_video(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
+    written = write_shard(Store.of(str(tmp_path)), "one", batches[0], iter(batches[1:])).to_pylist()
+    assert [(row["shard"], row["row"], row["video_id"], row["num_segments"]) for row in written] == [
         ("one", number, f"v{number}", count) for number, count in enumerate(SEGMENTS)
     ]
 
 
-def test_vectors_and_frames_come_back_as_they_were(shard: IndexShard) -> None:
+def test_vectors_and_frames_are_read_back_unchanged(shard: IndexShard) -> None:
     rows = make_rows()
     assert np.array_equal(shard.vectors, np.stack([row["vector"] for row in rows]))
     for number, row in enumerate(row for row in rows if row["segment_index"] == 0):
@@ -80,7 +80,7 @@ def test_each_segment_belongs_to_its_video(shard: IndexShard) -> None:
     assert np.array_equal(shard.find_videos(np.arange(sum(SEGMENTS))), expected)
 
 
-def test_search_finds_what_a_product_of_matrices_finds(shard: IndexShard) -> None:
+def test_search_agrees_with_a_matrix_product(shard: IndexShard) -> None:
     queries = draw(5, seed=3)
     found = shard.search(queries, 0.1)
     expected = np.argwhere(np.round(shard.vectors.astype(float) @ queries.T.astype(float), 6) >= 0.1)
@@ -89,7 +89,7 @@ def test_search_finds_what_a_product_of_matrices_finds(shard: IndexShard) -> Non
     ]
 
 
-def test_vectors_are_mapped_and_cannot_be_written(shard: IndexShard) -> None:
+def test_vectors_are_memory_mapped_and_read_only(shard: IndexShard) -> None:
     assert pa.total_allocated_bytes() < 1 << 20
     assert shard.vectors.flags.c_contiguous
     assert shard.videos.column("frame_vectors").chunk(0).buffers()[2].is_mutable is False
@@ -98,11 +98,11 @@ def test_vectors_are_mapped_and_cannot_be_written(shard: IndexShard) -> None:
 def test_a_partition_without_rows_writes_nothing(tmp_path: Path) -> None:
     empty = pa.RecordBatch.from_pylist([], schema=SEGMENT_SCHEMA)
     store = Store.of(str(tmp_path / "index"))
-    assert list(shard_writer(store, "run")(iter([empty]))) == []
+    assert list(make_shard_writer(store, "run")(iter([empty]))) == []
     assert store.list_folders() == []
 
 
 def test_a_partition_is_one_shard_named_after_the_run(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
     store = Store.of(str(tmp_path / "index"))
-    (told,) = shard_writer(store, "run")(iter(batches))
-    assert store.list_folders() == [told.column("shard")[0].as_py()] == ["run-00000-0"]
+    (written,) = make_shard_writer(store, "run")(iter(batches))
+    assert store.list_folders() == [written.column("shard")[0].as_py()] == ["run-00000-0"]

@@ -1,4 +1,4 @@
-"""A folder is written and read alike on this machine and in a store."""
+"""Local and remote folders behave the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(store: Store, name: str, content: str) -> None:
         (folder / "file").write_text(content)
 
 
-def test_what_is_written_to_a_folder_is_fetched(store: Store, tmp_path: Path) -> None:
+def test_written_folders_can_be_fetched(store: Store, tmp_path: Path) -> None:
     write(store, "one", "first")
     write(store.at("below"), "two", "second")
     assert (store.fetch("one", tmp_path / "cache") / "file").read_text() == "first"
@@ -35,28 +35,28 @@ def test_what_is_written_to_a_folder_is_fetched(store: Store, tmp_path: Path) ->
     assert store.list_folders() == ["below", "one"]
 
 
-def test_a_folder_that_is_not_there_is_told(store: Store, tmp_path: Path) -> None:
+def test_fetching_a_missing_folder_is_an_error_and_leaves_no_copy(store: Store, tmp_path: Path) -> None:
     store.replace("card", b"")
     with pytest.raises(FileNotFoundError):
         _ = (store.fetch("none", tmp_path / "cache") / "file").read_text()
     assert not list((tmp_path / "cache").glob("*/*"))
 
 
-def test_a_small_file_is_replaced_as_a_whole(store: Store) -> None:
+def test_a_small_file_is_replaced(store: Store) -> None:
     assert store.read("card") is None
     store.replace("card", b"old")
     store.replace("card", b"new")
     assert store.read("card") == b"new"
 
 
-def test_a_removed_folder_is_gone_and_nothing_lists_as_nothing(store: Store) -> None:
+def test_a_removed_folder_is_not_listed(store: Store) -> None:
     assert store.list_folders() == []
     write(store, "one", "first")
     store.remove("one")
     assert store.list_folders() == []
 
 
-def test_copies_that_are_not_needed_leave_the_cache_and_the_store_keeps_them(store: Store, tmp_path: Path) -> None:
+def test_keep_only_removes_other_folders_from_the_cache_but_not_from_the_store(store: Store, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     for name in ("one", "two"):
         write(store, name, name)

@@ -1,4 +1,4 @@
-"""Frames to the words of a codebook by k-means, and videos to how many of them have each word."""
+"""Fits a codebook to frames by k-means, and counts the videos that contain each word."""
 
 from __future__ import annotations
 
@@ -15,44 +15,47 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NUM_ITERATIONS = 25
-_MAX_FRAMES_PER_WORD = 256  # FAISS draws so many times num_words frames, by the seed, where there are more
+_MAX_FRAMES_PER_WORD = 256  # if there are more, FAISS samples this many frames per word
 _CHUNK_ROWS = 4096
 
 
 def fit_codebook(
     frames: NDArray[np.floating[Any]], block_dims: Sequence[int], num_words: int, seed: int = 0
 ) -> Codebook:
-    """Cluster each block of the frames to words, by Lloyd's k-means from frames drawn by the seed.
+    """Cluster each block of the frames into words, by Lloyd's k-means from random frames.
 
-    25 iterations, at most 256 frames a word; on all GPUs if FAISS sees any, else on the CPU. The words are rounded to
-    half precision, as an artefact stores them, so that what is counted with them is what will run. All words weigh the
-    same until `Codebook.weigh`. Runs on: driver. Memory: one block of the frames at float32, twice.
+    It runs 25 iterations on at most 256 frames per word, on all GPUs if FAISS detects any, else on the CPU. Words are
+    rounded to half precision, as an artefact stores them, so that counting uses the same words as production. All words
+    have the same weight until `Codebook.weigh`. Runs on: driver. Memory: twice one block of the frames at float32.
 
     Args:
-        frames: (n, dim), n >= num_words; as many of a long video as of a short one, lest it rule.
-        block_dims: lengths of the blocks: (dim,) for vector aggregation, those of the layers for layer aggregation.
-        num_words: words of each block, >= 1.
+        frames: (n, dim), n >= num_words; the same number per video, so that long videos do not dominate.
+        block_dims: lengths of the blocks: (dim,) for vector aggregation, one per layer for layer aggregation.
+        num_words: words per block, >= 1.
         seed: in [0, 2^31).
 
     Returns:
-        The same bytes for the same frames in the same order and the same seed, on one machine.
+        The codebook; on one machine the same bytes for the same frames, order and seed.
 
     Raises:
-        ValueError: there are fewer frames than words, or the blocks do not make up the descriptors.
+        ValueError: there are fewer frames than words, or the block lengths do not add up to the descriptor length.
     """
     import numpy as np
 
     if len(frames) < num_words:
         raise ValueError(f"{num_words} words need at least as many frames, got {len(frames)}")
     if sum(block_dims) != frames.shape[1]:
-        raise ValueError(f"blocks of {sum(block_dims)} numbers cannot make up descriptors of {frames.shape[1]}")
+        raise ValueError(
+            f"block_dims must add up to the descriptor length {frames.shape[1]}, got {sum(block_dims)}: "
+            "pass the blocks of this backbone"
+        )
     ends = np.cumsum(block_dims)
     words = [_cluster(frames[:, end - dim : end], num_words, seed) for dim, end in zip(block_dims, ends, strict=True)]
     return Codebook(tuple(words), np.ones(len(words) * num_words, dtype=np.float32))
 
 
 def _cluster(block: NDArray[np.floating[Any]], num_words: int, seed: int) -> NDArray[np.float32]:
-    """Return the centres of one block's clusters: (n, block_dim) -> float32 (num_words, block_dim)."""
+    """Return the cluster centres of one block: (n, block_dim) -> float32 (num_words, block_dim)."""
     import faiss
     import numpy as np
 
@@ -66,7 +69,7 @@ def _cluster(block: NDArray[np.floating[Any]], num_words: int, seed: int) -> NDA
         niter=_NUM_ITERATIONS,
         seed=seed,
         max_points_per_centroid=_MAX_FRAMES_PER_WORD,
-        min_points_per_centroid=1,  # fewer would be warned of; too few for so many words is an error above
+        min_points_per_centroid=1,  # FAISS warns below this; fewer frames than words is an error above
         gpu=faiss.get_num_gpus() > 0,
     )
     kmeans.train(rows)
@@ -74,10 +77,10 @@ def _cluster(block: NDArray[np.floating[Any]], num_words: int, seed: int) -> NDA
 
 
 def count_videos_by_word(batches: Iterator[pd.DataFrame], codebook: Codebook) -> Iterator[pd.DataFrame]:
-    """Count the videos of a partition that have each word: frame_descriptors -> (word, num_videos), once a partition.
+    """Count the videos of a partition that contain each word: frame_descriptors -> (word, num_videos).
 
-    A word is its number in the codebook's vectors. Words that none has are left out. Runs on: executor, by
-    `mapInPandas`.
+    `word` is the number of a word in the vectors of the codebook. Words without videos are left out. Runs on: executor,
+    by `mapInPandas`.
     """
     import numpy as np
     import pandas as pd

@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.searching.chunks import Chunk
-from udfs.searching.nearest import search_by_nearest
-from udfs.searching.search import search_block_pair, search_videos
+from udfs.searching.pair_search import search_block_pair, search_videos
+from udfs.searching.range_search import range_search_by_knn
 
 if TYPE_CHECKING:
-    from udfs.searching.nearest import Nearest
+    from udfs.searching.range_search import KnnSearch
 
 THRESHOLDS = st.sampled_from([-1.0, -0.2, 0.0, 0.3, 0.7, 0.95])
 
 
 def unit_vectors(count: int, seed: int) -> np.ndarray:
-    """Draw unit vectors of 6 dimensions of which some are equal or close."""
-    chance = np.random.default_rng(seed)
-    vectors = chance.normal(size=(count, 6))
-    vectors[1::3] = vectors[: len(vectors[1::3])] + chance.normal(scale=0.1, size=vectors[1::3].shape)
+    """Draw unit vectors of 6 dimensions; some are equal or close to each other."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(count, 6))
+    vectors[1::3] = vectors[: len(vectors[1::3])] + rng.normal(scale=0.1, size=vectors[1::3].shape)
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -32,7 +32,7 @@ def all_pairs(left: np.ndarray, right: np.ndarray, threshold: float) -> set[tupl
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 999), THRESHOLDS)
-def test_the_search_finds_what_comparing_all_with_all_finds(n: int, m: int, seed: int, threshold: float) -> None:
+def test_the_search_finds_the_same_pairs_as_a_full_comparison(n: int, m: int, seed: int, threshold: float) -> None:
     left, right = unit_vectors(n, seed), unit_vectors(m, seed + 1)
     rows, found, similarities = search_block_pair(left, right, threshold)
     assert set(zip(rows.tolist(), found.tolist(), strict=True)) == all_pairs(left, right, threshold)
@@ -41,12 +41,12 @@ def test_the_search_finds_what_comparing_all_with_all_finds(n: int, m: int, seed
 
 
 @given(st.integers(2, 14), st.integers(1, 4), st.integers(0, 999), THRESHOLDS, st.randoms(use_true_random=False))
-def test_however_videos_are_blocked_each_pair_comes_once_and_with_one_similarity(
-    n: int, num_blocks: int, seed: int, threshold: float, chance: object
+def test_pairs_and_similarities_do_not_depend_on_the_blocks(
+    n: int, num_blocks: int, seed: int, threshold: float, random: object
 ) -> None:
     vectors = unit_vectors(n, seed)
-    video_of = np.array([chance.randrange(n) for _ in range(n)])  # type: ignore[attr-defined]
-    block_of = np.array([chance.randrange(num_blocks) for _ in range(n)])[video_of]  # type: ignore[attr-defined]
+    video_of = np.array([random.randrange(n) for _ in range(n)])  # type: ignore[attr-defined]
+    block_of = np.array([random.randrange(num_blocks) for _ in range(n)])[video_of]  # type: ignore[attr-defined]
     ids = np.array([f"v{video:02}" for video in video_of])
     chunks = [Chunk(pa.array(ids[block_of == block]), vectors[block_of == block]) for block in range(num_blocks)]
     found: list[dict[str, object]] = []
@@ -54,7 +54,7 @@ def test_however_videos_are_blocked_each_pair_comes_once_and_with_one_similarity
         for right in range(left, num_blocks):
             is_one = left == right
             batch = (
-                search_videos(chunks[right], None if is_one else chunks[left], threshold, meet_one_another=is_one)
+                search_videos(chunks[right], None if is_one else chunks[left], threshold, self_join=is_one)
                 if len(chunks[left]) and len(chunks[right])
                 else None
             )
@@ -69,20 +69,20 @@ def test_however_videos_are_blocked_each_pair_comes_once_and_with_one_similarity
     assert {(row["left_id"], row["right_id"]): row["cosine_similarity"] for row in found} == expected
 
 
-def open_on_cpu(rows: np.ndarray) -> Nearest:
-    """Search nearest neighbours as a GPU would: it knows no range search."""
+def open_knn_on_cpu(rows: np.ndarray) -> KnnSearch:
+    """Index rows for k-NN search, which is all that a GPU supports."""
     index = faiss.IndexFlatIP(rows.shape[1])
     index.add(rows)
     return index.search  # type: ignore[no-any-return]
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 999), THRESHOLDS, st.integers(1, 5))
-def test_nearest_neighbours_alone_find_what_a_range_search_finds_however_few_may_be_asked_for(
+def test_knn_search_finds_the_same_pairs_as_a_range_search_for_any_maximum_k(
     n: int, m: int, seed: int, threshold: float, max_k: int
 ) -> None:
     queries, rows = unit_vectors(n, seed), unit_vectors(m, seed + 1)
-    rows[m // 2 :] = rows[0]  # many that are equally near
-    one, other = search_by_nearest(open_on_cpu, rows, queries, threshold, max_k)
+    rows[m // 2 :] = rows[0]  # many equal neighbours
+    one, other = range_search_by_knn(open_knn_on_cpu, rows, queries, threshold, max_k)
     index = faiss.IndexFlatIP(6)
     index.add(rows)
     limits, _, expected = index.range_search(queries, np.nextafter(np.float32(threshold), np.float32(-2)))
