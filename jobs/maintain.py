@@ -16,7 +16,8 @@ from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
 from jobs.contracts.progress import Progress
-from jobs.contracts.run import Run, make_run_id
+from jobs.contracts.run import Run
+from jobs.contracts.run_ids import make_run_id
 from jobs.contracts.run_log import log, log_to
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake

@@ -1,4 +1,4 @@
-"""The nightly job: manifest in, duplicates out. Started by spark-submit, or as `ndvr nightly`."""
+"""`ndvr nightly`: update the lake from a manifest of videos. Also started by spark-submit."""
 
 from __future__ import annotations
 
@@ -27,26 +27,30 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 )
 def nightly(  # noqa: PLR0913 - each option of the command line is one
     *,
-    manifest: Annotated[str, typer.Option(help="Manifest: CSV, JSON lines, Parquet or Delta; a path or URI.")],
+    manifest: Annotated[str, typer.Option(help="Manifest: path or URI of CSV, JSON lines, Parquet or Delta.")],
     lake: options.NewLakeOption,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     run_date: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The night this run is for.", show_default="today, UTC"),
+        typer.Option(formats=["%Y-%m-%d"], help="Date that this run is for.", show_default="today, UTC"),
     ] = None,
     master: options.MasterOption = None,
     log_dir: options.LogDirOption = None,
     publish_anyway: Annotated[
-        bool, typer.Option("--publish-anyway", help="Publish even if audits trip: they are told, and stop nothing.")
+        bool,
+        typer.Option(
+            "--publish-anyway",
+            help="Publish even if quality gates fail. Failures are reported but do not block publishing.",
+        ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the run's summary as one line of JSON, however the run ends.")
+        bool, typer.Option("--json", help="Print the summary of the run as one line of JSON, however the run ends.")
     ] = False,
 ) -> None:
-    """Bring the lake's tables up to date with a manifest of videos.
+    """Update the tables of a lake from a manifest of videos.
 
-    Exit codes: 0 done; 2 bad usage or config; 3 a table or the manifest breaks its contract; 4 a quality gate tripped.
-    In all but the first nothing is published. The summary is in the log folder too, as RUN_ID.summary.json.
+    Exit codes: 0 done; 2 invalid usage or settings; 3 a table or the manifest breaks its contract; 4 a quality gate
+    failed. Only a run with exit code 0 publishes. The log folder has the summary as RUN_ID.summary.json.
     """
     settings = load_config(config)
     night = run_date.date() if run_date else datetime.now(UTC).date()

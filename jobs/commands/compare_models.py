@@ -19,7 +19,8 @@ from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.commands.printing import print_rows
 from jobs.config.loading import load_config
 from jobs.contracts.progress import Progress
-from jobs.contracts.run import Run, make_run_id
+from jobs.contracts.run import Run
+from jobs.contracts.run_ids import make_run_id
 from jobs.errors import UsageError
 from jobs.evaluation.model_comparison import Comparison, compare_models
 from jobs.lake.lake import Lake

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobs.errors import UsageError
 from models.calibration import Calibration
@@ -46,7 +45,6 @@ class Run:
         progress: where the describing tasks report.
         checkpoint: writes rows that a build uses more than once, under a name, and reads them back; the one door to
             storage that a build has.
-        findings: what a build tells of a table beside its rows: table -> columns of `runs` and their values.
     """
 
     run_id: str
@@ -56,7 +54,6 @@ class Run:
     config: Config
     progress: Progress
     checkpoint: Callable[[str, DataFrame], DataFrame] = keep_on_executors
-    findings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def manifest_base(self) -> str:
@@ -175,8 +172,3 @@ def choose_verifier(config: Config, model: EmbeddingModel) -> Verifier | None:
 def name_windows(model: EmbeddingModel, windows: Windows) -> EmbeddingModel:
     """Put the windows into the name of a model that cuts videos into them: other windows are other embeddings."""
     return replace(model, model_id=f"{model.model_id}-{windows.name}") if model.keeps_frames else model
-
-
-def make_run_id(started_at: datetime) -> str:
-    """Return an id that is unique and sorts by time."""
-    return f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,4 +1,4 @@
-"""What a stage is, and how one is run: read, build, check the contract, write, record."""
+"""What a stage is: the table that it builds, the inputs that it reads, and the function that builds it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,46 @@ Inputs: TypeAlias = Mapping[str, DataFrame]
 
 
 @dataclass(frozen=True)
+class Built:
+    """What a build returns if it has facts for `runs` beside its rows.
+
+    Attributes:
+        rows: rows of the table.
+        search_plan: how the search was done: exact, cells, incremental or inverted_index.
+        search_recall: estimated share of the pairs that cells found, in [0, 1]; None for an exact search.
+    """
+
+    rows: DataFrame
+    search_plan: str | None = None
+    search_recall: float | None = None
+
+    @staticmethod
+    def of(built: DataFrame | Built) -> Built:
+        """Return the result of a build that may have returned only rows."""
+        return built if isinstance(built, Built) else Built(built)
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step of the pipeline: it builds one table from others.
 
     Attributes:
-        builds: the table it builds.
+        builds: the table that the stage builds.
         reads: names of the inputs that `build` uses.
-        build: pure function (inputs, run) -> rows of the table; it neither reads nor writes tables.
-        is_published: people query the table, so it changes only after all stages and audits of a run.
-        is_journal: of the published tables it is committed first, so that a run that is killed in between leaves it
-            ahead of them and never behind.
-        is_transient: the table lives in the staging area alone, for the stages that follow.
-        is_staged: rows are written to the staging area first. False only where `build` merely filters and joins what
-            is stored already, so that running it twice costs little and gives the same.
-        within: an input that names the keys the build is about; rows of other keys are left as they are, whoever has
-            written them. None where it is about all.
+        build: pure function (inputs, run) -> rows of the table, or rows with facts; it neither reads nor writes tables.
+        is_published: True if people query the table, so that it changes only after all stages and audits of a run.
+        is_journal: True for the published table that is committed first, so that a run that is killed between two
+            commits leaves it ahead of the others and never behind.
+        is_transient: True if the table exists only in the staging area, for the following stages.
+        is_staged: True if rows are written to the staging area first. False only if `build` merely filters and joins
+            stored rows, so that running it twice is cheap and gives the same result.
+        within: input with the keys that the build covers; rows with other keys stay unchanged, whichever run wrote
+            them. None if the build covers the whole table.
     """
 
     builds: Table
     reads: tuple[str, ...]
-    build: Callable[[Inputs, Run], DataFrame]
+    build: Callable[[Inputs, Run], DataFrame | Built]
     is_published: bool = False
     is_journal: bool = False
     is_transient: bool = False
@@ -44,20 +64,20 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The table's name is the stage's."""
+        """Name of the stage, which is the name of its table."""
         return self.builds.name
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Stages that are run again and again, in batches, until the first of them yields no rows."""
+    """Stages that run repeatedly, one batch at a time, until no videos are due."""
 
     stages: tuple[Stage, ...]
 
 
 @dataclass
 class StageRecord:
-    """What a stage did in this run: a row of `runs`."""
+    """What a stage did in a run: a row of `runs`."""
 
     stage: str
     status: str

@@ -139,7 +139,7 @@ def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: Qu
     return found + list(audit_drift(measures, history, config))
 
 
-def report_tripped(findings: Iterable[Finding]) -> str | None:
+def report_failed_gates(findings: Iterable[Finding]) -> str | None:
     """Tell what tripped, a line each: measured value, limit, setting, what to do; None where nothing did."""
     lines = [
         f"  {f.audit} {f.value:.4g}: {f.what}; {f.setting} is {f.limit:g}. {f.remedy[0].upper()}{f.remedy[1:]}"

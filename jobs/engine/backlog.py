@@ -1,4 +1,4 @@
-"""What a backfill is to do, by the tables: each video of a catalogue is done, in quarantine, or pending."""
+"""The state of each video of a catalogue, read from the tables: done, failed, pending or removed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.retries import is_waiting
 from jobs.engine.budget import BackfillProgress
 from jobs.engine.shards import NUM_BUCKETS, Pending
 
@@ -30,17 +31,16 @@ def add_shard(catalogue: DataFrame) -> DataFrame:
 
 
 def add_state(catalogue: DataFrame, lake: Lake, run: Run) -> DataFrame:
-    """Add `state`, by the tables as they are now: done, failed, pending, or removed.
+    """Add `state`, given the current tables: done, failed, pending or removed.
 
-    Done is a video with descriptors and embeddings for the model of the run. Whether its file has been replaced since
-    is the nights' to see: they look at every file that they are told of. Failed is one without descriptors that waits
-    in quarantine. Runs on: driver.
+    A video is done if it has descriptors and embeddings for the model of the run. Nightly runs detect replaced files,
+    because they check every file that their manifest names. A video is failed if it has no descriptors and waits in
+    quarantine. Runs on: driver.
     """
     model = run.model
     described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
     embedded = lake.read("embeddings").where((F.col("model_id") == model.model_id) & (F.col("segment_index") == 0))
-    is_waiting = F.col("next_retry_at").isNull() | (F.col("next_retry_at") > F.lit(run.started_at))
-    waiting = lake.read("quarantine").where(is_waiting | (F.col("run_id") == run.run_id))
+    waiting = lake.read("quarantine").where(is_waiting(run))
     removed = lake.read("manifest").where("removed_at IS NOT NULL")
     marked = catalogue
     for name, rows in {"embedded": embedded, "described": described, "waiting": waiting, "removed": removed}.items():
@@ -58,7 +58,7 @@ def add_state(catalogue: DataFrame, lake: Lake, run: Run) -> DataFrame:
 def select_pending(
     catalogue: DataFrame, shard: BackfillShard, after: tuple[int, str] | None, lake: Lake, run: Run
 ) -> DataFrame:
-    """Select what is pending of a shard, behind (hash, video_id). Grain: one row per video. Runs on: driver."""
+    """Select the pending videos of a shard after (hash, video_id). Grain: one row per video. Runs on: driver."""
     is_here = F.col("month").eqNullSafe(F.lit(shard.month)) & F.col("bucket").between(
         shard.first_bucket, shard.last_bucket
     )
@@ -70,7 +70,7 @@ def select_pending(
 
 
 def count_states(catalogue: DataFrame, lake: Lake, run: Run) -> tuple[BackfillProgress, list[Pending]]:
-    """Count a catalogue by state, month and bucket; a few thousand rows come to the driver. Runs on: driver."""
+    """Count the videos of a catalogue by state, month and bucket, a few thousand rows. Runs on: driver."""
     keys = ("state", "month", "bucket")
     counts = add_state(catalogue.select("video_id", "month", "bucket"), lake, run).groupBy(*keys).count().collect()
     total = dict.fromkeys(("done", "failed", "pending", "removed"), 0)
@@ -82,7 +82,7 @@ def count_states(catalogue: DataFrame, lake: Lake, run: Run) -> tuple[BackfillPr
 
 
 def read_rate(lake: Lake, run: Run) -> float | None:
-    """Return the videos a second of the last backfills of the model, as `runs` has them; None where it has none."""
+    """Return the videos per second of the last backfills for the model, from `runs`; None if there are none."""
     of_model = (F.col("stage") == "backfill") & (F.col("model_id") == run.model.model_id) & (F.col("num_rows") > 0)
     recent = lake.read("runs").where(of_model).orderBy(F.desc("started_at")).limit(_NUM_RECENT_RUNS)
     row = recent.agg(F.sum("num_rows").alias("videos"), F.sum("seconds").alias("seconds")).collect()[0]

@@ -1,4 +1,4 @@
-"""What one run may cost, how far the whole is, and how long the rest will take."""
+"""The budget of a backfill, its progress, and the estimated time for the rest."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class BackfillBudget:
-    """What a run may do; None sets no limit.
+    """Limits of a run; None means no limit.
 
     Attributes:
-        max_videos: videos that are tried.
-        max_seconds: by the clock, from the start of the run.
+        max_videos: number of videos to process.
+        max_seconds: wall-clock time from the start of the run.
     """
 
     max_videos: int | None = None
     max_seconds: float | None = None
 
     def choose_batch(self, num_tried: int, seconds: float, rate: float | None, sizes: tuple[int, int]) -> int:
-        """Return how many videos the next batch may have; 0 where the budget is used up.
+        """Return the number of videos in the next batch; 0 if the budget is used up.
 
-        A batch is cut so that it ends in time at the rate so far. What is going is never broken off.
+        The batch is sized to end in time at the rate so far. A running batch is never interrupted.
 
         Args:
-            num_tried: videos tried in this run.
-            seconds: since the run started.
-            rate: videos a second; None where nothing tells.
-            sizes: of a first batch that must find out the rate, and of a full one.
+            num_tried: videos processed in this run.
+            seconds: seconds since the run started.
+            rate: videos per second; None if unknown.
+            sizes: size of a first batch that measures the rate, and of a full batch.
         """
         first, full = sizes
         size = full if self.max_videos is None else min(full, self.max_videos - num_tried)
@@ -39,13 +39,13 @@ class BackfillBudget:
 
 @dataclass(frozen=True)
 class BackfillProgress:
-    """How far a backfill is.
+    """Progress of a backfill.
 
     Attributes:
-        num_videos: of the catalogue, without those that have been removed.
-        num_done: of them, described and embedded.
-        num_failed: of them, in quarantine.
-        rate: videos a second that are tried; None where nothing tells.
+        num_videos: videos of the catalogue, without removed ones.
+        num_done: videos that are described and embedded.
+        num_failed: videos in quarantine.
+        rate: processed videos per second; None if unknown.
     """
 
     num_videos: int
@@ -55,18 +55,18 @@ class BackfillProgress:
 
     @property
     def num_left(self) -> int:
-        """Videos that are to be tried."""
+        """Videos that are still pending."""
         return self.num_videos - self.num_done - self.num_failed
 
     @property
     def eta_seconds(self) -> float | None:
-        """How long a run without a limit would take for what is left; None where nothing tells."""
+        """Seconds that the pending videos take without a limit; None if unknown."""
         if not self.num_left:
             return 0.0
         return self.num_left / self.rate if self.rate else None
 
     def describe(self) -> str:
-        """Tell it to people in a line."""
+        """Return the progress as one line for people."""
         share = 100 * self.num_done / self.num_videos if self.num_videos else 100.0
         parts = [f"done {self.num_done:,} of {self.num_videos:,} videos ({share:.1f} %)"]
         if self.num_failed:

@@ -1,4 +1,4 @@
-"""Claims: of the videos that are due, each is described by one run, whoever else works on the lake meanwhile."""
+"""Claims: each due video is described by only one run, even if several runs work on the lake."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class Claims:
-    """The claims of one run. A claim holds until its run takes the next batch, or ends, or is killed.
+    """The claims of one run. A claim holds until its run claims the next batch, ends, or is killed.
 
     Runs on: driver.
 
     Args:
-        lake: where the runs meet.
-        run: whose claims these are.
+        lake: lake that the runs share.
+        run: run that claims.
     """
 
     def __init__(self, lake: Lake, run: Run) -> None:
@@ -37,19 +37,19 @@ class Claims:
         self._run = run
         self._heartbeat = Heartbeat(lake, run.run_id)
 
-    def take(self, select: Callable[[], DataFrame], limit: int) -> list[Row]:
-        """Choose videos in the order of a hash, and claim them before anybody else does.
+    def claim_batch(self, select: Callable[[], DataFrame], limit: int) -> list[Row]:
+        """Choose videos in the order of a hash and claim them before other runs do.
 
-        A video that another run claims and has done with after `select` has read the tables would be done twice; so
-        where they were written to until the claims stood, the choice is made anew. Then whatever has been done by
-        others is seen, and whatever they are about to do is claimed.
+        A video that another run claims and finishes after `select` has read the tables would be described twice. So if
+        the tables change before the claims are committed, the batch is chosen again. After that, finished videos of
+        other runs are visible in the tables, and their unfinished videos are claimed.
 
         Args:
-            select: reads the tables as they are now, and gives rows with a video_id: what there is to do.
-            limit: at most so many are taken; the others' are passed over.
+            select: reads the current tables and returns one row per pending video, with video_id.
+            limit: maximum number of videos; videos that other runs claim are skipped.
 
         Returns:
-            The rows that were taken; none where nothing is left that nobody else has claimed.
+            The claimed rows; empty if every pending video is claimed by another run.
         """
         with named_jobs(self._lake.spark, self._run, "claims"):
             while True:
@@ -63,11 +63,11 @@ class Claims:
                 log.info("batch chosen anew", num_chosen=len(chosen), num_taken=len(taken))
 
     def close(self) -> None:
-        """Give no more signs of life; the claims hold no longer when the run's staging folder is removed."""
+        """Stop the heartbeat. The claims end when the staging folder of the run is removed."""
         self._heartbeat.stop()
 
     def _choose(self, rows: DataFrame, limit: int) -> list[Row]:
-        """Take the first rows that no run which is going has claimed."""
+        """Return the first rows that no active run has claimed."""
         living = self._heartbeat.find_living()
         if living:
             others = self._read_claims().where(F.col("run_id").isin(*living))
@@ -75,8 +75,8 @@ class Claims:
         return rows.orderBy(F.xxhash64("video_id"), "video_id").limit(limit).collect()
 
     def _claim(self, chosen: list[Row]) -> list[Row]:
-        """Claim the videos, and return those that no other run had claimed before."""
-        self._heartbeat.start()  # a claim without a sign of life would hold nothing
+        """Claim the videos and return those that no other run had claimed before."""
+        self._heartbeat.start()  # a claim without a heartbeat would not hold
         run = (self._run.model.descriptor_id, self._run.run_id, datetime.now(UTC))
         rows = self._lake.spark.createDataFrame([(row["video_id"], *run) for row in chosen], claims.TABLE.schema)
         retry_conflicts(lambda: self._merge(rows), claims.TABLE.name)
@@ -85,9 +85,9 @@ class Claims:
         return [row for row in chosen if row["video_id"] in held]
 
     def _merge(self, rows: DataFrame) -> None:
-        """Add the claims that stand against no other run's, in place of those of this run and of runs that have ended.
+        """Add the claims that conflict with no active run, and delete those of this run and of ended runs.
 
-        The claims are read before it is asked who lives: whoever has one gave a sign of life before.
+        The claims are read before the active runs are listed, because a run starts its heartbeat before it claims.
         """
         from delta.tables import DeltaTable
 
@@ -105,9 +105,9 @@ class Claims:
         self._lake.commit(claims.TABLE, self._run, merge.execute)
 
     def _read_claims(self) -> DataFrame:
-        """Read the claims on descriptors of the kind that this run makes."""
+        """Read the claims for the descriptor_id of this run."""
         return self._lake.read("claims").where(F.col("descriptor_id") == self._run.model.descriptor_id)
 
     def _read_versions(self) -> tuple[int, ...]:
-        """Return the versions of the tables that tell what is done."""
+        """Return the versions of the tables that record finished videos."""
         return tuple(self._lake.version(table) for table in (descriptors.TABLE, quarantine.TABLE))

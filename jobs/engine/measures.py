@@ -72,7 +72,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class EarlierNights:
+class EarlierRuns:
     """The nights before this one, as `runs` tells.
 
     Attributes:
@@ -86,20 +86,20 @@ class EarlierNights:
     history: list[dict[str, float]]
 
 
-def read_nights(lake: Lake, run: Run) -> EarlierNights:
+def read_earlier_runs(lake: Lake, run: Run) -> EarlierRuns:
     """Read them: a row a night, a few hundred. Runs on: driver."""
     whole = lake.read("runs").where("stage = 'run'").select("run_id", "status", "model_id", "audit_values").collect()
     rows = sorted(whole, reverse=True, key=lambda row: row["run_id"])
     published = [row for row in rows if row["status"] == "done"]
     last = published[0]["run_id"] if published else ""
-    return EarlierNights(
+    return EarlierRuns(
         [row["run_id"] for row in rows if row["run_id"] > last],
         next((row["run_id"] for row in published if row["model_id"] == run.model.model_id), ""),
         [dict(row["audit_values"]) for row in published if row["audit_values"] is not None],
     )
 
 
-def measure_attempts(lake: Lake, run: Run, nights: EarlierNights) -> Measures:
+def measure_attempts(lake: Lake, run: Run, nights: EarlierRuns) -> Measures:
     """Count the videos tried in this night and in those that were refused before it, as they stand now.
 
     What backfills tried is not counted: the past may be as broken as it is. Runs on: driver.
@@ -112,7 +112,7 @@ def measure_attempts(lake: Lake, run: Run, nights: EarlierNights) -> Measures:
     )
 
 
-def measure_staged(lake: Lake, run: Run, nights: EarlierNights) -> Measures:
+def measure_staged(lake: Lake, run: Run, nights: EarlierRuns) -> Measures:
     """Count all that the audits judge, in what is staged and what is stored. Runs on: driver; counted on executors."""
     of_model = F.col("model_id") == run.model.model_id
     tried = measure_attempts(lake, run, nights)

@@ -1,4 +1,4 @@
-"""What came of a run."""
+"""The outcome of a run: its stages, the videos that it tried, and its audits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ _MAX_DETAIL_CHARACTERS = 2000
 
 @dataclass
 class Outcome:
-    """What a run did, stage by stage, what came of the videos it tried, and what its audits found.
+    """What a run did.
 
-    `overruled` tells which audits tripped where the night was published all the same.
+    Attributes:
+        records: one record per stage, in the order of the first run of each.
+        num_described: videos that were described.
+        error_counts: videos that were quarantined, by error code.
+        findings: results of the audits.
+        audit_values: values that the audits measured.
+        overruled: report of the failed gates if the run published with --publish-anyway; None otherwise.
     """
 
     records: list[StageRecord] = field(default_factory=list)
@@ -31,7 +37,7 @@ class Outcome:
     overruled: str | None = None
 
     def add(self, record: StageRecord) -> None:
-        """Add what a stage did to what it did before in this run."""
+        """Add a record; records of one stage are summed."""
         total = next((known for known in self.records if known.stage == record.stage), None)
         if total is None:
             self.records.append(record)
@@ -41,15 +47,20 @@ class Outcome:
             total.input_rows = dict(Counter(total.input_rows) + Counter(record.input_rows))
 
     def count_attempts(self, tried: DataFrame) -> None:
-        """Add up what came of the videos of a batch."""
+        """Count the described and the quarantined videos of a batch of attempts."""
         for code, count in tried.groupBy("error_code").count().collect():
             if code is None:
                 self.num_described += count
             else:
                 self.error_counts[code] += count
 
-    def sum_up(self, stage: str, seconds: float, num_rows: int, failure: BaseException | None) -> StageRecord:
-        """Return the record of the run as a whole: how it ended, and why."""
+    def describe_attempts(self) -> str:
+        """Return a line for people about the described and quarantined videos."""
+        codes = ", ".join(f"{code} {count}" for code, count in self.error_counts.most_common())
+        return f"described {self.num_described} videos, quarantined {self.error_counts.total()} {codes}".rstrip()
+
+    def summarise(self, stage: str, seconds: float, num_rows: int, failure: BaseException | None) -> StageRecord:
+        """Return the record of the whole run: how it ended, and why."""
         detail = f"{type(failure).__name__}: {failure}" if failure else self.overruled
         return StageRecord(
             stage,

@@ -6,30 +6,40 @@ import time
 from typing import TYPE_CHECKING
 
 from jobs.contracts.run_log import log
-from jobs.contracts.stage import StageRecord
+from jobs.contracts.stage import Built, StageRecord
 from jobs.lake.session import named_jobs
+from jobs.tables import attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Row
+
     from jobs.contracts.run import Run
     from jobs.contracts.stage import Stage
     from jobs.lake.lake import Lake
 
 
 def run_stage(stage: Stage, lake: Lake, run: Run, batch: int | None = None) -> StageRecord:
-    """Build a stage's rows and stage them; commit them at once unless they are published or transient.
+    """Build a stage's rows and stage them; commit them immediately unless they are published or transient.
 
-    Runs on: driver. Where the stage is run in batches, `batch` is the number of this one, from 1.
+    Runs on: driver.
+
+    Args:
+        stage: what to run.
+        lake: where it reads and writes.
+        run: identity and settings.
+        batch: number of the batch, from 1, for a stage that runs in batches.
 
     Raises:
-        ContractError: the rows break the table's contract; nothing of them is committed.
+        ContractError: the rows break the table's contract; none of them is committed.
     """
     started = time.monotonic()
     label = stage.name if batch is None else f"{stage.name}, batch {batch}"
     with run.progress.show(stage.name):
         with named_jobs(lake.spark, run, f"{label}: build"):
-            rows = stage.build({name: lake.read(name) for name in stage.reads}, run)
-            if stage.is_staged:
-                rows = lake.stage(stage.builds, rows, run)
+            built = Built.of(stage.build({name: lake.read(name) for name in stage.reads}, run))
+            rows = lake.stage(stage.builds, built.rows, run) if stage.is_staged else built.rows
         with named_jobs(lake.spark, run, f"{label}: check"):
             num_rows = lake.count_checked(stage.builds, rows)
         is_kept = not stage.is_published and not stage.is_transient
@@ -37,8 +47,26 @@ def run_stage(stage: Stage, lake: Lake, run: Run, batch: int | None = None) -> S
             with named_jobs(lake.spark, run, f"{label}: commit"):
                 lake.merge(stage.builds, rows, run, within=None if stage.within is None else lake.read(stage.within))
         elif is_kept:
-            lake.unstage(stage.builds)  # else the stages that follow would read no rows as the whole table
-    findings = run.findings.get(stage.name, {})
-    record = StageRecord(stage.name, "done", time.monotonic() - started, num_rows, **findings)
-    log.info("stage done", stage=stage.name, num_rows=num_rows, seconds=round(record.seconds, 3))
-    return record
+            lake.unstage(stage.builds)  # otherwise later stages would read an empty table instead of the stored one
+    seconds = time.monotonic() - started
+    log.info("stage done", stage=stage.name, num_rows=num_rows, seconds=round(seconds, 3))
+    return StageRecord(
+        stage.name,
+        "done",
+        seconds,
+        num_rows,
+        search_plan=built.search_plan,
+        search_recall=built.search_recall,
+    )
+
+
+def provide_batch(lake: Lake, run: Run, due: Sequence[Row]) -> None:
+    """Provide a batch of videos to the stages that describe, as the input `due`. Runs on: driver.
+
+    Args:
+        lake: lake of the run.
+        run: identity and settings.
+        due: one row per video, with video_id and uri; at least one.
+    """
+    run.progress.expect(len(due))
+    lake.provide("due", attempts.make_requests(lake.spark, due, run.config.describe.videos_per_task))

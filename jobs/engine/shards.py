@@ -1,4 +1,4 @@
-"""Shards of a catalogue: which videos are worked off together, and in which order."""
+"""Shards of a catalogue: which videos are processed together, and in which order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NUM_BUCKETS = 256
-"""Parts of a month, by Spark's xxhash64 of the video_id (seed 42, the same on every machine): a video's month and
-bucket never change, however the catalogue grows."""
+"""Parts of a month, by Spark's xxhash64 of the video_id (seed 42, the same on every machine). The month and bucket of a
+video never change when the catalogue grows."""
 
 
 class Pending(NamedTuple):
-    """How many videos of a month's bucket are to be done. `month` is "2024-05"; None for videos without a date."""
+    """Number of pending videos in a bucket of a month. `month` is "2024-05", or None for videos without a date."""
 
     month: str | None
     bucket: int
@@ -24,13 +24,13 @@ class Pending(NamedTuple):
 
 @dataclass(frozen=True)
 class BackfillShard:
-    """Videos published in one month whose ids fall into neighbouring buckets.
+    """Videos of one month whose ids fall into neighbouring buckets.
 
     Attributes:
         month: "2024-05"; None for videos without a date.
-        first_bucket: of `NUM_BUCKETS`.
-        last_bucket: likewise; it belongs to the shard.
-        num_videos: that are to be done.
+        first_bucket: first of the buckets, in [0, NUM_BUCKETS).
+        last_bucket: last of the buckets, inclusive.
+        num_videos: pending videos of the shard.
     """
 
     month: str | None
@@ -40,15 +40,15 @@ class BackfillShard:
 
     @property
     def name(self) -> str:
-        """For logs and people."""
+        """Name for logs and people."""
         return f"{self.month or 'undated'}/{self.first_bucket:02x}-{self.last_bucket:02x}"
 
 
 def plan_shards(pending: Iterable[Pending], max_videos: int) -> list[BackfillShard]:
-    """Put what is to be done into shards: the newest month first, videos without a date last.
+    """Group the pending videos into shards: the newest month first, videos without a date last.
 
-    New videos are asked for most, and what is uploaded tonight most often copies what is new. Buckets are joined while
-    a shard has at most `max_videos` videos; one that has more by itself is a shard of its own.
+    New videos are queried most, and uploads most often copy recent videos. Buckets are joined while a shard has at most
+    `max_videos` videos; a bucket with more videos is a shard of its own.
     """
     ordered = sorted(pending, key=lambda p: p.bucket)
     ordered.sort(key=lambda p: p.month or "", reverse=True)
@@ -56,7 +56,7 @@ def plan_shards(pending: Iterable[Pending], max_videos: int) -> list[BackfillSha
 
 
 def _join(month: Iterable[Pending], max_videos: int) -> Iterator[BackfillShard]:
-    """Join the buckets of one month, in their order."""
+    """Join the buckets of one month in order."""
     shard: BackfillShard | None = None
     for month_name, bucket, num_videos in month:
         if shard is not None and shard.num_videos + num_videos <= max_videos:

@@ -1,4 +1,4 @@
-"""Collects what a run does, and writes and pushes its summary."""
+"""Collects the facts of a run, and writes and pushes its summary."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _PUBLISHED = {stage.name for stage in STAGES if stage.is_published}
 
 @dataclass
 class RunSummaryWriter:
-    """A run, as far as it has come: what its summary is made of. Runs on: driver.
+    """The facts of a run so far, and the writer of its summary. Runs on: driver.
 
     Attributes:
-        run_id: of the run.
-        run_date: the night.
-        started_at: UTC.
+        run_id: id of the run.
+        run_date: date that the run is for.
+        started_at: start of the run, UTC.
         manifest: path or URI.
         lake: path or URI.
         config: validated settings.
-        outcome: the runner's, once there is one.
-        model_id: of the model in use, once it is known.
-        fingerprint: of the run, likewise.
+        outcome: outcome of the runner, once it exists.
+        model_id: model in use, once it is known.
+        fingerprint: fingerprint of the run, once it is known.
     """
 
     run_id: str
@@ -54,12 +54,12 @@ class RunSummaryWriter:
     fingerprint: str | None = None
 
     @contextmanager
-    def summarised(self, file: Path, *, as_json: bool = False) -> Iterator[None]:
-        """Write the summary when the block ends, however it ends, and push it where the config says.
+    def written_to(self, file: Path, *, as_json: bool = False) -> Iterator[None]:
+        """Write the summary when the block ends, however it ends, and push it to the configured Pushgateway.
 
         Args:
-            file: where it is written.
-            as_json: write it to standard output too, on one line.
+            file: file to write.
+            as_json: also write the summary to standard output, on one line.
         """
         started = time.monotonic()
         failure: BaseException | None = None
@@ -77,7 +77,7 @@ class RunSummaryWriter:
             push_summary(summary, self.config.metrics)
 
     def summarise(self, seconds: float, failure: BaseException | None) -> RunSummary:
-        """Make the summary of a run that took so long and ended so."""
+        """Return the summary of a run that took `seconds` and ended with `failure`, or without one."""
         outcome = self.outcome
         records = [record for record in outcome.records if record.output_version is not None]
         return RunSummary(

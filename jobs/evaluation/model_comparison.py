@@ -133,7 +133,7 @@ def _build_pairs(lake: Lake, run: Run, videos: DataFrame) -> DataFrame:
     """Search the pairs of the run's model among some videos, as a night would that has never searched."""
     inputs = {name: lake.read(name) for name in ("manifest", "pairs")}
     inputs["embeddings"] = lake.read("embeddings").join(videos, "video_id", "left_semi")
-    return run.checkpoint("new_pairs", pairs.build(inputs, run))
+    return run.checkpoint("new_pairs", pairs.build(inputs, run).rows)
 
 
 def _build_clusters(lake: Lake, run: Run, new_pairs: DataFrame) -> DataFrame:

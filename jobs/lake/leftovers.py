@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from jobs.contracts.run_ids import parse_run_time
 
 if TYPE_CHECKING:
     from jobs.config.operation import MaintenanceConfig
     from jobs.lake.files import FileEntry, LakeFiles
-
-_RUN_ID_TIME = "%Y%m%dT%H%M%SZ"  # jobs.contracts.run.make_run_id
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,6 @@ class StagingArea:
     left: list[FileEntry]
 
 
-def read_run_time(run_id: str) -> datetime | None:
-    """Read from a run_id when the run started, UTC; None where it is none of ndvr's."""
-    try:
-        return datetime.strptime(run_id.partition("-")[0], _RUN_ID_TIME).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
 def look_into_staging(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> StagingArea:
     """Tell the runs that are going from those that were killed: those have staged nothing for `idle_run_hours`.
 
@@ -45,7 +37,7 @@ def look_into_staging(files: LakeFiles, root: str, config: MaintenanceConfig, no
         if entry.modified_at < now - timedelta(hours=config.idle_run_hours):
             left.append(entry)
         else:
-            going[entry.name] = read_run_time(entry.name) or entry.modified_at
+            going[entry.name] = parse_run_time(entry.name) or entry.modified_at
     return StagingArea(going, left)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.lake.leftovers import read_run_time
+from jobs.contracts.run_ids import parse_run_time
 from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _read_runs_by(lake: Lake, table: Table, column: str) -> Mapping[str, datetim
         return {}
     newest = lake.read(table.name).groupBy(column).agg(F.max("run_id").alias("run_id")).collect()
     # A run_id that tells no time is somebody's own: its rows are not ours to delete.
-    return {row[column]: read_run_time(row["run_id"]) or datetime.max.replace(tzinfo=UTC) for row in newest}
+    return {row[column]: parse_run_time(row["run_id"]) or datetime.max.replace(tzinfo=UTC) for row in newest}
 
 
 def _read_published_model(lake: Lake) -> set[str]:

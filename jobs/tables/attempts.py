@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.retries import is_waiting
 from jobs.contracts.table import Table
 from jobs.lake.session import gpu_profile
 from udfs.describing.describe import describe_batches
@@ -37,30 +38,25 @@ DUE_READS = ("manifest", "descriptors", "quarantine")
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Describe the videos of a batch. Grain: one row per video tried, in no order.
+    """Describe the videos of a batch. Grain: one row per attempted video, unordered.
 
-    Their ids and uris come to the driver, which sizes the tasks by their number. Runs on: driver; the describing itself
-    on executors, when the rows are written.
+    Runs on: driver. Executors describe the videos when the rows are written, one task per partition of `due`.
     """
-    config = run.config.describe
-    requests = inputs["due"].select("video_id", "uri").collect()
-    spark = inputs["due"].sparkSession
-    if not requests:
-        none = F.lit(None).cast(TABLE.schema).alias("none")
-        return spark.range(0).select(none).select("none.*")
-    num_tasks = -(-len(requests) // config.videos_per_task)
-    rows = inputs["due"].select("video_id", "uri").repartition(num_tasks)
-    run.progress.expect(len(requests))
     describe = partial(describe_batches, settings=_settings(run), count_done=run.progress.counter)
-    return rows.mapInPandas(describe, TABLE.ddl, profile=gpu_profile(config.gpus_per_task))
+    profile = gpu_profile(run.config.describe.gpus_per_task)
+    return inputs["due"].mapInPandas(describe, TABLE.ddl, profile=profile)
 
 
-def make_requests(spark: SparkSession, due: Sequence[Row]) -> DataFrame:
-    """Make the input `due` of the rows that are to be tried. Runs on: driver."""
-    if not due:
-        none = [F.lit(None).cast("string").alias(name) for name in ("video_id", "uri")]
-        return spark.range(0).select(*none)  # createDataFrame([]) would start a Python worker
-    return spark.createDataFrame([(row["video_id"], row["uri"]) for row in due], "video_id STRING, uri STRING")
+def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int) -> DataFrame:
+    """Return the input `due`: video_id and uri of the videos to describe, partitioned into tasks. Runs on: driver.
+
+    Args:
+        spark: session of the run.
+        due: one row per video, with video_id and uri; at least one.
+        videos_per_task: videos in one partition, on average.
+    """
+    rows = spark.createDataFrame([(row["video_id"], row["uri"]) for row in due], "video_id STRING, uri STRING")
+    return rows.repartition(-(-len(due) // videos_per_task))
 
 
 def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
@@ -72,17 +68,16 @@ def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """
     described = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
     done = described.select("video_id", "uri", "size_bytes", F.col("described_at").alias("tried_at"), "run_id")
-    waiting = inputs["quarantine"].where(
-        (F.col("next_retry_at") > F.lit(run.started_at))
-        | F.col("next_retry_at").isNull()
-        | (F.col("run_id") == run.run_id)  # once in a run, however short the wait
-    )
-    failed = waiting.select(
-        "video_id",
-        "uri",
-        F.lit(None).cast("bigint").alias("size_bytes"),
-        F.col("last_tried_at").alias("tried_at"),
-        "run_id",
+    failed = (
+        inputs["quarantine"]
+        .where(is_waiting(run))
+        .select(
+            "video_id",
+            "uri",
+            F.lit(None).cast("bigint").alias("size_bytes"),
+            F.col("last_tried_at").alias("tried_at"),
+            "run_id",
+        )
     )
     manifest = inputs["manifest"].where("removed_at IS NULL").alias("manifest")
     return manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
+from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.pairing.common_footage import name_common_footage
@@ -56,7 +58,7 @@ TABLE = Table(
 )
 
 
-def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     """Find the pairs that share footage. Grain: one row per pair at or above the model's threshold.
 
     Where the model verifies, any two segments that are similar enough make their videos a candidate, whose frames are
@@ -87,14 +89,14 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
         videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
     )
     if run.verifier is None:
-        judged = _as_copies(searched.unionByName(alike), videos, run)
+        judged = _as_copies(searched.rows.unionByName(alike), videos, run)
     else:
-        judged = _judge(_join_sides(searched.unionByName(alike), whole), run.verifier, run)
+        judged = _judge(_join_sides(searched.rows.unionByName(alike), whole), run.verifier, run)
     rows = judged.unionByName(_pair_twins(videos, run))
     rows = rows.unionByName(_keep(inputs["pairs"], videos, run)) if is_incremental else rows
-    if run.verifier is None:
-        return rows
-    return name_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
+    if run.verifier is not None:
+        rows = name_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
+    return replace(searched, rows=rows)
 
 
 def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
@@ -128,16 +130,15 @@ def _judge(candidates: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
     )
 
 
-def _search(segments: DataFrame, plan: Plan, run: Run) -> DataFrame:
-    """Search the representatives as configured, and note how: left_id, right_id, cosine_similarity."""
+def _search(segments: DataFrame, plan: Plan, run: Run) -> Built:
+    """Search the representatives as configured: left_id, right_id, cosine_similarity, with the plan and its recall."""
     config = run.config.pairs
     if run.verifier is None and run.search == "inverted_index":
-        run.findings["pairs"] = {"search_plan": "inverted_index"}
-        return search_inverted_index(segments.select("video_id", "vector"), run.calibration.min_cosine_similarity)
+        vectors = segments.select("video_id", "vector")
+        return Built(search_inverted_index(vectors, run.calibration.min_cosine_similarity), "inverted_index")
     threshold = run.calibration.min_cosine_similarity if run.verifier is None else config.min_candidate_similarity
     found = search_candidates(segments, threshold, config, plan, run.checkpoint)
-    run.findings["pairs"] = {"search_plan": plan.name, "search_recall": found.recall}
-    return found.rows
+    return Built(found.rows, plan.name, found.recall)
 
 
 def _pair_alike(videos: DataFrame) -> DataFrame:

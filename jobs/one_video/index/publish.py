@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import CODE_VERSION
+from jobs.contracts.run_ids import parse_run_time
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
-from jobs.lake.leftovers import read_run_time
 from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
 from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
@@ -202,6 +202,6 @@ def _remove_unnamed(store: Store, named: set[str], run: Run) -> None:
     """
     oldest = run.started_at - timedelta(hours=run.config.maintenance.idle_run_hours)
     for name in store.list_folders():
-        written_at = read_run_time(name)
+        written_at = parse_run_time(name)
         if name not in named and written_at is not None and written_at < oldest:
             store.remove(name)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.backfill import read_standing, run_backfill
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.config.settings import Config, MaintenanceConfig
+from jobs.engine.backfill_run import read_progress, run_backfill
 from jobs.engine.budget import BackfillBudget, BackfillProgress
 from jobs.errors import QualityError, UsageError
 from jobs.lake.lake import Lake
@@ -152,7 +152,7 @@ def test_another_model_is_filled_up_beside_the_one_in_use(
 ) -> None:
     """It takes the same descriptors, so that no video is opened again; the budget holds all the same."""
     config = Config(**OTHER_MODEL)
-    assert read_standing(str(lake_copy), None, config) == BackfillProgress(13, 0, 4)
+    assert read_progress(str(lake_copy), None, config) == BackfillProgress(13, 0, 4)
     before = read_versions(lake_copy)
     assert run_backfill(str(lake_copy), None, config, BackfillBudget(max_videos=5)).num_left == 4
     assert run_backfill(str(lake_copy), None, config, BackfillBudget()).num_left == 0

@@ -63,12 +63,12 @@ def test_runs_that_take_at_once_take_different_videos_until_all_are_taken(
     runs = [replace(run, run_id=f"2024050{day}T000000Z-aaaaaa") for day in (1, 2)]
     takers = [Claims(Lake(spark, lake.root), each) for each in runs]
     with ThreadPoolExecutor(2) as pool:
-        taken = list(pool.map(lambda taker: taker.take(lambda: ids(spark, VIDEOS), 4), takers))
+        taken = list(pool.map(lambda taker: taker.claim_batch(lambda: ids(spark, VIDEOS), 4), takers))
     assert sorted(row["video_id"] for rows in taken for row in rows) == VIDEOS
     assert claimed(tmp_path) == {
         row["video_id"]: each.run_id for each, rows in zip(runs, taken, strict=True) for row in rows
     }
-    assert takers[0].take(lambda: ids(spark, [row["video_id"] for row in taken[1]]), 4) == []
+    assert takers[0].claim_batch(lambda: ids(spark, [row["video_id"] for row in taken[1]]), 4) == []
     for taker in takers:
         taker.close()
 
@@ -91,12 +91,12 @@ def test_the_claims_of_a_run_that_lives_stand_and_those_of_others_do_not(
     for number, owner in enumerate(("alive", "silent", "killed", "ended")):
         write_claims(lake, run, owner, [VIDEOS[number], f"done by {owner}"])
     taker = Claims(lake, run)
-    taken = taker.take(lambda: ids(spark, VIDEOS), 100)
+    taken = taker.claim_batch(lambda: ids(spark, VIDEOS), 100)
     assert sorted(row["video_id"] for row in taken) == VIDEOS[1:]
     expected = dict.fromkeys(VIDEOS[1:], run.run_id) | {VIDEOS[0]: "alive", "done by alive": "alive"}
     assert claimed(tmp_path) == expected
 
-    assert [row["video_id"] for row in taker.take(lambda: ids(spark, ["next"]), 100)] == ["next"]
+    assert [row["video_id"] for row in taker.claim_batch(lambda: ids(spark, ["next"]), 100)] == ["next"]
     assert claimed(tmp_path) == {VIDEOS[0]: "alive", "done by alive": "alive", "next": run.run_id}
     taker.close()
 
@@ -115,7 +115,7 @@ def test_what_another_run_has_done_while_a_batch_was_chosen_is_not_done_again(
         return due
 
     taker = Claims(lake, run)
-    assert sorted(row["video_id"] for row in taker.take(select, 100)) == VIDEOS[1:]
+    assert sorted(row["video_id"] for row in taker.claim_batch(select, 100)) == VIDEOS[1:]
     assert len(calls) == 2
     taker.close()
 
@@ -137,7 +137,7 @@ def test_a_table_that_another_run_is_just_making_is_waited_for(spark: SparkSessi
 
 def test_where_nothing_is_due_nothing_is_written(lake: Lake, run: Run, spark: SparkSession, tmp_path: Path) -> None:
     taker = Claims(lake, run)
-    assert taker.take(lambda: ids(spark, VIDEOS).limit(0), 100) == []
+    assert taker.claim_batch(lambda: ids(spark, VIDEOS).limit(0), 100) == []
     taker.close()
     assert lake.version(claims.TABLE) == 0
     assert not (tmp_path / "lake" / "_staging").exists()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.backfill import run_backfill
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.config.settings import Config
+from jobs.engine.backfill_run import run_backfill
 from jobs.engine.budget import BackfillBudget
 from jobs.evaluation.model_comparison import _match_clusters, _match_pairs
 from tests.support.lakes import make_run, read_versions

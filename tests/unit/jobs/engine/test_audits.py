@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.config.operation import QualityConfig
-from jobs.engine.audits import Finding, audit, report_tripped
+from jobs.engine.audits import Finding, audit, report_failed_gates
 from jobs.engine.measures import Measures
 from jobs.errors import QualityError
 from jobs.tables.manifest import check_removed
@@ -31,7 +31,7 @@ def test_a_share_of_failures_at_the_limit_passes() -> None:
 
 def test_a_share_above_the_limit_trips_and_names_numbers_codes_limit_and_way_out() -> None:
     measures = Measures(num_described=1, error_counts={"NOT_FOUND": 2, "CORRUPT": 3})
-    assert report_tripped(audit(measures, [], HALF_OF_FOUR)) == (
+    assert report_failed_gates(audit(measures, [], HALF_OF_FOUR)) == (
         "1 audit tripped:\n"
         "  failed_fraction 0.8333: 5 of 6 videos failed (CORRUPT 3, NOT_FOUND 2); quality.max_failed_fraction is 0.5. "
         "Look at the quarantine table, mend the cause, and release them: ndvr quarantine --release-code"
@@ -129,7 +129,7 @@ def test_what_cannot_be_measured_has_no_value() -> None:
 
 
 def test_nothing_tripped_is_no_report() -> None:
-    assert report_tripped(audit(Measures(num_described=100), [], QualityConfig())) is None
+    assert report_failed_gates(audit(Measures(num_described=100), [], QualityConfig())) is None
 
 
 def test_a_complete_manifest_may_drop_a_share_of_the_known_videos() -> None:

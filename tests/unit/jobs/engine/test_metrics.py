@@ -68,7 +68,7 @@ def end_run(folder: Path, url: str, failure: Exception | None = None) -> list[di
     account = RunSummaryWriter("run-1", date(2024, 5, 1), started_at, "/m.csv", "lake", config, outcome)
     with log_to(folder / "log.jsonl", "run-1"):
         try:
-            with account.summarised(folder / "summary.json"):
+            with account.written_to(folder / "summary.json"):
                 if failure:
                     raise failure
         except QualityError:
@@ -109,7 +109,7 @@ def test_a_push_that_fails_is_a_warning_and_fails_nothing(gateway: Gateway, tmp_
 
 def test_nothing_is_pushed_where_no_gateway_is_named(gateway: Gateway, tmp_path: Path) -> None:
     account = RunSummaryWriter("run-1", date(2024, 5, 1), datetime(2024, 5, 1, tzinfo=UTC), "/m.csv", "lake", Config())
-    with account.summarised(tmp_path / "summary.json"):
+    with account.written_to(tmp_path / "summary.json"):
         pass
     assert gateway.requests == []
 

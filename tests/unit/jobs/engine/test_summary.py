@@ -97,7 +97,7 @@ def test_every_field_is_documented_in_the_schema() -> None:
 )
 def test_a_run_that_fails_is_summarised_and_fails_on(tmp_path: Path, failure: BaseException, exit_code: int) -> None:
     file = tmp_path / "summary.json"
-    with pytest.raises(type(failure)), account().summarised(file):
+    with pytest.raises(type(failure)), account().written_to(file):
         raise failure
     summary = json.loads(file.read_text(encoding="utf-8"))
     assert (summary["status"], summary["exit_code"]) == ("failed", exit_code)
@@ -105,11 +105,11 @@ def test_a_run_that_fails_is_summarised_and_fails_on(tmp_path: Path, failure: Ba
 
 
 def test_it_is_printed_on_one_line_where_that_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with account().summarised(tmp_path / "quiet.json"):
+    with account().written_to(tmp_path / "quiet.json"):
         pass
     assert capsys.readouterr().out == ""
     file = tmp_path / "summary.json"
-    with account().summarised(file, as_json=True):
+    with account().written_to(file, as_json=True):
         pass
     assert capsys.readouterr().out == file.read_text(encoding="utf-8")
     assert file.read_text(encoding="utf-8").count("\n") == 1

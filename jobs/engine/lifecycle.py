@@ -1,0 +1,99 @@
+"""What every run does around its work: a log, a session, tables, claims, and a record of how it ended."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from jobs.contracts.run_log import log, log_to
+from jobs.engine.claims import Claims
+from jobs.errors import NdvrError
+from jobs.lake.lake import Lake
+from jobs.lake.session import named_jobs, start_session
+from jobs.pipeline import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from jobs.contracts.run import Run
+    from jobs.contracts.table import Table
+
+_NUM_TABLES_AT_ONCE = 4  # opening a table is mostly waiting for the driver's planner and for the file system
+
+
+@contextmanager
+def logged(logs: Path, run_id: str, event: str, **fields: object) -> Iterator[None]:
+    """Send the log to `RUN_ID.jsonl` during the block, and log that the run starts. Runs on: driver.
+
+    Args:
+        logs: folder of the log files.
+        run_id: id of the run.
+        event: message of the first line of the log.
+        fields: fields of that line.
+    """
+    with log_to(logs / f"{run_id}.jsonl", run_id):
+        log.info(event, **fields)
+        yield
+
+
+def open_lake_for_run(
+    app_name: str, lake_uri: str, run_id: str, *, logs: Path, master: str | None, console: Console
+) -> Lake:
+    """Start the session of a run, with a status line at a terminal, and return its lake. Runs on: driver.
+
+    Args:
+        app_name: name in Spark's UI.
+        lake_uri: absolute path or URI.
+        run_id: id of the run.
+        logs: folder that receives `RUN_ID.spark.log`, the output of the JVM.
+        master: Spark master, or None for the default.
+        console: console of the person who waits.
+    """
+    with console.status("starting Spark"):
+        spark = start_session(app_name, master=master, spark_log=logs / f"{run_id}.spark.log")
+    return Lake(spark, lake_uri)
+
+
+@contextmanager
+def recorded(lake: Lake, run: Run, record: Callable[[BaseException | None], None]) -> Iterator[Claims]:
+    """Create the tables, yield the claims of the run, and record how the block ends. Runs on: driver.
+
+    The run is recorded whether the block succeeds or fails. Afterwards its claims and its staging area no longer exist.
+
+    Args:
+        lake: lake of the run.
+        run: identity and settings.
+        record: writes the rows of the run into `runs`, given the error that ended the block or None.
+    """
+    claims = Claims(lake, run)
+    try:
+        _create_tables(lake, run)
+        yield claims
+    except BaseException as error:
+        with suppress(NdvrError, PySparkException, Py4JError):  # what broke the run may also break its record
+            record(error)
+        raise
+    finally:
+        claims.close()
+        lake.clear_staging(run)
+    record(None)
+    log.info("run recorded")
+
+
+def _create_tables(lake: Lake, run: Run) -> None:
+    """Create the tables that do not exist and check the others, several at once."""
+
+    def create(table: Table) -> None:
+        with named_jobs(lake.spark, run, f"open {table.name}"):  # in each thread, because job names belong to a thread
+            lake.create(table)
+
+    with ThreadPoolExecutor(_NUM_TABLES_AT_ONCE) as pool:
+        list(pool.map(create, TABLES))
+    log.info("tables opened", num_tables=len(TABLES))
