@@ -177,7 +177,7 @@ def test_videos_of_the_lake_are_described_anew_where_their_place_is_named(
 ) -> None:
     settings: dict[str, Any] = TINY | {"describe": {"backbone": "tiny"}}
     with pytest.raises(
-        UsageError, match=r"2 videos must be described for tiny-.*, and nothing says where .*manifest\.roots"
+        UsageError, match=r"2 videos must be described for tiny-.*, but no folder is allowed: .*manifest\.roots"
     ):
         run_backfill(str(lake_copy), None, Config(**settings), BackfillBudget(max_videos=4))
     (failed,) = [row for row in read_rows(lake_copy, "runs") if row["stage"] == "backfill"]
