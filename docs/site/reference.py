@@ -117,7 +117,7 @@ def write_tables() -> Iterator[str]:
     """Describe every table as its DDL does."""
     yield "# Tables\n"
     yield "Each is a Delta table at `<lake>/<table>`. The same comments are on the columns themselves (`DESCRIBE"
-    yield "TABLE`); Delta enforces the checks on every write. [Ask in SQL](../sql.md) has the views over them.\n"
+    yield "TABLE`); Delta enforces the checks on every write. [SQL](../sql.md) describes the views over them.\n"
     for table in TABLES:
         yield from _write_table(table)
 

@@ -29,7 +29,13 @@ BLOCKS = read_blocks("sh")
 TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 PICTURES = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
 # The word by which a test that runs such a line is known.
-OTHER_COMMANDS = {"make zip": "zip", "export PYSPARK_PYTHON=": "PYSPARK_", "curl ": "/check"}
+OTHER_COMMANDS = {
+    "make zip": "zip",
+    "export PYSPARK_PYTHON=": "PYSPARK_",
+    "curl ": "/check",
+    "echo ": "videos/manifest.csv",
+    "for ": "videos/manifest.csv",
+}
 
 
 def parse(command: TyperCommand, name: str, arguments: list[str]) -> None:
