@@ -1,6 +1,6 @@
-"""Clusters of many pairs: components by scipy alone in one process, by Spark, and the whole of the clustering by Spark.
+"""Measures the clustering of many pairs: components by scipy, components by Spark, and complete clusters by Spark.
 
-Each is a process of its own; its memory is the largest sum of resident memory of it and its children, as sampled.
+Each runs in a separate process. Its memory is the sampled peak of the resident memory of the process and its children.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-_EXPONENT = 2.0  # of the sizes of components: most are pairs, the largest have a ten-thousandth of all videos or more
-_EXTRA_EDGES = 0.5  # beside those of a spanning tree, for each of its edges
+_EXPONENT = 2.0  # of component sizes: most are pairs, the largest have at least a ten-thousandth of all videos
+_EXTRA_EDGES = 0.5  # per edge of a spanning tree, in addition to it
 _POLL_SECONDS = 0.1
 _MIB = 2**20
 
@@ -44,8 +44,8 @@ _MIB = 2**20
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--edges", type=int, default=10_000_000, help="pairs of the whole graph")
-    parser.add_argument("--driver-memory", default="4g", help="of the JVM")
+    parser.add_argument("--edges", type=int, default=10_000_000, help="number of pairs")
+    parser.add_argument("--driver-memory", default="4g", help="memory of the JVM")
     parser.add_argument("--child", choices=_CHILDREN, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -55,42 +55,46 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         num_nodes, largest = write_graph(Path(folder), arguments.edges)
         print(f"{arguments.edges} pairs, {num_nodes} videos, the largest component has {largest} videos")
-        told = {name: run_child(name, Path(folder), arguments) for name in _CHILDREN}
-    if told["scipy"]["digest"] != told["star"]["digest"]:
-        sys.exit("scipy and Spark found different components")
-    limit = told["scipy"]["seconds"]
+        results = {name: run_child(name, Path(folder), arguments) for name in _CHILDREN}
+    if results["scipy"]["digest"] != results["star"]["digest"]:
+        sys.exit("scipy and Spark found different components: fix jobs/clustering before measuring")
+    limit = results["scipy"]["seconds"]
     rows = [
         (_TITLES[name], f"{one['seconds']:.1f}", f"{one['seconds'] / limit:.1f}", f"{one['mib']:.0f}", one["found"])
-        for name, one in told.items()
+        for name, one in results.items()
     ]
     print_table("clusters", ("", "seconds", "/ scipy alone", "peak MiB", "found"), rows)
 
 
 def write_graph(folder: Path, num_edges: int, seed: int = 0) -> tuple[int, int]:
-    """Write pairs in random order: components of Pareto-distributed sizes, with hubs; return videos and largest."""
-    chance = np.random.default_rng(seed)
+    """Write pairs in random order: components of Pareto-distributed sizes, with hubs.
+
+    Returns:
+        The number of videos, and the size of the largest component.
+    """
+    rng = np.random.default_rng(seed)
     num_tree_edges = int(num_edges / (1 + _EXTRA_EDGES))
-    sizes = np.minimum(2 * (chance.pareto(_EXPONENT - 1, num_tree_edges) + 1), num_tree_edges / 100).astype(np.int64)
+    sizes = np.minimum(2 * (rng.pareto(_EXPONENT - 1, num_tree_edges) + 1), num_tree_edges / 100).astype(np.int64)
     sizes = sizes[: int(np.searchsorted(np.cumsum(sizes - 1), num_tree_edges))]
     starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    places = np.arange(int(sizes.sum())) - starts
-    nodes = np.flatnonzero(places)
-    chosen = np.concatenate([nodes, chance.choice(nodes, max(0, num_edges - len(nodes)))])
-    # The square of a uniform number prefers early places: they become hubs.
-    ends = starts[chosen] + (places[chosen] * chance.random(len(chosen)) ** 2).astype(np.int64)
-    order = chance.permutation(len(chosen))
-    names = chance.permutation(int(sizes.sum()))
+    positions = np.arange(int(sizes.sum())) - starts
+    nodes = np.flatnonzero(positions)
+    chosen = np.concatenate([nodes, rng.choice(nodes, max(0, num_edges - len(nodes)))])
+    # The square of a uniform number prefers early positions, which become hubs.
+    ends = starts[chosen] + (positions[chosen] * rng.random(len(chosen)) ** 2).astype(np.int64)
+    order = rng.permutation(len(chosen))
+    names = rng.permutation(int(sizes.sum()))
     left, right = names[chosen[order]], names[ends[order]]
     ids = [pa.array(np.char.add("video-", np.char.zfill(np.minimum(left, right).astype(str), 9)))]
     ids.append(pa.array(np.char.add("video-", np.char.zfill(np.maximum(left, right).astype(str), 9))))
-    probabilities = pa.array(np.round(chance.beta(20, 1, len(chosen)), 6))
+    probabilities = pa.array(np.round(rng.beta(20, 1, len(chosen)), 6))
     table = pa.table([*ids, probabilities], names=["left_id", "right_id", "match_probability"])
     pq.write_table(table, folder / "pairs.parquet", row_group_size=1 << 18)
     return int(sizes.sum()), int(sizes.max())
 
 
 def run_child(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run one way as a process, and add the peak of its memory to what it tells."""
+    """Run one measurement in a process, and add its peak memory to its result."""
     command = [sys.executable, __file__, "--child", name, "--folder", str(folder)]
     command += ["--driver-memory", arguments.driver_memory]
     peak = 0
@@ -105,7 +109,7 @@ def run_child(name: str, folder: Path, arguments: argparse.Namespace) -> dict[st
 
 
 def by_scipy(folder: Path, driver_memory: str) -> dict[str, Any]:
-    """Find components in this process alone."""
+    """Find components in this process."""
     del driver_memory
     started = time.monotonic()
     ends = pq.read_table(folder / "pairs.parquet", columns=["left_id", "right_id"]).to_pandas()
@@ -116,7 +120,7 @@ def by_scipy(folder: Path, driver_memory: str) -> dict[str, Any]:
 
 
 def by_star(folder: Path, driver_memory: str) -> dict[str, Any]:
-    """Find components by large-star and small-star, each round written."""
+    """Find components by large-star and small-star operations, with a checkpoint in each round."""
     spark = _start(folder, driver_memory)
     pairs = spark.read.parquet(str(folder / "pairs.parquet")).select("left_id", "right_id")
     started = time.monotonic()
@@ -130,7 +134,7 @@ def by_star(folder: Path, driver_memory: str) -> dict[str, Any]:
 
 
 def by_spark(folder: Path, driver_memory: str) -> dict[str, Any]:
-    """Find components, split them and choose keepers: all that `clusters` does before it names them."""
+    """Find components, split them and choose keepers: the work of the `clusters` stage before naming."""
     spark = _start(folder, driver_memory)
     pairs = spark.read.parquet(str(folder / "pairs.parquet")).dropDuplicates(["left_id", "right_id"])
     videos = spark.createDataFrame(
@@ -155,7 +159,7 @@ _TITLES = {
 
 
 def digest(labels: Iterable[tuple[str, str]]) -> str:
-    """Return what is the same for the same labels, in whatever order."""
+    """Return a hash of labels that does not depend on their order."""
     lines = sorted(f"{video_id} {label}" for video_id, label in labels)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -166,7 +170,7 @@ def _start(folder: Path, driver_memory: str) -> SparkSession:
 
 
 def _checkpoint(spark: SparkSession, folder: Path) -> Callable[[str, DataFrame], DataFrame]:
-    """Return what writes rows and reads them back, as a lake's staging area does."""
+    """Make a checkpoint function that writes rows and reads them back, like the staging area of a lake."""
 
     def checkpoint(name: str, rows: DataFrame) -> DataFrame:
         rows.write.mode("overwrite").parquet(str(folder / name))
@@ -187,7 +191,7 @@ def _tree(pid: int) -> list[int]:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 where it has ended."""
+    """Return the resident memory of a process; 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

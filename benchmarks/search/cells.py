@@ -1,4 +1,4 @@
-"""The cell join through Spark against FAISS's IVF index alone in one process, at the recall that the join has."""
+"""Compares the cell join on Spark with the FAISS IVF index in one process, at the same recall."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _SIZES = (100_000, 300_000, 1_000_000, 3_000_000)
 _QUERIES = 2000
-_ROWS_AT_ONCE = 4096
+_BATCH_ROWS = 4096
 _TRAINING_ROWS_PER_LIST = 64
 _MAX_PROBES = 64
 
@@ -42,10 +42,10 @@ _MAX_PROBES = 64
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="numbers of vectors")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of Spark and of FAISS")
-    parser.add_argument("--probes", type=int, help="of pairs.num_probes; a sample chooses by default")
-    parser.add_argument("--no-ivf", action="store_true", help="leave FAISS alone out")
+    parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="numbers of vectors to measure")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores of Spark and of FAISS")
+    parser.add_argument("--probes", type=int, help="value of pairs.num_probes; chosen on a sample by default")
+    parser.add_argument("--no-ivf", action="store_true", help="do not measure FAISS")
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--recall", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -56,20 +56,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         spark = start_bench_session(folder, arguments.cores)
-        search_through_spark(spark, write_vectors(folder / "first", draw_vectors(5_000)), None)  # Python workers start
+        search_through_spark(
+            spark, write_vectors(folder / "first", draw_vectors(5_000)), None
+        )  # starts the Python workers
         for size in arguments.sizes:
             result = measure_size(spark, folder, size, arguments.probes)
             if not arguments.no_ivf:
                 command = [sys.executable, __file__, "--alone", str(folder / "vectors.npy")]
                 command += ["--recall", str(result["recall"]), "--cores", str(arguments.cores)]
-                told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-                result |= json.loads(told)
+                output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                result |= json.loads(output)
             results.append(result)
     report(results, arguments.cores)
 
 
 def measure_size(spark: SparkSession, folder: Path, size: int, probes: int | None) -> dict[str, Any]:
-    """Search one size through Spark, and hold what was found against exact search of some rows."""
+    """Search one size on Spark, and compare the result with an exact search of some rows."""
     vectors = draw_vectors(size)
     source = write_vectors(folder / str(size), vectors)
     np.save(folder / "vectors.npy", vectors)
@@ -84,7 +86,11 @@ def measure_size(spark: SparkSession, folder: Path, size: int, probes: int | Non
 def search_through_spark(
     spark: SparkSession, source: str, probes: int | None
 ) -> tuple[set[tuple[str, str]], float, float | None]:
-    """Search a folder of Parquet files by cells: pairs, seconds with the estimate of recall, and that estimate."""
+    """Search a folder of Parquet files by cells.
+
+    Returns:
+        The pairs, the seconds including the estimate of recall, and the estimated recall.
+    """
     from jobs.config.settings import PairsConfig
     from jobs.contracts.run import keep_on_executors
     from jobs.pairing.candidates import plan_search, search_candidates
@@ -101,12 +107,12 @@ def search_through_spark(
 
 
 def choose_queries(size: int) -> NDArray[np.int64]:
-    """Return the rows on which recall is measured."""
+    """Choose the rows on which recall is measured."""
     return np.sort(np.random.default_rng(1).choice(size, min(_QUERIES, size), replace=False))
 
 
 def search_exactly(vectors: NDArray[np.float32]) -> set[tuple[str, str]]:
-    """Find the pairs of some rows by comparing these with all."""
+    """Find the pairs of some rows by comparing them with all rows."""
     import faiss
 
     index = faiss.IndexFlatIP(DIM)
@@ -120,7 +126,7 @@ def search_exactly(vectors: NDArray[np.float32]) -> set[tuple[str, str]]:
 
 
 def search_alone(vectors: NDArray[np.float32], recall: float, num_cores: int) -> dict[str, Any]:
-    """Train an IVF index, add all and search all, with the fewest probes that reach a recall; 4 sqrt(N) lists."""
+    """Train an IVF index of 4 sqrt(N) lists, add and search all vectors, with the fewest probes that reach a recall."""
     import faiss
 
     faiss.omp_set_num_threads(num_cores)
@@ -133,13 +139,13 @@ def search_alone(vectors: NDArray[np.float32], recall: float, num_cores: int) ->
     built = time.monotonic() - started
     index.nprobe = _choose_probes(index, vectors, recall)
     started = time.monotonic()
-    for begin in range(0, len(vectors), _ROWS_AT_ONCE):
-        index.range_search(vectors[begin : begin + _ROWS_AT_ONCE], THRESHOLD)
+    for begin in range(0, len(vectors), _BATCH_ROWS):
+        index.range_search(vectors[begin : begin + _BATCH_ROWS], THRESHOLD)
     return {"alone": built + time.monotonic() - started, "probes": index.nprobe}
 
 
 def _choose_probes(index: Any, vectors: NDArray[np.float32], recall: float) -> int:  # noqa: ANN401 -- faiss has no types
-    """Return the fewest probes with which some rows find that share of their pairs; a pair may be found from either."""
+    """Return the fewest probes that find a share of the pairs of some rows. Either row of a pair may find it."""
     import faiss
 
     flat = faiss.IndexFlatIP(DIM)
@@ -151,8 +157,10 @@ def _choose_probes(index: Any, vectors: NDArray[np.float32], recall: float) -> i
     cells = index.quantizer.search(vectors, 1)[1][:, 0]
     probes = {row: index.quantizer.search(vectors[row : row + 1], _MAX_PROBES)[1][0] for row in {*one, *other}}
     for count in range(1, _MAX_PROBES):
-        met = [cells[j] in probes[i][:count] or cells[i] in probes[j][:count] for i, j in zip(one, other, strict=True)]
-        if np.mean(met) >= recall:
+        is_found = [
+            cells[j] in probes[i][:count] or cells[i] in probes[j][:count] for i, j in zip(one, other, strict=True)
+        ]
+        if np.mean(is_found) >= recall:
             return count
     return _MAX_PROBES
 
@@ -179,7 +187,7 @@ def report(results: list[dict[str, Any]], num_cores: int) -> None:
     print_table(f"cell join, {DIM} dims, {num_cores} cores", headings, rows)
     if len(results) > 1:
         sizes, seconds = (np.log([result[name] for result in results]) for name in ("size", "seconds"))
-        print(f"growth exponent {np.polyfit(sizes, seconds, 1)[0]:.2f} (at most 1.25 is wanted)")
+        print(f"growth exponent {np.polyfit(sizes, seconds, 1)[0]:.2f} (target: at most 1.25)")
 
 
 if __name__ == "__main__":

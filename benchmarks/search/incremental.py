@@ -1,4 +1,4 @@
-"""A night's new vectors against all that were there, and whether FAISS alone finds the same."""
+"""Measures the search for the new vectors of one run among all earlier vectors, and compares the pairs with FAISS."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _QUERIES = 2000
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--old", type=int, default=1_000_000, help="vectors that were searched before")
-    parser.add_argument("--new", type=int, default=10_000, help="vectors that were not")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of Spark and of FAISS")
+    parser.add_argument("--old", type=int, default=1_000_000, help="number of earlier vectors")
+    parser.add_argument("--new", type=int, default=10_000, help="number of new vectors")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores of Spark and of FAISS")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -47,7 +47,7 @@ def main() -> None:
             seconds, found = search_through_spark(folder, source, arguments.cores)
         alone, is_same = check(vectors, found, arguments.new, arguments.cores)
     print_table(
-        f"{arguments.new:,} new against {arguments.old:,} old, {DIM} dims, {arguments.cores} cores",
+        f"{arguments.new:,} new and {arguments.old:,} earlier vectors, {DIM} dims, {arguments.cores} cores",
         ("pairs", "Spark s", "/ 120 s", "FAISS s", "/ FAISS", "same pairs", "largest processes, GiB"),
         [
             (
@@ -62,11 +62,11 @@ def main() -> None:
         ],
     )
     if not is_same:
-        raise SystemExit("the pairs of the sampled rows are not those that FAISS finds")
+        raise SystemExit("Spark and FAISS found different pairs for the sampled rows")
 
 
 def search_through_spark(folder: Path, source: str, num_cores: int) -> tuple[float, set[tuple[str, str]]]:
-    """Search a folder of Parquet files in a session that has just started; give seconds and pairs."""
+    """Search a folder of Parquet files in a new session. Returns the seconds and the pairs."""
     from jobs.config.settings import PairsConfig
     from jobs.contracts.run import keep_on_executors
     from jobs.pairing.candidates import plan_search, search_candidates
@@ -79,14 +79,14 @@ def search_through_spark(folder: Path, source: str, num_cores: int) -> tuple[flo
     found = search_candidates(vectors, THRESHOLD, config, plan, keep_on_executors).rows.toArrow()
     seconds = time.monotonic() - started
     if plan.name != "incremental":
-        raise RuntimeError(f"the plan was {plan.name}: {plan.reason}")
+        raise RuntimeError(f"the plan must be incremental, got {plan.name}: {plan.reason}")
     return seconds, set(zip(found.column("left_id").to_pylist(), found.column("right_id").to_pylist(), strict=True))
 
 
 def check(
     vectors: NDArray[np.float32], found: set[tuple[str, str]], num_new: int, num_cores: int
 ) -> tuple[float, bool]:
-    """Search some new rows by FAISS alone; give the seconds that all would take, and whether the pairs are the same."""
+    """Search some new rows with FAISS. Returns the seconds for all new rows, and whether the pairs are the same."""
     import faiss
 
     faiss.omp_set_num_threads(num_cores)
@@ -101,8 +101,8 @@ def check(
     names = name_rows(len(vectors))
     sampled = {str(name) for name in names[queries]}
     expected = {(str(names[min(i, j)]), str(names[max(i, j)])) for i, j in zip(rows, others, strict=True) if i != j}
-    told = {pair for pair in found if pair[0] in sampled or pair[1] in sampled}
-    return seconds, expected == told
+    found_of_sample = {pair for pair in found if pair[0] in sampled or pair[1] in sampled}
+    return seconds, expected == found_of_sample
 
 
 if __name__ == "__main__":

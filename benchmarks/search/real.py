@@ -1,7 +1,7 @@
-"""Cells against exact search on the embeddings of a real lake, at the similarity that makes candidates.
+"""Compares cells with exact search on the embeddings of a real lake, at the similarity of candidates.
 
-The vectors that `vectors.py` draws are as many as one likes, but their copies are easy; these are few, and theirs are
-not.
+`vectors.py` draws any number of vectors, but their copies are easy to find. A real lake has fewer vectors and harder
+copies.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ _BANDS = (PairsConfig().min_candidate_similarity, 0.4, 0.6, 0.8, 1.001)
 
 
 def main() -> None:
-    """Search both ways, and print what cells found of each band of similarities."""
+    """Search both ways, and print the recall of cells for each band of similarities."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lake", required=True, help="folder or URI that holds the tables")
+    parser.add_argument("--lake", required=True, help="folder or URI of the lake")
+    parser.add_argument("--cell-rows", type=int, default=64, help="value of pairs.cell_rows; small, for small lakes")
     parser.add_argument(
-        "--cell-rows", type=int, default=64, help="of pairs.cell_rows: few, as real lakes here are small"
+        "--probes",
+        type=int,
+        nargs="+",
+        default=(1, 2, 4, 8),
+        help="values of pairs.num_probes, in addition to the chosen one",
     )
-    parser.add_argument("--probes", type=int, nargs="+", default=(1, 2, 4, 8), help="beside what a sample chooses")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of Spark")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores of Spark")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         spark = start_bench_session(Path(scratch), arguments.cores)
@@ -49,14 +53,14 @@ def main() -> None:
         rows = []
         for probes in (None, *arguments.probes):
             found = search(vectors, PairsConfig(plan="cells", num_probes=probes, cell_rows=arguments.cell_rows))
-            rows.append((str(probes or "chosen"), *(tell_band(exact, found, *band) for band in pairwise(_BANDS))))
+            rows.append((str(probes or "chosen"), *(format_recall(exact, found, *band) for band in pairwise(_BANDS))))
         num_vectors = vectors.count()
     headings = ("probes", *(f"{low:g} to {min(high, 1):g}" for low, high in pairwise(_BANDS)))
-    print_table(f"pairs of exact search that cells find, {num_vectors:,} vectors, by similarity", headings, rows)
+    print_table(f"share of the exact pairs that cells find, by similarity, {num_vectors:,} vectors", headings, rows)
 
 
 def read_vectors(lake: Lake) -> DataFrame:
-    """Return the embeddings of the model with the most, as the search takes them."""
+    """Return the embeddings of the model that has the most, as the search expects them."""
     rows = lake.read("embeddings")
     largest = rows.groupBy("model_id").count().orderBy(F.desc("count"), "model_id").first()
     if largest is None:
@@ -66,14 +70,16 @@ def read_vectors(lake: Lake) -> DataFrame:
 
 
 def search(vectors: DataFrame, config: PairsConfig) -> dict[tuple[str, str], float]:
-    """Find the candidates by a plan: (left_id, right_id) -> cosine_similarity."""
+    """Find candidates with the plan of a config: (left_id, right_id) -> cosine_similarity."""
     plan = replace(plan_search(vectors, config), name=str(config.plan))
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors).rows
     return {(row["left_id"], row["right_id"]): row["cosine_similarity"] for row in found.collect()}
 
 
-def tell_band(exact: dict[tuple[str, str], float], found: dict[tuple[str, str], float], low: float, high: float) -> str:
-    """Say how many of the pairs of a band were found, and their share."""
+def format_recall(
+    exact: dict[tuple[str, str], float], found: dict[tuple[str, str], float], low: float, high: float
+) -> str:
+    """Format the share of the pairs of a band that were found, and the number of pairs."""
     pairs = [pair for pair, similarity in exact.items() if low <= similarity < high]
     return f"{sum(pair in found for pair in pairs) / max(1, len(pairs)):.4f} of {len(pairs):,}"
 

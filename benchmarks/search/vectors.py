@@ -1,4 +1,4 @@
-"""Synthetic embeddings for the benchmarks of the search, and a session to search them in."""
+"""Synthetic embeddings and a Spark session for the search benchmarks."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ THRESHOLD = 0.8
 _TOPIC_ROWS = 200
 _TOPIC_SPREAD, _COPY_SPREAD = 0.9, 0.3
 _COPIED_FRACTION = 0.1
-_ROWS_AT_ONCE = 100_000
+_BATCH_ROWS = 100_000
 _POLL_SECONDS = 0.2
 _MIN_GIB = 0.1
 
 
 def draw_vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Draw embeddings that are clustered as those of videos are, with planted copies.
+    """Draw embeddings with clusters like those of videos, and planted copies.
 
-    Topics, of sizes by Zipf's law, are centres drawn around fewer and wider themes, in a spectrum that falls as one
-    over the root of the place; videos lie around their topic. A tenth are noisy copies of others, at a cosine
-    of .85 or more.
+    Topics are drawn around fewer, wider themes, and their sizes follow Zipf's law. Videos are drawn around their topic.
+    The standard deviation of a dimension falls with the square root of its number. A tenth of the videos are noisy
+    copies of others, with a cosine of .85 or more.
 
     Returns:
         float32 (count, DIM), unit norm.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     spectrum = (1 / np.sqrt(1 + np.arange(DIM) / 8)).astype(np.float32)
     num_topics = max(10, count // _TOPIC_ROWS)
-    themes = chance.standard_normal((max(5, num_topics // 20), DIM), dtype=np.float32)
-    topics = themes[chance.integers(0, len(themes), num_topics)]
-    topics = (topics + chance.standard_normal(topics.shape, dtype=np.float32)) * spectrum
+    themes = rng.standard_normal((max(5, num_topics // 20), DIM), dtype=np.float32)
+    topics = themes[rng.integers(0, len(themes), num_topics)]
+    topics = (topics + rng.standard_normal(topics.shape, dtype=np.float32)) * spectrum
     weights = 1 / np.arange(10, num_topics + 10)
-    topic_of = chance.choice(num_topics, count, p=weights / weights.sum())
+    topic_of = rng.choice(num_topics, count, p=weights / weights.sum())
     vectors = np.empty((count, DIM), dtype=np.float32)
-    for begin in range(0, count, _ROWS_AT_ONCE):
-        part = slice(begin, begin + _ROWS_AT_ONCE)
-        noise = chance.standard_normal((len(topic_of[part]), DIM), dtype=np.float32)
+    for begin in range(0, count, _BATCH_ROWS):
+        part = slice(begin, begin + _BATCH_ROWS)
+        noise = rng.standard_normal((len(topic_of[part]), DIM), dtype=np.float32)
         vectors[part] = topics[topic_of[part]] + _TOPIC_SPREAD * 2 * spectrum * noise
     num_copies = int(count * _COPIED_FRACTION)
-    copies = chance.choice(count, 2 * num_copies, replace=False)
+    copies = rng.choice(count, 2 * num_copies, replace=False)
     norms = np.linalg.norm(vectors[copies[:num_copies]], axis=1, keepdims=True)
-    noise = chance.standard_normal((num_copies, DIM), dtype=np.float32)
+    noise = rng.standard_normal((num_copies, DIM), dtype=np.float32)
     noise *= norms / np.linalg.norm(noise, axis=1, keepdims=True)
-    strength = chance.uniform(0, 2 * _COPY_SPREAD, (num_copies, 1)).astype(np.float32)
+    strength = rng.uniform(0, 2 * _COPY_SPREAD, (num_copies, 1)).astype(np.float32)
     vectors[copies[num_copies:]] = vectors[copies[:num_copies]] + strength * noise
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
@@ -68,7 +68,7 @@ def name_rows(count: int) -> NDArray[np.str_]:
 
 
 def write_vectors(folder: Path, vectors: NDArray[np.float32], num_dirty: int | None = None) -> str:
-    """Write what `search_candidates` takes as Parquet files; the last `num_dirty` rows are new, or all."""
+    """Write the input of `search_candidates` as Parquet files. The last `num_dirty` rows are new; None means all."""
     folder.mkdir()
     names = name_rows(len(vectors))
     first_dirty = 0 if num_dirty is None else len(vectors) - num_dirty
@@ -89,7 +89,7 @@ def write_vectors(folder: Path, vectors: NDArray[np.float32], num_dirty: int | N
 
 
 def start_bench_session(folder: Path, num_cores: int) -> SparkSession:
-    """Start the session that `ndvr nightly` would."""
+    """Start a session like that of `ndvr nightly`."""
     from jobs.lake.session import start_session
 
     conf = {"spark.local.dir": str(folder / "local")}
@@ -97,17 +97,17 @@ def start_bench_session(folder: Path, num_cores: int) -> SparkSession:
 
 
 class Peak:
-    """The most memory that any one process of this one's tree had, by kind, in GiB."""
+    """The peak memory of the largest process of each kind in this process tree, in GiB."""
 
     def __init__(self) -> None:
         self.gib: dict[str, float] = {}
 
     def __str__(self) -> str:
-        """Name the largest process of each kind that is worth telling."""
+        """List the peak of each kind that is large enough to matter."""
         return ", ".join(f"{name} {gib:.1f}" for name, gib in sorted(self.gib.items()) if gib >= _MIN_GIB)
 
-    def look(self) -> None:
-        """Read /proc once."""
+    def sample(self) -> None:
+        """Update the peaks from /proc."""
         import os
 
         children: dict[int, list[int]] = {}
@@ -115,11 +115,11 @@ class Peak:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    told = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
+                    status = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
                 except (OSError, ValueError):
                     continue
-                children.setdefault(int(told["PPid"]), []).append(int(entry.name))
-                facts[int(entry.name)] = (told["Name"].strip(), int(told.get("VmRSS", "0 kB").split()[0]) / 2**20)
+                children.setdefault(int(status["PPid"]), []).append(int(entry.name))
+                facts[int(entry.name)] = (status["Name"].strip(), int(status.get("VmRSS", "0 kB").split()[0]) / 2**20)
         below = list(children.get(os.getpid(), []))
         for pid in below:
             below += children.get(pid, [])
@@ -131,12 +131,12 @@ class Peak:
 
 @contextmanager
 def watch_memory() -> Iterator[Peak]:
-    """Look at the memory of all processes all the while."""
-    peak, is_over = Peak(), threading.Event()
+    """Sample the memory of the process tree in a thread."""
+    peak, is_done = Peak(), threading.Event()
 
     def watch() -> None:
-        while not is_over.is_set():
-            peak.look()
+        while not is_done.is_set():
+            peak.sample()
             time.sleep(_POLL_SECONDS)
 
     thread = threading.Thread(target=watch)
@@ -144,5 +144,5 @@ def watch_memory() -> Iterator[Peak]:
     try:
         yield peak
     finally:
-        is_over.set()
+        is_done.set()
         thread.join()

@@ -91,14 +91,14 @@ def order_strictly(videos: Iterable[int], facts: Sequence[KeeperFacts]) -> list[
     """Order videos by the rules of `choose_keeper` without tolerances: a total order."""
 
     def key(video: int) -> tuple[bool, bool, float, float, float, int]:
-        known = facts[video]
-        published = known.published_micros
+        video_facts = facts[video]
+        published = video_facts.published_micros
         return (
-            known.kept_by is None,
+            video_facts.kept_by is None,
             published is None,
             published or 0.0,
-            -(known.num_pixels or 0.0),
-            -(known.duration_seconds or 0.0),
+            -(video_facts.num_pixels or 0.0),
+            -(video_facts.duration_seconds or 0.0),
             video,
         )
 
@@ -116,8 +116,8 @@ def _keep_first_published(videos: Collection[int], facts: Sequence[KeeperFacts],
 
 def _keep_largest(sizes: dict[int, float | None], same_size_ratio: float) -> list[int]:
     """Return the videos whose size is at least a share of the largest; all if none has a size."""
-    known = {video: size for video, size in sizes.items() if size is not None}
-    if not known:
+    with_size = {video: size for video, size in sizes.items() if size is not None}
+    if not with_size:
         return list(sizes)
-    min_size = max(known.values()) * same_size_ratio
-    return [video for video, size in known.items() if size >= min_size]
+    min_size = max(with_size.values()) * same_size_ratio
+    return [video for video, size in with_size.items() if size >= min_size]

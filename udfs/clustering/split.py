@@ -58,7 +58,7 @@ class _ContractedGraph:
             self.videos.setdefault(node, []).append(video)
         self.cannot_link = {(self.node_of[left], self.node_of[right]) for left, right in links.cannot_link}
         self.neighbours: Neighbours = [{} for _ in range(num_videos)]
-        self.multi_edges: set[tuple[int, int]] = set()  # edges that stand for more than one pair
+        self.multi_edges: set[tuple[int, int]] = set()  # edges of more than one pair
         for (left, right), probability in links.pairs.items():
             self._connect(self.node_of[left], self.node_of[right], probability)
 

@@ -14,7 +14,7 @@ SMALLEST = "smallest video_id of those published first in the highest resolution
 
 
 def choose(*videos: tuple[float | None, float | None, float | None]) -> tuple[int, str]:
-    """Choose among videos given by hour of publication, pixels and seconds."""
+    """Choose the keeper of videos with these hours of publication, pixels and seconds."""
     facts = [KeeperFacts(None if hour is None else hour * 3600e6, *sizes) for hour, *sizes in videos]
     return choose_keeper(range(len(facts)), facts, RULES)
 

@@ -44,7 +44,7 @@ def make_rows() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def batches() -> list[pa.RecordBatch]:
-    """Batches of which two share the segments of one video, and one contains no whole video."""
+    """Three batches. The first two share the segments of one video, and the second contains no whole video."""
     rows = make_rows()
     return [pa.RecordBatch.from_pylist(part, schema=SEGMENT_SCHEMA) for part in (rows[:2], rows[2:3], rows[3:])]
 
