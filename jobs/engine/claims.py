@@ -60,7 +60,7 @@ class Claims:
                 taken = self._claim(chosen)
                 if taken and self._read_versions() == seen:
                     return taken
-                log.info("batch chosen anew", num_chosen=len(chosen), num_taken=len(taken))
+                log.info("batch chosen again", num_chosen=len(chosen), num_taken=len(taken))
 
     def close(self) -> None:
         """Stop the heartbeat. The claims end when the staging folder of the run is removed."""

@@ -58,7 +58,7 @@ class Runner:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Bring every table up to date and record the run, whether it succeeds or fails.
+        """Update every table and record the run, whether it succeeds or fails.
 
         Raises:
             ContractError: a table breaks its contract.
