@@ -56,6 +56,13 @@ PYTHON = (
     "jobs/engine/shards.py",
     "jobs/nightly.py",
     "jobs/sharing",
+    "udfs/clustering",
+    "udfs/embedding",
+    "udfs/exporting",
+    "udfs/illustrating",
+    "udfs/indexing",
+    "udfs/searching",
+    "udfs/verifying",
 )
 
 

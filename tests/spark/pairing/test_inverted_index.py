@@ -71,6 +71,8 @@ def test_the_threshold_is_held_to_the_sixth_decimal(spark: SparkSession) -> None
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.5])
-def test_a_threshold_that_strangers_reach_is_refused(spark: SparkSession, threshold: float) -> None:
-    with pytest.raises(ValueError, match=f"share a word: the threshold must be > 0, got {threshold}"):
+def test_a_threshold_that_unrelated_videos_reach_is_an_error(spark: SparkSession, threshold: float) -> None:
+    with pytest.raises(
+        ValueError, match=f"threshold of an inverted index must be > 0, got {threshold}: .* share a word"
+    ):
         by_words(spark, {"a": np.array([1.0], np.float32)}, threshold)
