@@ -1,6 +1,6 @@
-"""Writes the reference pages out of what the program itself says: its parser, its settings, its tables.
+"""Generates the reference pages from the command line parser, the settings and the tables.
 
-mkdocs calls `on_files` while it builds the site; nothing of it is kept in the repository.
+mkdocs calls `on_files` while it builds the site. The pages are not stored in the repository.
 """
 # ruff: noqa: INP001 -- mkdocs loads it by its path
 
@@ -44,12 +44,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def write_commands() -> Iterator[str]:
-    """Describe every command as its parser does."""
+    """Write the page of all commands, from their parsers."""
     yield "# Commands\n"
-    yield "`ndvr --help` lists them, `ndvr COMMAND --help` tells what follows here. `ndvr --install-completion` lets"
-    yield "the shell complete commands, options and their values; `ndvr --version` tells the version.\n"
-    yield "What answers prints a table to people and, with `--json`, JSON to programs, on standard output; progress and"
-    yield "errors go to standard error. There are no colours where `NO_COLOR` is set or no terminal is there.\n"
+    yield "`ndvr --help` lists the commands, and `ndvr COMMAND --help` prints the text of this page."
+    yield "`ndvr --install-completion` installs shell completion for commands, options and values."
+    yield "`ndvr --version` prints the version.\n"
+    yield "Results go to standard output, as a table or, with `--json`, as JSON. Progress and errors go to standard"
+    yield "error."
+    yield "Output has no colours if `NO_COLOR` is set or if the output is not a terminal.\n"
     panel = ""
     for name, job in JOBS.items():
         if job.panel != panel:
@@ -59,7 +61,7 @@ def write_commands() -> Iterator[str]:
 
 
 def _write_command(name: str, command: TyperCommand) -> Iterator[str]:
-    """Describe one command."""
+    """Write the section of a command."""
     yield f"### ndvr {name}\n"
     yield (command.help or "").strip() + "\n"
     context = command.make_context(name, [], resilient_parsing=True)
@@ -75,7 +77,7 @@ def _write_command(name: str, command: TyperCommand) -> Iterator[str]:
 
 
 def _describe_default(param: Any) -> str:  # noqa: ANN401 -- a parameter of Typer's, whose type is private
-    """Say what holds where an option is not given."""
+    """Return the text for the default of a parameter."""
     if param.required:
         return "required"
     if isinstance(param.show_default, str):
@@ -86,12 +88,12 @@ def _describe_default(param: Any) -> str:  # noqa: ANN401 -- a parameter of Type
 
 
 def write_settings() -> Iterator[str]:
-    """Describe every setting as its model does."""
+    """Write the page of all settings, from their models."""
     yield "# Settings\n"
-    yield "A YAML file of sections and keys, given by `--config`; each key can also be given as an environment"
-    yield "variable, `NDVR_SECTION__KEY` (`NDVR_DESCRIBE__SAMPLE_FPS=2`; lists are JSON there), which wins. Unknown"
-    yield "keys are errors, and all errors are told at once. Units are the ends of the names: `_seconds`, `_hours`,"
-    yield "`_days`, `_bytes`, `_pixels`, `_fps`; a `_fraction` is from 0 to 1.\n"
+    yield "`--config` names a YAML file of sections and keys. An environment variable `NDVR_SECTION__KEY` overrides a"
+    yield "key (`NDVR_DESCRIBE__SAMPLE_FPS=2`; lists are JSON). Unknown keys are errors, and all errors are reported"
+    yield "together. The suffix of a name is its unit: `_seconds`, `_hours`, `_days`, `_bytes`, `_pixels`, `_fps`."
+    yield "A `_fraction` is in [0, 1].\n"
     for section, field in Config.model_fields.items():
         model: Any = field.annotation
         yield f"## {section}\n"
@@ -103,7 +105,7 @@ def write_settings() -> Iterator[str]:
 
 
 def _show_default(setting: FieldInfo) -> str:
-    """Return a default as YAML would have it."""
+    """Return a default in YAML notation."""
     value = setting.get_default()
     value = getattr(value, "value", value)
     if value is None or isinstance(value, bool):
@@ -114,23 +116,23 @@ def _show_default(setting: FieldInfo) -> str:
 
 
 def write_tables() -> Iterator[str]:
-    """Describe every table as its DDL does."""
+    """Write the page of all tables, from their DDL."""
     yield "# Tables\n"
-    yield "Each is a Delta table at `<lake>/<table>`. The same comments are on the columns themselves (`DESCRIBE"
-    yield "TABLE`); Delta enforces the checks on every write. [SQL](../sql.md) describes the views over them.\n"
+    yield "Each table is a Delta table at `<lake>/<table>`. `DESCRIBE TABLE` prints the same comments. Delta enforces"
+    yield "the checks on every write. [SQL](../sql.md) describes the views over them.\n"
     for table in TABLES:
         yield from _write_table(table)
 
 
 def _write_table(table: Table) -> Iterator[str]:
-    """Describe one table."""
+    """Write the section of a table."""
     yield f"## {table.name}\n"
     yield f"{table.grain}. Key: {', '.join(f'`{column}`' for column in table.key)}.\n"
     yield "| column | type | | |\n|---|---|---|---|"
     for line in filter(str.strip, table.ddl.splitlines()):
         found = _COLUMN.match(line)
         if found is None:
-            raise ValueError(f"table {table.name}: a column a line, with its comment; got {line!r}")
+            raise ValueError(f"table {table.name}: every line must be a column with its comment, got {line!r}")
         name, kind, is_required, comment = found.groups()
         yield f"| `{name}` | {_cell(kind)} | {'not null' if is_required else ''} | {_cell(comment or '')} |"
     yield ""
@@ -139,10 +141,10 @@ def _write_table(table: Table) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text without Rich's marks."""
+    """Return a text without the markup of Rich."""
     return Text.from_markup(text).plain
 
 
 def _cell(text: str) -> str:
-    """Make text fit into a cell of a table."""
+    """Escape text for a cell of a table."""
     return text.replace("|", r"\|").replace("\n", " ").replace("<", "&lt;")

@@ -19,6 +19,7 @@ from jobs import errors
 from jobs.cli import JOBS, load_job
 from jobs.commands.query import DUPLICATE_EXIT_CODE
 from jobs.config.loading import load_config
+from jobs.pipeline import TABLES
 from tests.support.documented import PAGES, ROOT, Block, find_ndvr, find_script, read_blocks
 from udfs.errors import RowErrorCode
 
@@ -126,6 +127,12 @@ def test_every_block_of_python_names_what_is_there(block: Block) -> None:
         assert hasattr(import_module(module), name)
     for name in re.findall(r"\bndvr\.(\w+)", block.text):
         assert hasattr(import_module("ndvr"), name)
+
+
+def test_the_page_on_sql_lists_every_table_in_the_order_of_the_pipeline() -> None:
+    page = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[`(\w+)`\]", page, flags=re.MULTILINE)
+    assert listed == [table.name for table in TABLES]
 
 
 def test_every_error_code_has_a_cause_and_a_remedy() -> None:
