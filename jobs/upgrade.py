@@ -1,4 +1,4 @@
-"""Brings the tables that an older version of ndvr wrote to the schema of this one."""
+"""The command that upgrades the tables of an older version of ndvr to the schema of this version."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def upgrade(
     lake: options.LakeOption,
     *,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done; change nothing.")] = False,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Bring the tables of an older version of ndvr to the schema of this one.
+    """Upgrade the tables of an older version of ndvr to the schema of this version.
 
-    Adds columns that may be null, and sets comments, checks, statistics and clustering. Nightly runs never do that by
-    themselves: while an older version still writes to the lake, it would not know the new columns. No rows are
-    rewritten. Run it again after it was interrupted; where nothing differs it does nothing.
+    It adds nullable columns, and sets comments, checks, statistics and clustering. It rewrites no rows. Nightly runs do
+    not upgrade tables, because an older version that still writes to the lake does not have the new columns. If it is
+    interrupted, run it again. If nothing differs, it does nothing.
 
-    Exit codes: 0 done; 2 bad usage; 3 a table differs in a way that cannot be mended in place (none is changed then),
-    or its rows break a check of this version.
+    Exit codes: 0 done; 2 bad usage; 3 a table differs in a way that cannot be fixed in place (then no table is
+    changed), or its rows break a check of this version.
     """
     from jobs.commands.open_lake import open_lake
     from jobs.commands.printing import print_rows
-    from jobs.maintenance.upgrade import apply_changes, find_changes
+    from jobs.maintenance.schema_upgrade import apply_changes, find_changes
     from jobs.pipeline import TABLES
 
     opened = open_lake(absolute(lake))

@@ -133,7 +133,7 @@ def run_round(folder: Path, manifest: Path, past: Path) -> tuple[str, ...]:
         for job, run_id in newest.items()
     }
     twice = sum(count - 1 for count in count_tries(folder / "lake").values())
-    conflicts = logs.count("commit met another's")
+    conflicts = logs.count("commit conflict")
     return (
         f"{seconds:.0f}", f"{seconds + rest:.0f}", str(tried["run"]), str(tried["backfill"]), str(conflicts), str(twice)
     )  # fmt: skip

@@ -27,7 +27,7 @@ from jobs.config.settings import Config
 from jobs.engine.night import run_nightly
 from jobs.lake.lake import Lake
 from jobs.lake.session import start_session
-from jobs.maintain import run_maintenance
+from jobs.maintenance.apply import run_maintenance
 from jobs.tables import descriptors
 from models.embedders import LinearHead
 from models.embedding_models import find_model

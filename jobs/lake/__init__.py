@@ -1,1 +1,1 @@
-"""Access to the lake: Delta tables, their files, commits, the Spark session and locations."""
+"""Access to the lake: Delta tables, their commits and files, the Spark session, and locations."""

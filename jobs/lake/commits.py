@@ -1,4 +1,4 @@
-"""What the commits of a Delta table mean: whether they changed rows that a night reads, and whether two met."""
+"""Commits of a Delta table: whether one changed rows that a run reads, and retries of writes that conflict."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-# As Delta's history names them; a column that is added is no such change: the rows have one value more.
-_TIDYING_OPERATIONS = frozenset(
+# Names from Delta's history. An added column is not in this list: the rows then have one value more.
+_MAINTENANCE_OPERATIONS = frozenset(
     {
         "ADD CONSTRAINT",
         "CHANGE COLUMN",
@@ -36,11 +36,11 @@ _TIDYING_OPERATIONS = frozenset(
     }
 )
 UPKEEP = {"is_upkeep": True}
-"""userMetadata of commits that delete only what no run of the model in use reads."""
+"""userMetadata of commits that delete only rows that no run of the current model reads."""
 _NUM_TRIES = 10
 _MAX_WAIT_SECONDS = 5.0
-# Delta's Python classes for conflicts have no base in common but PySpark's own, and some errors reach Python as Py4J's.
-# A table that another is just making is a folder that holds something, and no table yet.
+# Delta's Python classes for conflicts share no base class except PySpark's own, and some errors reach Python as Py4J's.
+# While another run creates a table, its folder is not empty and is not yet a table.
 _CONFLICTS = (
     "DELTA_CONCURRENT_",
     "DELTA_METADATA_CHANGED",
@@ -52,13 +52,13 @@ _CONFLICTS = (
 
 @dataclass(frozen=True)
 class Commit:
-    """A line of a table's history.
+    """One entry of a table's history.
 
     Attributes:
-        version: its number.
-        timestamp: when it was committed; naive, in the session's time zone.
-        operation: as Delta names it.
-        user_metadata: what the writer says of it, JSON where the writer is ndvr.
+        version: version number of the commit.
+        timestamp: time of the commit; naive, in the session's time zone.
+        operation: Delta's name of the operation.
+        user_metadata: text stored by the writer; JSON if the writer is ndvr.
     """
 
     version: int
@@ -68,21 +68,25 @@ class Commit:
 
     @property
     def changes_rows(self) -> bool:
-        """Whether it changed rows that a night reads; maintenance does not."""
-        if self.operation in _TIDYING_OPERATIONS:
+        """Whether the commit changed rows that a run reads; maintenance does not."""
+        if self.operation in _MAINTENANCE_OPERATIONS:
             return False
         try:
             metadata = json.loads(self.user_metadata or "{}")
-        except ValueError:  # someone else's
+        except ValueError:  # another writer's text
             return True
         return not (isinstance(metadata, dict) and metadata.get("is_upkeep") is True)
 
 
 def retry_conflicts(write: Callable[[], _Result], what: str) -> _Result:
-    """Run a write again when another's commit came first; it must look at the table anew each time. Runs on: driver.
+    """Run a write, and repeat it while it conflicts with commits of other writers. Runs on: driver.
+
+    Args:
+        write: must read the table's current state on each call.
+        what: name of the table, for the log.
 
     Raises:
-        PySparkException, Py4JJavaError: of the write, or that of the last conflict after ten tries.
+        PySparkException, Py4JJavaError: the write failed for another reason, or the tenth try still conflicted.
     """
     for attempt in range(1, _NUM_TRIES):
         try:
@@ -90,18 +94,18 @@ def retry_conflicts(write: Callable[[], _Result], what: str) -> _Result:
         except (PySparkException, Py4JJavaError) as error:
             if not is_conflict(error):
                 raise
-            log.info("commit met another's", what=what, attempt=attempt)
+            log.info("commit conflict", what=what, attempt=attempt)
             time.sleep(min(_MAX_WAIT_SECONDS, 0.1 * 2**attempt))
     return write()
 
 
 def is_conflict(error: Exception) -> bool:
-    """Tell whether a write failed because another was committed meanwhile."""
+    """Return whether a write failed because another writer committed first."""
     return any(sign in str(error) for sign in _CONFLICTS) or type(error).__module__.startswith("delta.exceptions")
 
 
 def first_lines(error: Exception) -> str:
-    """Return what a Spark error says, without its Java stack."""
+    """Return the message of a Spark error without its Java stack."""
     lines = str(error).splitlines()
-    told = [line[line.find("[DELTA_") :].strip() for line in lines if "[DELTA_" in line or line.startswith(" - ")]
-    return " ".join(told[:6]) or lines[0]
+    message = [line[line.find("[DELTA_") :].strip() for line in lines if "[DELTA_" in line or line.startswith(" - ")]
+    return " ".join(message[:6]) or lines[0]

@@ -1,4 +1,4 @@
-"""All reading and writing of tables: what knows Delta, with `jobs.lake.upkeep`, which lays out their files."""
+"""Reading and writing of the Delta tables; `jobs.lake.table_maintenance` maintains their files."""
 
 from __future__ import annotations
 
@@ -26,22 +26,27 @@ if TYPE_CHECKING:
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
-def _same(key: tuple[str, ...]) -> str:
-    """Return the SQL condition that source and target have one key."""
+def _same_key(key: tuple[str, ...]) -> str:
+    """Return the SQL condition that source and target have the same key."""
     return " AND ".join(f"target.`{k}` = source.`{k}`" for k in key)
 
 
 def _comparable(column: Column, field: StructField) -> Column:
-    """Make a column comparable by `<=>`; Spark has no equality of maps."""
+    """Make a column comparable with `<=>`; Spark cannot compare maps."""
     return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else column
 
 
+def _repeated_key_error(table: Table) -> ContractError:
+    key = ", ".join(table.key)
+    return ContractError(f"table {table.name}: several rows have the same key ({key}); the key must be unique")
+
+
 class Lake:
-    """The Delta tables under one root. Runs on: driver.
+    """The Delta tables under one root, and the files beside them (`files`). Runs on: driver.
 
     Args:
         spark: session with Delta's extension.
-        root: folder or URI that Hadoop's file systems open.
+        root: folder or URI that a Hadoop file system can open.
     """
 
     def __init__(self, spark: SparkSession, root: str) -> None:
@@ -51,25 +56,25 @@ class Lake:
         self._staged: dict[str, DataFrame] = {}
 
     def path(self, name: str) -> str:
-        """Return where table `name` lies."""
+        """Return the path of table `name`."""
         return f"{self.root}/{name}"
 
     def exists(self, table: Table) -> bool:
-        """Tell whether the table has been created."""
+        """Return whether the table exists."""
         from delta.tables import DeltaTable
 
         return DeltaTable.isDeltaTable(self.spark, self.path(table.name))
 
     def create(self, table: Table) -> None:
-        """Create the table in one commit, with comments, checks and clustering, unless it is there.
+        """Create the table in one commit, with comments, checks and clustering, unless it exists.
 
         Raises:
-            ContractError: a table with other columns lies at its place.
+            ContractError: the existing table has other columns.
         """
         from delta.tables import DeltaTable
 
         if self.exists(table):
-            self._check_columns(table, self.read(table.name), "holds")
+            self._check_columns(table, self.read(table.name), "has")
             return
         builder = (
             DeltaTable.createIfNotExists(self.spark)
@@ -84,48 +89,48 @@ class Lake:
         retry_conflicts(builder.execute, table.name)
 
     def provide(self, name: str, rows: DataFrame) -> None:
-        """Let `read(name)` return rows that are in no table of the lake."""
+        """Make `read(name)` return these rows, which are in no table of the lake."""
         self._staged[name] = rows
 
     def read(self, name: str) -> DataFrame:
-        """Return the table as this run sees it: what the run has provided or staged, else what is stored."""
+        """Return the rows that this run provided or staged under a name, else the stored table."""
         staged = self._staged.get(name)
         return self.spark.read.format("delta").load(self.path(name)) if staged is None else staged
 
     def version(self, table: Table) -> int:
-        """Return the number of the newest commit that changed the table's rows; -1 where the log tells of none.
+        """Return the version of the newest commit that changed the table's rows; -1 if the log has none.
 
-        What maintenance commits is passed over: files laid out anew are no reason to build anything anew.
+        Commits of maintenance are ignored, so that compacted files do not cause a rebuild.
         """
-        for num_asked in (1, 20, None):  # each commit that is asked for is a file that is read
-            changed = [commit.version for commit in self.commits(table, num_asked) if commit.changes_rows]
+        for limit in (1, 20, None):  # each commit costs the read of a file
+            changed = [commit.version for commit in self.commits(table, limit) if commit.changes_rows]
             if changed:
                 return changed[0]
         return -1
 
-    def last_version_alike(self, table: Table, version: int) -> int | None:
-        """Return the newest version with the rows of an older one; None where that is the newest of all.
+    def last_version_with_same_rows(self, table: Table, version: int) -> int | None:
+        """Return the last version that has the rows of `version`; None if the current version still has them.
 
-        It is the older one itself where the log no longer tells what came after.
+        If the log no longer contains the commits that follow, it is `version` itself.
         """
         commits = self.commits(table, None)
         if commits[-1].version > version + 1:
             return version
         return next((c.version - 1 for c in reversed(commits) if c.version > version and c.changes_rows), None)
 
-    def commits(self, table: Table, num_asked: int | None) -> list[Commit]:
-        """Read the newest commits, or all that the log tells of, the newest first."""
+    def commits(self, table: Table, limit: int | None) -> list[Commit]:
+        """Read the newest `limit` commits, or all that the log contains, newest first."""
         from delta.tables import DeltaTable
 
         stored = DeltaTable.forPath(self.spark, self.path(table.name))
-        history = stored.history() if num_asked is None else stored.history(num_asked)
+        history = stored.history() if limit is None else stored.history(limit)
         return [Commit(*row) for row in history.select("version", "timestamp", "operation", "userMetadata").collect()]
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
-        """Write rows beside the tables and read them back, so that what made them runs once.
+        """Write rows to the staging area and read them back, so that the query that made them runs once.
 
         A Python UDF "may even be invoked more times than it is present in the query" (PySpark's documentation of
-        `pyspark.sql.functions.udf`); a written file cannot change.
+        `pyspark.sql.functions.udf`); a written file does not change.
         """
         self._check_columns(table, rows, "was built with")
         path = f"{self.root}/_staging/{run.run_id}/{table.name}"
@@ -141,16 +146,16 @@ class Lake:
         return self.spark.read.schema(rows.schema).parquet(path)
 
     def read_version(self, table: Table, version: int) -> DataFrame | None:
-        """Return the table as it was at a version; None where its files or its log are no longer there.
+        """Return the rows of a version of the table; None if its files or its log no longer exist.
 
-        Of the versions that have those rows the newest is read: its files stay the longest.
+        The newest version with the same rows is read, because its files are kept the longest.
         """
-        newest = self.last_version_alike(table, version)
+        newest = self.last_version_with_same_rows(table, version)
         try:
             reader = self.spark.read.format("delta")
             reader = reader if newest is None else reader.option("versionAsOf", newest)
             rows = reader.load(self.path(table.name))
-            # A vacuumed file shows when it is read.
+            # A missing file raises an error only when it is read.
             rows.select(*table.key).write.format("noop").mode("overwrite").save()
         except (PySparkException, Py4JJavaError) as error:
             log.info("old version not read", table=table.name, version=version, why=first_lines(error))
@@ -158,17 +163,17 @@ class Lake:
         return rows
 
     def unstage(self, table: Table) -> None:
-        """Let `read` return what is stored again."""
+        """Make `read` return the stored table again."""
         self._staged.pop(table.name, None)
 
     def count_checked(self, table: Table, rows: DataFrame) -> int:
-        """Count rows, and hold them to the table's key and checks before anything of them is published.
+        """Count rows, and check the table's key and constraints before any row is published.
 
-        Delta holds the checks too, but at each table's own commit, when others may have been published already; and
-        keys it does not know.
+        Delta enforces the constraints only at the table's own commit, when other tables may already be published, and
+        it has no keys.
 
         Raises:
-            ContractError: several rows have one key, or a row breaks a check.
+            ContractError: two rows have the same key, or a row breaks a check.
         """
         broken = [
             F.count_if(~F.coalesce(F.expr(rule), F.lit(False))).alias(name) for name, rule in table.checks.items()
@@ -176,9 +181,7 @@ class Lake:
         counts = rows.agg(F.count("*").alias("_rows"), F.count_distinct(F.struct(*table.key)).alias("_keys"), *broken)
         found = counts.collect()[0]
         if found["_keys"] < found["_rows"]:
-            raise ContractError(
-                f"table {table.name}: several rows have one key ({', '.join(table.key)}); the key must be unique"
-            )
+            raise _repeated_key_error(table)
         for name, rule in table.checks.items():
             if found[name]:
                 raise ContractError(f"table {table.name}: {found[name]} rows break the check {name} ({rule})")
@@ -187,14 +190,15 @@ class Lake:
     def merge(
         self, table: Table, rows: DataFrame, run: Run, *, within: DataFrame | None = None, is_insert_only: bool = False
     ) -> None:
-        """Bring the table to `rows`; where `within` holds keys, only what it has under those keys.
+        """Merge `rows` into the table.
 
-        Insert what is new, update what differs, and where the table is one that is replaced delete what is gone (of
-        this run's model, where rows belong to models). Equal rows are left alone; where nothing differs nothing is
-        committed: MERGE alone would write the files of equal rows anew. With `is_insert_only`, what is there stays.
+        New rows are inserted and rows that differ are updated. In a table that is replaced (`Table.is_replaced`),
+        stored rows that are not among `rows` are deleted; where rows belong to a model, only those of this run's model.
+        Without a difference there is no commit; MERGE alone would rewrite the files of equal rows. `within` limits the
+        stored rows that may change to those with its keys. With `is_insert_only`, stored rows do not change.
 
         Raises:
-            ContractError: columns, keys or values break the table's contract; the table stays as it was.
+            ContractError: columns, keys or values break the table's contract; the table is unchanged.
         """
         self._check_columns(table, rows, "was built with")
         self.unstage(table)
@@ -203,7 +207,7 @@ class Lake:
     def _merge(
         self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None, *, is_insert_only: bool
     ) -> None:
-        """Compare with what is stored now, and commit what differs."""
+        """Compare with the stored rows and commit the differences."""
         from delta.tables import DeltaTable
 
         changes = self._changes(table, rows, run, within)
@@ -214,7 +218,7 @@ class Lake:
             merge = (
                 DeltaTable.forPath(self.spark, self.path(table.name))
                 .alias("target")
-                .merge(changes.alias("source"), _same(table.key))
+                .merge(changes.alias("source"), _same_key(table.key))
                 .whenMatchedDelete(condition=F.col("source._change") == "delete")
                 .whenMatchedUpdate(condition=F.lit(not is_insert_only), set=values)
                 .whenNotMatchedInsert(values=values)
@@ -222,7 +226,7 @@ class Lake:
             self.commit(table, run, merge.execute)
 
     def _changes(self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None) -> DataFrame:
-        """Select the rows to insert, update or delete, with the column `_change` that says which."""
+        """Select the rows to insert, update or delete; the column `_change` names the operation."""
         fields = {f.name: f for f in table.schema.fields}
         compared = table.compared or tuple(n for n in fields if n not in {*table.key, *table.audit_columns})
         target = self.read(table.name).select(*table.key, *compared)
@@ -245,53 +249,51 @@ class Lake:
             for n in fields
         ]
         how = "full_outer" if table.is_replaced else "left"
-        joined = rows.alias("source").join(target.alias("target"), F.expr(_same(table.key)), how)
+        joined = rows.alias("source").join(target.alias("target"), F.expr(_same_key(table.key)), how)
         return joined.select(*columns, change.alias("_change")).where("_change IS NOT NULL")
 
     def append(self, table: Table, rows: DataFrame, run: Run | None = None) -> None:
-        """Append rows without looking for their keys; without a run where a person writes them."""
+        """Append rows without a check of their keys; `run` is None if a person writes them."""
         self._check_columns(table, rows, "was built with")
         writer = rows.write.format("delta").mode("append")
         self.commit(table, run, lambda: writer.save(self.path(table.name)))
 
     def update(self, table: Table, condition: Column, values: Mapping[str, Column]) -> None:
-        """Set columns of the rows that meet a condition, whoever else writes meanwhile."""
+        """Set columns of the rows that meet a condition; repeat if another writer commits first."""
         from delta.tables import DeltaTable
 
         stored = DeltaTable.forPath(self.spark, self.path(table.name))
         retry_conflicts(lambda: self.commit(table, None, lambda: stored.update(condition, dict(values))), table.name)
 
     def clear_staging(self, run: Run) -> None:
-        """Remove what this run has staged."""
+        """Delete everything that this run has staged."""
         self.files.delete(f"{self.root}/_staging/{run.run_id}")
         self._staged.clear()
 
     def commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:
-        """Run a write whose commit carries the run_id in its history, if there is a run."""
+        """Run a write; its commit records the run_id and the model_id, if there is a run."""
         metadata = {"run_id": run.run_id, "model_id": run.model.model_id} if run else {}
         self.spark.conf.set(_USER_METADATA, json.dumps(metadata))
         try:
             write()
-        except (PySparkException, Py4JJavaError) as error:  # PySpark leaves some of Delta's errors as Py4J's
+        except (PySparkException, Py4JJavaError) as error:  # PySpark does not convert all errors of Delta
             if "DELTA_VIOLATE_CONSTRAINT" in str(error) or "DELTA_NOT_NULL_CONSTRAINT" in str(error):
                 raise ContractError(f"table {table.name}: {first_lines(error)}") from error
             if "DELTA_MULTIPLE_SOURCE_ROW" in str(error):
-                raise ContractError(
-                    f"table {table.name}: several rows have one key ({', '.join(table.key)}); the key must be unique"
-                ) from error
+                raise _repeated_key_error(table) from error
             raise
         finally:
             self.spark.conf.unset(_USER_METADATA)
 
     def _check_columns(self, table: Table, rows: DataFrame, verb: str) -> None:
-        """Hold the names and types of rows to the contract; Delta itself holds NOT NULL and the checks."""
+        """Check column names and types against the contract; Delta itself enforces NOT NULL and the checks."""
         expected = {f.name: f.dataType.simpleString() for f in table.schema.fields}
         actual = {f.name: f.dataType.simpleString() for f in rows.schema.fields}
         if expected == actual:
             return
         wrong = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
-        faults = "; ".join(f"{n}: {actual.get(n, 'missing')}, not {expected.get(n, 'there')}" for n in wrong)
-        hint = "; `ndvr upgrade` says what can be done" if verb == "holds" else ""
+        faults = "; ".join(f"{n}: {actual.get(n, 'missing')}, expected {expected.get(n, 'no column')}" for n in wrong)
+        hint = "; run `ndvr upgrade`" if verb == "has" else ""
         raise ContractError(
             f"table {table.name} at {self.path(table.name)} {verb} columns that break its contract: {faults}{hint}"
         )

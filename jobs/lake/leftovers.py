@@ -1,4 +1,4 @@
-"""Runs that are going, what killed runs left in the staging area, and logs that are old."""
+"""Files beside the tables: the staging areas of active and killed runs, old logs, and indexes without embeddings."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagingArea:
-    """The runs that have a folder in it.
+    """The runs that have a folder in the staging area.
 
     Attributes:
-        going: run_id -> its start, UTC; of runs that have staged something lately.
-        left: folders of runs that were killed.
+        active: run_id -> start time in UTC, for runs that staged something recently.
+        abandoned: folders of killed runs.
     """
 
-    going: dict[str, datetime]
-    left: list[FileEntry]
+    active: dict[str, datetime]
+    abandoned: list[FileEntry]
 
 
-def look_into_staging(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> StagingArea:
-    """Tell the runs that are going from those that were killed: those have staged nothing for `idle_run_hours`.
+def inspect_staging(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> StagingArea:
+    """Separate active runs from killed ones: a killed run has staged nothing for `idle_run_hours`.
 
-    A run makes its folder when it stages its first table, and removes it when it ends. Runs on: driver.
+    A run creates its folder when it stages its first table, and removes it when it ends. Runs on: driver.
     """
-    going: dict[str, datetime] = {}
-    left: list[FileEntry] = []
+    active: dict[str, datetime] = {}
+    abandoned: list[FileEntry] = []
     for entry in files.list_folder(f"{root}/_staging"):
         if entry.modified_at < now - timedelta(hours=config.idle_run_hours):
-            left.append(entry)
+            abandoned.append(entry)
         else:
-            going[entry.name] = parse_run_time(entry.name) or entry.modified_at
-    return StagingArea(going, left)
+            active[entry.name] = parse_run_time(entry.name) or entry.modified_at
+    return StagingArea(active, abandoned)
 
 
 def find_old_logs(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> list[FileEntry]:
-    """Find the logs of runs that are forgotten. Runs on: driver."""
+    """Find the logs that are older than `keep_run_days`. Runs on: driver."""
     oldest = now - timedelta(days=config.keep_run_days)
     return [entry for entry in files.list_folder(f"{root}/_logs") if entry.modified_at < oldest]
 
 
-def find_stray_indexes(files: LakeFiles, root: str, model_ids: set[str]) -> list[FileEntry]:
-    """Find the indexes of models that have no embeddings any more. Runs on: driver."""
-    return [e for e in files.list_folder(f"{root}/_index") if e.name not in {*model_ids, "current.json"}]
+def find_orphaned_indexes(files: LakeFiles, root: str, model_ids: set[str]) -> list[FileEntry]:
+    """Find the indexes of models that no longer have embeddings. Runs on: driver."""
+    return [entry for entry in files.list_folder(f"{root}/_index") if entry.name not in {*model_ids, "current.json"}]

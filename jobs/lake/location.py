@@ -1,4 +1,4 @@
-"""Paths and URIs as the command line gives them."""
+"""Paths and URIs from the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from udfs.opening.roots import decode_percent, split_uri
 
 
 def absolute(uri: str) -> str:
-    """Make a path absolute, and a `file:` URI a path; leave any other URI as it is."""
+    """Return a path as an absolute path, a `file:` URI as a path, and any other URI unchanged."""
     split = split_uri(uri)
     if split is None:
         return str(Path(uri).absolute())
@@ -16,16 +16,18 @@ def absolute(uri: str) -> str:
 
 
 def local_folder(uri: str) -> Path | None:
-    """Return an absolute uri as a folder of this machine, or None where it is not on this machine."""
+    """Return the local folder that an absolute path or URI names; None if it is remote."""
     return Path(uri) if split_uri(uri) is None else None
 
 
 def choose_log_folder(lake_uri: str, log_dir: Path | None) -> Path:
-    """Return where the logs of a run go: where it is told, else beside the tables, else here if these are remote.
+    """Return the folder for a run's logs.
+
+    It is `log_dir` if given, else `_logs` in a local lake, else `ndvr-logs` in the current folder.
 
     Args:
         lake_uri: absolute path or URI.
-        log_dir: what the command line says, or None.
+        log_dir: the command-line option, or None.
     """
     folder = local_folder(lake_uri)
     return log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())

@@ -1,13 +1,13 @@
-"""Names and texts as Spark SQL writes them."""
+"""Quoting of names and texts for Spark SQL."""
 
 from __future__ import annotations
 
 
 def quote_name(name: str) -> str:
-    """Quote an identifier; of a table that lies at a path, the path."""
+    """Quote an identifier, or the path of a table that is addressed by path."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def quote_text(value: str) -> str:
-    """Quote a text."""
+    """Quote a string literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

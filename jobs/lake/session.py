@@ -1,4 +1,4 @@
-"""The Spark session: the only place that makes one, and what Delta and large rows need of it."""
+"""Creates the Spark session, with the settings that Delta and large rows need."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ if TYPE_CHECKING:
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 
-# Without these a session cannot read or write the tables at all.
+# A session needs these to read or write the tables.
 _REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# Set where this process starts the JVM itself; under spark-submit they are the operator's to choose.
+# Set if this process starts the JVM itself; under spark-submit the operator chooses them.
 _LAUNCH = {
     "spark.jars.packages": DELTA_PACKAGE,
     "spark.driver.memory": "4g",
-    # The JVM plans and moves rows for a minute or so; its second compiler took two fifths of all processor time in
-    # a night with nothing new, and pays for itself only from a million videos on. extraJavaOptions overrule this.
-    # Without that compiler the cache of compiled code is 48 MB by default, which two minutes of Spark fill.
+    # The JVM plans and moves rows for about a minute. In a run with nothing new, its second compiler took 40 % of the
+    # CPU time; it pays off only from a million videos upwards. extraJavaOptions override this. Without that compiler
+    # the default code cache is 48 MB, which two minutes of Spark fill.
     "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-# All cores of this machine; a task whose worker is killed is tried again, as on a cluster.
+# All cores of this machine; a task whose worker is killed is retried up to 4 times, as on a cluster.
 _LOCAL = "local[*,4]"
-# Set unless the operator has set them: each can be changed while the session lives.
+# Set unless the operator has set them; each can be changed in a running session.
 _DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
-    # Small tables: Delta's 50 tasks for each look at a snapshot cost more than they compute.
+    # The tables are small: Delta's default of 50 tasks a snapshot costs more than the work itself.
     "spark.databricks.delta.snapshotPartitions": "2",
-    # Arrow batches and column batches are counted in rows, and a row may hold hours of frame descriptors.
+    # Arrow and column batches are sized in rows, and one row may hold the frame descriptors of hours of video.
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "512",
     "spark.sql.parquet.columnarReaderBatchSize": "16",
-    # Parquet looks at its buffers' size after 100 rows by default: that may be gigabytes here.
+    # By default Parquet checks the size of its buffers after 100 rows, which may be gigabytes here.
     "parquet.page.size.row.check.min": "1",
     "parquet.page.size.row.check.max": "16",
     "parquet.block.size.row.check.min": "1",
 }
 _MIN_SHUFFLE_PARTITIONS = 4
-# What setJobGroup sets.
+# Local properties that setJobGroup sets.
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
-# They write every query's error to the terminal, with its Java stack, before it is raised.
+# They print the error of every query with its Java stack to the terminal before it is raised.
 _QUERY_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 def is_submitted() -> bool:
-    """Tell whether spark-submit started this process, so that a JVM with the operator's settings is there."""
+    """Return whether spark-submit started this process, with a JVM that has the operator's settings."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
@@ -75,13 +75,13 @@ def start_session(
     conf: Mapping[str, str] | None = None,
     spark_log: Path | None = None,
 ) -> SparkSession:
-    """Return the session of this process, made on first call. Runs on: driver.
+    """Return the session of this process; the first call creates it. Runs on: driver.
 
     Args:
         app_name: shown in Spark's UI and history.
-        master: where to run; None takes spark-submit's, else all cores of this machine.
-        conf: settings that win over ours.
-        spark_log: file that takes what the JVM would write to the terminal; None leaves it there.
+        master: Spark master; None uses that of spark-submit, else all cores of this machine.
+        conf: settings that override the defaults of ndvr.
+        spark_log: file for the output that the JVM would write to the terminal; None keeps it on the terminal.
 
     Raises:
         RuntimeError: called on an executor.
@@ -98,7 +98,7 @@ def start_session(
     given = dict(conf or {})
     for key, value in (settings | given).items():
         builder = builder.config(key, value)
-    with _stderr_to(spark_log):
+    with _redirect_stderr(spark_log):
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     for name in _QUERY_LOGGERS:
@@ -109,10 +109,11 @@ def start_session(
 
 
 def gpu_profile(gpus_per_task: float) -> ResourceProfile | None:
-    """Return what tasks of a stage are to have that the tasks of others have not; None where that is no GPU.
+    """Return the resource profile for a stage whose tasks use GPUs; None for 0 GPUs a task.
 
-    Needs a cluster manager (Spark gives no resources in local mode) whose executors have `spark.executor.resource.gpu`,
-    and `spark.dynamicAllocation.enabled=false`: deploy/spark/spark-defaults-gpu.conf. Runs on: driver.
+    It needs a cluster manager, because Spark assigns no resources in local mode. Executors need
+    `spark.executor.resource.gpu`, and `spark.dynamicAllocation.enabled` must be false, as in
+    deploy/spark/spark-defaults-gpu.conf. Runs on: driver.
     """
     if not gpus_per_task:
         return None
@@ -121,9 +122,9 @@ def gpu_profile(gpus_per_task: float) -> ResourceProfile | None:
 
 @contextmanager
 def named_jobs(spark: SparkSession, run: Run, what: str) -> Iterator[None]:
-    """Name the Spark jobs that this thread starts in the block: Spark's UI lists them under the run, by what they do.
+    """Name the Spark jobs that this thread starts in the block, so that Spark's UI shows their run and purpose.
 
-    Runs on: driver. What the thread's jobs were called before they are called again.
+    The previous names are restored afterwards. Runs on: driver.
     """
     context = spark.sparkContext
     before = {key: context.getLocalProperty(key) for key in _JOB_PROPERTIES}
@@ -136,7 +137,7 @@ def named_jobs(spark: SparkSession, run: Run, what: str) -> Iterator[None]:
 
 
 def _set_defaults(spark: SparkSession, given: Mapping[str, str]) -> None:
-    """Set what the operator has not set."""
+    """Set the defaults that the operator has not set."""
     num_partitions = max(_MIN_SHUFFLE_PARTITIONS, 2 * spark.sparkContext.defaultParallelism)
     launched = dict(spark.sparkContext.getConf().getAll())
     for key, value in (_DEFAULTS | {"spark.sql.shuffle.partitions": str(num_partitions)}).items():
@@ -145,8 +146,8 @@ def _set_defaults(spark: SparkSession, given: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _stderr_to(file: Path | None) -> Iterator[None]:
-    """Give file to child processes started meanwhile as their standard error; this process gets its own back."""
+def _redirect_stderr(file: Path | None) -> Iterator[None]:
+    """Redirect the standard error of child processes started in the block to a file, if one is given."""
     if file is None:
         yield
         return

@@ -1,1 +1,1 @@
-"""What keeps a lake in shape: the layout of its files, what has expired, what killed runs left, old schemas."""
+"""Maintenance of a lake: compaction, expiry, cleaning up after killed runs, and upgrades of old schemas."""

@@ -1,4 +1,4 @@
-"""What has expired: the rows of models that nobody uses any more, and the records of old runs."""
+"""Finds expired rows: those of unused models, and records of old runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jobs.lake.lake import Lake
     from models.embedding_models import EmbeddingModel
 
-# cluster_events is a journal: the clusters of a model that comes back take their names from it.
+# cluster_events is not listed: it is a journal, and a model that is used again takes its cluster ids from it.
 MODEL_TABLES = (embeddings.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -31,9 +31,9 @@ class Deletion:
     """Rows to delete from a table.
 
     Attributes:
-        table: which.
-        what: why, for people.
-        condition: the rows.
+        table: contract of the table.
+        what: description for the report.
+        condition: selects the rows.
     """
 
     table: Table
@@ -42,11 +42,11 @@ class Deletion:
 
 
 def expire_models(lake: Lake, model: EmbeddingModel, config: MaintenanceConfig, now: datetime) -> list[Deletion]:
-    """Name the rows of models and descriptors that no run has used for `expire_model_days`. Runs on: driver.
+    """Find the rows of models and descriptors that no run has used for `expire_model_days`. Runs on: driver.
 
-    In use are the model of the config and that of the newest published run, whatever their age, and what
-    `keep_models` names. A model was last used by its newest run, be it recorded in `runs` or only in a row; descriptors
-    by the newest run of a model that takes them (a model_id contains the descriptor_id).
+    The model of the config, the model of the newest published run and those in `keep_models` are kept at any age. The
+    last use of a model is its newest run, recorded in `runs` or only in a row. Descriptors are in use while a kept
+    model uses them: its model_id contains the descriptor_id.
     """
     if config.expire_model_days is None:
         return []
@@ -56,26 +56,26 @@ def expire_models(lake: Lake, model: EmbeddingModel, config: MaintenanceConfig, 
     expired = {model_id for model_id, used_at in last_used.items() if used_at < oldest} - kept
     kept |= last_used.keys() - expired | {model.descriptor_id}
     found = [
-        Deletion(table, f"rows of {', '.join(gone)}", F.col("model_id").isin(*gone))
+        Deletion(table, f"rows of {', '.join(names)}", F.col("model_id").isin(*names))
         for table in MODEL_TABLES
-        if (gone := sorted(expired & _read_runs_by(lake, table, "model_id").keys()))
+        if (names := sorted(expired & _read_last_runs(lake, table, "model_id").keys()))
     ]
-    described = _read_runs_by(lake, descriptors.TABLE, "descriptor_id")
-    gone = sorted(d for d, used_at in described.items() if used_at < oldest and not _is_taken(d, kept))
-    if gone:
-        found.append(Deletion(descriptors.TABLE, f"rows of {', '.join(gone)}", F.col("descriptor_id").isin(*gone)))
+    described = _read_last_runs(lake, descriptors.TABLE, "descriptor_id")
+    names = sorted(d for d, used_at in described.items() if used_at < oldest and not _is_used(d, kept))
+    if names:
+        found.append(Deletion(descriptors.TABLE, f"rows of {', '.join(names)}", F.col("descriptor_id").isin(*names)))
     return found
 
 
-def _is_taken(descriptor_id: str, kept: Iterable[str]) -> bool:
-    """Tell whether a kept model takes the descriptors, or they are kept by name."""
+def _is_used(descriptor_id: str, kept: Iterable[str]) -> bool:
+    """Return whether a kept model uses the descriptors, or `keep_models` names them."""
     return any(descriptor_id in name for name in kept)
 
 
 def expire_runs(lake: Lake, config: MaintenanceConfig, now: datetime) -> list[Deletion]:
-    """Name the records of runs older than `keep_run_days`. Runs on: driver.
+    """Find the records of runs older than `keep_run_days`. Runs on: driver.
 
-    The newest record of each stage stays: by it the next run knows what is up to date.
+    The newest record of each stage is kept, because the next run uses it to find what is up to date.
     """
     if not lake.exists(runs.TABLE):
         return []
@@ -89,23 +89,23 @@ def expire_runs(lake: Lake, config: MaintenanceConfig, now: datetime) -> list[De
 
 
 def _read_last_use(lake: Lake) -> dict[str, datetime]:
-    """Tell when each model was last used: by the records of runs, and by the rows themselves."""
-    uses = [_read_runs_by(lake, table, "model_id") for table in (*MODEL_TABLES, runs.TABLE)]
+    """Read when each model was last used, from the records of runs and from the rows themselves."""
+    uses = [_read_last_runs(lake, table, "model_id") for table in (*MODEL_TABLES, runs.TABLE)]
     names = {name for use in uses for name in use}
     return {name: max(use.get(name, _NEVER) for use in uses) for name in names}
 
 
-def _read_runs_by(lake: Lake, table: Table, column: str) -> Mapping[str, datetime]:
-    """Read the start of the newest run that each value of a column came from."""
+def _read_last_runs(lake: Lake, table: Table, column: str) -> Mapping[str, datetime]:
+    """Read the start time of the newest run that wrote each value of a column."""
     if not lake.exists(table):
         return {}
     newest = lake.read(table.name).groupBy(column).agg(F.max("run_id").alias("run_id")).collect()
-    # A run_id that tells no time is somebody's own: its rows are not ours to delete.
+    # ndvr did not make a run_id without a time, so its rows never expire.
     return {row[column]: parse_run_time(row["run_id"]) or datetime.max.replace(tzinfo=UTC) for row in newest}
 
 
 def _read_published_model(lake: Lake) -> set[str]:
-    """Read the model of the newest run that was published."""
+    """Read the model of the newest published run; empty if there is none."""
     if not lake.exists(runs.TABLE):
         return set()
     done = lake.read("runs").where("stage = 'run' AND status = 'done'")

@@ -126,4 +126,4 @@ def test_all_who_write_at_once_are_heard(lake: Lake, monkeypatch: pytest.MonkeyP
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda video_id: release_videos(lake, [video_id]), ["cut", "lost", "lost-too"]))
     assert [row["attempts"] for row in read_rows(lake_folder(lake), "quarantine")] == [0, 0, 0]
-    assert "commit met another's" in met
+    assert "commit conflict" in met

@@ -1,4 +1,4 @@
-"""The tables open in clients that are not Spark, with the same rows."""
+"""Clients other than Spark read the same rows from the tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ by_name = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
 
 def comparable(value: Any) -> Any:
-    """Write a value as all three readers can: times without zone, as Spark gives them, and maps as sorted pairs."""
+    """Convert a value to the form that all three readers share: times without zone, and maps as sorted pairs."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, dict):
@@ -48,7 +48,7 @@ def test_delta_rs_reads_the_rows_that_spark_reads(
 ) -> None:
     rows = DeltaTable(str(described.lake / table.name)).to_pyarrow_table().to_pylist()
     assert as_set(rows) == spark_rows[table.name]
-    assert bool(rows) == (table.name != "decisions")  # which are people's: a night makes none
+    assert bool(rows) == (table.name != "decisions")  # only people write decisions
 
 
 @by_name

@@ -1,4 +1,4 @@
-"""The session of the driver, and that executors have none."""
+"""The driver has one session, and executors have none."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def test_there_is_one_session(spark: SparkSession) -> None:
+def test_a_process_has_one_session(spark: SparkSession) -> None:
     assert start_session("another") is spark
 
 
-def test_our_defaults_hold_and_give_way_to_what_was_set_at_the_start(spark: SparkSession) -> None:
+def test_defaults_apply_unless_a_setting_was_given_at_the_start(spark: SparkSession) -> None:
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == "512"
     assert spark.conf.get("spark.databricks.delta.snapshotPartitions") == "1"
     assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
 
 
-def test_an_executor_gets_no_session(spark: SparkSession) -> None:
+def test_an_executor_cannot_start_a_session(spark: SparkSession) -> None:
     def ask(_: int) -> str:
         from jobs.lake.session import start_session
 

@@ -1,4 +1,4 @@
-"""`ndvr maintain`: what it deletes, what it keeps, and that no night has more to do because of it."""
+"""`ndvr maintain`: what it deletes, what it keeps, and that it causes no work in the next run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from jobs.commands.command_line import run_command
 from jobs.config.settings import Config
 from jobs.lake.lake import Lake
 from jobs.lake.leftovers import StagingArea
-from jobs.maintain import Maintenance
+from jobs.maintenance.apply import maintain_lake
+from jobs.maintenance.plan import choose_retention
 from jobs.tables import clusters, descriptors, embeddings, pairs, runs
 from tests.support.lakes import TINY, make_run, read_rows, read_versions, run_night
 from tests.support.written_lake import FIRST, MODEL, SECOND, append_rows, write_lake
@@ -39,7 +40,7 @@ def maintain(capsys: pytest.CaptureFixture[str], lake: Path, *options: str) -> d
 
 
 def write_old_rows(lake: Lake) -> None:
-    """Append the rows of a model that was last used in 2023, of one that is kept by name, and small files."""
+    """Append small files with rows of a model last used in 2023, and of one that `keep_models` names."""
     pair = {"left_id": "a", "right_id": "b", "relation": "copy", "match_probability": 1.0}
     for number in range(3):
         append_rows(lake, pairs.TABLE, [OLD | pair | {"left_id": f"a{number}"}])
@@ -63,7 +64,7 @@ def leave_behind(lake: Path, run_id: str, modified_at: datetime) -> Path:
 
 
 @pytest.mark.slow
-def test_what_has_expired_goes_and_what_is_in_use_stays(
+def test_expired_rows_and_files_are_deleted_and_others_are_kept(
     spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_lake(spark, tmp_path / "lake")
@@ -90,19 +91,21 @@ def test_what_has_expired_goes_and_what_is_in_use_stays(
     assert [uri.rpartition("/")[2] for uri in report["removed"]] == [dead.name, log.name]
     assert (dead.exists(), log.exists(), going.exists()) == (False, False, True)
 
-    told = {one["table"]: one for one in report["tables"]}
-    assert told["pairs"]["expired"] == ["rows of averaged-old-v1"]
-    assert told["descriptors"]["expired"] == ["rows of old-v1"]
-    assert told["runs"]["expired"] == ["5 records of old runs"]
-    assert (told["pairs"]["before"]["num_files"], told["pairs"]["after"]["num_files"]) == (5, 1)
-    assert 200 < told["pairs"]["retention_hours"] < 202, "longer than the week: a run is going for so long"
-    assert told["pairs"]["num_vacuumed_files"] == 0
+    tables = {one["table"]: one for one in report["tables"]}
+    assert tables["pairs"]["expired"] == ["rows of averaged-old-v1"]
+    assert tables["descriptors"]["expired"] == ["rows of old-v1"]
+    assert tables["runs"]["expired"] == ["5 records of old runs"]
+    assert (tables["pairs"]["before"]["num_files"], tables["pairs"]["after"]["num_files"]) == (5, 1)
+    assert 200 < tables["pairs"]["retention_hours"] < 202, (
+        "longer than a week, because a run started 200 hours ago is active"
+    )
+    assert tables["pairs"]["num_vacuumed_files"] == 0
     assert {row["model_id"] for row in read_rows(folder, "pairs")} == {MODEL, "averaged-kept-v1"}
     assert {row["model_id"] for row in read_rows(folder, "clusters")} == {MODEL}
     assert read_rows(folder, "embeddings") == []
     assert {row["descriptor_id"] for row in read_rows(folder, "descriptors")} == {"tiny-v1", "kept-v1"}
     assert {row["run_id"] for row in read_rows(folder, "runs")} == {SECOND}
-    assert lake.version(pairs.TABLE) == 5, "what maintenance commits changes no rows that a night reads"
+    assert lake.version(pairs.TABLE) == 5, "commits of maintenance change no rows that a run reads"
     assert DeltaTable(str(folder / "pairs")).version() > 5
 
     before = read_versions(folder)
@@ -112,20 +115,22 @@ def test_what_has_expired_goes_and_what_is_in_use_stays(
 
 
 @pytest.mark.slow
-def test_the_next_night_has_no_more_to_do(described: Described, lake_copy: Path, spark: SparkSession) -> None:
-    """Files are laid out anew and vacuumed at once; stages are skipped all the same, and rows are what they were."""
+def test_the_next_run_skips_the_same_stages_after_maintenance(
+    described: Described, lake_copy: Path, spark: SparkSession
+) -> None:
+    """Files are compacted and vacuumed immediately; stages are still skipped, and rows do not change."""
     lake = Lake(spark, str(lake_copy))
-    for table in (embeddings.TABLE, pairs.TABLE):  # as many nights leave them: in several files
+    for table in (embeddings.TABLE, pairs.TABLE):  # in several files, as many runs leave them
         lake.read(table.name).repartition(3).write.format("delta").mode("overwrite").option(
             "dataChange", "false"
         ).option("userMetadata", '{"is_upkeep": true}').save(lake.path(table.name))
     rows = {name: read_rows(lake_copy, name) for name in ("embeddings", "pairs", "duplicates")}
     run = make_run(spark, described.manifest, described.settings | EAGER)
-    report = Maintenance(lake, replace(run, started_at=datetime.now(UTC)), is_dry=False).run()
-    told = {one.table: one for one in report.tables}
-    assert (told["embeddings"].before.num_files, told["embeddings"].after.num_files) == (3, 1)
-    assert told["embeddings"].num_vacuumed_files > 0
-    assert told["embeddings"].after.num_stored_bytes < told["embeddings"].before.num_stored_bytes
+    report = maintain_lake(lake, replace(run, started_at=datetime.now(UTC)), is_dry=False)
+    tables = {one.table: one for one in report.tables}
+    assert (tables["embeddings"].before.num_files, tables["embeddings"].after.num_files) == (3, 1)
+    assert tables["embeddings"].num_vacuumed_files > 0
+    assert tables["embeddings"].after.num_stored_bytes < tables["embeddings"].before.num_stored_bytes
     assert {name: read_rows(lake_copy, name) for name in rows} == rows
 
     before = read_versions(lake_copy)
@@ -134,12 +139,12 @@ def test_the_next_night_has_no_more_to_do(described: Described, lake_copy: Path,
     skipped = {record.stage for record in outcome.records if record.status == "skipped"}
     assert skipped == {"embeddings", "pairs", "clusters", "cluster_events", "duplicates", "index"}
     seen = lake.read_version(embeddings.TABLE, 1)
-    assert seen is not None, "the newest version with the rows that the last search saw is read instead"
+    assert seen is not None, "the newest version with the same rows is read instead"
     assert seen.count() == len(rows["embeddings"])
 
 
-def test_the_embeddings_that_the_next_search_compares_with_are_kept(spark: SparkSession, tmp_path: Path) -> None:
-    """The last search of pairs saw version 1; version 2 came since, and never reached pairs."""
+def test_embeddings_that_the_next_search_compares_with_are_kept(spark: SparkSession, tmp_path: Path) -> None:
+    """The last search of pairs read version 1; version 2 was committed later and not yet searched."""
     lake = Lake(spark, str(tmp_path / "lake"))
     for table in (embeddings.TABLE, runs.TABLE):
         lake.create(table)
@@ -152,12 +157,13 @@ def test_the_embeddings_that_the_next_search_compares_with_are_kept(spark: Spark
         [searched | {"started_at": datetime(2024, 1, 1, tzinfo=UTC), "input_versions": {"embeddings": 1}}],
     )
     run = replace(make_run(spark, tmp_path / "m.csv", TINY), config=Config(**(TINY | EAGER)))
-    upkeep = Maintenance(lake, run, is_dry=False)
-    nobody = StagingArea({}, [])
-    assert upkeep._choose_retention(embeddings.TABLE, nobody) == 1e-6
+    nobody, config = StagingArea({}, []), run.config.maintenance
+    assert choose_retention(lake, embeddings.TABLE, nobody, config) == 1e-6
     append_rows(lake, embeddings.TABLE, [row | {"video_id": "b"}])
-    assert 1 < upkeep._choose_retention(embeddings.TABLE, nobody) < 1.1, "an hour longer than they are outdated"
-    assert upkeep._choose_retention(pairs.TABLE, nobody) == 1e-6
+    assert 1 < choose_retention(lake, embeddings.TABLE, nobody, config) < 1.1, (
+        "an hour longer than the time since they were replaced"
+    )
+    assert choose_retention(lake, pairs.TABLE, nobody, config) == 1e-6
 
 
 @pytest.mark.usefixtures("spark")

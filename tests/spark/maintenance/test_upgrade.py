@@ -1,4 +1,4 @@
-"""`ndvr upgrade`: a lake as an older version of ndvr left it becomes what the contracts say, or is left alone."""
+"""`ndvr upgrade`: a lake of an older version of ndvr is changed to match the contracts, or is not changed at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.errors import ContractError
 from jobs.lake.lake import Lake
-from jobs.maintenance.upgrade import apply_changes, find_changes
+from jobs.maintenance.schema_upgrade import apply_changes, find_changes
 from jobs.tables import clusters, pairs, quarantine, runs
 from tests.support.lakes import read_rows, read_versions
 from tests.support.written_lake import SECOND, append_rows, write_lake
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jobs.contracts.table import Table
 
 TABLES = (clusters.TABLE, pairs.TABLE, quarantine.TABLE, runs.TABLE)
-# Before runs told how pairs were searched, and before a release counted tries anew.
+# Columns that the first version of the table did not have.
 OLD_RUNS = ("search_plan", "search_recall")
 
 
@@ -42,7 +42,7 @@ def lake(written: Path, spark: SparkSession, tmp_path: Path) -> Lake:
 
 
 def write_old(lake: Lake, table: Table, without: tuple[str, ...]) -> None:
-    """Write a table anew without some columns, comments, checks, statistics and clustering."""
+    """Rewrite a table without some columns, and without comments, checks, statistics and clustering."""
     rows = lake.read(table.name).drop(*without).collect()
     fields = [field for field in table.schema.fields if field.name not in without]
     shutil.rmtree(lake.path(table.name))
@@ -64,7 +64,7 @@ def read_contract(folder: Path, table: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_an_old_schema_becomes_the_contract_with_its_rows_and_then_nothing_differs(
+def test_an_old_schema_is_upgraded_once_and_keeps_its_rows(
     lake: Lake, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_old(lake, runs.TABLE, OLD_RUNS)
@@ -72,7 +72,7 @@ def test_an_old_schema_becomes_the_contract_with_its_rows_and_then_nothing_diffe
     lake.spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT attempts_is_not_negative")
     lake.spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT attempts_is_positive CHECK (attempts > 0)")
     lake.spark.sql(f"ALTER TABLE delta.`{lake.path('clusters')}` ALTER COLUMN cluster_id COMMENT 'it''s old'")
-    with pytest.raises(ContractError, match=r"search_plan: missing, not string; .*; `ndvr upgrade` says what can be"):
+    with pytest.raises(ContractError, match=r"search_plan: missing, expected string; .*; run `ndvr upgrade`"):
         lake.create(runs.TABLE)
     before = read_versions(tmp_path / "lake")
     assert run_command(app, ["upgrade", "--lake", lake.root, "--dry-run", "--json"]) == 0
@@ -103,7 +103,7 @@ def test_an_old_schema_becomes_the_contract_with_its_rows_and_then_nothing_diffe
     assert read_versions(tmp_path / "lake") == before
 
 
-def test_what_no_statement_mends_is_refused_with_3_and_nothing_is_changed(
+def test_a_difference_that_no_statement_can_fix_exits_with_3_and_changes_nothing(
     lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_old(lake, clusters.TABLE, ("keeper_reason", "joined_by"))
@@ -111,20 +111,20 @@ def test_what_no_statement_mends_is_refused_with_3_and_nothing_is_changed(
     before = read_versions(tmp_path / "lake")
     assert run_command(app, ["upgrade", "--lake", lake.root]) == 3
     assert capsys.readouterr().err == (
-        "ndvr: these tables cannot be upgraded as they are:\n"
-        f"  table clusters at {lake.root}/clusters: keeper_reason is missing, and is NOT NULL, so that rows there are "
-        "would have no value; move it away, and the next night builds it anew\n"
-        f"  table runs at {lake.root}/runs: status is missing, and is NOT NULL, so that rows there are would have no "
-        "value; its rows are made nowhere else: write them anew into a table of the new schema\n"
+        "ndvr: these tables cannot be upgraded:\n"
+        f"  table clusters at {lake.root}/clusters: keeper_reason is missing and NOT NULL, so stored rows would "
+        "have no value; move the table away; the next run rebuilds it\n"
+        f"  table runs at {lake.root}/runs: status is missing and NOT NULL, so stored rows would have no value; "
+        "its rows cannot be rebuilt: copy them into a table of the new schema\n"
     )
     assert read_versions(tmp_path / "lake") == before
 
 
-def test_rows_that_break_a_check_of_this_version_are_told(lake: Lake) -> None:
+def test_rows_that_break_a_check_of_this_version_are_an_error(lake: Lake) -> None:
     table = f"delta.`{lake.path('pairs')}`"
     lake.spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT relation_is_known")
     lake.update(pairs.TABLE, F.col("left_id") == "rome", {"relation": F.lit("alike")})
     with pytest.raises(
-        ContractError, match=r"table pairs: .*violate the new CHECK constraint .*mend or delete those rows and run"
+        ContractError, match=r"table pairs: .*violate the new CHECK constraint .*fix or delete those rows and run"
     ):
         apply_changes(lake, find_changes(lake, TABLES))

@@ -26,16 +26,16 @@ NOW = datetime(2024, 5, 1, tzinfo=UTC)
         ("ADD CONSTRAINT", None, False),
     ],
 )
-def test_what_changes_rows_that_a_night_reads(operation: str, metadata: str | None, is_change: bool) -> None:
+def test_only_some_commits_change_rows_that_a_run_reads(operation: str, metadata: str | None, is_change: bool) -> None:
     assert Commit(3, NOW, operation, metadata).changes_rows is is_change
 
 
-def test_upkeep_is_marked_as_it_is_read() -> None:
+def test_the_mark_of_upkeep_commits_is_stored_in_tables_and_cannot_change() -> None:
     assert UPKEEP == {"is_upkeep": True}
 
 
 class Writer:
-    """Meets another's commit a number of times."""
+    """Conflicts a number of times, then succeeds."""
 
     def __init__(self, num_conflicts: int, message: str) -> None:
         self.num_left = num_conflicts
@@ -55,20 +55,20 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits.time, "sleep", lambda _: None)
 
 
-def test_a_write_that_met_others_is_tried_again() -> None:
+def test_a_write_that_conflicts_is_retried() -> None:
     writer = Writer(4, "[DELTA_CONCURRENT_APPEND.WITHOUT_HINT] ...")
     assert retry_conflicts(writer.write, "pairs") == "written"
     assert writer.num_tries == 5
 
 
-def test_after_ten_tries_the_conflict_is_told() -> None:
+def test_the_conflict_is_raised_after_ten_tries() -> None:
     writer = Writer(99, "[DELTA_CONCURRENT_DELETE_READ] ...")
     with pytest.raises(PySparkException, match="DELTA_CONCURRENT_DELETE_READ"):
         retry_conflicts(writer.write, "pairs")
     assert writer.num_tries == 10
 
 
-def test_any_other_fault_is_told_at_once() -> None:
+def test_any_other_error_is_raised_immediately() -> None:
     writer = Writer(1, "[DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] ...")
     with pytest.raises(PySparkException, match="DELTA_VIOLATE_CONSTRAINT"):
         retry_conflicts(writer.write, "pairs")

@@ -1,4 +1,4 @@
-"""Layout of the tables' files: OPTIMIZE, VACUUM, and DELETE of what has expired. The other half of `jobs.lake.lake`."""
+"""Maintenance of a table's files: OPTIMIZE, VACUUM, DELETE of expired rows, and sizes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 MAX_LISTED_FILES = 1000
-"""A dry run of VACUUM names no more."""
+"""The most files that a dry run of VACUUM lists."""
 
 
 @dataclass(frozen=True)
-class Size:
-    """What a table takes.
+class TableSize:
+    """Size of a table.
 
     Attributes:
         version: its newest commit.
-        num_files: files that its newest version reads.
-        num_bytes: of those.
-        num_stored_files: all files in its folder: those of older versions, of killed writes and its log too.
-        num_stored_bytes: of those.
+        num_files: number of files of its newest version.
+        num_bytes: total size of those files.
+        num_stored_files: number of all files in its folder, including those of older versions, of killed writes and
+            of its log.
+        num_stored_bytes: total size of those files.
     """
 
     version: int
@@ -42,56 +43,59 @@ class Size:
     num_stored_bytes: int
 
 
-def measure_table(lake: Lake, table: Table) -> Size:
+def measure_table(lake: Lake, table: Table) -> TableSize:
     """Measure a table. Runs on: driver."""
     detail = lake.spark.sql(f"DESCRIBE DETAIL {_address(lake, table)}").collect()[0]
     stored = lake.files.measure(lake.path(table.name))
     version = lake.commits(table, 1)[0].version
-    return Size(version, detail["numFiles"], detail["sizeInBytes"], stored.num_files, stored.num_bytes)
+    return TableSize(version, detail["numFiles"], detail["sizeInBytes"], stored.num_files, stored.num_bytes)
 
 
 def optimize_table(lake: Lake, table: Table) -> None:
-    """Lay the files out anew where they are small or not clustered on the key; nothing where they are.
+    """Compact small files and cluster files on the key; do nothing if no file needs it.
 
-    Rows stay as they are, and so does what `Lake.version` says. Runs on: driver and executors.
+    Neither the rows nor `Lake.version` change. Runs on: driver and executors.
     """
     retry_conflicts(lambda: lake.spark.sql(f"OPTIMIZE {_address(lake, table)}").collect(), table.name)
 
 
 def delete_expired(lake: Lake, table: Table, condition: Column) -> None:
-    """Delete rows that no run reads any more; `Lake.version` passes the commit over. Runs on: driver and executors."""
+    """Delete rows that no run reads any more. Runs on: driver and executors.
+
+    The commit is marked as upkeep, so `Lake.version` ignores it.
+    """
     from delta.tables import DeltaTable
 
     stored = DeltaTable.forPath(lake.spark, lake.path(table.name))
-    with _settings(lake.spark, {_USER_METADATA: json.dumps(UPKEEP)}):
+    with _temporary_conf(lake.spark, {_USER_METADATA: json.dumps(UPKEEP)}):
         retry_conflicts(lambda: stored.delete(condition), table.name)
 
 
 def vacuum_table(lake: Lake, table: Table, retention_hours: float, *, is_dry: bool) -> int:
-    """Delete files that no version of the last hours reads, where there are any; return how many, at most 1000.
+    """Delete files that no version of the last `retention_hours` reads; return their number, at most 1000.
 
-    The caller answers for the retention: Delta's own check refuses whatever is shorter than a week.
-    Runs on: driver and executors.
+    Delta's own check, which refuses a retention shorter than a week, is switched off: the caller must choose a safe
+    retention. Runs on: driver and executors.
     """
     statement = f"VACUUM {_address(lake, table)} RETAIN {retention_hours:.6f} HOURS"
     settings = {"spark.databricks.delta.retentionDurationCheck.enabled": "false"}
-    # A folder is listed in 10,000 tasks by default, which take two minutes on two cores.
+    # By default a folder is listed in 10,000 tasks, which take two minutes on two cores.
     parallelism = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
     if lake.spark.conf.get(parallelism) == "10000":
         settings[parallelism] = str(2 * lake.spark.sparkContext.defaultParallelism)
-    with _settings(lake.spark, settings):
+    with _temporary_conf(lake.spark, settings):
         num_files = lake.spark.sql(f"{statement} DRY RUN").count()
         if num_files and not is_dry:
             lake.spark.sql(statement).collect()
     return num_files
 
 
-def find_oldest_needed(lake: Lake, table: Table, version: int) -> float | None:
-    """Return since when the files of an older version are no longer those of the newest: seconds since 1970, UTC.
+def find_time_replaced(lake: Lake, table: Table, version: int) -> float | None:
+    """Return when a later commit replaced the rows of a version, in seconds since 1970, UTC.
 
-    None where they still are, or where the log no longer tells. Runs on: driver.
+    None if its rows are still the current ones, or if the log no longer contains the later commit. Runs on: driver.
     """
-    newest = lake.last_version_alike(table, version)
+    newest = lake.last_version_with_same_rows(table, version)
     if newest is None:
         return None
     replaced = [commit.timestamp for commit in lake.commits(table, None) if commit.version == newest + 1]
@@ -99,13 +103,13 @@ def find_oldest_needed(lake: Lake, table: Table, version: int) -> float | None:
 
 
 def _address(lake: Lake, table: Table) -> str:
-    """Return a table's name in SQL."""
+    """Return the name of a table in SQL."""
     return f"delta.{quote_name(lake.path(table.name))}"
 
 
 @contextmanager
-def _settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
-    """Give the session settings for a while."""
+def _temporary_conf(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Change settings of the session inside the block, and restore them afterwards."""
     before = {key: spark.conf.get(key, None) for key in settings}
     for key, value in settings.items():
         spark.conf.set(key, value)
