@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import REPOSITORY, print_table
 from jobs.clustering.components import connected_components
+from jobs.clustering.distributed_components import label_components
 from jobs.clustering.links import cluster_links, make_links
-from jobs.clustering.star import label_components
 from jobs.config.settings import ClustersConfig
 from jobs.lake.session import start_session
 from jobs.tables import decisions

@@ -66,7 +66,7 @@ def read_vectors(lake: Lake) -> DataFrame:
     if largest is None:
         sys.exit(f"no embeddings in {lake.root!r}")
     of_model = rows.where(F.col("model_id") == largest["model_id"])
-    return of_model.select("video_id", "segment_index", "vector", F.lit(True).alias("is_dirty"))
+    return of_model.select("video_id", "segment_index", "vector", F.lit(True).alias("is_unsearched"))
 
 
 def search(vectors: DataFrame, config: PairsConfig) -> dict[tuple[str, str], float]:

@@ -67,11 +67,11 @@ def name_rows(count: int) -> NDArray[np.str_]:
     return np.char.mod("video-%09d", np.arange(count))
 
 
-def write_vectors(folder: Path, vectors: NDArray[np.float32], num_dirty: int | None = None) -> str:
-    """Write the input of `search_candidates` as Parquet files. The last `num_dirty` rows are new; None means all."""
+def write_vectors(folder: Path, vectors: NDArray[np.float32], num_unsearched: int | None = None) -> str:
+    """Write the input of `search_candidates` as Parquet files, with the last `num_unsearched` rows new, or all."""
     folder.mkdir()
     names = name_rows(len(vectors))
-    first_dirty = 0 if num_dirty is None else len(vectors) - num_dirty
+    first_unsearched = 0 if num_unsearched is None else len(vectors) - num_unsearched
     step = max(5_000, len(vectors) // 64)
     for number, begin in enumerate(range(0, len(vectors), step)):
         part = vectors[begin : begin + step]
@@ -82,7 +82,7 @@ def write_vectors(folder: Path, vectors: NDArray[np.float32], num_dirty: int | N
             "video_id": pa.array(names[begin : begin + step]),
             "segment_index": pa.array(np.zeros(len(part), dtype=np.int32)),
             "vector": values,
-            "is_dirty": pa.array(np.arange(begin, begin + len(part)) >= first_dirty),
+            "is_unsearched": pa.array(np.arange(begin, begin + len(part)) >= first_unsearched),
         }
         pq.write_table(pa.table(columns), folder / f"{number:05}.parquet", use_dictionary=False)
     return str(folder)

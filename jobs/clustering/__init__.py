@@ -1,1 +1,1 @@
-"""Clusters over Spark: connected components of any size, names that last, and decisions."""
+"""Clusters on Spark: connected components of any size, stable cluster ids, and decisions."""

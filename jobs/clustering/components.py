@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def connected_components(left_ids: NDArray[Any], right_ids: NDArray[Any]) -> dict[str, str]:
-    """Label each video with the smallest video_id that it is connected to.
+    """Label each video with the smallest video_id in its connected component.
 
     Args:
-        left_ids: object (p,), video_ids, one end of each pair.
-        right_ids: object (p,), video_ids, the other end.
+        left_ids: object (p,), video_ids of one end of each pair.
+        right_ids: object (p,), video_ids of the other end.
 
     Returns:
-        video_id -> cluster_id for every id that occurs, sorted by video_id; the same whatever the order of pairs.
+        video_id -> label for every id that occurs, sorted by video_id. It does not depend on the order of pairs.
         Runs on: driver; memory grows with the number of pairs.
     """
     from scipy.sparse import coo_array, csgraph

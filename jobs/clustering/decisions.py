@@ -1,4 +1,4 @@
-"""Decisions about videos: how they are read, which hold, and whether they agree with each other."""
+"""Decisions about videos: reads them, selects those in force, and finds contradictions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_FAULTS_SHOWN = 10
 
 
 class Decision(NamedTuple):
-    """What someone decided.
+    """A decision of a person about one or two videos.
 
     Attributes:
         left_id: the smaller video_id.
-        right_id: the larger; left_id again where one video is decided about.
+        right_id: the larger video_id; equal to left_id for a decision about one video.
         verdict: one of VERDICTS.
-        note: why, or None.
+        note: reason, or None.
     """
 
     left_id: str
@@ -38,11 +38,11 @@ class Decision(NamedTuple):
 
     @property
     def subject(self) -> tuple[str, str]:
-        """What the decision is about."""
+        """The videos that the decision is about."""
         return self.left_id, self.right_id
 
     def __str__(self) -> str:
-        """Return it as the command line takes it."""
+        """Return the decision in the form of command-line arguments."""
         return " ".join([*dict.fromkeys(self.subject), self.verdict])
 
 
@@ -50,25 +50,25 @@ def make_decision(video_ids: Sequence[str], verdict: str, note: str | None = Non
     """Make a decision about one or two videos, in either order.
 
     Raises:
-        ValueError: the verdict is not known, or is about another number of videos.
+        ValueError: the verdict is unknown, or applies to another number of videos.
     """
     if verdict not in VERDICTS:
         raise ValueError(f"the verdict must be one of {', '.join(VERDICTS)}, got {verdict!r}")
     num_needed = 1 if verdict == "keep_this" else 2
     if len(set(video_ids)) != num_needed or len(video_ids) != num_needed or not all(video_ids):
-        told = "one video" if num_needed == 1 else "two videos"
-        raise ValueError(f"{verdict} is about {told}, got {' '.join(video_ids) or 'none'}")
+        needed = "one video" if num_needed == 1 else "two videos"
+        raise ValueError(f"{verdict} needs {needed}, got {' '.join(video_ids) or 'none'}")
     return Decision(min(video_ids), max(video_ids), verdict, note or None)
 
 
 def read_decisions(path: Path) -> list[Decision]:
-    """Read decisions from CSV (with a header) or JSON lines: left_id, right_id, verdict, and note if you like.
+    """Read decisions from CSV (with a header) or JSON lines: left_id, right_id, verdict, and optionally note.
 
     right_id is empty or missing for keep_this.
 
     Raises:
-        UsageError: the file is not there, its name ends in no known format, or any of its rows is wrong; the first ten
-            are named.
+        UsageError: the file does not exist, its format is unknown, or rows are invalid; the message lists the first
+            ten.
     """
     if not path.is_file():
         raise UsageError(f"file of decisions {str(path)!r} does not exist")
@@ -83,7 +83,7 @@ def read_decisions(path: Path) -> list[Decision]:
             continue
         if (first := first_lines.setdefault(decision.subject, line)) != line:
             faults.append(
-                f"  line {line}: {' and '.join(dict.fromkeys(decision.subject))}: decided in line {first} too"
+                f"  line {line}: {' and '.join(dict.fromkeys(decision.subject))}: already decided in line {first}"
             )
         decisions.append(decision)
     if faults:
@@ -92,7 +92,7 @@ def read_decisions(path: Path) -> list[Decision]:
 
 
 def _read_rows(path: Path) -> list[tuple[int, Any]]:
-    """Read rows with their line numbers; what is no JSON comes as its text."""
+    """Read rows with their line numbers; a line that is not JSON is returned as text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,7 +101,7 @@ def _read_rows(path: Path) -> list[tuple[int, Any]]:
         reader = csv.DictReader(text.splitlines(), restkey="surplus")
         return [(reader.line_num, row) for row in reader]
     if path.suffix not in {".json", ".jsonl", ".ndjson"}:
-        raise UsageError(f"{str(path)!r} has no known format; its name must end in .csv, .json, .jsonl or .ndjson")
+        raise UsageError(f"{str(path)!r} has an unknown format; its name must end in .csv, .json, .jsonl or .ndjson")
     rows: list[tuple[int, Any]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
@@ -113,13 +113,13 @@ def _read_rows(path: Path) -> list[tuple[int, Any]]:
 
 
 def _read_row(row: Any) -> Decision:  # noqa: ANN401 -- a line of JSON may hold anything
-    """Make a decision of a row.
+    """Make a decision from a row.
 
     Raises:
-        ValueError: it has other columns, or makes none.
+        ValueError: the row has other columns or is not a valid decision.
     """
     if not isinstance(row, dict) or not set(row) <= set(_COLUMNS):
-        raise ValueError(f"must have left_id, right_id, verdict and perhaps note, got {row!r:.100}")
+        raise ValueError(f"a row must have left_id, right_id, verdict and optionally note, got {row!r:.100}")
     if not all(isinstance(value, str | None) for value in row.values()):
         raise ValueError(f"every value must be text, got {row!r:.100}")
     ids = [row[name] for name in ("left_id", "right_id") if row.get(name)]
@@ -127,30 +127,30 @@ def _read_row(row: Any) -> Decision:  # noqa: ANN401 -- a line of JSON may hold 
 
 
 def shorten(faults: Sequence[str]) -> list[str]:
-    """Return the first ten faults, and how many there are besides."""
+    """Return the first ten faults, and a line with the number of the others."""
     rest = len(faults) - _MAX_FAULTS_SHOWN
     return [*faults[:_MAX_FAULTS_SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
 
 
 def decisions_in_force(decisions: DataFrame) -> DataFrame:
-    """Select the newest row about each pair or video, unless it is a withdrawal. Runs on: driver."""
+    """Select the newest row about each pair or video, without withdrawals. Runs on: driver."""
     newest = decisions.groupBy("left_id", "right_id").agg(F.max_by(F.struct("*"), "decided_at").alias("newest"))
     return newest.select("newest.*").where("NOT is_withdrawn")
 
 
 def find_contradictions(decisions: Iterable[Decision]) -> list[Decision]:
-    """Find the not_duplicate decisions about two videos that duplicate decisions hold together, sorted."""
-    together: dict[str, str] = {}
+    """Find the not_duplicate decisions about videos that duplicate decisions connect, sorted."""
+    parents: dict[str, str] = {}
 
     def find(video_id: str) -> str:
-        while (parent := together.get(video_id, video_id)) != video_id:
-            together[video_id] = together.get(parent, parent)
+        while (parent := parents.get(video_id, video_id)) != video_id:
+            parents[video_id] = parents.get(parent, parent)
             video_id = parent
         return video_id
 
     rows = list(decisions)
     for row in rows:
         if row.verdict == "duplicate":
-            together[find(row.left_id)] = find(row.right_id)
+            parents[find(row.left_id)] = find(row.right_id)
     found = [row for row in rows if row.verdict == "not_duplicate" and find(row.left_id) == find(row.right_id)]
     return sorted(found, key=lambda row: row.subject)

@@ -1,4 +1,4 @@
-"""Why two videos are in one cluster, or are not: the path of pairs and decisions between them."""
+"""Explains why two videos are in one cluster or not, with the path of pairs and decisions between them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     Ends = tuple[str, str]
 
-_MAX_ROUNDS = 8  # pairs between two videos that are in no cluster together, as far as it is looked
-_EVIDENCE = (
+_MAX_ROUNDS = 8  # the longest path that is searched between videos that share no cluster, in pairs
+_PAIR_COLUMNS = (
     "left_id",
     "right_id",
     "relation",
@@ -35,7 +35,7 @@ _EVIDENCE = (
 
 @dataclass(frozen=True)
 class Membership:
-    """Where a video is: its cluster and what is kept of it; None where it is in none."""
+    """The cluster of a video and its keeper; None if the video is in no cluster."""
 
     cluster_id: str | None = None
     keeper_id: str | None = None
@@ -47,16 +47,16 @@ class Explanation:
     """Why two videos are in one cluster or are not.
 
     Attributes:
-        left_id: the first one asked about.
-        right_id: the other.
+        left_id: the first video of the question.
+        right_id: the second video.
         model_id: the model whose pairs made the clusters.
-        is_together: whether one cluster holds both.
-        left: where the first is.
-        right: where the other is.
-        because: in a sentence.
-        path: evidence from the first to the other: rows of `pairs`, or what was decided in their place.
-        parted_at: numbers of the steps of the path that leave a cluster.
-        decided_apart: not_duplicate decisions between the two videos or the clusters they are in.
+        is_together: whether both are in one cluster.
+        left: cluster of the first video.
+        right: cluster of the second video.
+        because: the reason as a sentence.
+        path: steps from the first video to the second: rows of `pairs`, and decisions that replace or support them.
+        parted_at: indices of the steps whose two videos are not in the same cluster.
+        decided_apart: not_duplicate decisions between the two videos or between their clusters.
     """
 
     left_id: str
@@ -71,13 +71,13 @@ class Explanation:
     decided_apart: list[dict[str, Any]]
 
 
-class Evidence:
-    """The tables of one lake and model, as far as they answer why. Runs on: driver.
+class ClusterExplainer:
+    """Explains the clusters of one lake and model from its pairs, decisions and clusters. Runs on: driver.
 
     Args:
-        lake: where the tables are.
+        lake: the tables.
         model_id: the model whose pairs made the clusters.
-        relations: of the pairs that join videos to clusters.
+        relations: relations of the pairs that join clusters.
     """
 
     def __init__(self, lake: Lake, model_id: str, relations: Sequence[str]) -> None:
@@ -94,16 +94,16 @@ class Evidence:
         )
 
     def explain(self, left_id: str, right_id: str) -> Explanation:
-        """Find why two videos are in one cluster, or are not.
+        """Explain why two videos are in one cluster or not.
 
         Raises:
-            UsageError: they are one, or one is not in the manifest.
+            UsageError: both ids are equal, or one is not in the manifest.
         """
         self._check(left_id, right_id)
         left, right = self._find_membership(left_id), self._find_membership(right_id)
         is_together = left.cluster_id is not None and left.cluster_id == right.cluster_id
         links = self._links_within(left.cluster_id) if is_together else self._links_between(left_id, right_id)
-        path = self._describe(find_path(links, left_id, right_id))
+        path = self._read_steps(find_path(links, left_id, right_id))
         videos = {end for step in path for end in (step["left_id"], step["right_id"])}
         clusters = self._clusters_of(videos)
         parted_at = [
@@ -111,17 +111,19 @@ class Evidence:
             for number, step in enumerate(path)
             if (at := clusters.get(step["left_id"])) is None or at != clusters.get(step["right_id"])
         ]
-        apart = [] if is_together else self._decided_apart({left_id, right_id}, {left.cluster_id, right.cluster_id})
-        because = self._say_why(left_id, right_id, path, apart) if not is_together else _say_how(path)
+        apart = [] if is_together else self._read_refusals({left_id, right_id}, {left.cluster_id, right.cluster_id})
+        because = (
+            self._describe_separation(left_id, right_id, path, apart) if not is_together else _describe_connection(path)
+        )
         return Explanation(left_id, right_id, self._model_id, is_together, left, right, because, path, parted_at, apart)
 
     def _check(self, left_id: str, right_id: str) -> None:
         if left_id == right_id:
-            raise UsageError(f"why needs two videos, got {left_id!r} twice")
+            raise UsageError(f"why needs two different videos, got {left_id!r} twice")
         rows = self._lake.read("manifest").where(F.col("video_id").isin(left_id, right_id)).select("video_id").collect()
         unknown = sorted({left_id, right_id} - {row["video_id"] for row in rows})
         if unknown:
-            raise UsageError(f"no such video in the manifest: {', '.join(unknown)}")
+            raise UsageError(f"not in the manifest: {', '.join(unknown)}; check the video_id")
 
     def _find_membership(self, video_id: str) -> Membership:
         row = self._clusters.where(F.col("video_id") == video_id).first()
@@ -131,14 +133,14 @@ class Evidence:
         return Membership(row["cluster_id"], keeper["video_id"] if keeper else None, row["keeper_reason"])
 
     def _links_within(self, cluster_id: str | None) -> dict[Ends, float]:
-        """Collect what joins the members of one cluster."""
+        """Collect the links between members of one cluster."""
         members = self._clusters.where(F.col("cluster_id") == F.lit(cluster_id))
         left = members.select(F.col("video_id").alias("left_id"))
         right = members.select(F.col("video_id").alias("right_id"))
         return _collect(self._links.join(left, "left_id").join(right, "right_id"))
 
     def _links_between(self, left_id: str, right_id: str) -> dict[Ends, float]:
-        """Collect what is joined to one video, and to that, until the other is reached or nothing is new."""
+        """Collect links outwards from one video until the other is reached or no new video is found."""
         links: dict[Ends, float] = {}
         seen = {left_id}
         frontier = {left_id}
@@ -152,24 +154,24 @@ class Evidence:
                 break
         return links
 
-    def _describe(self, path: Sequence[Ends]) -> list[dict[str, Any]]:
-        """Fetch the evidence of each step of a path, in its order; a decision goes before a pair."""
+    def _read_steps(self, path: Sequence[Ends]) -> list[dict[str, Any]]:
+        """Read the pair and the decision of each step of a path, in its order."""
         steps = []
         for ends in path:
             is_this = (F.col("left_id") == min(ends)) & (F.col("right_id") == max(ends))
             decided = self._decisions.where(is_this & (F.col("verdict") == "duplicate"))
-            pair = self._joining.where(is_this).select(*_EVIDENCE).first()
-            evidence = dict.fromkeys(_EVIDENCE) | {"left_id": min(ends), "right_id": max(ends)}
+            pair = self._joining.where(is_this).select(*_PAIR_COLUMNS).first()
+            step = dict.fromkeys(_PAIR_COLUMNS) | {"left_id": min(ends), "right_id": max(ends)}
             row = decided.select("verdict", "decided_by", "note").first()
-            steps.append(evidence | (pair.asDict() if pair else {}) | {"decision": row.asDict() if row else None})
+            steps.append(step | (pair.asDict() if pair else {}) | {"decision": row.asDict() if row else None})
         return steps
 
     def _clusters_of(self, video_ids: Collection[str]) -> dict[str, str]:
         rows = self._clusters.where(F.col("video_id").isin(*video_ids)).select("video_id", "cluster_id").collect()
         return {row["video_id"]: row["cluster_id"] for row in rows}
 
-    def _decided_apart(self, video_ids: set[str], cluster_ids: set[str | None]) -> list[dict[str, Any]]:
-        """Collect the not_duplicate decisions between two videos, or members of their clusters."""
+    def _read_refusals(self, video_ids: set[str], cluster_ids: set[str | None]) -> list[dict[str, Any]]:
+        """Read the not_duplicate decisions between two videos, or between members of their clusters."""
         named = F.col("video_id").isin(*video_ids)
         is_in_one = F.col("cluster_id").isin(*[cluster_id for cluster_id in cluster_ids if cluster_id is not None])
         ids = self._lake.read("manifest").where(named).select("video_id")
@@ -180,23 +182,29 @@ class Evidence:
         rows = refused.select("left_id", "right_id", "decided_by", "note").sort("left_id", "right_id").collect()
         return [row.asDict() for row in rows]
 
-    def _say_why(self, left_id: str, right_id: str, path: Sequence[object], apart: Iterable[Mapping[str, Any]]) -> str:
-        """Say in a sentence why two videos are apart."""
+    def _describe_separation(
+        self, left_id: str, right_id: str, path: Sequence[object], apart: Iterable[Mapping[str, Any]]
+    ) -> str:
+        """Return a sentence that says why two videos are not in one cluster."""
         ends = (min(left_id, right_id), max(left_id, right_id))
         if any((row["left_id"], row["right_id"]) == ends for row in apart):
-            return "not together: decided not to be duplicates"
+            return "not together: a decision says that they are not duplicates"
         if path and apart:
-            return "not together: the path between them breaks because members were decided not to be duplicates"
+            return "not together: the path between them is split by a decision that members are not duplicates"
         if path:
-            return "not together: the path between them is too long or too unsure, or its bridge too weak"
+            return "not together: the path between them is too long, its probability too low, or its bridge too weak"
         pair = self._pairs.where((F.col("left_id") == ends[0]) & (F.col("right_id") == ends[1])).first()
         if pair is not None:
             return f"not together: they share footage, but pairs of relation {pair['relation']} do not join clusters"
-        return f"not together: no path of {_MAX_ROUNDS} pairs or fewer leads from one to the other"
+        return f"not together: no path of at most {_MAX_ROUNDS} pairs connects them"
 
 
 def find_path(links: Mapping[Ends, float], left_id: str, right_id: str) -> list[Ends]:
-    """Find the shortest path, and of those the one whose least sure step is surest; its steps from the first video."""
+    """Find the shortest path between two videos; of equal ones that with the highest minimum probability.
+
+    Returns:
+        Its steps from the first video; empty if no path exists.
+    """
     names = sorted({left_id, right_id, *(end for ends in links for end in ends)})
     numbers = {name: number for number, name in enumerate(names)}
     neighbours: list[dict[int, float]] = [{} for _ in names]
@@ -212,7 +220,7 @@ def find_path(links: Mapping[Ends, float], left_id: str, right_id: str) -> list[
 
 
 def _collect(links: DataFrame) -> dict[Ends, float]:
-    """Collect links; of a pair and a decision about it the surer counts."""
+    """Collect links; for a pair with a decision the higher probability counts."""
     found: dict[Ends, float] = {}
     for row in links.select("left_id", "right_id", "match_probability").collect():
         ends = (row["left_id"], row["right_id"])
@@ -220,9 +228,11 @@ def _collect(links: DataFrame) -> dict[Ends, float]:
     return found
 
 
-def _say_how(path: Sequence[Mapping[str, Any]]) -> str:
-    """Say in a sentence how two videos are together."""
+def _describe_connection(path: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence that says how two videos are connected."""
     num_decided = sum(step["decision"] is not None for step in path)
     if len(path) == 1:
-        return "together: decided to be duplicates" if num_decided else "together: by a pair of their own"
-    return f"together: by a path of {len(path)} steps" + (f", {num_decided} of them decisions" if num_decided else "")
+        return "together: a decision says that they are duplicates" if num_decided else "together: they form a pair"
+    return f"together: connected by a path of {len(path)} steps" + (
+        f", {num_decided} of them decisions" if num_decided else ""
+    )

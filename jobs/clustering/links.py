@@ -1,4 +1,4 @@
-"""What `clusters` is made of, as rows that can be clustered anywhere; and where that is done, by their number."""
+"""Makes the links between videos, and clusters them on the driver or on executors, depending on their number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
-from jobs.clustering.star import label_components
+from jobs.clustering.distributed_components import label_components
 from udfs.clustering.cluster_videos import LINK_DDL, MEMBER_DDL, cluster_videos, make_video_clusterer
 from udfs.clustering.rules import ClusterRules
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 _BINS_PER_LOGIT = 4
 _LINK_COLUMNS = tuple(column.split()[0] for column in LINK_DDL.split(", "))
-_MAX_BIN = 80  # of a probability of 1 - 2e-9 and above
+_MAX_BIN = 80  # for probabilities of 1 - 2e-9 and above
 
 
 def make_links(pairs: DataFrame, decisions: DataFrame, videos: DataFrame) -> DataFrame:
-    """Make rows of LINK_DDL: pairs and decisions of two videos, and what is known of the videos that have any.
+    """Make rows of LINK_DDL: pairs, decisions about two videos, and the facts of the videos in them.
 
     Args:
         pairs: left_id, right_id, match_probability.
-        decisions: left_id, right_id, verdict, decided_by; those that hold now.
+        decisions: left_id, right_id, verdict, decided_by; only those in force.
         videos: video_id, published_micros, num_pixels, duration_seconds.
     """
     links = pairs.select(F.lit("pair").alias("kind"), "left_id", "right_id", "match_probability").unionByName(
@@ -53,7 +53,7 @@ def make_links(pairs: DataFrame, decisions: DataFrame, videos: DataFrame) -> Dat
 
 
 def make_rules(config: ClustersConfig) -> ClusterRules:
-    """Pick from the config what executors need."""
+    """Select the settings that executors need."""
     return ClusterRules(
         min_path_probability=config.min_path_probability,
         max_hops=config.max_hops,
@@ -68,10 +68,10 @@ def cluster_links(
 ) -> DataFrame:
     """Cluster rows of LINK_DDL to rows of MEMBER_DDL.
 
-    Few are clustered on the driver. More are cut into connected components first, on the driver up to
-    `max_driver_pairs` and by Spark above, and whole components are clustered side by side on executors. Whichever way
-    it is, the answer is the same. A component with more than `max_component_pairs` pairs keeps its surest alone: see
-    `thin_components`.
+    Up to `pairs_per_task` links are clustered on the driver. More links are split into connected components first, on
+    the driver up to `max_driver_pairs` and by Spark above; executors then cluster whole components in parallel. The
+    result does not depend on the way. A component with more than `max_component_pairs` pairs keeps only its most
+    probable pairs: see `thin_components`.
     """
     rules = make_rules(config)
     num_links = links.where("kind <> 'video'").count()
@@ -86,7 +86,7 @@ def cluster_links(
         components = spark.createDataFrame(list(labels.items()), "video_id STRING, component STRING")
     else:
         components = label_components(joining, checkpoint)
-    placed = _place(links, components)
+    placed = _add_components(links, components)
     num_tasks = -(-num_links // config.pairs_per_task)
     tasks = thin_components(placed, config.max_component_pairs).withColumn(
         "task", F.pmod(F.xxhash64("component"), F.lit(num_tasks))
@@ -94,8 +94,8 @@ def cluster_links(
     return tasks.drop("component").groupBy("task").applyInPandas(make_video_clusterer(rules), MEMBER_DDL)
 
 
-def _place(links: DataFrame, components: DataFrame) -> DataFrame:
-    """Add the component of each row; a decision that keeps two components apart has nothing left to do."""
+def _add_components(links: DataFrame, components: DataFrame) -> DataFrame:
+    """Add the component of each row, without decisions between two components, which are separate anyway."""
     left = components.withColumnRenamed("video_id", "left_id")
     right = components.select(F.col("video_id").alias("right_id"), F.col("component").alias("right_component"))
     return (
@@ -107,16 +107,17 @@ def _place(links: DataFrame, components: DataFrame) -> DataFrame:
 
 
 def thin_components(placed: DataFrame, max_component_pairs: int) -> DataFrame:
-    """Take from components with too many pairs the least sure ones, down to a bar that leaves few enough.
+    """Remove the least probable pairs from components with too many pairs.
 
-    The bar is the lowest of the steps of a quarter of a logit that does; the highest step is kept whatever its number.
-    Decisions stay. So memory per task is bounded unless that many pairs are all but certain.
+    The threshold is the lowest multiple of a quarter of a logit that leaves at most `max_component_pairs` pairs. Pairs
+    in the highest step are always kept, and so are decisions. So memory per task is bounded unless that many pairs have
+    a probability near 1.
 
     Args:
         placed: rows of LINK_DDL with their component.
-        max_component_pairs: how many are few enough.
+        max_component_pairs: the most pairs of a component.
     """
-    logit = F.ln(F.try_divide("match_probability", 1 - F.col("match_probability")))  # null where it is certain
+    logit = F.ln(F.try_divide("match_probability", 1 - F.col("match_probability")))  # null for a probability of 1
     step = F.floor(F.least(F.coalesce(logit, F.lit(_MAX_BIN / _BINS_PER_LOGIT)) * _BINS_PER_LOGIT, F.lit(_MAX_BIN)))
     counts = placed.where("kind = 'pair'").groupBy("component", step.alias("step")).agg(F.count("*").alias("num_pairs"))
     whole = Window.partitionBy("component")
@@ -125,12 +126,12 @@ def thin_components(placed: DataFrame, max_component_pairs: int) -> DataFrame:
         .where(F.col("num_in_all") > max_component_pairs)
         .withColumn("num_above", F.sum("num_pairs").over(whole.orderBy(F.desc("step"))))
     )
-    few_enough = F.when(F.col("num_above") <= max_component_pairs, F.col("step"))
-    bars = sums.groupBy("component").agg(F.coalesce(F.min(few_enough), F.max("step")).alias("bar"))
-    bars = F.broadcast(bars)
+    allowed_step = F.when(F.col("num_above") <= max_component_pairs, F.col("step"))
+    thresholds = sums.groupBy("component").agg(F.coalesce(F.min(allowed_step), F.max("step")).alias("min_step"))
+    thresholds = F.broadcast(thresholds)
     return (
         placed.withColumn("step", step)
-        .join(bars, "component", "left")
-        .where("bar IS NULL OR kind <> 'pair' OR step >= bar")
-        .drop("bar", "step")
+        .join(thresholds, "component", "left")
+        .where("min_step IS NULL OR kind <> 'pair' OR step >= min_step")
+        .drop("min_step", "step")
     )

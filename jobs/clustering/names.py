@@ -1,4 +1,4 @@
-"""Names of clusters that last over nights, read from the journal that `cluster_events` is."""
+"""Assigns cluster ids that are stable across runs, from the journal `cluster_events`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, Row
 
-_NAME_DIGITS = 20  # 80 bits: of ten million names two are the same once in 2 * 10^10 catalogues
+_NAME_DIGITS = 20  # 80 bits: among ten million ids, two collide once in 2 * 10^10 catalogues
 
 
 def read_journal(events: DataFrame) -> DataFrame:
-    """Replay one model's `cluster_events`: (video_id, cluster_id), which videos are in which cluster now.
+    """Replay the `cluster_events` of one model: (video_id, cluster_id), the current members of each cluster.
 
-    The newest word on a video counts. One that moved was lost by one cluster and gained by another in one change: there
-    the gain counts.
+    The newest event of a video counts. A video that moved was lost by one cluster and gained by another in the same
+    change; the gain counts.
     """
     gained = events.select(
         F.explode("gained_ids").alias("video_id"), "sequence", F.lit(True).alias("is_in"), "cluster_id"
@@ -31,28 +31,28 @@ def read_journal(events: DataFrame) -> DataFrame:
 
 
 def next_sequence(events: DataFrame) -> int:
-    """Return the number of one model's next change."""
+    """Return the sequence number of the next change of one model."""
     row = events.agg(F.max("sequence").alias("last")).collect()[0]
     return int(row["last"] or 0) + 1
 
 
 def name_clusters(members: DataFrame, events: DataFrame, old_keepers: DataFrame) -> DataFrame:
-    """Give each cluster the name of the old cluster that it continues, or a new one.
+    """Give each cluster the id of the old cluster that it continues, or a new id.
 
-    Old and new clusters are matched by the number of videos they share, most first; of equal ones the pair that holds
-    the old keeper, then the older name, the smaller name, and the new cluster with the smaller video. So the largest
-    part of a cluster that is split goes on under its name, and of several that are merged the one that gives most.
-    A new name is a hash of the cluster's smallest video and the number of the change, which no two clusters share:
-    a name is never used again.
+    Old and new clusters are matched by the number of shared videos, highest first. Ties are broken by: the pair with
+    the old keeper, the older id, the smaller id, the new cluster with the smaller video_id. So the largest part of a
+    split cluster keeps its id, and a merged cluster keeps the id of the cluster that contributes most. A new id is a
+    hash of the cluster's smallest video_id and the sequence number of the change. No two clusters share both, so an id
+    is never used again.
 
     Args:
-        members: video_id, keeper_id: which cluster each is in, by its keeper.
+        members: video_id, keeper_id: the cluster of each video, identified by its keeper.
         events: `cluster_events` of this model.
-        old_keepers: video_id: keepers of the clusters stored now; they only break ties.
+        old_keepers: video_id: keepers of the stored clusters; they only break ties.
 
     Returns:
-        (keeper_id, cluster_id), one row per cluster. Runs on: driver; of clusters, those that were split or merged come
-        to it.
+        (keeper_id, cluster_id), one row per cluster. Runs on: driver, which collects the clusters that were split or
+        merged.
     """
     spark = members.sparkSession
     old = read_journal(events)
@@ -78,10 +78,10 @@ def name_clusters(members: DataFrame, events: DataFrame, old_keepers: DataFrame)
 
 
 def match_greedily(shared: Iterable[Row]) -> list[tuple[str, str]]:
-    """Match new clusters and old names one to one, the best pair first.
+    """Match new clusters and old ids one to one, best pair first.
 
     Args:
-        shared: keeper_id, cluster_id, num_shared, has_keeper, born, first_id of each pair that shares videos.
+        shared: keeper_id, cluster_id, num_shared, has_keeper, born, first_id of each pair with shared videos.
     """
 
     def rank(row: Row) -> tuple[int, bool, int, str, str]:

@@ -12,7 +12,7 @@ import typer
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from jobs.clustering.explanation import Evidence, Explanation
+from jobs.clustering.explanation import ClusterExplainer, Explanation
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
@@ -67,7 +67,7 @@ def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model
     if model_id is None:
         newest = lake.read("pairs").agg(F.max_by("model_id", F.struct("run_id", "model_id")).alias("id")).collect()
         model_id = newest[0]["id"] or ""
-    return Evidence(lake, model_id, relations).explain(left, right)
+    return ClusterExplainer(lake, model_id, relations).explain(left, right)
 
 
 def _print(answer: Explanation) -> None:

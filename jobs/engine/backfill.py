@@ -142,7 +142,7 @@ class Backfill:
         """Insert the videos that are not in `manifest`; existing rows come from nightly runs and are newer."""
         started = time.monotonic()
         stored = self._lake.read("manifest")
-        new = manifest.bring(named.join(stored, "video_id", "left_anti"), stored, self._run)
+        new = manifest.merge_known(named.join(stored, "video_id", "left_anti"), stored, self._run)
         rows = self._lake.stage(manifest.TABLE, new, self._run)
         num_rows = self._lake.count_checked(manifest.TABLE, rows)
         self._lake.merge(manifest.TABLE, rows, self._run, is_insert_only=True)

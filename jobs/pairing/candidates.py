@@ -1,4 +1,4 @@
-"""The one door to the search of all pairs by FAISS: it chooses a plan, carries it out, and estimates its recall."""
+"""Searches all pairs of vectors with FAISS: chooses a plan, carries it out, and estimates its recall."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from jobs.config.settings import PairsConfig
 
 _MIN_BLOCK_ROWS = 1024
-"""Smaller blocks are not worth a task of their own."""
+"""The smallest block that is worth a task."""
 _GROUPS_PER_CORE = 4
 _TRAINING_ROWS_PER_CELL = 64
 _MAX_TRAINING_ROWS = 1 << 18
-"""The sample comes to the driver: half a gigabyte at 512 dims."""
+"""The sample is collected on the driver: 0.5 GB at 512 dims."""
 _MAX_CELLS = 1 << 16
 _SPREAD = 1 << 30
 
@@ -37,55 +37,55 @@ class Plan:
 
     Attributes:
         name: exact, cells or incremental.
-        reason: why, for the log.
-        num_rows: vectors in all.
-        num_dirty: of them, those that the last search has not seen; all of them where everything is searched anew.
+        reason: reason for the choice, for the log.
+        num_rows: number of vectors.
+        num_unsearched: number of vectors that the last search did not see; all of them in a full search.
     """
 
     name: str
     reason: str
     num_rows: int
-    num_dirty: int
+    num_unsearched: int
 
     @property
     def is_incremental(self) -> bool:
-        """Whether only pairs with a new video are given, and the others are those that were found before."""
-        return self.num_dirty < self.num_rows
+        """Whether the search returns only pairs with a new video; the other pairs are those found before."""
+        return self.num_unsearched < self.num_rows
 
 
 @dataclass(frozen=True)
-class Search:
-    """What was found.
+class SearchResult:
+    """Candidate pairs.
 
     Attributes:
-        rows: left_id < right_id, cosine_similarity; each pair of videos once.
-        recall: estimated share of what exact search finds, in [0, 1]; None where the search is exact.
+        rows: left_id < right_id, cosine_similarity; one row per pair of videos.
+        recall: estimated share of the pairs that an exact search finds, in [0, 1]; None if the search is exact.
     """
 
     rows: DataFrame
     recall: float | None = None
 
 
-def choose_plan(num_rows: int, num_dirty: int, dim: int, config: PairsConfig) -> Plan:
-    """Choose how to search, by what exact search would cost.
+def choose_plan(num_rows: int, num_unsearched: int, dim: int, config: PairsConfig) -> Plan:
+    """Choose a plan by the cost of an exact search.
 
-    The products of n vectors with one another take n^2 dim operations. What the last search has not seen is searched
-    exactly where that takes at most `max_exact_teraflop`. Else all is searched: exactly by the same rule, or by cells,
-    of which what the last search saw is left out again. A plan that the config names is taken for what is searched anew
-    whatever it costs.
+    The products of all pairs of n vectors take n^2 dim operations. If unsearched vectors can be compared with all
+    vectors in at most `max_exact_teraflop`, the plan is `incremental`. Else all vectors are searched: exactly if that
+    takes at most the limit, or by cells, and pairs that the last search compared are then left out. A plan
+    that the config names replaces the choice between exact and cells, whatever its cost.
 
     Args:
-        num_rows: vectors in all.
-        num_dirty: of them, those that the last search has not seen.
-        dim: of the vectors.
+        num_rows: number of vectors.
+        num_unsearched: number of vectors that the last search did not see.
+        dim: number of dimensions.
         config: `plan`, `incremental`, `max_exact_teraflop`.
     """
     limit = config.max_exact_teraflop
-    new = (2 * num_rows - num_dirty) * num_dirty * dim / 1e12
+    new = (2 * num_rows - num_unsearched) * num_unsearched * dim / 1e12
     whole = num_rows**2 * dim / 1e12
-    if config.incremental and num_dirty < num_rows and new <= limit:
-        return Plan("incremental", f"{new:.3g} TFLOP for what is new, at most {limit:g}", num_rows, num_dirty)
-    by_cells = num_dirty if config.incremental else num_rows
+    if config.incremental and num_unsearched < num_rows and new <= limit:
+        return Plan("incremental", f"{new:.3g} TFLOP for new vectors, at most {limit:g}", num_rows, num_unsearched)
+    by_cells = num_unsearched if config.incremental else num_rows
     if config.plan != "auto":
         return Plan(config.plan, "as configured", num_rows, by_cells if config.plan == "cells" else num_rows)
     if whole <= limit:
@@ -94,18 +94,18 @@ def choose_plan(num_rows: int, num_dirty: int, dim: int, config: PairsConfig) ->
 
 
 def plan_search(vectors: DataFrame, config: PairsConfig) -> Plan:
-    """Count vectors and choose a plan, and log why. Runs on: driver; the vectors stay where they are.
+    """Count vectors, choose a plan, and log the reason. Runs on: driver; the vectors are not moved.
 
     Args:
         vectors: as `search_candidates`.
         config: `pairs`.
     """
-    counts = vectors.groupBy("is_dirty").count().collect()
+    counts = vectors.groupBy("is_unsearched").count().collect()
     num_rows = sum(row["count"] for row in counts)
-    num_dirty = sum(row["count"] for row in counts if row["is_dirty"])
+    num_unsearched = sum(row["count"] for row in counts if row["is_unsearched"])
     first = vectors.select(F.size("vector")).first()
-    plan = choose_plan(num_rows, num_dirty, first[0] if first is not None else 0, config)
-    log.info("search planned", plan=plan.name, why=plan.reason, num_vectors=num_rows, num_new=num_dirty)
+    plan = choose_plan(num_rows, num_unsearched, first[0] if first is not None else 0, config)
+    log.info("search planned", plan=plan.name, why=plan.reason, num_vectors=num_rows, num_new=num_unsearched)
     return plan
 
 
@@ -115,35 +115,35 @@ def search_candidates(
     config: PairsConfig,
     plan: Plan,
     checkpoint: Callable[[str, DataFrame], DataFrame],
-) -> Search:
-    """Find the pairs of videos of which two vectors reach a similarity, each once, by its most similar vectors.
+) -> SearchResult:
+    """Find the pairs of videos with two vectors that reach a similarity; each pair has its highest similarity.
 
     Args:
-        vectors: video_id, segment_index, vector (ARRAY<FLOAT>, unit norm), is_dirty. It is read more than once.
+        vectors: video_id, segment_index, vector (ARRAY<FLOAT>, unit norm), is_unsearched; read more than once.
         min_cosine_similarity: in [-1, 1].
         config: `pairs`.
-        plan: of `plan_search`.
-        checkpoint: as of `jobs.contracts.run.Run`; what cells find is written before its recall is measured.
+        plan: from `plan_search`.
+        checkpoint: as in `jobs.contracts.run.Run`; the pairs from cells are written before their recall is estimated.
 
     Returns:
-        What was found; of an incremental plan, pairs with a new video alone. Runs on: driver; search on executors, in
-        tasks of at most some two blocks of `block_rows` vectors each.
+        The candidate pairs; if the plan is incremental, only pairs with a new video. Runs on: driver; search on
+        executors, in tasks of about two blocks of `block_rows` vectors at most.
     """
-    if not plan.num_dirty:
-        return Search(vectors.sparkSession.createDataFrame([], FOUND_DDL))
-    if plan.name == "incremental" and plan.num_dirty <= config.block_rows:
-        return Search(_search_new(vectors, min_cosine_similarity, config, plan))
+    if not plan.num_unsearched:
+        return SearchResult(vectors.sparkSession.createDataFrame([], FOUND_DDL))
+    if plan.name == "incremental" and plan.num_unsearched <= config.block_rows:
+        return SearchResult(_search_new(vectors, min_cosine_similarity, config, plan))
     if plan.name != "cells":
-        return Search(_search_blocks(vectors, min_cosine_similarity, config, plan))
+        return SearchResult(_search_blocks(vectors, min_cosine_similarity, config, plan))
     found = checkpoint("candidates", _search_cells(vectors, min_cosine_similarity, config, plan))
     recall = _estimate_recall(vectors, found, min_cosine_similarity, config, plan)
     log.info("search recall estimated", recall=recall, num_rows=config.recall_rows)
-    return Search(_keep_new(found, vectors) if plan.is_incremental else found, recall)
+    return SearchResult(_select_new(found, vectors) if plan.is_incremental else found, recall)
 
 
-def _keep_new(found: DataFrame, vectors: DataFrame) -> DataFrame:
-    """Keep the pairs with a new video: the others have been judged."""
-    new = vectors.where("is_dirty").select("video_id").distinct()
+def _select_new(found: DataFrame, vectors: DataFrame) -> DataFrame:
+    """Select the pairs with a new video; the others have been verified before."""
+    new = vectors.where("is_unsearched").select("video_id").distinct()
     for side in ("left", "right"):
         names = new.select(F.col("video_id").alias(f"{side}_id"), F.lit(True).alias(f"is_{side}_new"))
         found = found.join(names, f"{side}_id", "left")
@@ -151,21 +151,21 @@ def _keep_new(found: DataFrame, vectors: DataFrame) -> DataFrame:
 
 
 def _search_blocks(vectors: DataFrame, min_cosine_similarity: float, config: PairsConfig, plan: Plan) -> DataFrame:
-    """Compare all with all, or what is new with all: every two blocks of which one is new are a group, and a task.
+    """Compare all vectors, or new vectors with all vectors, in blocks.
 
-    New vectors make the first blocks, the others the rest. All of a video's are in one block, so that a pair comes from
-    one group.
+    Every two blocks with at least one new block form a group, which is one task. New vectors are in the first blocks.
+    All vectors of a video are in the same block, so that one group finds all matches of a pair.
     """
     parallelism = vectors.sparkSession.sparkContext.defaultParallelism
-    block_rows = min(config.block_rows, max(_MIN_BLOCK_ROWS, _balance_blocks(plan.num_dirty, parallelism)))
-    new = -(-plan.num_dirty // block_rows)
-    count = new + -(-(plan.num_rows - plan.num_dirty) // block_rows)
+    block_rows = min(config.block_rows, max(_MIN_BLOCK_ROWS, _balance_blocks(plan.num_unsearched, parallelism)))
+    new = -(-plan.num_unsearched // block_rows)
+    count = new + -(-(plan.num_rows - plan.num_unsearched) // block_rows)
     code = F.xxhash64(F.lit(config.seed), "video_id")
     old_block = F.lit(new) + F.pmod(code, F.lit(max(1, count - new)))
     block = (
         F.pmod(code, F.lit(new))
-        if plan.num_dirty == plan.num_rows
-        else F.when(F.col("is_dirty"), F.pmod(code, F.lit(new))).otherwise(old_block)
+        if plan.num_unsearched == plan.num_rows
+        else F.when(F.col("is_unsearched"), F.pmod(code, F.lit(new))).otherwise(old_block)
     )
     packed = (
         vectors.select("video_id", "vector", block.alias("block"))
@@ -174,7 +174,7 @@ def _search_blocks(vectors: DataFrame, min_cosine_similarity: float, config: Pai
         .where(F.least("block", "other") < new)
     )
     lower, upper = F.least("block", "other"), F.greatest("block", "other")
-    # The squares first, then the triangles, which take half as long: the last tasks should be short.
+    # Pairs of different blocks first; a block with itself takes half as long, and the last tasks should be short.
     num_squares = new * (count - 1) - new * (new - 1) // 2
     before = lower * F.lit(count - 1) - (lower * (lower - 1) / 2).cast("int")
     group = F.when(lower == upper, F.lit(num_squares) + lower).otherwise(before + upper - lower - 1)
@@ -188,21 +188,21 @@ def _search_blocks(vectors: DataFrame, min_cosine_similarity: float, config: Pai
 
 
 def _search_new(vectors: DataFrame, min_cosine_similarity: float, config: PairsConfig, plan: Plan) -> DataFrame:
-    """Hold the few vectors that are new against all: they go to every task by way of the driver, the rest stays."""
-    new, old = vectors.where("is_dirty"), vectors.where("NOT is_dirty")
+    """Compare few new vectors with all: the driver sends the new vectors to every task; the others are not moved."""
+    new, old = vectors.where("is_unsearched"), vectors.where("NOT is_unsearched")
     searcher = make_query_searcher(_collect_rows(new), min_cosine_similarity)
     against_old = _with_spread(old, config.seed).mapInArrow(searcher, FOUND_DDL)
-    among = _search_blocks(new, min_cosine_similarity, config, replace(plan, num_rows=plan.num_dirty))
+    among = _search_blocks(new, min_cosine_similarity, config, replace(plan, num_rows=plan.num_unsearched))
     return _keep_most_similar(against_old.unionByName(among))
 
 
 def _keep_most_similar(found: DataFrame) -> DataFrame:
-    """Keep one row of each pair of videos."""
+    """Keep the most similar row of each pair of videos."""
     return found.groupBy("left_id", "right_id").agg(F.max("cosine_similarity").alias("cosine_similarity"))
 
 
 def _balance_blocks(num_rows: int, parallelism: int) -> int:
-    """Return the size of blocks of which every two, as tasks, keep all cores busy to the end."""
+    """Return a block size for which the number of pairs of blocks keeps all cores busy to the end."""
     num_blocks = 1
     while num_blocks * (num_blocks + 1) // 2 < _GROUPS_PER_CORE * parallelism:
         num_blocks += 1
@@ -210,7 +210,7 @@ def _balance_blocks(num_rows: int, parallelism: int) -> int:
 
 
 def _search_groups(grouped: DataFrame, num_tasks: int, min_cosine_similarity: float) -> DataFrame:
-    """Bring each task's groups to one partition, and search them."""
+    """Move the groups of each task to one partition, and search them."""
     columns = [F.col(name).cast("int").alias(name) for name in ("task", "group", "role")]
     return (
         grouped.select(*columns, "video_ids", "vectors")
@@ -254,26 +254,26 @@ def _search_cells(vectors: DataFrame, min_cosine_similarity: float, config: Pair
 def _estimate_recall(
     vectors: DataFrame, found: DataFrame, min_cosine_similarity: float, config: PairsConfig, plan: Plan
 ) -> float | None:
-    """Return the share of the pairs of sampled vectors that were found; None where they have no pairs."""
+    """Return the share of found pairs among the exact pairs of sampled vectors; None if those have no pairs."""
     sample = _sample_rows(vectors, config.recall_rows, plan.num_rows, config.seed + 1)
     if not len(sample):
         return None
     searcher = make_query_searcher(sample, min_cosine_similarity)
     truth = _with_spread(vectors, config.seed).mapInArrow(searcher, FOUND_DDL)
     pairs = truth.select("left_id", "right_id").distinct()
-    told = pairs.join(found.withColumn("is_found", F.lit(True)), ["left_id", "right_id"], "left")
-    counts = told.agg(F.count("*").alias("pairs"), F.count("is_found").alias("found")).collect()[0]
+    marked = pairs.join(found.withColumn("is_found", F.lit(True)), ["left_id", "right_id"], "left")
+    counts = marked.agg(F.count("*").alias("pairs"), F.count("is_found").alias("found")).collect()[0]
     return counts["found"] / counts["pairs"] if counts["pairs"] else None
 
 
 def _sample_rows(vectors: DataFrame, wanted: int, num_rows: int, seed: int) -> Chunk:
-    """Bring about as many rows as wanted to the driver, chosen by a hash of their ids and in the order of these."""
+    """Collect about `wanted` rows, chosen by a hash of their ids, sorted by id."""
     threshold = min(_SPREAD, -(-_SPREAD * wanted // max(1, num_rows)))
     return _collect_rows(vectors.where(_spread(seed, "sample") < threshold))
 
 
 def _collect_rows(vectors: DataFrame) -> Chunk:
-    """Bring rows to the driver, in the order of their ids."""
+    """Collect rows on the driver, sorted by id."""
     import numpy as np
     import pyarrow as pa
 
@@ -286,10 +286,10 @@ def _collect_rows(vectors: DataFrame) -> Chunk:
 
 
 def _with_spread(vectors: DataFrame, seed: int) -> DataFrame:
-    """Give each row the number by which over-full cells are cut."""
+    """Add the number by which cells with too many rows are split."""
     return vectors.select("video_id", "vector", _spread(seed, "block").alias("spread"))
 
 
 def _spread(seed: int, purpose: str) -> Column:
-    """Return a number in [0, 2^30) that is a row's own, whatever its place."""
+    """Return a hash in [0, 2^30) that depends only on the row's ids, not on its partition."""
     return F.pmod(F.xxhash64(F.lit(f"{purpose} {seed}"), "video_id", "segment_index"), F.lit(_SPREAD))

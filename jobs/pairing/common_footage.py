@@ -1,4 +1,4 @@
-"""Tells footage that many unrelated videos show (an intro, an ident, a slate) from footage that two videos share."""
+"""Marks pairs whose shared footage occurs in many unrelated videos, such as an intro, an ident or a slate."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def name_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
-    """Call the relation of two videos `common`, not `overlap`, where what they share is what many others show too.
+def relabel_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
+    """Change the relation of pairs from `overlap` to `common` if many other videos show the shared footage too.
 
-    A second of a video is common if so many unrelated others overlap with the video there; copies of one another (two
-    with a pair of relation `copy`) count once. A pair is common if most of the seconds that it shares are, on one
-    side: the other shows the same. It is a function of the pairs alone, whatever night found them and whatever they
-    were called before, so nights in any order agree.
+    A second of a video is common if at least `min_videos` unrelated videos overlap with the video in that second;
+    copies of one another (videos with a pair of relation `copy`) count once. A pair is common if most of its shared
+    seconds are common in one of its videos, because the other video shows the same footage. The result depends only on
+    the pairs, not on their present relation or on the run that found them, so runs in any order agree.
 
     Args:
         pairs: rows of `pairs` of one model; they are read more than once.
         min_videos: 2 or more.
 
     Returns:
-        The same rows. Runs on: driver, which counts whether there are overlaps enough.
+        The same rows with the new relation. Runs on: driver, with a query that counts overlaps.
     """
     plain = F.when(F.col("relation") == "common", "overlap").otherwise(F.col("relation"))
     parts = pairs.where("relation IN ('overlap', 'common')")
@@ -36,9 +36,9 @@ def name_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
     crowded = crowded.where(F.col("num_videos") >= min_videos).select("video_id")
     seconds = sides.join(crowded, "video_id", "left_semi").withColumn("second", F.explode("seconds")).drop("seconds")
     shown = seconds.groupBy("video_id", "second").agg(F.count_distinct("original_id").alias("num_videos"))
-    told = seconds.join(shown, ["video_id", "second"]).groupBy("left_id", "right_id", "video_id")
+    sides_with_counts = seconds.join(shown, ["video_id", "second"]).groupBy("left_id", "right_id", "video_id")
     common = (
-        told.agg(F.avg((F.col("num_videos") >= min_videos).cast("int")).alias("share"))
+        sides_with_counts.agg(F.avg((F.col("num_videos") >= min_videos).cast("int")).alias("share"))
         .where(F.col("share") >= COMMON_SHARE)
         .select("left_id", "right_id", F.lit("common").alias("now"))
         .distinct()
@@ -48,7 +48,7 @@ def name_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
 
 
 def _find_originals(pairs: DataFrame) -> DataFrame:
-    """Give each video with copies one name for all of them: the least id of its own and its copies'."""
+    """Map each video that has copies to the smallest id among itself and its copies."""
     copies = pairs.where("relation = 'copy'")
     ways = copies.select(F.col("left_id").alias("other_id"), "left_id").unionByName(
         copies.select(F.col("right_id").alias("other_id"), "left_id")
@@ -57,7 +57,7 @@ def _find_originals(pairs: DataFrame) -> DataFrame:
 
 
 def _list_sides(parts: DataFrame, originals: DataFrame) -> DataFrame:
-    """List each pair twice: video_id, the seconds that it shares, and what the other is a copy of."""
+    """List each pair once for each video: video_id, its shared seconds, and the original of the other video."""
 
     def one_side(side: str, other: str) -> DataFrame:
         start = F.round(f"{side}_start_seconds").cast("int")

@@ -1,1 +1,1 @@
-"""One module per table, named as the table: its DDL, its grain and its `build`."""
+"""One module per table, with the same name: its contract and its `build` function."""

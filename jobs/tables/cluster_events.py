@@ -1,4 +1,4 @@
-"""cluster_events: every change of a cluster; the journal that names of clusters are read from. Rows are only added."""
+"""cluster_events: a journal of all changes of clusters, from which cluster ids are read. Rows are only added."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="cluster_events",
-    grain="What happened to a cluster in a change x model_id",
+    grain="An event of a cluster in a change x model_id",
     key=("model_id", "sequence", "cluster_id", "event"),
     num_indexed_columns=7,
     checks={"event_is_known": "event IN ('created', 'split', 'grown', 'shrunk', 'merged', 'dissolved')"},
     ddl="""
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
-        sequence BIGINT NOT NULL COMMENT 'number of the change: rises with every run that changes clusters',
+        sequence BIGINT NOT NULL COMMENT 'number of the change; it increases with every run that changes clusters',
         cluster_id STRING NOT NULL COMMENT 'the cluster that changed',
-        event STRING NOT NULL COMMENT 'created; split (from another), grown, shrunk, merged (into another), dissolved',
+        event STRING NOT NULL COMMENT 'created, split (from another), grown, shrunk, merged (into another), dissolved',
         other_cluster_id STRING COMMENT 'the cluster that it was split from or merged into; null for other events',
-        num_members_before BIGINT NOT NULL COMMENT 'videos in it before the change',
-        num_members_after BIGINT NOT NULL COMMENT 'videos in it after the change',
-        run_id STRING NOT NULL COMMENT 'the run that changed it',
-        gained_ids ARRAY<STRING> NOT NULL COMMENT 'video_ids that came in, sorted',
-        lost_ids ARRAY<STRING> NOT NULL COMMENT 'video_ids that went out, sorted'
+        num_members_before BIGINT NOT NULL COMMENT 'number of videos before the change',
+        num_members_after BIGINT NOT NULL COMMENT 'number of videos after the change',
+        run_id STRING NOT NULL COMMENT 'the run that made the change',
+        gained_ids ARRAY<STRING> NOT NULL COMMENT 'video_ids that joined, sorted',
+        lost_ids ARRAY<STRING> NOT NULL COMMENT 'video_ids that left, sorted'
     """,
 )
-_MIN_SHARED_OF_SPLIT = 2  # one video that moves to a new cluster is no part of the old
+_MIN_SHARED_OF_SPLIT = 2  # a new cluster that shares a single video with an old one is not a part of it
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Tell what has changed since the journal's last word. Grain: one row per cluster and event of this change.
+    """Compare the clusters with the journal. Grain: one row per cluster and event of this change.
 
-    The journal is committed before the clusters. A run that is killed between the two is made up for by the next, which
-    finds nothing to add to it: no change is lost, none is told twice. Runs on: driver.
+    The journal is committed before the clusters. If a run is killed between the two commits, the next run builds the
+    same clusters and adds no event: no change is lost or recorded twice. Runs on: driver.
     """
     events = inputs["cluster_events"].where(F.col("model_id") == run.model.model_id)
     now = inputs["clusters"].where(F.col("model_id") == run.model.model_id)
@@ -76,7 +76,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def _name_events() -> Column:
-    """Name what happened to a cluster: an array of events, mostly one, empty where nothing did."""
+    """Return the events of a cluster as an array: empty if nothing changed, at most grown and shrunk together."""
     is_new, is_gone = F.col("num_members_before").isNull(), F.col("num_members_after").isNull()
     has_source = F.col("source.num_shared") >= _MIN_SHARED_OF_SPLIT
     grown = F.when(F.size("gained") > 0, F.lit("grown"))
@@ -102,7 +102,7 @@ def _count(moves: DataFrame, side: str, other_side: str, count: str, moved: str)
 
 
 def _find_partners(moves: DataFrame, side: str, other_side: str, name: str) -> DataFrame:
-    """Find the other cluster that each shares most videos with across the change; of equal ones the smallest id."""
+    """Find the other cluster that each shares most videos with across the change; ties go to the smallest id."""
     best = F.min_by(F.struct("num_shared", F.col(other_side).alias("id")), F.struct(-F.col("num_shared"), other_side))
     return (
         moves.where(F.col(side) != F.col(other_side))

@@ -1,4 +1,4 @@
-"""clusters: groups of videos with the same footage, and the one of each that is kept."""
+"""clusters: groups of videos with the same footage, each with the one video that is kept."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ TABLE = Table(
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
-        cluster_id STRING NOT NULL COMMENT 'stays the same from night to night; see cluster_events',
+        cluster_id STRING NOT NULL COMMENT 'id of the cluster; it is stable across runs, see cluster_events',
         is_keeper BOOLEAN NOT NULL COMMENT 'true for the one video of the cluster that is kept',
-        keeper_reason STRING NOT NULL COMMENT 'by which rule the keeper was chosen',
-        joined_by STRING COMMENT 'the next video on the way to the keeper, by pair or decision; null for the keeper',
+        keeper_reason STRING NOT NULL COMMENT 'the rule that chose the keeper',
+        joined_by STRING COMMENT 'next video on the path of pairs and decisions to the keeper; null for the keeper',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row'
     """,
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Join pairs to clusters that hold, choose keepers, and name them. Grain: one row per video of a cluster.
+    """Cluster videos by their pairs, choose keepers, and assign cluster ids. Grain: one row per video of a cluster.
 
-    The videos that are together depend on pairs, decisions, dates and sizes alone; their cluster's name also on the
+    The members of a cluster depend only on pairs, decisions, dates and sizes; the cluster's id also depends on the
     journal `cluster_events`. Runs on: driver; large catalogues on executors.
     """
     of_model = F.col("model_id") == run.model.model_id

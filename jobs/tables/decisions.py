@@ -1,4 +1,4 @@
-"""decisions: what people have decided about two videos, or one; obeyed by every later run. Rows are never changed."""
+"""decisions: decisions of people about two videos or one, which every later run obeys. Rows are only added."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jobs.contracts.table import Table
 
 TABLE = Table(
     name="decisions",
-    grain="A decision about two videos, or about one, or its withdrawal; the newest holds",
+    grain="A decision about two videos or one, or its withdrawal; the newest row applies",
     key=("left_id", "right_id", "decided_at"),
     audit_columns=(),
     checks={
@@ -16,11 +16,11 @@ TABLE = Table(
     },
     ddl="""
         left_id STRING NOT NULL COMMENT 'video_id; the smaller of the two',
-        right_id STRING NOT NULL COMMENT 'video_id; the larger of the two; left_id again where it is about one video',
-        verdict STRING NOT NULL COMMENT 'duplicate, not_duplicate, or keep_this for one video',
-        is_withdrawn BOOLEAN NOT NULL COMMENT 'true takes the decision back: nothing is decided',
-        decided_by STRING NOT NULL COMMENT 'who decided, or withdrew',
-        decided_at TIMESTAMP NOT NULL COMMENT 'UTC; the newest row about the same videos holds',
-        note STRING COMMENT 'why'
+        right_id STRING NOT NULL COMMENT 'video_id; the larger of the two, or left_id if it is about one video',
+        verdict STRING NOT NULL COMMENT 'duplicate or not_duplicate for two videos, keep_this for one',
+        is_withdrawn BOOLEAN NOT NULL COMMENT 'true withdraws the earlier decision about the same videos',
+        decided_by STRING NOT NULL COMMENT 'name of the person',
+        decided_at TIMESTAMP NOT NULL COMMENT 'UTC; the newest row about the same videos applies',
+        note STRING COMMENT 'reason given by the person'
     """,
 )

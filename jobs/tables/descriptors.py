@@ -1,4 +1,4 @@
-"""descriptors: what each video is, as its container says and as a CNN sees it."""
+"""descriptors: facts of each video's container, and the descriptors of its frames from a CNN."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ TABLE = Table(
     },
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
-        descriptor_id STRING NOT NULL COMMENT 'backbone, sampling and a hash of all that decides the numbers',
+        descriptor_id STRING NOT NULL COMMENT 'backbone, sampling, and a hash of all settings that affect the values',
         run_id STRING NOT NULL COMMENT 'the run that wrote this row',
         described_at TIMESTAMP NOT NULL COMMENT 'start of that run, UTC',
-        uri STRING NOT NULL COMMENT 'where the video was read from',
+        uri STRING NOT NULL COMMENT 'the URI that the video was read from',
     """
     + description_ddl(is_nullable=False),
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Keep the attempts that succeeded. Grain: one row per video described in this run.
+    """Select the successful attempts. Grain: one row per video described in this run.
 
     Runs on: driver.
     """

@@ -1,4 +1,4 @@
-"""duplicates: which video duplicates which; the table that people query."""
+"""duplicates: the videos that duplicate another; the table that people query."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ TABLE = Table(
     },
     ddl="""
         video_id STRING NOT NULL COMMENT 'the duplicate',
-        duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster; the longer video where it is contained in one',
+        duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster, or the longer video that contains it',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
-        cluster_id STRING NOT NULL COMMENT 'the cluster of duplicate_of; its own id where it is in none',
-        relation STRING NOT NULL COMMENT 'of the pair in question; copy where a decision stands for it',
-        match_probability DOUBLE NOT NULL COMMENT 'how sure the pair in question is, in [0, 1]; 1 if it is a decision',
-        cosine_similarity DOUBLE COMMENT 'of the pair in question, in [-1, 1]; null if it is a decision',
-        is_direct BOOLEAN NOT NULL COMMENT 'the pair in question is with duplicate_of; else with clusters.joined_by',
+        cluster_id STRING NOT NULL COMMENT 'the cluster of duplicate_of; duplicate_of itself if it is in none',
+        relation STRING NOT NULL COMMENT 'relation of the pair that is the evidence; copy if it is a decision',
+        match_probability DOUBLE NOT NULL COMMENT 'probability of that pair, in [0, 1]; 1 if it is a decision',
+        cosine_similarity DOUBLE COMMENT 'similarity of that pair, in [-1, 1]; null if it is a decision',
+        is_direct BOOLEAN NOT NULL COMMENT 'true if that pair includes duplicate_of; false if it includes joined_by',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row'
     """,
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Name the keeper of every other member of a cluster, and what contains a video of another cluster or of none.
+    """List the members of clusters that are not kept, and videos contained in a longer video of another cluster.
 
-    Grain: one row per member that is no keeper, and one per video and cluster that it is contained in.
+    Grain: one row per member that is not the keeper, and one per video and cluster that contains it.
     Runs on: driver.
     """
     clusters = inputs["clusters"].where(F.col("model_id") == run.model.model_id)
     pairs = inputs["pairs"].where(F.col("model_id") == run.model.model_id)
     decisions = decisions_in_force(inputs["decisions"])
-    copies = _copies(clusters, pairs.where(F.col("relation").isin(*run.config.clusters.relations)), decisions)
+    copies = _select_copies(clusters, pairs.where(F.col("relation").isin(*run.config.clusters.relations)), decisions)
     refused = decisions.where("verdict = 'not_duplicate'").select("left_id", "right_id")
     parts = pairs.where("relation = 'contained'").join(refused, ["left_id", "right_id"], "left_anti")
-    contained = _contained(clusters, parts)
+    contained = _select_contained(clusters, parts)
     return copies.unionByName(contained).withColumns(
         {"model_id": F.lit(run.model.model_id), "run_id": F.lit(run.run_id)}
     )
 
 
-def _copies(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame) -> DataFrame:
-    """Give the members of clusters that are no keepers, with the evidence of their pair.
+def _select_copies(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame) -> DataFrame:
+    """Select the members of clusters that are not keepers, with the pair that is the evidence.
 
-    That is the pair with the keeper; else the one with the next video on the way to it, `joined_by`, be it a decision.
+    It is the pair with `joined_by`: the keeper, or the next video on the path to it. A decision counts as a pair.
     """
     keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("duplicate_of"))
     others = clusters.where("NOT is_keeper").select("video_id", "cluster_id", "joined_by").join(keepers, "cluster_id")
@@ -92,11 +92,11 @@ def _copies(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame) -> Data
     )
 
 
-def _contained(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
-    """Give the videos that lie in a longer one of another cluster, one row for each such cluster.
+def _select_contained(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Select the videos that a longer video of another cluster contains, one row for each such cluster.
 
-    A keeper speaks for its cluster: of other members it is not told. Of several longer videos in one cluster its keeper
-    is named, else the surest.
+    Containment is reported for videos without a cluster and for keepers only. If several videos of a cluster contain
+    the video, the row names the cluster's keeper, else the video with the highest probability.
     """
     is_left = F.col("left_coverage") >= F.col("right_coverage")
     sides = pairs.select(

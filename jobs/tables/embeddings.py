@@ -1,4 +1,4 @@
-"""embeddings: unit vectors of segments, of which the whole video is one."""
+"""embeddings: unit vectors of segments; the whole video is a segment too."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ TABLE = Table(
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
         model_id STRING NOT NULL COMMENT 'the model that made the vector',
-        segment_index INT NOT NULL COMMENT '0 is the whole video, windows follow in time order',
-        start_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video',
-        end_seconds DOUBLE NOT NULL COMMENT 'of the segment, in the video; not part of it',
-        content_sha256 STRING NOT NULL COMMENT 'of the file that was described',
+        segment_index INT NOT NULL COMMENT '0 for the whole video; windows follow in time order',
+        start_seconds DOUBLE NOT NULL COMMENT 'start of the segment in the video',
+        end_seconds DOUBLE NOT NULL COMMENT 'end of the segment in the video, exclusive',
+        content_sha256 STRING NOT NULL COMMENT 'SHA-256 of the file that was described',
         run_id STRING NOT NULL COMMENT 'the run that wrote this row',
-        vector ARRAY<FLOAT> NOT NULL COMMENT 'unit norm',
-        frame_seconds ARRAY<DOUBLE> COMMENT 'of the whole video; this and the next two are null elsewhere',
-        frame_vectors BINARY COMMENT 'int8, row-major (frames, dims): unit vectors scaled to their largest value',
+        vector ARRAY<FLOAT> NOT NULL COMMENT 'embedding with unit norm',
+        frame_seconds ARRAY<DOUBLE> COMMENT 'times of the frames; this and the next two columns are null for windows',
+        frame_vectors BINARY COMMENT 'int8, row-major (frames, dims): unit vectors, each scaled by its largest value',
         frame_backgrounds ARRAY<FLOAT> COMMENT 'similarity of each frame to the background, in [-1, 1]'
     """,
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Embed the videos whose content this model has not embedded. Grain: one row per segment.
+    """Embed the videos whose content this model has not embedded yet. Grain: one row per segment.
 
     Runs on: driver; the vectors are made on executors.
     """
@@ -56,7 +56,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def embed_descriptors(descriptors: DataFrame, model: EmbeddingModel, windows: Windows) -> DataFrame:
-    """Embed described videos; their `run_id` is kept. Grain: one row per segment.
+    """Embed described videos and keep their `run_id`. Grain: one row per segment.
 
     Runs on: driver; the vectors are made on executors.
     """

@@ -1,4 +1,4 @@
-"""pairs: two videos that share footage."""
+"""pairs: pairs of videos that share footage."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jobs.contracts.run import keep_on_executors
 from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
-from jobs.pairing.common_footage import name_common_footage
-from jobs.pairing.representatives import find_representatives, mark_dirty, take_representatives
+from jobs.pairing.common_footage import relabel_common_footage
+from jobs.pairing.representatives import find_representatives, mark_unsearched, select_representative_segments
 from udfs.searching.inverted_index import search_inverted_index
 from udfs.verifying.verify_batches import ALIGNED_DDL, VERIFIED_DDL, align_batches, verify_batches
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="pairs",
-    grain="Two videos that share footage x model_id",
+    grain="A pair of videos that share footage x model_id",
     key=("left_id", "right_id", "model_id"),
     is_replaced=True,
     checks={
@@ -42,18 +42,18 @@ TABLE = Table(
     ddl="""
         left_id STRING NOT NULL COMMENT 'video_id; the smaller of the two',
         right_id STRING NOT NULL COMMENT 'video_id; the larger of the two',
-        model_id STRING NOT NULL COMMENT 'the model whose vectors met',
-        match_probability DOUBLE NOT NULL COMMENT 'how sure it is that the two share footage, in [0, 1]',
-        cosine_similarity DOUBLE NOT NULL COMMENT 'of the two vectors, in [-1, 1]',
-        alignment_similarity DOUBLE COMMENT 'of the aligned frames; null where not verified',
-        relation STRING NOT NULL COMMENT 'copy, contained, overlap, or common: an overlap that many others share',
+        model_id STRING NOT NULL COMMENT 'the model whose vectors are compared',
+        match_probability DOUBLE NOT NULL COMMENT 'probability that the two share footage, in [0, 1]',
+        cosine_similarity DOUBLE NOT NULL COMMENT 'similarity of the two vectors, in [-1, 1]',
+        alignment_similarity DOUBLE COMMENT 'similarity of the aligned frames; null if the pair is not verified',
+        relation STRING NOT NULL COMMENT 'copy, contained, overlap, or common (an overlap that many others share)',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row',
-        left_start_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the left video',
-        left_end_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the left video; not part of it',
-        right_start_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the right video',
-        right_end_seconds DOUBLE NOT NULL COMMENT 'of the shared footage, in the right video; not part of it',
-        left_coverage DOUBLE NOT NULL COMMENT 'share of the left video that the footage fills, in [0, 1]',
-        right_coverage DOUBLE NOT NULL COMMENT 'share of the right video that the footage fills, in [0, 1]'
+        left_start_seconds DOUBLE NOT NULL COMMENT 'start of the shared footage in the left video',
+        left_end_seconds DOUBLE NOT NULL COMMENT 'end of the shared footage in the left video, exclusive',
+        right_start_seconds DOUBLE NOT NULL COMMENT 'start of the shared footage in the right video',
+        right_end_seconds DOUBLE NOT NULL COMMENT 'end of the shared footage in the right video, exclusive',
+        left_coverage DOUBLE NOT NULL COMMENT 'share of the left video that is shared footage, in [0, 1]',
+        right_coverage DOUBLE NOT NULL COMMENT 'share of the right video that is shared footage, in [0, 1]'
     """,
 )
 
@@ -61,13 +61,13 @@ TABLE = Table(
 def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     """Find the pairs that share footage. Grain: one row per pair at or above the model's threshold.
 
-    Where the model verifies, any two segments that are similar enough make their videos a candidate, whose frames are
-    aligned; the evidence decides. Else whole videos are compared by their vectors: the relation is `copy`, the segments
-    are the videos, and the alignment is null.
+    With a verifier, two videos are a candidate if any two of their segments are similar enough. Their frames are
+    aligned, and the evidence decides. Without one, whole videos are compared by their vectors: the relation is `copy`,
+    the segments are the whole videos, and the alignment is null.
 
-    Videos that were removed are in none. Those that are the same are searched as one, and each has one pair, with that
-    one. What the last search saw (`seen_embeddings`, if anything) is not compared again: its pairs are taken from
-    `pairs`, and the whole is what a search of everything would have given. What many videos share is named last.
+    Removed videos have no pairs. Identical videos are searched as one representative, and each has one pair, with that
+    representative. Videos that the last search saw (`seen_embeddings`, if any) are not compared again: their pairs come
+    from `pairs`, and the result equals that of a full search. Common footage is marked last.
 
     Runs on: driver; search and alignment on executors.
     """
@@ -75,44 +75,44 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).join(present, "video_id", "left_semi")
     seen = inputs.get("seen_embeddings") if run.config.pairs.incremental else None
     seen = seen.where(F.col("model_id") == run.model.model_id) if seen is not None else None
-    videos = run.checkpoint("videos", mark_dirty(find_representatives(stored), seen))
-    segments = take_representatives(stored, videos)
+    videos = run.checkpoint("videos", mark_unsearched(find_representatives(stored), seen))
+    segments = select_representative_segments(stored, videos)
     if run.verifier is None:
         segments = segments.where("segment_index = 0")
     plan = plan_search(segments, run.config.pairs)
     is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
     if not is_incremental:
-        videos = videos.withColumn("is_dirty", F.lit(True))
+        videos = videos.withColumn("is_unsearched", F.lit(True))
     searched = _search(segments, plan, run)
-    alike = _pair_alike(videos)
+    identical = _pair_identical_vectors(videos)
     whole = stored.where("segment_index = 0").join(
         videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
     )
     if run.verifier is None:
-        judged = _as_copies(searched.rows.unionByName(alike), videos, run)
+        found = _make_copies(searched.rows.unionByName(identical), videos, run)
     else:
-        judged = _judge(_join_sides(searched.rows.unionByName(alike), whole), run.verifier, run)
-    rows = judged.unionByName(_pair_twins(videos, run))
-    rows = rows.unionByName(_keep(inputs["pairs"], videos, run)) if is_incremental else rows
+        found = _verify_candidates(_join_features(searched.rows.unionByName(identical), whole), run.verifier, run)
+    rows = found.unionByName(_pair_identical_content(videos, run))
+    rows = rows.unionByName(_select_searched_pairs(inputs["pairs"], videos, run)) if is_incremental else rows
     if run.verifier is not None:
-        rows = name_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
+        rows = relabel_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
     return replace(searched, rows=rows)
 
 
 def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
     """Find the candidate pairs of one model's segments and align their frames; rows of `ALIGNED_DDL`.
 
-    All videos are compared, those that are the same too. Runs on: driver; search and alignment on executors.
+    All videos are compared, identical ones too. Runs on: driver; search and alignment on executors.
     """
-    vectors = segments.withColumn("is_dirty", F.lit(True))
+    vectors = segments.withColumn("is_unsearched", F.lit(True))
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
-    candidates = _join_sides(found.rows, segments.where("segment_index = 0"))
+    candidates = _join_features(found.rows, segments.where("segment_index = 0"))
     return candidates.mapInPandas(align_batches, ALIGNED_DDL)
 
 
-def _join_sides(candidates: DataFrame, whole: DataFrame) -> DataFrame:
-    """Give candidate pairs what of both videos is aligned: see `udfs.verifying.verify_batches.align_batches`."""
+def _join_features(candidates: DataFrame, whole: DataFrame) -> DataFrame:
+    """Add the features of both videos to candidate pairs, as input of `udfs.verifying.verify_batches.align_batches`."""
     columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
     left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
     right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
@@ -120,11 +120,11 @@ def _join_sides(candidates: DataFrame, whole: DataFrame) -> DataFrame:
     return pairs.join(left, "left_id").join(right, "right_id")
 
 
-def _judge(candidates: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
-    """Align and weigh, and keep the pairs that are sure enough, as rows of the table."""
-    judged = candidates.mapInPandas(partial(verify_batches, verifier=verifier), VERIFIED_DDL)
+def _verify_candidates(candidates: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
+    """Align candidates and select those with a sufficient probability, as rows of the table."""
+    verified = candidates.mapInPandas(partial(verify_batches, verifier=verifier), VERIFIED_DDL)
     return (
-        judged.where(F.col("match_probability") >= verifier.min_probability)
+        verified.where(F.col("match_probability") >= verifier.min_probability)
         .drop("evidence")
         .withColumns({"model_id": F.lit(run.model.model_id), "run_id": F.lit(run.run_id)})
     )
@@ -141,13 +141,15 @@ def _search(segments: DataFrame, plan: Plan, run: Run) -> Built:
     return Built(found.rows, plan.name, found.recall)
 
 
-def _pair_alike(videos: DataFrame) -> DataFrame:
-    """Pair representatives with the videos of other content that have their vectors, where one of the two is dirty."""
-    alike = videos.where("video_id = twin_id AND video_id > representative_id AND NOT is_blank")
-    dirty = videos.select(F.col("video_id").alias("representative_id"), F.col("is_dirty").alias("is_theirs_dirty"))
+def _pair_identical_vectors(videos: DataFrame) -> DataFrame:
+    """Pair representatives with videos of other content and the same vectors, if one of the two is unsearched."""
+    others = videos.where("video_id = twin_id AND video_id > representative_id AND NOT is_blank")
+    representatives = videos.select(
+        F.col("video_id").alias("representative_id"), F.col("is_unsearched").alias("is_representative_unsearched")
+    )
     return (
-        alike.join(dirty, "representative_id")
-        .where("is_dirty OR is_theirs_dirty")
+        others.join(representatives, "representative_id")
+        .where("is_unsearched OR is_representative_unsearched")
         .select(
             F.col("representative_id").alias("left_id"),
             F.col("video_id").alias("right_id"),
@@ -156,21 +158,22 @@ def _pair_alike(videos: DataFrame) -> DataFrame:
     )
 
 
-def _pair_twins(videos: DataFrame, run: Run) -> DataFrame:
-    """Pair the first video of each content with the others of it: sure, and whole."""
+def _pair_identical_content(videos: DataFrame, run: Run) -> DataFrame:
+    """Pair the first video of each content with the others: whole copies with probability 1."""
     twins = videos.where("video_id > twin_id").select(
         F.col("twin_id").alias("left_id"), F.col("video_id").alias("right_id"), F.lit(1.0).alias("cosine_similarity")
     )
     alignment = F.lit(None if run.verifier is None else 1.0).cast("double")
-    return _as_copies(twins, videos, run).withColumns(
+    return _make_copies(twins, videos, run).withColumns(
         {"match_probability": F.lit(1.0), "alignment_similarity": alignment}
     )
 
 
-def _keep(stored: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
-    """Take the stored pairs of videos that were searched by the last search and would be by this one."""
-    clean = videos.where("video_id = twin_id AND NOT is_dirty").select("video_id", "representative_id")
-    left, right = clean.toDF("left_id", "left_representative"), clean.toDF("right_id", "right_representative")
+def _select_searched_pairs(stored: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
+    """Select the stored pairs that a search of everything would find again: both videos were searched and are kept."""
+    searched = videos.where("video_id = twin_id AND NOT is_unsearched").select("video_id", "representative_id")
+    left = searched.toDF("left_id", "left_representative")
+    right = searched.toDF("right_id", "right_representative")
     return (
         stored.where(F.col("model_id") == run.model.model_id)
         .join(left, "left_id")
@@ -180,8 +183,8 @@ def _keep(stored: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
     )
 
 
-def _as_copies(found: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
-    """Complete the found pairs to rows of the table."""
+def _make_copies(found: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
+    """Make rows of the table, with relation `copy` and whole videos as segments, from found pairs."""
     ends = videos.select("video_id", "end_seconds")
     left = ends.toDF("left_id", "left_end_seconds")
     right = ends.toDF("right_id", "right_end_seconds")
@@ -205,7 +208,7 @@ def _as_copies(found: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
 
 
 def _match_probability(cosine_similarity: Column, run: Run) -> Column:
-    """Map a similarity to a probability by the model's calibration (models/embedding_models.py)."""
+    """Map a similarity to a probability with the model's calibration (models/embedding_models.py)."""
     calibration = run.calibration
     logit = F.lit(calibration.intercept) + F.lit(calibration.slope) * cosine_similarity
     return F.round(F.lit(1.0) / (F.lit(1.0) + F.exp(-logit)), 6)

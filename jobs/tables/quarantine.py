@@ -1,4 +1,4 @@
-"""quarantine: videos that could not be described, why, and when they are tried again."""
+"""quarantine: the videos that could not be described, with the cause and the time of the next attempt."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="quarantine",
-    grain="A video that failed when it was last tried; it leaves the table once it is described",
+    grain="A video whose last attempt failed; it leaves the table once it is described",
     key=("video_id",),
     is_replaced=True,
-    compared=("last_tried_at",),  # a night writes what it has tried, and leaves alone what is released meanwhile
+    compared=("last_tried_at",),  # a run writes only the videos it tried, so that releases during the run are kept
     checks={"attempts_is_not_negative": "attempts >= 0"},
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
-        error_code STRING NOT NULL COMMENT 'kind of fault: udfs/errors.py',
-        attempts INT NOT NULL COMMENT 'tries of this uri, since it was released if it ever was',
-        next_retry_at TIMESTAMP COMMENT 'UTC; null: it is not tried again by itself',
-        last_tried_at TIMESTAMP NOT NULL COMMENT 'UTC',
-        uri STRING COMMENT 'as the manifest gives it',
-        error_detail STRING NOT NULL COMMENT 'which value broke which rule',
-        run_id STRING NOT NULL COMMENT 'the run that tried it last'
+        error_code STRING NOT NULL COMMENT 'kind of failure, defined in udfs/errors.py',
+        attempts INT NOT NULL COMMENT 'attempts with this uri, since its last release if it was released',
+        next_retry_at TIMESTAMP COMMENT 'UTC; null if the video is not retried automatically',
+        last_tried_at TIMESTAMP NOT NULL COMMENT 'time of the last attempt, UTC',
+        uri STRING COMMENT 'uri in the manifest',
+        error_detail STRING NOT NULL COMMENT 'the value and the rule that it breaks',
+        run_id STRING NOT NULL COMMENT 'the run of the last attempt'
     """,
 )
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Make the rows of what failed in this batch; what was described leaves the table. Grain: one row per failed video.
+    """Make a row for each video that failed in this batch; described videos leave the table.
 
-    The wait doubles with each try: `retry_after_hours` x 2^(attempts - 1), until `max_attempts`.
-    A new uri begins anew, and so does a video that was released (`ndvr quarantine --release`); one that was released
-    while this run was trying it is due again in the next. Runs on: driver.
+    Grain: one row per failed video. The wait doubles with each attempt, `retry_after_hours` x 2^(attempts - 1), until
+    `max_attempts`. A new uri resets the count, and so does a release (`ndvr quarantine --release`). A video that is
+    released while this run tries it is due again in the next run. Runs on: driver.
     """
     tried = inputs["attempts"].select("video_id", "uri", "error_code", "error_detail")
     config = run.config.quarantine
@@ -48,7 +48,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
         "video_id",
         F.col("uri").alias("earlier_uri"),
         "attempts",
-        # Of a video that was not due when the run began, yet is tried: it has been released since.
+        # Set for a video that was not due when the run started: it was released during the run.
         F.when(
             (F.col("attempts") == 0) & (F.col("next_retry_at") > F.lit(run.started_at)), F.col("next_retry_at")
         ).alias("released_at"),

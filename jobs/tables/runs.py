@@ -1,4 +1,4 @@
-"""runs: what each stage of each run did; for skipping, auditing and asking how long things take."""
+"""runs: a record of each stage of each run, used to skip stages, to audit and to measure."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ TABLE = Table(
     checks={"status_is_known": "status IN ('done', 'skipped', 'failed')"},
     ddl="""
         run_id STRING NOT NULL COMMENT 'starts with the UTC time of the run',
-        stage STRING NOT NULL COMMENT 'the table that the stage builds, or for a whole job: run (nightly), backfill',
+        stage STRING NOT NULL COMMENT 'the table that the stage builds; run or backfill for the row of the whole job',
         status STRING NOT NULL COMMENT 'done, skipped (nothing to do) or failed',
-        run_date DATE NOT NULL COMMENT 'the night, as the scheduler counts nights',
-        started_at TIMESTAMP NOT NULL COMMENT 'UTC',
+        run_date DATE NOT NULL COMMENT 'date of the run, set by the scheduler',
+        started_at TIMESTAMP NOT NULL COMMENT 'start of the run, UTC',
         seconds DOUBLE NOT NULL COMMENT 'wall-clock time of the stage',
-        num_rows BIGINT COMMENT 'rows that the stage built; null where it was skipped or failed',
-        config_fingerprint STRING NOT NULL COMMENT 'changes whenever a setting or the calibration of the model does',
-        code_version STRING NOT NULL COMMENT 'of ndvr',
+        num_rows BIGINT COMMENT 'rows that the stage built; null if it was skipped or failed',
+        config_fingerprint STRING NOT NULL COMMENT 'changes with any setting and with the calibration of the model',
+        code_version STRING NOT NULL COMMENT 'version of ndvr',
         model_id STRING NOT NULL COMMENT 'the embedding model in use',
-        input_versions MAP<STRING, BIGINT> NOT NULL COMMENT 'Delta version of each table that was read',
-        input_rows MAP<STRING, BIGINT> COMMENT 'rows of each table that was read, when the stage had read it',
+        input_versions MAP<STRING, BIGINT> NOT NULL COMMENT 'Delta version of each table that the stage read',
+        input_rows MAP<STRING, BIGINT> COMMENT 'rows of each table that the stage read',
         output_version BIGINT COMMENT 'Delta version of the table after the stage',
-        error_counts MAP<STRING, BIGINT> NOT NULL COMMENT 'videos quarantined by error_code',
-        error_detail STRING COMMENT 'why the stage failed, or which audits tripped and were overruled',
-        search_plan STRING COMMENT 'of pairs: exact, cells, incremental or inverted_index',
-        search_recall DOUBLE COMMENT 'of pairs: share of them that cells found, in [0, 1], estimated; null where exact',
-        audit_values MAP<STRING, DOUBLE> COMMENT 'values that the audits measured, on the row of the whole job',
-        config STRING COMMENT 'all settings as JSON, on the row of the whole job'
+        error_counts MAP<STRING, BIGINT> NOT NULL COMMENT 'number of quarantined videos by error_code',
+        error_detail STRING COMMENT 'why the stage failed, or the failed audits that were overridden',
+        search_plan STRING COMMENT 'plan of the stage pairs: exact, cells, incremental or inverted_index',
+        search_recall DOUBLE COMMENT 'estimated share of candidates that cells found, in [0, 1]; null if exact',
+        audit_values MAP<STRING, DOUBLE> COMMENT 'values measured by the audits; only on the row of the whole job',
+        config STRING COMMENT 'all settings as JSON; only on the row of the whole job'
     """,
 )
 
 
 def make_rows(records: Sequence[StageRecord], run: Run) -> list[dict[str, Any]]:
-    """Make the table's rows of what the stages of a run did. Runs on: driver."""
+    """Make the table's rows from the records of a run's stages. Runs on: driver."""
     shared = {
         "run_id": run.run_id,
         "run_date": run.run_date,

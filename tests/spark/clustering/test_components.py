@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jobs.clustering.components import connected_components
-from jobs.clustering.star import label_components
+from jobs.clustering.distributed_components import label_components
 from jobs.contracts.run import keep_on_executors
 
 if TYPE_CHECKING:

@@ -72,7 +72,8 @@ def test_the_next_night_obeys_and_takes_back(
     }
     assert (name, "shrunk") in events
     answer = ask(capsys, lake_copy, "checker", "checker-webm")
-    assert (answer["is_together"], answer["because"]) == (False, "not together: decided not to be duplicates")
+    assert not answer["is_together"]
+    assert answer["because"] == "not together: a decision says that they are not duplicates"
     assert [row["note"] for row in answer["decided_apart"]] == ["another take"]
 
     before = read_versions(lake_copy)
@@ -117,7 +118,7 @@ def test_what_cannot_be_obeyed_is_refused_with_2_and_nothing_is_written(
 def test_why_tells_the_pair_and_its_segments(described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     answer = ask(capsys, described.lake, "checker-webm", "checker")
     assert answer["is_together"]
-    assert answer["because"] == "together: by a pair of their own"
+    assert answer["because"] == "together: they form a pair"
     (step,) = answer["path"]
     assert (step["left_id"], step["right_id"], step["relation"]) == ("checker", "checker-webm", "copy")
     assert (step["left_start_seconds"], step["right_end_seconds"]) == (0.0, 2.0)
@@ -125,6 +126,6 @@ def test_why_tells_the_pair_and_its_segments(described: Described, capsys: pytes
 
     code, out, _ = run(capsys, "why", "checker", "discs", "--lake", str(described.lake))
     assert code == 0
-    assert "not together: no path of 8 pairs or fewer leads from one to the other" in out
+    assert "not together: no path of at most 8 pairs connects them" in out
     code, _, error = run(capsys, "why", "checker", "nobody", "--lake", str(described.lake))
-    assert (code, error) == (2, "ndvr: no such video in the manifest: nobody\n")
+    assert (code, error) == (2, "ndvr: not in the manifest: nobody; check the video_id\n")

@@ -102,7 +102,7 @@ def test_a_file_that_was_replaced_under_its_name_is_described_again(nights: Nigh
 
 
 def test_a_complete_manifest_that_names_too_few_is_refused_and_changes_nothing(nights: Nights) -> None:
-    assert "does not name 2 of the 3 videos" in nights.refusal
+    assert "does not list 2 of 3 known videos" in nights.refusal
 
 
 def test_a_file_that_was_only_touched_is_described_again_and_found_the_same(nights: Nights) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from jobs.pairing.candidates import Search
+    from jobs.pairing.candidates import SearchResult
 
     Found = dict[tuple[str, str], float]
 
@@ -37,27 +37,27 @@ def make_vectors() -> np.ndarray:
 VECTORS = make_vectors()
 
 
-def expected_among(is_dirty: np.ndarray) -> Found:
+def expected_among(is_unsearched: np.ndarray) -> Found:
     """Compare all with all, in the plainest way."""
     found = {}
     for i in range(NUM_VIDEOS):
         for j in range(i + 1, NUM_VIDEOS):
             best = round(float((VECTORS[i].astype(float) @ VECTORS[j].astype(float).T).max()), 6)
-            if best >= THRESHOLD and (is_dirty[i] or is_dirty[j]):
+            if best >= THRESHOLD and (is_unsearched[i] or is_unsearched[j]):
                 found[f"v{i:03}", f"v{j:03}"] = best
     return found
 
 
-def to_rows(spark: SparkSession, is_dirty: np.ndarray) -> DataFrame:
+def to_rows(spark: SparkSession, is_unsearched: np.ndarray) -> DataFrame:
     rows = [
-        (f"v{i:03}", j, VECTORS[i, j].tolist(), bool(is_dirty[i]))
+        (f"v{i:03}", j, VECTORS[i, j].tolist(), bool(is_unsearched[i]))
         for i in range(NUM_VIDEOS)
         for j in range(NUM_SEGMENTS)
     ]
-    return spark.createDataFrame(rows, "video_id STRING, segment_index INT, vector ARRAY<FLOAT>, is_dirty BOOLEAN")
+    return spark.createDataFrame(rows, "video_id STRING, segment_index INT, vector ARRAY<FLOAT>, is_unsearched BOOLEAN")
 
 
-def search(rows: DataFrame, plan: str, **told: Any) -> tuple[Found, Search]:
+def search(rows: DataFrame, plan: str, **told: Any) -> tuple[Found, SearchResult]:
     config = PairsConfig(plan=plan, **told)
     done = search_candidates(rows, THRESHOLD, config, plan_search(rows, config), keep_on_executors)
     found = done.rows.collect()
@@ -78,14 +78,14 @@ def test_blocks_find_all_and_each_once_whatever_their_size(
     assert done.recall is None
 
 
-@pytest.mark.parametrize("num_dirty", [1, 30])
+@pytest.mark.parametrize("num_unsearched", [1, 30])
 def test_what_is_new_is_held_against_all_and_the_rest_is_left(
-    spark: SparkSession, num_dirty: int, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, num_unsearched: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobs.pairing.candidates._MIN_BLOCK_ROWS", 1)
-    is_dirty = np.arange(NUM_VIDEOS) % NUM_VIDEOS < num_dirty
-    found, _ = search(to_rows(spark, is_dirty), "auto", block_rows=60)
-    assert found == expected_among(is_dirty)
+    is_unsearched = np.arange(NUM_VIDEOS) % NUM_VIDEOS < num_unsearched
+    found, _ = search(to_rows(spark, is_unsearched), "auto", block_rows=60)
+    assert found == expected_among(is_unsearched)
 
 
 def test_nothing_new_finds_nothing(spark: SparkSession) -> None:
@@ -100,10 +100,10 @@ def test_cells_find_all_where_every_cell_is_looked_in(spark: SparkSession, block
 
 
 def test_of_what_cells_find_the_pairs_with_a_new_video_are_given(spark: SparkSession) -> None:
-    is_dirty = np.arange(NUM_VIDEOS) % 3 == 0
+    is_unsearched = np.arange(NUM_VIDEOS) % 3 == 0
     told = {"cell_rows": 120, "num_probes": 99, "max_exact_teraflop": 1e-9}
-    found, done = search(to_rows(spark, is_dirty), "cells", **told)
-    assert found == expected_among(is_dirty)
+    found, done = search(to_rows(spark, is_unsearched), "cells", **told)
+    assert found == expected_among(is_unsearched)
     assert done.recall == 1.0
 
 
@@ -138,7 +138,7 @@ def test_the_log_tells_the_plan_and_why(spark: SparkSession, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("num_rows", "num_dirty", "told", "expected"),
+    ("num_rows", "num_unsearched", "told", "expected"),
     [
         (10_000, 10_000, {}, Plan("exact", "0.0256 TFLOP, at most 200", 10_000, 10_000)),
         (
@@ -147,7 +147,7 @@ def test_the_log_tells_the_plan_and_why(spark: SparkSession, tmp_path: Path) -> 
             {},
             Plan("cells", "exact search would take 256 TFLOP, more than 200", 1_000_000, 1_000_000),
         ),
-        (1_000_000, 10_000, {}, Plan("incremental", "5.09 TFLOP for what is new, at most 200", 1_000_000, 10_000)),
+        (1_000_000, 10_000, {}, Plan("incremental", "5.09 TFLOP for new vectors, at most 200", 1_000_000, 10_000)),
         (
             1_000_000,
             10_000,
@@ -155,7 +155,7 @@ def test_the_log_tells_the_plan_and_why(spark: SparkSession, tmp_path: Path) -> 
             Plan("exact", "as configured", 1_000_000, 1_000_000),
         ),
         (10_000, 10_000, {"plan": "cells"}, Plan("cells", "as configured", 10_000, 10_000)),
-        (10_000, 10, {"plan": "cells"}, Plan("incremental", "5.12e-05 TFLOP for what is new, at most 200", 10_000, 10)),
+        (10_000, 10, {"plan": "cells"}, Plan("incremental", "5.12e-05 TFLOP for new vectors, at most 200", 10_000, 10)),
         (
             2_000_000,
             900_000,
@@ -172,6 +172,6 @@ def test_the_log_tells_the_plan_and_why(spark: SparkSession, tmp_path: Path) -> 
     ],
 )
 def test_the_plan_is_chosen_by_what_exact_search_would_cost(
-    num_rows: int, num_dirty: int, told: dict[str, Any], expected: Plan
+    num_rows: int, num_unsearched: int, told: dict[str, Any], expected: Plan
 ) -> None:
-    assert choose_plan(num_rows, num_dirty, 256, PairsConfig(**told)) == expected
+    assert choose_plan(num_rows, num_unsearched, 256, PairsConfig(**told)) == expected

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.pairing.common_footage import name_common_footage
+from jobs.pairing.common_footage import relabel_common_footage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,7 +31,7 @@ def share(videos: str, start: float = 0.0, end: float = 5.0) -> list[Row]:
 
 
 def name(spark: SparkSession, rows: list[Row], min_videos: int) -> dict[tuple[str, str], str]:
-    named = name_common_footage(make_pairs(spark, rows), min_videos).collect()
+    named = relabel_common_footage(make_pairs(spark, rows), min_videos).collect()
     assert len(named) == len(rows)
     return {(row["left_id"], row["right_id"]): row["relation"] for row in named}
 

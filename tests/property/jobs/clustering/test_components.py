@@ -15,8 +15,8 @@ def label(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return connected_components(left, right)
 
 
-def label_by_spreading(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Let the smaller label of each pair win until nothing changes."""
+def label_by_propagation(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Assign the smaller label of each pair to both ends until nothing changes."""
     labels = {video_id: video_id for pair in pairs for video_id in pair}
     for _ in labels:
         for left, right in pairs:
@@ -25,12 +25,12 @@ def label_by_spreading(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 @given(PAIRS)
-def test_components_are_those_of_spreading_the_smallest_label(pairs: list[tuple[str, str]]) -> None:
-    assert label(pairs) == label_by_spreading(pairs)
+def test_components_equal_those_of_label_propagation(pairs: list[tuple[str, str]]) -> None:
+    assert label(pairs) == label_by_propagation(pairs)
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
-def test_neither_the_order_of_pairs_nor_of_their_ends_matters(pairs: list[tuple[str, str]], chance: object) -> None:
+def test_the_order_of_pairs_and_of_their_ends_does_not_matter(pairs: list[tuple[str, str]], chance: object) -> None:
     shuffled = [(right, left) for left, right in pairs]
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
     assert list(label(shuffled).items()) == list(label(pairs).items())

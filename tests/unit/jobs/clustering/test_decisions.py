@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_decision_has_its_videos_in_order_whichever_way_they_are_given() -> None:
+def test_a_decision_sorts_its_videos() -> None:
     assert make_decision(["b", "a"], "duplicate", "why") == Decision("a", "b", "duplicate", "why")
     assert make_decision(["a"], "keep_this") == Decision("a", "a", "keep_this")
     assert str(make_decision(["a"], "keep_this")) == "a keep_this"
@@ -23,18 +23,18 @@ def test_a_decision_has_its_videos_in_order_whichever_way_they_are_given() -> No
     ("video_ids", "verdict", "message"),
     [
         (["a", "b"], "perhaps", "the verdict must be one of duplicate, not_duplicate, keep_this, got 'perhaps'"),
-        (["a"], "duplicate", "duplicate is about two videos, got a"),
-        (["a", "a"], "not_duplicate", "not_duplicate is about two videos, got a a"),
-        (["a", "b"], "keep_this", "keep_this is about one video, got a b"),
-        ([], "keep_this", "keep_this is about one video, got none"),
+        (["a"], "duplicate", "duplicate needs two videos, got a"),
+        (["a", "a"], "not_duplicate", "not_duplicate needs two videos, got a a"),
+        (["a", "b"], "keep_this", "keep_this needs one video, got a b"),
+        ([], "keep_this", "keep_this needs one video, got none"),
     ],
 )
-def test_a_decision_about_other_than_it_takes_is_refused(video_ids: list[str], verdict: str, message: str) -> None:
+def test_an_invalid_decision_is_refused(video_ids: list[str], verdict: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_decision(video_ids, verdict)
 
 
-def test_csv_and_json_lines_are_read_alike(tmp_path: Path) -> None:
+def test_csv_and_json_lines_give_equal_decisions(tmp_path: Path) -> None:
     table, lines = tmp_path / "d.csv", tmp_path / "d.jsonl"
     table.write_text('left_id,right_id,verdict,note\nb,a,duplicate,"x, y"\nc,,keep_this,\n', encoding="utf-8")
     lines.write_text(
@@ -47,7 +47,7 @@ def test_csv_and_json_lines_are_read_alike(tmp_path: Path) -> None:
     assert read_decisions(lines) == expected
 
 
-def test_every_fault_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+def test_every_fault_of_a_file_is_listed_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     file.write_text(
         '{"left_id": "a", "right_id": "b", "verdict": "duplicate"}\n'
@@ -59,8 +59,8 @@ def test_every_fault_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         read_decisions(file)
     assert str(raised.value).splitlines()[1:] == [
-        "  line 2: must have left_id, right_id, verdict and perhaps note, got 'nonsense'",
-        "  line 3: a and b: decided in line 1 too",
+        "  line 2: a row must have left_id, right_id, verdict and optionally note, got 'nonsense'",
+        "  line 3: a and b: already decided in line 1",
         "  line 4: every value must be text, got {'left_id': 'c', 'right_id': 3, 'verdict': 'duplicate'}",
     ]
 
@@ -71,12 +71,10 @@ def test_every_fault_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
         ("none.csv", None, "does not exist"),
         ("d.txt", b"", r"must end in \.csv, \.json, \.jsonl or \.ndjson"),
         ("d.csv", b"\xff", "is not UTF-8"),
-        ("d.csv", b"left_id,right_id,verdict\na,b,duplicate,more\n", "line 2: must have left_id, right_id"),
+        ("d.csv", b"left_id,right_id,verdict\na,b,duplicate,more\n", "line 2: a row must have left_id, right_id"),
     ],
 )
-def test_files_that_are_no_decisions_are_refused(
-    tmp_path: Path, name: str, content: bytes | None, message: str
-) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=message):
@@ -84,9 +82,9 @@ def test_files_that_are_no_decisions_are_refused(
 
 
 def test_contradictions_are_found_through_chains_of_duplicates() -> None:
-    held = [make_decision(list(ends), "duplicate") for ends in ("ab", "bc", "xy")]
+    duplicates = [make_decision(list(ends), "duplicate") for ends in ("ab", "bc", "xy")]
     apart = [make_decision(list(ends), "not_duplicate") for ends in ("ac", "ax")]
-    assert find_contradictions([*apart, *held]) == [apart[0]]
+    assert find_contradictions([*apart, *duplicates]) == [apart[0]]
 
 
 @pytest.mark.parametrize(
@@ -96,10 +94,10 @@ def test_contradictions_are_found_through_chains_of_duplicates() -> None:
         (["a", "b", "duplicate", "--list"], "give one of: videos and a verdict, --file, --list"),
         (["a", "b", "duplicate"], "say who decides: --by NAME"),
         (["--file", "d.csv", "--withdraw", "--by", "ann"], "--withdraw takes back one decision"),
-        (["a", "duplicate", "--by", "ann"], "duplicate is about two videos, got a"),
+        (["a", "duplicate", "--by", "ann"], "duplicate needs two videos, got a"),
     ],
 )
-def test_bad_usage_ends_with_2_before_spark_starts(
+def test_bad_usage_exits_with_2_before_spark_starts(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(app, ["decide", *arguments, "--lake", "/nowhere"]) == 2

@@ -136,7 +136,7 @@ def test_a_complete_manifest_may_drop_a_share_of_the_known_videos() -> None:
     config = QualityConfig(max_removed_fraction=0.5, min_attempts=4)
     check_removed(2, 4, config)
     check_removed(3, 3, config)
-    with pytest.raises(QualityError, match=r"does not name 3 of the 4 videos that are known.*Give the whole manifest"):
+    with pytest.raises(QualityError, match=r"does not list 3 of 4 known videos.*Pass the whole manifest"):
         check_removed(3, 4, config)
 
 

@@ -17,49 +17,49 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-MAX_ROUNDS = 50  # O(log^2 n) are proven, and fewer than ten seen: more would mean a fault
+MAX_ROUNDS = 50  # the proven bound is O(log^2 n); fewer than ten were needed so far, so more would mean a bug
 
 
 def label_components(
     pairs: DataFrame, checkpoint: Callable[[str, DataFrame], DataFrame], max_rounds: int = MAX_ROUNDS
 ) -> DataFrame:
-    """Label each video with the smallest video_id that it is connected to.
+    """Label each video with the smallest video_id in its connected component.
 
-    Ids are numbered in their order first, so that the rounds move numbers and not texts. Every round is written before
-    the next reads it: nothing is computed twice, and plans stay small.
+    Ids are first numbered in their order, so that the rounds move numbers and not texts. Each round is written before
+    the next reads it, so that nothing is computed twice and query plans stay small.
 
     Args:
-        pairs: left_id, right_id; in any order, repeated or not.
-        checkpoint: writes rows under a name and returns them as read back.
-        max_rounds: after which it gives up.
+        pairs: left_id, right_id; in any order, possibly repeated.
+        checkpoint: writes rows under a name and reads them back.
+        max_rounds: the most rounds.
 
     Returns:
-        (video_id, component), one row per id that occurs in a pair with another. Runs on: driver; the work on
+        (video_id, component), one row per id that occurs in a pair with another id. Runs on: driver; computed on
         executors.
 
     Raises:
-        RuntimeError: it has not converged.
+        RuntimeError: the labels still change after `max_rounds`.
     """
-    numbers = checkpoint("component_numbers", _number(pairs))
-    edges = checkpoint("component_edges_0", _as_numbers(pairs, numbers))
+    numbers = checkpoint("component_numbers", _number_ids(pairs))
+    edges = checkpoint("component_edges_0", _replace_ids(pairs, numbers))
     state = None
     for number in range(1, max_rounds + 1):
         edges = checkpoint(f"component_edges_{number}", _small_star(_large_star(edges)))
         before, state = state, _checksum(edges)
         log.info("components: round done", round=number, num_edges=state[0])
         if state == before:
-            return _as_ids(edges, numbers)
+            return _restore_ids(edges, numbers)
     raise RuntimeError(f"components have not converged after {max_rounds} rounds")
 
 
-def _number(pairs: DataFrame) -> DataFrame:
-    """Number the ids in their order: (video_id, number). The numbers have gaps and depend on the partitioning."""
+def _number_ids(pairs: DataFrame) -> DataFrame:
+    """Number the ids in their order: (video_id, number). Numbers have gaps that depend on the partitioning."""
     ids = pairs.select(F.col("left_id").alias("video_id")).unionAll(pairs.select("right_id")).distinct()
     return ids.sort("video_id").withColumn("number", F.monotonically_increasing_id())
 
 
-def _as_numbers(pairs: DataFrame, numbers: DataFrame) -> DataFrame:
-    """Turn pairs of ids into (child, parent), child > parent."""
+def _replace_ids(pairs: DataFrame, numbers: DataFrame) -> DataFrame:
+    """Convert pairs of ids to edges of numbers: (child, parent), child > parent."""
     left = numbers.select(F.col("video_id").alias("left_id"), F.col("number").alias("left"))
     right = numbers.select(F.col("video_id").alias("right_id"), F.col("number").alias("right"))
     return (
@@ -71,7 +71,7 @@ def _as_numbers(pairs: DataFrame, numbers: DataFrame) -> DataFrame:
 
 
 def _large_star(edges: DataFrame) -> DataFrame:
-    """Connect the larger neighbours of each node to the smallest of its neighbours and itself."""
+    """Connect the larger neighbours of each node to the smallest among its neighbours and itself."""
     both = edges.unionAll(edges.select(F.col("parent").alias("child"), F.col("child").alias("parent")))
     smallest = F.least("child", F.min("parent").over(Window.partitionBy("child")))
     return (
@@ -93,7 +93,7 @@ def _small_star(edges: DataFrame) -> DataFrame:
 
 
 def _checksum(edges: DataFrame) -> tuple[int, int, int]:
-    """Tell two rounds apart: the number of edges and two sums of hashes of them. A change escapes once in 2^64."""
+    """Return the number of edges and two sums of their hashes; a change leaves all equal once in 2^64."""
     hashed = F.xxhash64("child", "parent")
     row = edges.agg(
         F.count("*").alias("num_edges"),
@@ -103,8 +103,8 @@ def _checksum(edges: DataFrame) -> tuple[int, int, int]:
     return int(row["num_edges"]), int(row["parity"]), int(row["sum"])
 
 
-def _as_ids(stars: DataFrame, numbers: DataFrame) -> DataFrame:
-    """Name nodes and centres by their ids; a centre belongs to itself."""
+def _restore_ids(stars: DataFrame, numbers: DataFrame) -> DataFrame:
+    """Convert numbers back to ids, and add each centre as a member of its own component."""
     centres = stars.select(F.col("parent").alias("child"), "parent").distinct()
     names = numbers.select(F.col("number").alias("parent"), F.col("video_id").alias("component"))
     return (
