@@ -68,8 +68,7 @@ def measure_round(labelled: pd.DataFrame, parts: int, chance: np.random.Generato
         is_judged = left == part
         scores[is_judged] = verifier.judge(np.array(labelled["evidence"][is_judged].to_list()))
     curve = Curve.of(scores, labelled["shares"].to_numpy(dtype=bool))
-    shares = [curve.num_true[curve.precisions >= target] for target in _PRECISIONS]
-    recalls = (float(found.max(initial=0)) / labelled["shares"].sum() for found in shares)
+    recalls = (curve.find_recall_at_precision(target)[0] for target in _PRECISIONS)
     return curve.measure_average_precision(), *recalls
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Scores = NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
     Flags = NDArray[np.bool_]
 
+MAX_FALSE_FRACTION = 1e-4
+"""An operating threshold may find at most this fraction of all negatives."""
 _LEFT_FIRST = ("left_id", "right_id")
 
 
@@ -75,12 +77,12 @@ class Curve:
 
     @property
     def precisions(self) -> NDArray[np.float64]:
-        """Share of what is found that is positive: (t,)."""
-        return self.num_true / self.num_found
+        """Fraction of the pairs found that are positive, 1 where none is found: (t,)."""
+        return np.where(self.num_found > 0, self.num_true / np.maximum(self.num_found, 1), 1.0)
 
     @property
     def recalls(self) -> NDArray[np.float64]:
-        """Share of all positives that is found: (t,)."""
+        """Fraction of all positives that are found: (t,)."""
         return self.num_true / self.num_positives
 
     def measure_average_precision(self) -> float:
@@ -99,16 +101,35 @@ class Curve:
         best = int(f1.argmax())
         return float(f1[best]), float(self.thresholds[best])
 
+    def find_lowest(self, min_precision: float, num_negatives: int | None = None) -> int | None:
+        """Return the index of the lowest threshold that reaches a precision; None where none does.
+
+        Three rules hold at that threshold. It also has the largest recall of all for which they hold.
+        1. It finds at least one positive.
+        2. At least `min_precision` of the pairs found are positive.
+        3. It finds at most `MAX_FALSE_FRACTION` of all negatives, where their number is given. Rule 2 depends on the
+           fraction of positives among the labelled pairs, which is larger than in a catalogue; rule 3 does not.
+
+        Args:
+            min_precision: in [0, 1].
+            num_negatives: all negatives, scored or not; None drops rule 3.
+        """
+        is_allowed = (self.num_true > 0) & (self.precisions >= min_precision)
+        if num_negatives is not None:
+            is_allowed &= (self.num_found - self.num_true) / max(num_negatives, 1) <= MAX_FALSE_FRACTION
+        return int(np.flatnonzero(is_allowed)[-1]) if is_allowed.any() else None
+
     def find_recall_at_precision(self, min_precision: float) -> tuple[float, float | None]:
         """Return the largest recall among thresholds of enough precision, and the highest threshold that reaches it.
 
         (0, None) where no threshold has it.
         """
-        recalls = np.where(self.precisions >= min_precision, self.recalls, 0.0)
-        if not recalls.any():
+        lowest = self.find_lowest(min_precision)
+        if lowest is None:
             return 0.0, None
-        best = int(recalls.argmax())
-        return float(recalls[best]), float(self.thresholds[best])
+        # Thresholds above it that find the same positives find fewer pairs, so their precision is at least as high.
+        highest = int(np.searchsorted(self.num_true, self.num_true[lowest]))
+        return float(self.recalls[highest]), float(self.thresholds[highest])
 
     def count_at(self, threshold: float | None) -> PrecisionRecall:
         """Return precision and recall of what is at or above a threshold, or of all that is scored for None.

@@ -13,7 +13,7 @@ from jobs.evaluation.truth import load_truth
 from jobs.tables import pairs
 from jobs.training.calibration import (
     LabelledPairs,
-    choose_threshold,
+    choose_similarity,
     fit_platt,
     measure_reliability,
     measure_transforms,
@@ -38,8 +38,8 @@ def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: floa
         UsageError: no threshold reaches the precision.
     """
     sweep = sweep_thresholds(labelled)
-    threshold = choose_threshold(sweep, target_precision)
-    intercept, slope = fit_platt(labelled)
+    threshold = choose_similarity(sweep, int((~labelled.is_copy).sum()), target_precision)
+    intercept, slope = fit_platt(labelled.cosines, labelled.is_copy)
     transforms = measure_transforms(labelled, threshold)
     reliability = measure_reliability(labelled, intercept, slope)
     at = sweep[sweep["threshold"] == threshold].iloc[0]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.errors import UsageError
+from jobs.evaluation.ranking import Curve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     Similarities = NDArray[np.floating[Any]]
     Flags = NDArray[np.bool_]
 
-MAX_FALSE_SHARE = 1e-4
 THRESHOLDS = np.arange(0, 1001) / 1000
 _NUM_BINS = 10
 
@@ -61,25 +61,42 @@ def sweep_thresholds(pairs: LabelledPairs) -> pd.DataFrame:
     )
 
 
-def choose_threshold(sweep: pd.DataFrame, target_precision: float) -> float:
-    """Return the lowest threshold at which two rules hold.
+def choose_similarity(sweep: pd.DataFrame, num_negatives: int, target_precision: float) -> float:
+    """Return the lowest threshold of a sweep that `choose_threshold` allows.
 
-    1. At least `target_precision` of what is found are copies.
-    2. At most 1 in 10,000 of all negatives is found: the first rule depends on how many copies the labelled pairs hold,
-       and a catalogue holds fewer.
+    Args:
+        sweep: as `sweep_thresholds` returns it.
+        num_negatives: pairs of the sweep that are not copies.
+        target_precision: in [0, 1].
 
     Raises:
-        UsageError: no threshold that finds a copy obeys both.
+        UsageError: no threshold reaches the precision.
     """
-    precision, false_share = sweep["precision"].to_numpy(), sweep["false_share"].to_numpy()
-    obeys = (precision >= target_precision) & (false_share <= MAX_FALSE_SHARE)
-    obeys &= sweep["num_true"].to_numpy() > 0
-    if not obeys.any():
+    falling = sweep.iloc[::-1]
+    thresholds, found, true = (falling[name].to_numpy() for name in ("threshold", "num_found", "num_true"))
+    curve = Curve(thresholds, found, true, num_positives=int(true.max()))
+    return choose_threshold(curve, num_negatives, target_precision, "calibrate the model")
+
+
+def choose_threshold(curve: Curve, num_negatives: int, target_precision: float, purpose: str) -> float:
+    """Return the lowest threshold that reaches a precision and finds at most 1 in 10,000 negatives.
+
+    Args:
+        curve: of the labelled pairs.
+        num_negatives: all negatives, scored or not.
+        target_precision: in [0, 1].
+        purpose: completes "these pairs cannot ...", for the message.
+
+    Raises:
+        UsageError: no threshold reaches the precision.
+    """
+    lowest = curve.find_lowest(target_precision, num_negatives)
+    if lowest is None:
         raise UsageError(
-            f"no threshold reaches a precision of {target_precision}: these pairs cannot calibrate the model; "
+            f"no threshold reaches a precision of {target_precision}: these pairs cannot {purpose}; "
             "look at their labels, or lower --target-precision"
         )
-    return float(THRESHOLDS[obeys.argmax()])
+    return float(curve.thresholds[lowest])
 
 
 def measure_transforms(pairs: LabelledPairs, threshold: float) -> pd.DataFrame:
@@ -98,24 +115,33 @@ def measure_transforms(pairs: LabelledPairs, threshold: float) -> pd.DataFrame:
     return found.sort_values(["recall", "transform"], ignore_index=True)
 
 
-def fit_platt(pairs: LabelledPairs) -> tuple[float, float]:
-    """Fit `P(copy) = 1 / (1 + exp(-(intercept + slope * cosine)))` by maximum likelihood; return (intercept, slope).
+def fit_platt(scores: Similarities, is_positive: Flags) -> tuple[float, float]:
+    """Fit `P(positive) = 1 / (1 + exp(-(intercept + slope * score)))` by maximum likelihood; return (intercept, slope).
 
-    Labels are smoothed, copies to (N+ + 1) / (N+ + 2) and others to 1 / (N- + 2), so that pairs that can be told apart
-    without error do not ask for an infinite slope: Platt 1999, Probabilistic Outputs for Support Vector Machines,
-    section 2.2. A smoothed label is a pair that counts for a copy with that weight, and for another with the rest.
+    Labels are smoothed: positives to (N+ + 1) / (N+ + 2) and negatives to 1 / (N- + 2). Without smoothing, the slope is
+    unbounded where a threshold separates the two kinds without error: Platt 1999, Probabilistic Outputs for Support
+    Vector Machines, section 2.2. A smoothed label counts as a positive with that weight, and as a negative with the
+    rest. The slope is never negative: a higher score is never less probable.
+
+    Args:
+        scores: (n,), both kinds among them.
+        is_positive: (n,).
     """
     from sklearn.linear_model import LogisticRegression
 
-    num_copies = int(pairs.is_copy.sum())
-    num_others = len(pairs.is_copy) - num_copies
-    targets = np.where(pairs.is_copy, (num_copies + 1) / (num_copies + 2), 1 / (num_others + 2))
-    inputs = np.tile(pairs.cosines.astype(np.float64), 2)[:, None]
+    num_positives = int(is_positive.sum())
+    num_negatives = len(is_positive) - num_positives
+    targets = np.where(is_positive, (num_positives + 1) / (num_positives + 2), 1 / (num_negatives + 2))
+    inputs = np.tile(scores.astype(np.float64), 2)[:, None]
     labels = np.repeat([1, 0], len(targets))
     fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
         inputs, labels, sample_weight=np.concatenate([targets, 1 - targets])
     )
-    return float(fitted.intercept_[0]), float(fitted.coef_[0, 0])
+    intercept, slope = float(fitted.intercept_[0]), float(fitted.coef_[0, 0])
+    if slope >= 0:
+        return intercept, slope
+    mean = float(targets.mean())  # the likelihood is concave: its maximum over slopes >= 0 is then at 0
+    return float(np.log(mean / (1 - mean))), 0.0
 
 
 def measure_reliability(pairs: LabelledPairs, intercept: float, slope: float) -> pd.DataFrame:

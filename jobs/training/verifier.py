@@ -9,7 +9,7 @@ import numpy as np
 
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
-from jobs.training.calibration import MAX_FALSE_SHARE
+from jobs.training.calibration import choose_threshold, fit_platt
 from models.verifier import Verifier, multiply_pieces
 
 if TYPE_CHECKING:
@@ -59,52 +59,36 @@ def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: f
     if shares.all() or not shares.any():
         raise UsageError(f"{int(shares.sum())} of {len(shares)} candidate pairs share footage: both kinds are needed")
     products = multiply_pieces(evidence)
-    weights, _ = _fit_logistic(products, shares, _NEGATIVE_WEIGHT, _PENALTY)
-    (slope,), intercept = _fit_logistic((products @ weights)[:, None], shares, 1.0, 0.0)
+    weights = _fit_weights(products, shares)
+    intercept, slope = fit_platt(products @ weights, shares)
     weights *= slope
     rounded = tuple(round(float(weight), _DECIMALS) for weight in weights)
     verifier = Verifier(0.0, round(intercept, _DECIMALS), rounded, fitted_on)
-    threshold = _choose_threshold(verifier.judge(evidence), shares, num_negatives, target_precision)
+    curve = Curve.of(verifier.judge(evidence), shares)
+    threshold = choose_threshold(curve, num_negatives, target_precision, "fit a verifier")
     return replace(verifier, min_probability=threshold)
 
 
-def _fit_logistic(
-    columns: NDArray[np.float64], shares: NDArray[np.bool_], negative_weight: float, penalty: float
-) -> tuple[NDArray[np.float64], float]:
-    """Fit weights >= 0 and an intercept by penalised maximum likelihood on standardised columns; convex, so unique.
+def _fit_weights(columns: NDArray[np.float64], shares: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Fit weights >= 0, with an intercept, by penalised maximum likelihood on standardised columns; convex, so unique.
 
-    scikit-learn's LogisticRegression knows no bounds.
+    scikit-learn's LogisticRegression has no bounds.
     """
     from scipy.optimize import minimize
     from scipy.special import expit
 
     deviations = np.maximum(columns.std(axis=0), _MIN_DEVIATION)
     scaled = (columns - columns.mean(axis=0)) / deviations
-    counts = np.where(shares, 1.0, negative_weight)
+    counts = np.where(shares, 1.0, _NEGATIVE_WEIGHT)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = parameters[:-1]
         logits = scaled @ weights + parameters[-1]
         residuals = (expit(logits) - shares) * counts / len(shares)
-        value = float(((np.logaddexp(0, logits) - shares * logits) * counts).mean() + penalty * (weights**2).sum())
-        return value, np.append(scaled.T @ residuals + 2 * penalty * weights, residuals.sum())
+        value = float(((np.logaddexp(0, logits) - shares * logits) * counts).mean() + _PENALTY * (weights**2).sum())
+        return value, np.append(scaled.T @ residuals + 2 * _PENALTY * weights, residuals.sum())
 
     bounds = [(0.0, None)] * columns.shape[1] + [(None, None)]
     fitted = minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B").x
-    weights = fitted[:-1] / deviations
-    return weights, float(fitted[-1] - weights @ columns.mean(axis=0))
-
-
-def _choose_threshold(
-    probabilities: NDArray[np.float64], shares: NDArray[np.bool_], num_negatives: int, target_precision: float
-) -> float:
-    """Return the lowest probability at which both rules hold."""
-    curve = Curve.of(probabilities, shares)
-    false = curve.num_found - curve.num_true
-    obeys = (curve.precisions >= target_precision) & (false <= MAX_FALSE_SHARE * num_negatives) & (curve.num_true > 0)
-    if not obeys.any():
-        raise UsageError(
-            f"no threshold reaches a precision of {target_precision}: these pairs cannot fit a verifier; look at their "
-            "labels, or lower --target-precision"
-        )
-    return float(curve.thresholds[np.flatnonzero(obeys)[-1]])
+    weights: NDArray[np.float64] = fitted[:-1] / deviations
+    return weights

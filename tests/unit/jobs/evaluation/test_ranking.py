@@ -71,6 +71,18 @@ def test_recall_at_a_precision_names_the_highest_threshold() -> None:
     assert curve((0.9, 1), (0.8, 0), num_positives=1).find_recall_at_precision(0.5) == (1.0, 0.9)
 
 
+def test_the_lowest_threshold_of_a_precision_may_find_no_further_positive() -> None:
+    found = curve((0.9, 1), (0.8, 0), (0.7, 0))
+    assert found.find_lowest(0.5) == 1  # the threshold .8
+    assert found.find_recall_at_precision(0.5) == (1.0, 0.9)
+    assert curve((0.9, 0), (0.9, 1)).find_lowest(0.6) is None
+
+
+def test_the_lowest_threshold_finds_at_most_one_negative_in_ten_thousand() -> None:
+    found = curve((0.9, 1), (0.8, 0), (0.7, 0))
+    assert [found.find_lowest(0.0, number) for number in (0, 9_999, 10_000, 19_999, 20_000)] == [0, 0, 1, 1, 2]
+
+
 def test_precision_and_recall_count_what_lies_at_or_above_the_threshold() -> None:
     found = curve((0.9, 1), (0.8, 0), (0.7, 1), num_positives=4)
     assert found.count_at(0.8) == PrecisionRecall(0.5, 0.25)

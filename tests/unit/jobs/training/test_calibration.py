@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from jobs.errors import UsageError
 from jobs.training.calibration import (
     LabelledPairs,
-    choose_threshold,
+    choose_similarity,
     fit_platt,
     measure_reliability,
     measure_transforms,
@@ -25,7 +25,7 @@ def pairs(
 
 
 def choose(copies: list[float], others: list[float], target_precision: float = 0.99) -> float:
-    return choose_threshold(sweep_thresholds(pairs(copies, others)), target_precision)
+    return choose_similarity(sweep_thresholds(pairs(copies, others)), len(others), target_precision)
 
 
 def test_a_sweep_counts_what_lies_at_or_above_each_thousandth() -> None:
@@ -110,14 +110,21 @@ def test_the_map_is_that_of_the_largest_likelihood_of_platts_targets() -> None:
         return float((np.logaddexp(0, logits) - targets * logits).sum())
 
     expected = minimize(loss, [0.0, 1.0], tol=1e-12).x
-    np.testing.assert_allclose(fit_platt(labelled), expected, rtol=1e-3)
+    np.testing.assert_allclose(fit_platt(labelled.cosines, labelled.is_copy), expected, rtol=1e-3)
 
 
 def test_pairs_that_can_be_told_apart_without_error_ask_for_no_infinite_slope() -> None:
-    intercept, slope = fit_platt(pairs([0.9] * 8, [0.1] * 8))
+    labelled = pairs([0.9] * 8, [0.1] * 8)
+    intercept, slope = fit_platt(labelled.cosines, labelled.is_copy)
     # nine tenths at .9 and one tenth at .1, as the smoothed labels say: the logits are +-ln 9
     assert slope == pytest.approx(2 * np.log(9) / 0.8, rel=1e-4)
     assert intercept == pytest.approx(-slope / 2, rel=1e-4)
+
+
+def test_a_higher_score_is_never_less_probable() -> None:
+    labelled = pairs([0.1] * 3, [0.9])
+    # the mean of the smoothed labels: three of 4/5, one of 1/3
+    assert fit_platt(labelled.cosines, labelled.is_copy) == pytest.approx((np.log((41 / 60) / (19 / 60)), 0.0))
 
 
 def test_reliability_compares_the_probability_of_a_bin_with_its_share_of_copies() -> None:

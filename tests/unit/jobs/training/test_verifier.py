@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from jobs.errors import UsageError
+from jobs.training.calibration import fit_platt
 from jobs.training.verifier import fit_verifier, label_evidence
-from models.verifier import EVIDENCE, PRODUCTS, Verifier
+from models.verifier import EVIDENCE, PRODUCTS, Verifier, multiply_pieces
 
 MANY = 10**6  # of negatives, so that the second rule says nothing
 
@@ -69,9 +70,18 @@ def test_only_what_tells_has_a_weight() -> None:
 
 
 def test_a_probability_is_the_share_among_the_labelled_pairs() -> None:
-    # nothing tells them apart, and three of four share footage
-    fitted = fit_verifier(labelled(*[(0.5, True)] * 3, (0.5, False)), MANY, 0.5, "pairs")
+    # the evidence of all pairs is the same, and three of four share footage
+    pairs = labelled(*[(0.5, True)] * 3000, *[(0.5, False)] * 1000)
+    fitted = fit_verifier(pairs, 100 * MANY, 0.5, "pairs")
     assert fitted.judge(np.array([evidence(0.5)])).tolist() == pytest.approx([0.75], abs=1e-4)
+
+
+def test_probabilities_follow_platt_as_those_of_a_calibration_do() -> None:
+    # Evidence separates the pairs without error: unsmoothed labels would ask for an infinite slope.
+    pairs = labelled((0.9, True), (0.8, True), (0.85, True), (0.1, False), (0.2, False), (0.15, False))
+    fitted = fit_verifier(pairs, MANY, 0.99, "pairs")
+    logits = multiply_pieces(np.array(pairs["evidence"].to_list())) @ np.array(fitted.weights) + fitted.intercept
+    assert fit_platt(logits, pairs["shares"].to_numpy()) == pytest.approx((0.0, 1.0), abs=1e-3)
 
 
 def test_no_evidence_speaks_against_a_pair() -> None:
