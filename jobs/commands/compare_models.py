@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pyspark.sql import functions as F
 from rich.console import Console
 
 from jobs.commands import options
@@ -27,6 +26,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.location import absolute
 from jobs.lake.session import start_session
 from jobs.pipeline import TABLES
+from jobs.tables import runs
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
@@ -88,23 +88,19 @@ def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int
     _ = run.calibration, run.search  # wrong settings show before any work starts
     try:
         with console.status("comparing"):
-            return compare_models(lake, run, _choose_old(lake, run, old), num_samples, out)
+            return compare_models(lake, run, choose_old(lake, run, old), num_samples, out)
     finally:
         lake.clear_staging(run)
 
 
-def _choose_old(lake: Lake, run: Run, old: str | None) -> str:
-    """Return the model_id that is asked for; that of the newest published run where none is.
+def choose_old(lake: Lake, run: Run, old: str | None) -> str:
+    """Return the model_id to compare with: the model in use unless --old names another or a file of settings.
 
     Raises:
-        UsageError: no such model has embedded anything.
+        UsageError: no run has been published, or the model has no embeddings.
     """
     if old is None:
-        published = lake.read("runs").where("stage = 'run' AND status = 'done'")
-        newest: str | None = published.agg(F.max_by("model_id", "started_at")).collect()[0][0]
-        if newest is None:
-            raise UsageError(f"no run has been published in {lake.root!r}; name a model by --old")
-        return newest
+        return runs.choose_model(lake, None)
     model_id = replace(run, config=load_config(Path(old))).model.model_id if Path(old).is_file() else old
     known = sorted(row[0] for row in lake.read("embeddings").select("model_id").distinct().collect())
     if model_id not in known:

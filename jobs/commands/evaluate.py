@@ -20,7 +20,7 @@ from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
 from jobs.lake.location import absolute
-from jobs.tables import clusters, manifest, pairs
+from jobs.tables import clusters, manifest, pairs, runs
 
 if TYPE_CHECKING:
     from jobs.lake.lake import Lake
@@ -59,7 +59,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command line is one
     truth: Annotated[Path, typer.Option(help="File that says what is true; of VCDB, a folder too.")],
     *,
     truth_format: Annotated[TruthFormat, typer.Option("--format", help="How it is written.")] = TruthFormat.NDVR,
-    model_id: Annotated[str | None, typer.Option(help="Whose pairs.", show_default="the newest in pairs")] = None,
+    model_id: Annotated[str | None, typer.Option(help="Whose pairs.", show_default="the model in use")] = None,
     min_probability: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Pairs below are not found.", show_default="every row of pairs is"),
@@ -95,11 +95,11 @@ def evaluate_lake(
 ) -> tuple[str | None, EvaluationReport]:
     """Judge the pairs and clusters of a model; return its id and the report. Runs on: driver, which holds the pairs.
 
-    The model is the newest in `pairs` where none is named: that of the row that a run changed last. A lake without
-    pairs has found nothing, by no model.
+    Without `model_id` the model in use is evaluated (`runs.find_model_in_use`). The id is None for a lake without
+    pairs and without a published run: nothing was found, by no model.
 
     Raises:
-        UsageError: a table is missing, or the model has no pairs.
+        UsageError: a table is missing, the model has no pairs, or pairs exist but no run has been published.
         ContractError: the truth has nothing to find among the lake's videos.
     """
     for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE):
@@ -165,13 +165,14 @@ def _describe_threshold(score: float | None) -> str:
 
 
 def _choose_model(lake: Lake, model_id: str | None) -> str | None:
-    """Return the model asked for, or the newest in pairs, or None where pairs is empty and none is asked for."""
-    rows = lake.read("pairs").groupBy("model_id").agg(F.max("run_id").alias("run_id")).collect()
-    models = [row["model_id"] for row in sorted(rows, key=lambda row: (row["run_id"], row["model_id"]))]
+    """Return the given model, or the model in use, or None for a lake without pairs and without a published run."""
+    models = sorted(row["model_id"] for row in lake.read("pairs").select("model_id").distinct().collect())
     if model_id is None:
-        return models[-1] if models else None
+        return runs.choose_model(lake, None) if models else runs.find_model_in_use(lake)
     if model_id not in models:
-        raise UsageError(f"--model-id {model_id!r} has no pairs in {lake.root!r}; those that have: {', '.join(models)}")
+        raise UsageError(
+            f"--model-id {model_id!r} has no pairs in {lake.root!r}; models with pairs: {', '.join(models)}"
+        )
     return model_id
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pyspark.sql import Row
-from pyspark.sql import functions as F
 
 from jobs.clustering.explanation import ClusterExplainer, Explanation
 from jobs.commands import options
@@ -18,7 +17,7 @@ from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
-from jobs.tables import clusters, decisions, manifest, pairs
+from jobs.tables import clusters, decisions, manifest, pairs, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +33,7 @@ def why(
     left: Annotated[str, typer.Argument(help="A video_id.")],
     right: Annotated[str, typer.Argument(help="Another one.")],
     lake: options.LakeOption,
-    model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the newest in pairs")] = None,
+    model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the model in use")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -64,10 +63,7 @@ def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model
     for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE):
         if not lake.exists(table):
             raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
-    if model_id is None:
-        newest = lake.read("pairs").agg(F.max_by("model_id", F.struct("run_id", "model_id")).alias("id")).collect()
-        model_id = newest[0]["id"] or ""
-    return ClusterExplainer(lake, model_id, relations).explain(left, right)
+    return ClusterExplainer(lake, runs.choose_model(lake, model_id), relations).explain(left, right)
 
 
 def _print(answer: Explanation) -> None:

@@ -52,7 +52,8 @@ def expire_models(lake: Lake, model: EmbeddingModel, config: MaintenanceConfig, 
         return []
     oldest = now - timedelta(days=config.expire_model_days)
     last_used = _read_last_use(lake)
-    kept = {model.model_id, *config.keep_models, *_read_published_model(lake)}
+    in_use = runs.find_model_in_use(lake)
+    kept = {model.model_id, *config.keep_models, *([in_use] if in_use else [])}
     expired = {model_id for model_id, used_at in last_used.items() if used_at < oldest} - kept
     kept |= last_used.keys() - expired | {model.descriptor_id}
     found = [
@@ -102,12 +103,3 @@ def _read_last_runs(lake: Lake, table: Table, column: str) -> Mapping[str, datet
     newest = lake.read(table.name).groupBy(column).agg(F.max("run_id").alias("run_id")).collect()
     # ndvr did not make a run_id without a time, so its rows never expire.
     return {row[column]: parse_run_time(row["run_id"]) or datetime.max.replace(tzinfo=UTC) for row in newest}
-
-
-def _read_published_model(lake: Lake) -> set[str]:
-    """Read the model of the newest published run; empty if there is none."""
-    if not lake.exists(runs.TABLE):
-        return set()
-    done = lake.read("runs").where("stage = 'run' AND status = 'done'")
-    row = done.agg(F.max_by("model_id", "started_at").alias("model_id")).collect()[0]
-    return {row["model_id"]} - {None}

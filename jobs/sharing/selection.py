@@ -38,7 +38,7 @@ class Segments(StrEnum):
 
 
 def choose_model(lake: Lake, model_id: str | None) -> str:
-    """Return the given model, or the model of the newest published run.
+    """Return the given model, or the model in use.
 
     Raises:
         UsageError: a table is missing, no run has been published, or the model has no vectors in this lake.
@@ -46,15 +46,11 @@ def choose_model(lake: Lake, model_id: str | None) -> str:
     for table in (manifest.TABLE, embeddings.TABLE, runs.TABLE):
         if not lake.exists(table):
             raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
-    if model_id is None:
-        published = lake.read("runs").where("stage = 'run' AND status = 'done'")
-        model_id = published.agg(F.max_by("model_id", "started_at").alias("model_id")).collect()[0]["model_id"]
-        if model_id is None:
-            raise UsageError(f"no run has been published in {lake.root!r}; run ndvr nightly first")
+    chosen = runs.choose_model(lake, model_id)
     known = sorted(row["model_id"] for row in lake.read("embeddings").select("model_id").distinct().collect())
-    if model_id not in known:
-        raise UsageError(f"model {model_id!r} has no vectors in {lake.root!r}; models with vectors: {', '.join(known)}")
-    return model_id
+    if chosen not in known:
+        raise UsageError(f"model {chosen!r} has no vectors in {lake.root!r}; models with vectors: {', '.join(known)}")
+    return chosen
 
 
 def select_vectors(lake: Lake, model_id: str, segments: Segments) -> DataFrame:

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-_SHARED = {
-    # The model of the newest published run: tables may hold rows of several models.
-    "{MODEL_IN_USE}": "(SELECT max_by(model_id, started_at) FROM {runs} WHERE stage = 'run' AND status = 'done')",
+from jobs.tables import runs
+
+_SHARED = {  # replaced in this order, so that a part may contain those after it
+    # Tables may hold rows of several models.
+    "{MODEL_IN_USE}": "(SELECT {newest_model} FROM {runs} WHERE {is_published})",
+    "{NEWEST_RUN}": "(SELECT {newest_run_id} FROM {runs} WHERE {is_published})",
+    "{newest_model}": runs.MODEL_IN_USE,
+    "{newest_run_id}": runs.NEWEST_RUN_ID,
+    "{is_published}": runs.IS_PUBLISHED,
     # A video may have descriptors of several kinds; its size is that of the file that was described last.
     "{FILE_SIZES}": "(SELECT video_id, max_by(size_bytes, described_at) AS size_bytes FROM {descriptors} GROUP BY 1)",
 }

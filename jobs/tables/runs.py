@@ -5,14 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.table import Table
+from jobs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobs.contracts.run import Run
     from jobs.contracts.stage import StageRecord
+    from jobs.lake.lake import Lake
+
+IS_PUBLISHED = "stage = 'run' AND status = 'done'"
+"""SQL condition on rows of `runs`: the run published its tables."""
+NEWEST_RUN_ID = "max_by(run_id, struct(started_at, run_id))"
+"""SQL aggregate over rows of `runs`: the run that started last."""
+MODEL_IN_USE = "max_by(model_id, struct(started_at, run_id))"
+"""SQL aggregate over published runs: the model of the run that started last. See find_model_in_use."""
 
 TABLE = Table(
     name="runs",
@@ -57,3 +68,32 @@ def make_rows(records: Sequence[StageRecord], run: Run) -> list[dict[str, Any]]:
     config = run.config.model_dump_json()
     whole = ("run", "backfill")
     return [shared | asdict(record) | {"config": config if record.stage in whole else None} for record in records]
+
+
+def find_model_in_use(lake: Lake) -> str | None:
+    """Return the model in use: that of the newest published nightly run. Runs on: driver.
+
+    Every command, view and export that is not given a model uses this one, so that they all describe the same rows.
+    Failed runs and backfills do not count: they publish no pairs, clusters or duplicates. The newest row of `pairs`
+    does not count either: a run that changes no pair leaves no row of its own.
+
+    Returns:
+        None if no run has been published.
+    """
+    if not lake.exists(TABLE):
+        return None
+    newest = lake.read(TABLE.name).where(IS_PUBLISHED).agg(F.expr(MODEL_IN_USE).alias("model_id"))
+    model_id: str | None = newest.collect()[0]["model_id"]
+    return model_id
+
+
+def choose_model(lake: Lake, model_id: str | None) -> str:
+    """Return the given model, or the model in use. Runs on: driver.
+
+    Raises:
+        UsageError: no model is given and no run has been published.
+    """
+    chosen = model_id or find_model_in_use(lake)
+    if chosen is None:
+        raise UsageError(f"no run has been published in {lake.root!r}; run ndvr nightly first")
+    return chosen

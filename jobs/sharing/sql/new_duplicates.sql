@@ -9,4 +9,4 @@ SELECT d.video_id,
 FROM {duplicates} d
 LEFT JOIN {manifest} v ON v.video_id = d.video_id
 WHERE d.model_id = {MODEL_IN_USE}
-  AND d.run_id = (SELECT max(run_id) FROM {runs} WHERE stage = 'run' AND status = 'done')
+  AND d.run_id = {NEWEST_RUN}

@@ -11,7 +11,8 @@ import pytest
 from jobs.commands.command_line import run_command
 from jobs.commands.evaluate import app
 from jobs.lake.lake import Lake
-from jobs.tables import clusters, manifest, pairs
+from jobs.tables import clusters, manifest, pairs, runs
+from tests.support.written_lake import append_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,8 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     facts = {"is_keeper": False, "keeper_reason": "", "joined_by": None, "run_id": "r"}
     members = [{"video_id": v, "cluster_id": c, "model_id": m, **facts} for v, c, m in MEMBERS]
     write_table(lake, clusters.TABLE, members)
+    lake.create(runs.TABLE)
+    append_rows(lake, runs.TABLE, [{"run_id": "2024-05-02", "stage": "run", "status": "done", "model_id": "new"}])
     return folder
 
 
@@ -82,7 +85,7 @@ def run(lake: Path, truth: Path, *options: str) -> int:
     return run_command(app, ["--lake", str(lake), "--truth", str(truth), *options])
 
 
-def test_the_newest_model_is_judged(lake: Path, truth: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_model_in_use_is_evaluated(lake: Path, truth: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(lake, truth, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["model_id"], found["num_videos"], found["num_truth_pairs"], found["num_left_out"]) == ("new", 7, 5, 1)
@@ -160,7 +163,7 @@ def test_what_cannot_be_judged_is_told_in_one_line(
     lake: Path, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(lake, truth, "--model-id", "none") == 2
-    message = f"ndvr: --model-id 'none' has no pairs in '{lake}'; those that have: old, new\n"
+    message = f"ndvr: --model-id 'none' has no pairs in '{lake}'; models with pairs: new, old\n"
     assert capsys.readouterr().err == message
     assert run(lake, tmp_path / "missing.csv") == 2
     assert "does not exist; give --truth an existing file" in capsys.readouterr().err
