@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from udfs.clustering.containment import choose_container
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Match:
     match_coverage: float
     evidence: dict[str, float]
 
+    @property
+    def is_keeper(self) -> bool:
+        """Whether it is the keeper of its cluster."""
+        return self.keeper_id == self.video_id
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -81,6 +91,13 @@ class Answer:
         return asdict(self) | {"matches": [asdict(match) for match in self.matches]}
 
 
+def rank_matches(matches: Iterable[Match]) -> tuple[Match, ...]:
+    """Sort matches, the most probable first; equal probabilities as `ndvr evaluate` ranks them."""
+    return tuple(
+        sorted(matches, key=lambda m: (-m.match_probability, -m.alignment_similarity, -m.cosine_similarity, m.video_id))
+    )
+
+
 def choose_original(matches: tuple[Match, ...]) -> Match | None:
     """Choose the match that makes a video a duplicate, as the table `duplicates` names one; None where none does.
 
@@ -94,7 +111,7 @@ def choose_original(matches: tuple[Match, ...]) -> Match | None:
     if copies or not sure:
         return copies[0] if copies else None
     of_cluster = [m for m in sure if m.cluster_id is not None and m.cluster_id == sure[0].cluster_id]
-    return next((match for match in of_cluster if match.keeper_id == match.video_id), sure[0])
+    return choose_container(of_cluster or sure[:1])
 
 
 def name_original(match: Match) -> str:

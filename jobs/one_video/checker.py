@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from jobs.config.settings import Config
 from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.errors import ContractError, UsageError
-from jobs.one_video.common_footage import name_common
+from jobs.one_video.common_matches import mark_common_matches
 from jobs.one_video.comparison import MatchContext, compare, conclude, match_twin
 from jobs.one_video.embedder import EmbedderClosedError, VideoEmbedder
 from jobs.one_video.index.reader import IndexFolder
@@ -103,7 +103,9 @@ class Checker:
         else:
             others = [video for video in _find_candidates(state, segments) if video.video_id != video_id]
             compared = list(compare(state.judge, whole, others, video_id, deadline))
-            matches = name_common(compared, state.config.pairs.min_common_videos, state.judge.verifier.min_probability)
+            matches = mark_common_matches(
+                compared, state.config.pairs.min_common_videos, state.judge.verifier.min_probability
+            )
         return conclude(state.judge, whole, matches, len(others), started)
 
     def refresh(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from jobs.errors import TimeLimitError
-from jobs.one_video.answer import Answer, Match, choose_original, name_original
+from jobs.one_video.answer import Answer, Match, choose_original, name_original, rank_matches
 from models.verifier import EVIDENCE
 from udfs.verifying.verify_batches import verify_batches
 
@@ -135,10 +135,7 @@ def conclude(
     judge: MatchContext, whole: dict[str, Any], matches: list[Match], num_compared: int, started: float
 ) -> Answer:
     """Sort the matches and draw the answer from them."""
-    # Where the probability is equal, as `ndvr evaluate` ranks.
-    ranked = tuple(
-        sorted(matches, key=lambda m: (-m.match_probability, -m.alignment_similarity, -m.cosine_similarity, m.video_id))
-    )
+    ranked = rank_matches(matches)
     chosen = choose_original(ranked)
     surest = chosen or (ranked[0] if ranked else None)
     return Answer(

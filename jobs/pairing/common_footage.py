@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from udfs.verifying.relation import COMMON_SHARE
+from udfs.verifying.common_footage import COMMON_DDL, select_common_pairs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 def relabel_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
     """Change the relation of pairs from `overlap` to `common` if many other videos show the shared footage too.
 
-    A second of a video is common if at least `min_videos` unrelated videos overlap with the video in that second;
-    copies of one another (videos with a pair of relation `copy`) count once. A pair is common if most of its shared
-    seconds are common in one of its videos, because the other video shows the same footage. The result depends only on
-    the pairs, not on their present relation or on the run that found them, so runs in any order agree.
+    The rule is `udfs.verifying.common_footage.find_common_overlaps`, applied to each video. Copies of one another
+    (videos with a pair of relation `copy`) count once. A pair is common if its overlap is common in one of its videos,
+    because the other video shows the same footage. The result depends only on the pairs, not on their present relation
+    or on the run that found them, so runs in any order agree.
 
     Args:
         pairs: rows of `pairs` of one model; they are read more than once.
         min_videos: 2 or more.
 
     Returns:
-        The same rows with the new relation. Runs on: driver, with a query that counts overlaps.
+        The same rows with the new relation. Runs on: driver, with a query that counts overlaps; the rule on executors.
     """
     plain = F.when(F.col("relation") == "common", "overlap").otherwise(F.col("relation"))
     parts = pairs.where("relation IN ('overlap', 'common')")
@@ -34,14 +35,12 @@ def relabel_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
     sides = _list_sides(parts, _find_originals(pairs))
     crowded = sides.groupBy("video_id").agg(F.count_distinct("original_id").alias("num_videos"))
     crowded = crowded.where(F.col("num_videos") >= min_videos).select("video_id")
-    seconds = sides.join(crowded, "video_id", "left_semi").withColumn("second", F.explode("seconds")).drop("seconds")
-    shown = seconds.groupBy("video_id", "second").agg(F.count_distinct("original_id").alias("num_videos"))
-    sides_with_counts = seconds.join(shown, ["video_id", "second"]).groupBy("left_id", "right_id", "video_id")
     common = (
-        sides_with_counts.agg(F.avg((F.col("num_videos") >= min_videos).cast("int")).alias("share"))
-        .where(F.col("share") >= COMMON_SHARE)
-        .select("left_id", "right_id", F.lit("common").alias("now"))
+        sides.join(crowded, "video_id", "left_semi")
+        .groupBy("video_id")
+        .applyInPandas(partial(select_common_pairs, min_videos=min_videos), COMMON_DDL)
         .distinct()
+        .withColumn("now", F.lit("common"))
     )
     named = pairs.join(common, ["left_id", "right_id"], "left")
     return named.withColumn("relation", F.coalesce("now", plain)).drop("now")
@@ -57,17 +56,16 @@ def _find_originals(pairs: DataFrame) -> DataFrame:
 
 
 def _list_sides(parts: DataFrame, originals: DataFrame) -> DataFrame:
-    """List each pair once for each video: video_id, its shared seconds, and the original of the other video."""
+    """List each pair once for each video, with the bounds in it and the original of the other video."""
 
     def one_side(side: str, other: str) -> DataFrame:
-        start = F.round(f"{side}_start_seconds").cast("int")
-        last = F.greatest(start, F.round(f"{side}_end_seconds").cast("int") - 1)
         return parts.select(
             "left_id",
             "right_id",
             F.col(f"{side}_id").alias("video_id"),
             F.col(f"{other}_id").alias("other_id"),
-            F.sequence(start, last).alias("seconds"),
+            F.col(f"{side}_start_seconds").alias("start_seconds"),
+            F.col(f"{side}_end_seconds").alias("end_seconds"),
         )
 
     both = one_side("left", "right").unionByName(one_side("right", "left"))

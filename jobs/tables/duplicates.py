@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
 from jobs.contracts.table import Table
+from udfs.clustering.containment import CONTAINER_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,20 +112,21 @@ def _select_contained(clusters: DataFrame, pairs: DataFrame) -> DataFrame:
         F.col("cluster_id").alias("outer_cluster_id"),
         F.col("is_keeper").alias("is_longer_keeper"),
     )
-    evidence = F.struct("is_longer_keeper", "match_probability", "cosine_similarity", "longer_id")
+    names = {"is_keeper": "is_longer_keeper", "video_id": "longer_id"}
+    rank = F.struct(*[F.col(names.get(name, name)).alias(name) for name in CONTAINER_RANK])
     return (
         sides.join(inner, "video_id", "left")
         .join(outer, "longer_id", "left")
         .where("inner_cluster_id IS NULL OR (is_keeper AND NOT inner_cluster_id <=> outer_cluster_id)")
         .groupBy("video_id", F.coalesce("outer_cluster_id", "longer_id").alias("cluster_id"))
-        .agg(F.max(evidence).alias("evidence"))
+        .agg(F.max(rank).alias("chosen"))
         .select(
             "video_id",
-            F.col("evidence.longer_id").alias("duplicate_of"),
+            F.col("chosen.video_id").alias("duplicate_of"),
             "cluster_id",
             F.lit("contained").alias("relation"),
-            "evidence.match_probability",
-            "evidence.cosine_similarity",
+            "chosen.match_probability",
+            "chosen.cosine_similarity",
             F.lit(True).alias("is_direct"),
         )
     )

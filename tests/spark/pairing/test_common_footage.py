@@ -1,4 +1,4 @@
-"""What many unrelated videos share is called common, whatever night found the pairs."""
+"""Footage that many unrelated videos share is common, whatever run found the pairs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.one_video.answer import Match
+from jobs.one_video.common_matches import mark_common_matches
 from jobs.pairing.common_footage import relabel_common_footage
 
 if TYPE_CHECKING:
@@ -102,3 +104,51 @@ def test_the_names_are_those_of_a_count_by_hand_in_any_order(spark: SparkSession
     rows: list[Row] = [(*ends, relation, *left, *right) for ends, (relation, left, right) in drawn.items()]
     seed.shuffle(rows)
     assert name(spark, rows, 3) == name_slowly(rows, 3)
+
+
+VIDEOS = st.lists(st.tuples(st.integers(0, 2), SPANS), min_size=1, max_size=12)
+"""Videos that overlap with one: the number of its cluster, 0 for none, and the seconds of the overlap in the one."""
+
+
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.lists(VIDEOS, min_size=20, max_size=40))
+def test_one_video_gets_the_names_that_the_nightly_job_gives(
+    spark: SparkSession, asked: list[list[tuple[int, tuple[int, int]]]]
+) -> None:
+    """Each video asked about is a video of its own in one table of pairs; clusters are pairs of relation copy."""
+    rows: list[Row] = []
+    expected: dict[tuple[str, str], str] = {}
+    for number, others in enumerate(asked):
+        keepers: dict[int, str] = {}
+        matches = []
+        for place, (cluster, (start, end)) in enumerate(others):
+            video_id = f"q{number:02d}-{place:02d}"
+            keeper_id = keepers.setdefault(cluster, video_id) if cluster else None
+            if keeper_id not in (None, video_id):
+                rows.append((str(keeper_id), video_id, "copy", 0, 20, 0, 20))
+            rows.append((f"q{number:02d}", video_id, "overlap", start, end, 0, 5))
+            matches.append(make_match(video_id, keeper_id, float(start), float(end)))
+        for match in mark_common_matches(matches, 3, min_probability=0.9):
+            expected[f"q{number:02d}", match.video_id] = match.relation
+    named = name(spark, rows, 3)
+    assert {ends: named[ends] for ends in expected} == expected
+
+
+def make_match(video_id: str, keeper_id: str | None, start: float, end: float) -> Match:
+    return Match(
+        video_id=video_id,
+        is_duplicate=False,
+        keeper_id=keeper_id,
+        cluster_id=keeper_id,
+        relation="overlap",
+        match_probability=0.95,
+        cosine_similarity=0.3,
+        alignment_similarity=0.8,
+        start_seconds=start,
+        end_seconds=end,
+        coverage=0.2,
+        match_start_seconds=0.0,
+        match_end_seconds=5.0,
+        match_coverage=0.2,
+        evidence={},
+    )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.one_video.answer import Match, choose_original, name_original, rank_matches
 from jobs.tables import decisions, duplicates
 from tests.support.lakes import TINY, make_run
 
@@ -89,3 +91,59 @@ def test_a_clip_names_the_keepers_that_contain_it_and_a_member_that_is_none_is_n
         ("clip", "a", "1", 0.7),
         ("clip", "long", "long", 0.9),
     }
+
+
+def test_one_video_is_pointed_at_the_video_that_the_table_names(spark: SparkSession, tmp_path: Path) -> None:
+    """For a video that others contain, by the keeper, the probability, the cosine and the id of each, ties included."""
+    run = make_run(spark, tmp_path / "m.csv", TINY)
+    clusters: list[tuple[str, str, bool, str | None]] = []
+    pairs: list[tuple[str, str, float, float, str, float, float]] = []
+    asked: dict[str, list[Match]] = {}
+    chance = random.Random(7)
+    for number in range(60):
+        query, matches = f"q{number:02d}", []
+        for cluster in range(chance.randint(1, 3)):
+            names = [f"{query}-{cluster}{letter}" for letter in "abcd"]
+            is_clustered = chance.random() < 0.7
+            containing = chance.sample(names, chance.randint(1, 4)) if is_clustered else names[:1]
+            if is_clustered:
+                clusters += [(name, names[0], name == names[0], names[0]) for name in names]
+            for name in containing:
+                probability, cosine = chance.choice((0.8, 0.9)), chance.choice((0.3, 0.4))
+                pairs.append((query, name, probability, cosine, "contained", 1.0, 0.2))
+                matches.append(_contained_in(name, names[0] if is_clustered else None, probability, cosine))
+        asked[query] = matches
+    inputs = {
+        "clusters": spark.createDataFrame(clusters, CLUSTERS).withColumn("model_id", F.lit(run.model.model_id)),
+        "decisions": spark.createDataFrame([], decisions.TABLE.ddl),
+        "pairs": spark.createDataFrame(pairs, PAIRS).withColumn("model_id", F.lit(run.model.model_id)),
+    }
+    rows = {
+        (row["video_id"], row["cluster_id"]): (row["duplicate_of"], row["match_probability"])
+        for row in duplicates.build(inputs, run).where("relation = 'contained'").collect()
+    }
+    for query, matches in asked.items():
+        chosen = choose_original(rank_matches(matches))
+        assert chosen is not None
+        named = rows[query, chosen.cluster_id or chosen.video_id]
+        assert (name_original(chosen), chosen.match_probability) == named
+
+
+def _contained_in(video_id: str, keeper_id: str | None, probability: float, cosine: float) -> Match:
+    return Match(
+        video_id=video_id,
+        is_duplicate=True,
+        keeper_id=keeper_id,
+        cluster_id=keeper_id,
+        relation="contained",
+        match_probability=probability,
+        cosine_similarity=cosine,
+        alignment_similarity=1.0 - cosine,
+        start_seconds=0.0,
+        end_seconds=5.0,
+        coverage=1.0,
+        match_start_seconds=0.0,
+        match_end_seconds=5.0,
+        match_coverage=0.2,
+        evidence={},
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.one_video.answer import Match
-from jobs.one_video.common_footage import name_common
+from jobs.one_video.common_matches import mark_common_matches
 
 
 def match(video_id: str, start: float = 0.0, end: float = 5.0, **told: object) -> Match:
@@ -25,7 +25,7 @@ def match(video_id: str, start: float = 0.0, end: float = 5.0, **told: object) -
 
 
 def relations(matches: list[Match], min_videos: int = 3) -> dict[str, str]:
-    named = name_common(matches, min_videos, min_probability=0.9)
+    named = mark_common_matches(matches, min_videos, min_probability=0.9)
     assert [m.video_id for m in named] == [m.video_id for m in matches]
     return {m.video_id: m.relation for m in named}
 
