@@ -1,4 +1,4 @@
-"""ndvr from Python: open a lake and ask about one video.
+"""ndvr from Python: open a lake and check one video.
 
 import ndvr
 
@@ -28,32 +28,33 @@ __all__ = ["Answer", "ContractError", "Lake", "Match", "NdvrError", "UnreadableV
 
 
 class Lake:
-    """A lake whose newest index is open; no Spark is started. Use it as a context manager, or `close` it.
+    """A lake with its newest index open; Spark is not started. Use it as a context manager, or call `close`.
 
-    It stays open at the index it was opened with until `refresh` is called.
+    It uses the same index until `refresh` is called.
     """
 
     def __init__(self, checker: Checker) -> None:
         self._checker = checker
 
     def query(self, video: str | Path, video_id: str | None = None) -> Answer:
-        """Ask whether the lake has a video's footage already.
+        """Check whether the lake already has a video's footage.
 
         Args:
-            video: path or URI. A remote one must lie below `manifest.roots` of the settings.
-            video_id: the id that the video has or will have in the manifest, if you know it: see `Checker.check`.
+            video: path or URI. A remote video must be below `manifest.roots` of the settings.
+            video_id: the id that the video has or will have in the manifest, if any: the video is not compared with
+                itself.
 
         Raises:
-            UnreadableVideoError: the video cannot be read; `code` says why, as in the quarantine.
+            UnreadableVideoError: the video cannot be read; `code` is the error_code of the quarantine.
         """
         return self._checker.check(str(video), video_id)
 
     def refresh(self) -> bool:
-        """Open the newest index if a night has published one since; tell whether one has."""
+        """Open the newest index if a run has published one since; return whether it has."""
         return self._checker.refresh()
 
     def close(self) -> None:
-        """End what stays warm between two questions."""
+        """Stop the decoders."""
         self._checker.close()
 
     def __enter__(self) -> Self:
@@ -66,15 +67,15 @@ class Lake:
 
 
 def open(lake: str | Path, config: Config | str | Path | None = None) -> Lake:  # noqa: A001 -- read as ndvr.open
-    """Open a lake to ask about videos.
+    """Open a lake to check videos.
 
     Args:
         lake: folder or URI of the tables.
-        config: settings, or a YAML file of them; None takes those of the night that published the index.
+        config: settings, or a YAML file of them; None uses those of the run that published the index.
 
     Raises:
-        UsageError: no index is there, or the settings are wrong.
-        ContractError: index, settings and the model on this machine do not belong together.
+        UsageError: no index has been published, or the settings are invalid.
+        ContractError: the index does not match the settings or the model on this machine.
     """
     settings = load_config(Path(config)) if isinstance(config, str | Path) else config
     return Lake(Checker(absolute(str(lake)), settings))

@@ -62,7 +62,7 @@ def measure_lake(lake: Path, clip: Path, queries: NDArray[np.float32], size: int
     )
     with Checker(str(lake)) as checker:
         answer = checker.check(str(clip))
-        index = checker._state.judge.index  # noqa: SLF001 -- its parts are measured one by one
+        index = checker._state.context.index  # noqa: SLF001 -- its parts are measured one by one
         warm = best(lambda: checker.check(str(clip)))
         processor = measure(lambda: checker.check(str(clip))).cpu_seconds
         embed = best(lambda: checker._state.embedder.embed(str(clip)))  # noqa: SLF001

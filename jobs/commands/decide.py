@@ -1,4 +1,4 @@
-"""Records what people decide about videos, for every later run to obey; lists decisions and takes them back."""
+"""`ndvr decide`: records, lists and withdraws decisions about videos, which every later run obeys."""
 
 from __future__ import annotations
 
@@ -49,66 +49,66 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="A B duplicate, A B not_duplicate, or A keep_this; only the videos with --withdraw."),
+        typer.Argument(help="A B duplicate, A B not_duplicate, or A keep_this; with --withdraw only the videos."),
     ] = None,
     *,
-    by: Annotated[str | None, typer.Option(help="Who decides.")] = None,
-    note: Annotated[str | None, typer.Option(help="Why.")] = None,
+    by: Annotated[str | None, typer.Option(help="Name of the person who decides.")] = None,
+    note: Annotated[str | None, typer.Option(help="Reason for the decision.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Decisions: CSV or JSON lines of left_id, right_id, verdict, note.")
+        Path | None, typer.Option(help="File of decisions: CSV or JSON lines with left_id, right_id, verdict, note.")
     ] = None,
-    is_withdrawn: Annotated[bool, typer.Option("--withdraw", help="Take back what was decided.")] = False,
-    is_listed: Annotated[bool, typer.Option("--list", help="Print the decisions that hold.")] = False,
+    is_withdrawn: Annotated[bool, typer.Option("--withdraw", help="Withdraw a decision.")] = False,
+    is_listed: Annotated[bool, typer.Option("--list", help="Print the decisions in force.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: a line for each decision listed, else one object.")
+        bool, typer.Option("--json", help="Print JSON: a line for each decision with --list, otherwise one object.")
     ] = False,
 ) -> None:
-    """Decide that two videos are duplicates or are not, or which video is kept.
+    """Decide that two videos are or are not duplicates, or which video is kept.
 
-    The next nightly run obeys, and every later one. Nothing is written unless all of it can be: videos must be in the
-    manifest, and no two videos may be told apart that other decisions hold together. The table `decisions` keeps what
-    was decided before.
+    The next nightly run and every later one obey. All decisions of a call are written, or none: the videos must be in
+    the manifest, and the decisions must not contradict each other or earlier ones. The table `decisions` also keeps
+    earlier decisions.
 
-    Exit codes: 0 done; 2 bad usage, an unknown video or a contradiction.
+    Exit codes: 0 success; 2 invalid usage, an unknown video, or a contradiction.
     """
     from jobs.commands.open_lake import open_lake
 
     words = what or []
     if [bool(words), file is not None, is_listed].count(True) != 1:
-        raise UsageError("give one of: videos and a verdict, --file, --list")
+        raise UsageError("pass one of: videos and a verdict, --file, --list")
     if is_listed:
         list_decisions(open_lake(absolute(lake)), as_json=as_json)
         return
     if not by or not by.strip():
-        raise UsageError("say who decides: --by NAME")
+        raise UsageError("pass the name of the person who decides: --by NAME")
     if is_withdrawn:
         if file is not None:
-            raise UsageError("--withdraw takes back one decision: give its videos, not --file")
+            raise UsageError("--withdraw withdraws one decision: pass its videos, not --file")
         decision = withdraw(open_lake(absolute(lake)), words, by, note)
-        told: dict[str, object] = {"withdrawn": decision._asdict()}
-        text = f"taken back: {decision}"
+        result: dict[str, object] = {"withdrawn": decision._asdict()}
+        text = f"withdrawn: {decision}"
     else:
         given = read_decisions(file) if file is not None else [_read_words(words, note)]
         num_written = record_decisions(open_lake(absolute(lake)), given, by)
-        told = {"num_written": num_written, "num_held": len(given) - num_written}
-        text = f"{num_written} written, {len(given) - num_written} held already"
-    sys.stdout.write((json.dumps(told, ensure_ascii=False) if as_json else text) + "\n")
+        result = {"num_written": num_written, "num_held": len(given) - num_written}
+        text = f"{num_written} written, {len(given) - num_written} already in force"
+    sys.stdout.write((json.dumps(result, ensure_ascii=False) if as_json else text) + "\n")
 
 
 def record_decisions(lake: Lake, given: Sequence[Decision], by: str) -> int:
-    """Write decisions that do not hold already; return how many. Runs on: driver, which holds all decisions.
+    """Write the decisions that are not yet in force; return their number. Runs on: driver, with all decisions.
 
     Raises:
         UsageError: a video is not in the manifest, or decisions contradict each other; nothing is written.
     """
     _check_that_videos_are_known(lake, {video_id for decision in given for video_id in decision.subject})
-    held = read_held(lake)
+    held = read_decisions_in_force(lake)
     after = {decision.subject: decision for decision in (*held.values(), *given)}
     if contradictions := find_contradictions(after.values()):
-        faults = shorten([f"  {decision}" for decision in contradictions])
+        conflicts = shorten([f"  {decision}" for decision in contradictions])
         raise UsageError(
-            "nothing was written: other decisions hold these videos together as duplicates; withdraw those first, or "
-            "these\n" + "\n".join(faults)
+            "nothing was written: other decisions make these videos duplicates; withdraw those decisions or these\n"
+            + "\n".join(conflicts)
         )
     new = [one for one in given if one.subject not in held or held[one.subject].verdict != one.verdict]
     _write(lake, new, by, is_withdrawn=False)
@@ -116,21 +116,23 @@ def record_decisions(lake: Lake, given: Sequence[Decision], by: str) -> int:
 
 
 def withdraw(lake: Lake, video_ids: Sequence[str], by: str, note: str | None) -> Decision:
-    """Take back the decision about one or two videos and return it. Runs on: driver.
+    """Withdraw the decision about one or two videos and return it. Runs on: driver.
 
     Raises:
-        UsageError: nothing is decided about them.
+        UsageError: no decision about them is in force.
     """
-    held = read_held(lake)
+    held = read_decisions_in_force(lake)
     decision = held.get((min(video_ids), max(video_ids))) if len(video_ids) in {1, 2} else None
     if decision is None:
-        raise UsageError(f"nothing is decided about {' and '.join(video_ids)}; ndvr decide --list shows what is")
+        raise UsageError(
+            f"no decision about {' and '.join(video_ids)} is in force; ndvr decide --list prints the decisions in force"
+        )
     _write(lake, [decision._replace(note=note)], by, is_withdrawn=True)
     return decision
 
 
 def list_decisions(lake: Lake, *, as_json: bool) -> None:
-    """Print the decisions that hold, sorted by their videos. Runs on: driver."""
+    """Print the decisions in force, sorted by their videos. Runs on: driver."""
     from jobs.commands.printing import print_rows
 
     lake.create(decisions.TABLE)
@@ -144,15 +146,15 @@ def list_decisions(lake: Lake, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(row.asDict(), ensure_ascii=False) + "\n")
 
 
-def read_held(lake: Lake) -> dict[tuple[str, str], Decision]:
-    """Read the decisions that hold, by what they are about. Runs on: driver."""
+def read_decisions_in_force(lake: Lake) -> dict[tuple[str, str], Decision]:
+    """Read the decisions in force, by their videos. Runs on: driver."""
     lake.create(decisions.TABLE)
     rows = decisions_in_force(lake.read("decisions")).select("left_id", "right_id", "verdict", "note").collect()
     return {(row["left_id"], row["right_id"]): Decision(*row) for row in rows}
 
 
 def _read_words(words: Sequence[str], note: str | None) -> Decision:
-    """Make a decision of the command line: videos, then the verdict."""
+    """Make a decision from the words of the command line: videos, then the verdict."""
     try:
         return make_decision(words[:-1], words[-1], note)
     except ValueError as error:
@@ -160,18 +162,18 @@ def _read_words(words: Sequence[str], note: str | None) -> Decision:
 
 
 def _check_that_videos_are_known(lake: Lake, video_ids: Iterable[str]) -> None:
-    """Hold video_ids to the manifest."""
+    """Raise UsageError if a video_id is not in the manifest."""
     if not lake.exists(manifest.TABLE):
-        raise UsageError(f"no table manifest in {lake.root!r}; give --lake the folder of a nightly run")
+        raise UsageError(f"no table manifest in {lake.root!r}; pass the lake of a nightly run to --lake")
     asked = lake.spark.createDataFrame([(video_id,) for video_id in video_ids], "video_id STRING")
     unknown = asked.join(lake.read("manifest"), "video_id", "left_anti").sort("video_id").collect()
     if unknown:
-        faults = shorten([f"  {row['video_id']}" for row in unknown])
-        raise UsageError("nothing was written: no such video in the manifest\n" + "\n".join(faults))
+        listed = shorten([f"  {row['video_id']}" for row in unknown])
+        raise UsageError("nothing was written: these videos are not in the manifest\n" + "\n".join(listed))
 
 
 def _write(lake: Lake, rows: Sequence[Decision], by: str, *, is_withdrawn: bool) -> None:
-    """Append rows in one commit, dated after all that are there: the newest holds, whatever the clocks say."""
+    """Append rows in one commit, dated after all existing rows: the newest is in force, whatever the clocks say."""
     if not rows:
         return
     newest = lake.read("decisions").agg(F.unix_micros(F.max("decided_at")).alias("micros")).collect()[0]["micros"]

@@ -1,4 +1,4 @@
-"""Opens a lake for a command that reads it: a session, and a temporary view of each table."""
+"""Opens a lake for a command that reads it: starts a session and creates a temporary view of each table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from jobs.pipeline import TABLES
 
 
 def open_lake(lake_uri: str) -> Lake:
-    """Start a session and make a view of each table of the lake, named as the table."""
+    """Start a session and create a temporary view of each table of the lake, with the name of the table.
+
+    Raises:
+        UsageError: the lake has no tables.
+    """
     from delta.tables import DeltaTable
 
     spark = start_session("ndvr sql", spark_log=Path(os.devnull))
     lake = Lake(spark, lake_uri)
     stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
     if not stored:
-        raise UsageError(f"no tables in {lake_uri!r}; give --lake the folder that a nightly run has written")
+        raise UsageError(f"no tables in {lake_uri!r}; pass the lake of a nightly run to --lake")
     for table in stored:
         lake.read(table.name).createOrReplaceTempView(table.name)
     return lake

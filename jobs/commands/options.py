@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-LakeOption = Annotated[str, typer.Option(help="Folder or URI that holds the tables.")]
-NewLakeOption = Annotated[str, typer.Option(help="Folder or URI that holds the tables; made if it is not there.")]
-IndexedLakeOption = Annotated[str, typer.Option(help="Folder or URI that holds the tables and the index.")]
+LakeOption = Annotated[str, typer.Option(help="Folder or URI of the tables.")]
+NewLakeOption = Annotated[str, typer.Option(help="Folder or URI of the tables; created if it does not exist.")]
+IndexedLakeOption = Annotated[str, typer.Option(help="Folder or URI of the tables and the index.")]
 IndexedConfigOption = Annotated[
-    Path | None, typer.Option(help="YAML file of settings.", show_default="those of the night that published the index")
+    Path | None, typer.Option(help="YAML file of settings.", show_default="those of the run that published the index")
 ]
-MasterOption = Annotated[str | None, typer.Option(help="Spark master.", show_default="spark-submit's, else local[*,4]")]
+MasterOption = Annotated[
+    str | None, typer.Option(help="Spark master.", show_default="that of spark-submit, otherwise local[*,4]")
+]
 LogDirOption = Annotated[
-    Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ndvr-logs here if LAKE is remote")
+    Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ./ndvr-logs if LAKE is remote")
 ]

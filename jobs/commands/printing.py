@@ -16,7 +16,7 @@ _MAX_TABLE_CELL_CHARACTERS = 60
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
-    """Print rows to standard output as a table; long values are cut."""
+    """Print rows to standard output as a table; long values are truncated."""
     table = TextTable(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(_shorten(value) for value in row))
@@ -25,6 +25,6 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str
 
 
 def _shorten(value: Any) -> str:  # noqa: ANN401 - a cell may hold anything
-    """Return a cell's text, cut where it is long."""
+    """Return a cell's text, truncated if it is long."""
     text = "" if value is None else str(value)
     return text if len(text) <= _MAX_TABLE_CELL_CHARACTERS else text[: _MAX_TABLE_CELL_CHARACTERS - 1] + "…"

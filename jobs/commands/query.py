@@ -1,4 +1,4 @@
-"""The one-video check on the command line: is this video a near-duplicate of one that the lake knows?"""
+"""`ndvr query`: checks whether one video is a near-duplicate of a video in the lake."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ DUPLICATE_EXIT_CODE = 10
     ),
 )
 def query(
-    video: Annotated[str, typer.Argument(help="A video: a path or URI.")],
+    video: Annotated[str, typer.Argument(help="Path or URI of a video.")],
     lake: options.IndexedLakeOption,
     config: options.IndexedConfigOption = None,
     video_id: Annotated[
-        str | None, typer.Option(help="The id that the video has or will have; it is not held against itself.")
+        str | None, typer.Option(help="Id that the video has or will have; the video is not compared with itself.")
     ] = None,
-    top: Annotated[int, typer.Option(min=0, help="How many of the matches are told, the surest first.")] = 5,
+    top: Annotated[int, typer.Option(min=0, help="Number of matches to print, the most probable first.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say whether the lake has a video's footage already, and which video to point at.
+    """Check whether the lake already has a video's footage, and print the original.
 
-    The video is described as a night would describe it, looked for in the index that the nightly job publishes, and
-    judged by the model's threshold. Spark is not started.
+    The video is described as in a nightly run, searched in the index that the nightly job publishes, and compared by
+    the model's threshold. Spark is not started.
 
-    Exit codes: 0 no duplicate; 10 duplicate; 2 bad usage, or no index there; 3 index and model do not belong together;
-    5 the video cannot be read.
+    Exit codes: 0 not a duplicate; 10 duplicate; 2 invalid usage, or no index; 3 the index does not match the settings
+    or the model; 5 the video cannot be read.
     """
     from jobs.one_video.checker import Checker
 
@@ -54,8 +54,8 @@ def query(
     with Checker(absolute(lake), settings, roots=_roots_of(video)) as checker:
         answer = checker.check(video, video_id)
     if as_json:
-        told = answer.to_dict() | {"matches": answer.to_dict()["matches"][:top]}
-        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        shown = answer.to_dict() | {"matches": answer.to_dict()["matches"][:top]}
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
     else:
         _print(answer, answer.matches[:top])
     if answer.is_duplicate:
@@ -63,19 +63,19 @@ def query(
 
 
 def _roots_of(video: str) -> tuple[str, ...]:
-    """Allow what whoever types the command can name: any local file, and the folder of a remote one."""
+    """Return the roots that the user of the command may read: any local file, and the folder of a remote video."""
     split = split_uri(video)
     return ("/",) if split is None or split.is_local else ("/", video.rpartition("/")[0])
 
 
 def _print(answer: Answer, matches: tuple[Match, ...]) -> None:
-    """Print an answer for people."""
+    """Print an answer as text."""
     console = Console()
     if answer.is_duplicate:
         console.print(f"[bold red]duplicate[/] of {answer.original}, probability {answer.match_probability:.3f}")
     else:
-        surest = f"; the surest match has probability {answer.match_probability:.3f}" if answer.matches else ""
-        console.print(f"[bold green]no duplicate[/]{surest}")
+        best = f"; the best match has probability {answer.match_probability:.3f}" if answer.matches else ""
+        console.print(f"[bold green]no duplicate[/]{best}")
     if matches:
         console.print(_tabulate(matches))
     console.print(
@@ -86,7 +86,7 @@ def _print(answer: Answer, matches: tuple[Match, ...]) -> None:
 
 
 def _tabulate(matches: tuple[Match, ...]) -> TextTable:
-    """Make a line of each match."""
+    """Make a table with one line for each match."""
     table = TextTable()
     for heading in ("", "video", "kept", "relation", "probability", "cosine", "aligned", "here", "there"):
         table.add_column(heading, justify="right" if heading in {"probability", "cosine", "aligned"} else "left")

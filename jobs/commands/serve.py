@@ -1,4 +1,4 @@
-"""`ndvr serve`: the one-video check as a small service."""
+"""`ndvr serve`: checks one video per HTTP request."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ _GRACE_SECONDS = 10
 def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
     lake: options.IndexedLakeOption,
     config: options.IndexedConfigOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; any but loopback needs a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
     root: Annotated[
         list[str] | None,
-        typer.Option(help="Folder or URI that may be read, beside manifest.roots; repeat it for more."),
+        typer.Option(help="Folder or URI of videos to allow, besides manifest.roots; may be repeated."),
     ] = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Videos that are checked at a time.")] = 2,
+    at_once: Annotated[int, typer.Option(min=1, help="Videos to check at once.")] = 2,
     max_upload_mb: Annotated[int, typer.Option(min=1, help="Largest upload, in MB.")] = 2048,
-    time_limit_seconds: Annotated[float, typer.Option(min=0.1, help="Seconds that one check may take.")] = 60.0,
+    time_limit_seconds: Annotated[float, typer.Option(min=0.1, help="Longest check, in seconds.")] = 60.0,
 ) -> None:
-    """Answer over HTTP whether the lake has a video's footage already.
+    """Check over HTTP whether the lake already has a video's footage.
 
-    `POST /check` takes a form with `file` (an upload) or `uri` (below the roots) and answers as `ndvr query --json`;
-    `GET /healthz` tells which index answers; `/docs` describes both. A new index is opened when a night has published
-    it. SIGTERM lets what is being answered end. Where the environment has NDVR_TOKEN, `/check` wants it as a bearer
-    token.
+    `POST /check` accepts a form with `file` (an upload) or `uri` (below the roots) and answers like `ndvr query
+    --json`. `GET /healthz` returns the index in use. `/docs` describes both. The service opens each new index that a
+    nightly run publishes. After SIGTERM it finishes the checks in progress, then stops. If the environment variable
+    NDVR_TOKEN is set, `/check` requires it as a bearer token.
 
-    Exit codes: 0 stopped; 2 bad usage, or no index there; 3 index and model do not belong together.
+    Exit codes: 0 stopped; 2 invalid usage, or no index; 3 the index does not match the settings or the model.
     """
     _check_packages()
     import uvicorn
@@ -70,7 +70,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
         )
         service = Service(checker, Path(uploads), limits)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stay)  # uvicorn raises them once more after it has stopped
+            signal.signal(number, _ignore_signal)  # uvicorn raises them again after it has stopped
         uvicorn.run(
             make_app(service, limits, token),
             host=host,
@@ -81,7 +81,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
 
 
 def _check_packages() -> None:
-    """Raise UsageError where the extra `serve` is not installed."""
+    """Raise UsageError if the extra `serve` is not installed."""
     try:
         import fastapi  # noqa: F401
         import python_multipart  # noqa: F401
@@ -91,20 +91,22 @@ def _check_packages() -> None:
 
 
 def _read_token(host: str) -> str | None:
-    """Return the token that is asked for; None where there is none and nobody else can reach the service."""
+    """Return the token that requests must have; None if none is set and only this machine reaches the service."""
     token = os.environ.get(TOKEN_VARIABLE) or None
     if token is None and not _is_loopback(host):
-        raise UsageError(f"--host {host}: others can reach it, so set {TOKEN_VARIABLE}; only loopback goes without")
+        raise UsageError(
+            f"--host {host} is reachable from other machines: set {TOKEN_VARIABLE}; only loopback needs no token"
+        )
     return token
 
 
-def _stay(number: int, frame: FrameType | None) -> None:
-    """Do nothing: the end is uvicorn's to arrange."""
+def _ignore_signal(number: int, frame: FrameType | None) -> None:
+    """Do nothing: uvicorn shuts the service down."""
     del number, frame
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from this machine alone."""
+    """Return whether an address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Answers why two videos are in one cluster, or are not."""
+"""`ndvr why`: explains why two videos are or are not in one cluster."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ _COLUMNS = ("from", "to", "relation", "probability", "cosine", "aligned", "from 
 @app.command(cls=Command, epilog=show_examples("ndvr why --lake /data/lake A B"))
 def why(
     left: Annotated[str, typer.Argument(help="A video_id.")],
-    right: Annotated[str, typer.Argument(help="Another one.")],
+    right: Annotated[str, typer.Argument(help="Another video_id.")],
     lake: options.LakeOption,
-    model_id: Annotated[str | None, typer.Option(help="Whose clusters.", show_default="the model in use")] = None,
+    model_id: Annotated[
+        str | None, typer.Option(help="Model of the clusters.", show_default="the model in use")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say why two videos are in one cluster, or are not.
+    """Explain why two videos are or are not in one cluster.
 
-    Prints the path of pairs between them, the shortest and of those the surest, with scores and the segments on both
-    sides; or the decision, or the step of the path, that keeps them apart.
+    Prints the path of pairs between them with scores and segments: the shortest path, and among the shortest the most
+    probable. If the videos are apart, prints the decision or the pair of the path that separates them.
 
-    Exit codes: 0 answered; 2 bad usage, or a video that is not in the manifest.
+    Exit codes: 0 success; 2 invalid usage, or a video that is not in the manifest.
     """
     from jobs.commands.open_lake import open_lake
 
@@ -55,19 +57,19 @@ def why(
 
 
 def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model_id: str | None = None) -> Explanation:
-    """Find why two videos are in one cluster, or are not. Runs on: driver.
+    """Find why two videos are or are not in one cluster. Runs on: driver.
 
     Raises:
-        UsageError: a table is missing, no pairs are there, or a video is not in the manifest.
+        UsageError: a table is missing, no run has been published, or a video is not in the manifest.
     """
     for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE):
         if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
+            raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
     return ClusterExplainer(lake, runs.choose_model(lake, model_id), relations).explain(left, right)
 
 
 def _print(answer: Explanation) -> None:
-    """Print an answer for people."""
+    """Print an explanation as text."""
     from jobs.commands.printing import print_rows
 
     for video_id, at in ((answer.left_id, answer.left), (answer.right_id, answer.right)):
@@ -88,11 +90,11 @@ def _print(answer: Explanation) -> None:
 
 
 def _as_row(step: Mapping[str, Any], *, is_forward: bool, is_parted: bool) -> Row:
-    """Turn a step of the path into cells, in the direction of the path."""
+    """Return a step of the path as table cells, in the direction of the path."""
     sides = ("left", "right") if is_forward else ("right", "left")
     decision = step["decision"]
     remarks = [f"duplicate, by {decision['decided_by']}"] if decision else []
-    remarks += ["parted here"] if is_parted else []
+    remarks += ["separated here"] if is_parted else []
     cells: list[str | None] = [
         *(step[f"{side}_id"] for side in sides),
         step["relation"],
@@ -107,7 +109,7 @@ _SCORES = ("match_probability", "cosine_similarity", "alignment_similarity")
 
 
 def _as_segment(step: Mapping[str, Any], side: str) -> str:
-    """Return a segment as text; empty where a decision stands for the pair."""
+    """Return a segment as text; empty if only a decision links the pair."""
     start, end = step[f"{side}_start_seconds"], step[f"{side}_end_seconds"]
     return "" if start is None else f"{start:.1f} to {end:.1f} ({step[f'{side}_coverage']:.0%})"
 

@@ -1,4 +1,4 @@
-"""What is answered about one video."""
+"""The answer about one video, and the rule that chooses the original."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Match:
-    """A video of the lake that was held against the one in question.
+    """A video of the lake that the video in question was compared with.
 
     Attributes:
         video_id: in the lake's manifest.
-        is_duplicate: whether the video in question is a duplicate because of it.
-        keeper_id: the video that is kept of its cluster; None where it is in none.
-        cluster_id: its cluster; None where it is in none.
+        is_duplicate: whether this match makes the video in question a duplicate.
+        keeper_id: the keeper of its cluster; None if it is in no cluster.
+        cluster_id: its cluster; None if it is in no cluster.
         relation: copy, contained, overlap or common, as `pairs.relation`.
-        match_probability: how sure it is that the two share footage, in [0, 1]; 1 where the files are the same.
-        cosine_similarity: of the two whole videos' vectors, in [-1, 1].
+        match_probability: probability that the two share footage, in [0, 1]; 1 if the files are identical.
+        cosine_similarity: of the vectors of the two whole videos, in [-1, 1].
         alignment_similarity: of the aligned frames.
-        start_seconds: where the shared footage begins in the video in question.
-        end_seconds: where it ends there; not part of it.
-        coverage: share of the video in question that it fills, in [0, 1].
-        match_start_seconds: likewise in the video of the lake.
-        match_end_seconds: likewise.
-        match_coverage: likewise.
-        evidence: the pieces of evidence by name (`models.verifier.EVIDENCE`); empty where the files are the same.
+        start_seconds: start of the shared footage in the video in question.
+        end_seconds: end of the shared footage in the video in question, exclusive.
+        coverage: fraction of the video in question that is shared footage, in [0, 1].
+        match_start_seconds: start of the shared footage in the video of the lake.
+        match_end_seconds: end of the shared footage in the video of the lake, exclusive.
+        match_coverage: fraction of the video of the lake that is shared footage, in [0, 1].
+        evidence: the pieces of evidence by name (`models.verifier.EVIDENCE`); empty if the files are identical.
     """
 
     video_id: str
@@ -57,21 +57,22 @@ class Match:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of one video.
+    """The answer about one video.
 
     Attributes:
-        is_duplicate: whether the lake has this footage already.
-        match_probability: of the surest match that makes it a duplicate, else of the surest match; 0 without any.
-        original: the video to point at: the keeper of the match's cluster, the match itself where it is in none or
-            contains this video; None where this is no duplicate.
-        matches: the surest first.
-        num_compared: videos of the lake whose frames were held against this one's.
+        is_duplicate: whether the lake already has this footage.
+        match_probability: of the most probable match that makes it a duplicate, otherwise of the most probable match;
+            0 without a match.
+        original: the video that this one duplicates: the keeper of the match's cluster, or the match itself if it is in
+            no cluster or contains this video; None if this video is not a duplicate.
+        matches: the most probable first.
+        num_compared: number of videos of the lake whose frames were compared with this one's.
         min_match_probability: the threshold.
-        model_id: the model that judged.
-        index_version: the run that published what was searched.
+        model_id: the model that compared them.
+        index_version: the run that published the index.
         content_sha256: of the file.
         duration_seconds: of the video.
-        seconds: that the answer took, by the clock.
+        seconds: wall-clock time of the answer.
     """
 
     is_duplicate: bool
@@ -87,7 +88,7 @@ class Answer:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON's types."""
+        """Return the answer as types that JSON can hold."""
         return asdict(self) | {"matches": [asdict(match) for match in self.matches]}
 
 
@@ -99,12 +100,13 @@ def rank_matches(matches: Iterable[Match]) -> tuple[Match, ...]:
 
 
 def choose_original(matches: tuple[Match, ...]) -> Match | None:
-    """Choose the match that makes a video a duplicate, as the table `duplicates` names one; None where none does.
+    """Choose the match that makes a video a duplicate, as the table `duplicates` does; None if no match does.
 
-    A copy comes before what merely contains it. Of several videos of one cluster that contain it, the keeper is named.
+    A copy comes before a video that only contains it. Among several videos of one cluster that contain it, the rule is
+    `udfs.clustering.containment.choose_container`.
 
     Args:
-        matches: the surest first.
+        matches: the most probable first.
     """
     sure = [match for match in matches if match.is_duplicate]
     copies = [match for match in sure if match.relation != "contained"]
@@ -114,6 +116,6 @@ def choose_original(matches: tuple[Match, ...]) -> Match | None:
     return choose_container(of_cluster or sure[:1])
 
 
-def name_original(match: Match) -> str:
-    """Name the video that a duplicate is pointed at because of a match."""
+def get_original_id(match: Match) -> str:
+    """Return the id of the original that follows from a match."""
     return match.video_id if match.relation == "contained" or match.keeper_id is None else match.keeper_id

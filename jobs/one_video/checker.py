@@ -1,4 +1,4 @@
-"""Asks the index of a lake about one video: describe, search, align, weigh; the decision is the verifier's."""
+"""Checks one video against the index of a lake: describe, search, align, verify."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.config.settings import Config
 from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.errors import ContractError, UsageError
 from jobs.one_video.common_matches import mark_common_matches
-from jobs.one_video.comparison import MatchContext, compare, conclude, match_twin
+from jobs.one_video.comparison import MatchContext, compare_with_candidates, make_answer, match_identical_file
 from jobs.one_video.embedder import EmbedderClosedError, VideoEmbedder
 from jobs.one_video.index.reader import IndexFolder
 from udfs.opening.roots import Roots, resolve_uri
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from jobs.one_video.answer import Answer
-    from jobs.one_video.index.card import IndexCard
+    from jobs.one_video.index.index_card import IndexCard
     from jobs.one_video.index.reader import StoredVideo
     from models.embedding_models import EmbeddingModel
 
 
 @dataclass(frozen=True)
 class _State:
-    """What answers go by: an index and what decides, the settings, and what embeds by them."""
+    """An opened index with its rules, the settings, and the embedder made from them."""
 
-    judge: MatchContext
+    context: MatchContext
     config: Config
     embedder: VideoEmbedder
 
 
 class Checker:
-    """A lake's index, opened to be asked about videos. As a context manager it ends its decoders.
+    """Checks videos against the index of a lake. Use it as a context manager: it stops its decoders at the end.
 
-    It may be asked by as many threads at once as it has decoders.
+    As many threads may call it at once as it has decoders.
 
     Args:
         lake_uri: absolute path or URI of the lake.
-        config: settings; None takes those of the night that published the index.
+        config: settings; None uses those of the run that published the index.
         roots: the only places that videos are read from, besides the config's `manifest.roots`.
-        num_at_once: videos that are decoded at once.
-        time_limit_seconds: what one answer may take; None: no limit but the config's.
-        cache: where a remote index is copied to; None takes NDVR_CACHE, else the user's cache.
+        num_at_once: number of videos that are decoded at once.
+        time_limit_seconds: limit of one answer; None means no limit but the config's.
+        cache: where a remote index is copied to; None uses NDVR_CACHE, otherwise the user's cache.
 
     Raises:
-        UsageError: there is no index, or its model does not compare frames, or a root is none.
-        ContractError: index, settings and the model on this machine do not belong together.
+        UsageError: there is no index, its model does not compare frames, or a root is invalid.
+        ContractError: the index does not match the settings or the model on this machine.
     """
 
     def __init__(
@@ -75,47 +75,47 @@ class Checker:
 
     @property
     def card(self) -> IndexCard:
-        """What the index is that answers go by."""
-        return self._state.judge.index.card
+        """The card of the index that answers are based on."""
+        return self._state.context.index.card
 
     def check(self, uri: str, video_id: str | None = None) -> Answer:
-        """Answer whether the lake has a video's footage already.
+        """Check whether the lake already has a video's footage.
 
         Args:
             uri: path or URI; a relative path starts at the working directory.
-            video_id: the id that the video has, or will have, in the manifest. It is not held against itself, and the
-                answer is that of the nightly job to the last digit: which of two videos is the left one is a matter of
-                their ids. Without one it is taken for an id that sorts last.
+            video_id: the id that the video has, or will have, in the manifest. The video is not compared with itself.
+                The scores are exactly those of the nightly job, because the ids decide which video of a pair is the
+                left one. Without an id, the video is treated as if its id sorted last.
 
         Raises:
             UnreadableVideoError: the video cannot be read.
-            TimeLimitError: it took too long.
+            TimeLimitError: the check exceeded its time limit.
         """
         started = time.monotonic()
         limit = self._time_limit_seconds
         deadline = None if limit is None else started + limit
         state, segments = self._embed(resolve_uri(uri, str(Path.cwd())))
-        whole, index = segments[0], state.judge.index
-        twins = index.describe(index.find_content(whole["content_sha256"]))
-        others = [video for video in twins if video.video_id != video_id]
+        whole, index = segments[0], state.context.index
+        identical = index.list_videos(index.find_content(whole["content_sha256"]))
+        others = [video for video in identical if video.video_id != video_id]
         if others:
-            matches = [match_twin(twin, whole["end_seconds"], video_id) for twin in others]
+            matches = [match_identical_file(other, whole["end_seconds"], video_id) for other in others]
         else:
             others = [video for video in _find_candidates(state, segments) if video.video_id != video_id]
-            compared = list(compare(state.judge, whole, others, video_id, deadline))
+            compared = list(compare_with_candidates(state.context, whole, others, video_id, deadline))
             matches = mark_common_matches(
-                compared, state.config.pairs.min_common_videos, state.judge.verifier.min_probability
+                compared, state.config.pairs.min_common_videos, state.context.verifier.min_probability
             )
-        return conclude(state.judge, whole, matches, len(others), started)
+        return make_answer(state.context, whole, matches, len(others), started)
 
     def refresh(self) -> bool:
-        """Open the newest index if another has been published; tell whether one was.
+        """Open the newest index if one was published since; return whether it was.
 
-        Answers that are being made go by the old one.
+        Checks in progress use the old index.
 
         Raises:
-            UsageError: see the class.
-            ContractError: likewise. In both cases the old one stays.
+            UsageError: see the class; the old index stays open.
+            ContractError: see the class; the old index stays open.
         """
         card = self._folder.read_card()
         if card == self.card:
@@ -127,7 +127,7 @@ class Checker:
         return True
 
     def close(self) -> None:
-        """End the decoders."""
+        """Stop the decoders."""
         self._state.embedder.close()
 
     def __enter__(self) -> Self:
@@ -139,39 +139,43 @@ class Checker:
         self.close()
 
     def _embed(self, uri: str) -> tuple[_State, list[dict[str, Any]]]:
-        """Embed a video by the newest state, and tell which that was."""
+        """Embed a video with the newest state; return that state too."""
         while True:
             state = self._state
             try:
                 return state, state.embedder.embed(uri)
             except EmbedderClosedError:
-                if state is self._state:  # closed for good
+                if state is self._state:  # the checker itself was closed
                     raise
 
     def _open(self, card: IndexCard, last: _State | None) -> _State:
-        """Open the index of a card; the embedder stays where settings and model stay."""
+        """Open the index of a card; keep the embedder if settings and model are the same."""
         config = self._config or _read_config(card)
         model = find_configured_model(config)
         verifier = choose_verifier(config, model)
         if verifier is None:
             raise UsageError(
-                f"query is not available for {model.model_id}: it needs a model that compares frames (model.verifier), "
-                "and pairs.min_cosine_similarity unset"
+                f"query is not available for {model.model_id}: it needs a model that compares frames (model.verifier); "
+                "leave pairs.min_cosine_similarity unset"
             )
         index = self._folder.open(card)
         if index.card.model_id != model.model_id:
             raise ContractError(
-                f"the index holds vectors of {index.card.model_id}, this machine has {model.model_id}: "
-                "put the model of the nightly job here"
+                f"the index has vectors of {index.card.model_id}, but this machine has {model.model_id}: "
+                "install the model of the nightly job on this machine"
             )
-        judge = MatchContext(index, verifier, config.clusters.relations)
-        is_same = last is not None and (last.config.describe, last.config.manifest, last.judge.index.card.model_id) == (
+        context = MatchContext(index, verifier, config.clusters.relations)
+        is_same = last is not None and (
+            last.config.describe,
+            last.config.manifest,
+            last.context.index.card.model_id,
+        ) == (
             config.describe,
             config.manifest,
             model.model_id,
         )
         embedder = last.embedder if last is not None and is_same else self._make_embedder(config, model)
-        return _State(judge, config, embedder)
+        return _State(context, config, embedder)
 
     def _make_embedder(self, config: Config, model: EmbeddingModel) -> VideoEmbedder:
         try:
@@ -182,20 +186,20 @@ class Checker:
 
 
 def _read_config(card: IndexCard) -> Config:
-    """Read the settings of the night that published an index."""
+    """Read the settings of the run that published an index."""
     try:
         return Config(**card.config)
     except ValidationError as error:
         raise ContractError(
-            f"the index was published with settings that this ndvr does not know; give --config, or the same version: "
-            f"{error.errors()[0]['loc']}"
+            f"this version of ndvr rejects the setting {'.'.join(map(str, error.errors()[0]['loc']))} of the index; "
+            "pass --config, or install the version that published the index"
         ) from error
 
 
 def _find_candidates(state: _State, segments: list[dict[str, Any]]) -> list[StoredVideo]:
-    """Find the videos of which a segment is similar enough to one of these."""
+    """Find the stored videos with a segment that is similar enough to one of these segments."""
     import numpy as np
 
-    index = state.judge.index
+    index = state.context.index
     queries = np.stack([segment["vector"] for segment in segments])
-    return index.describe(index.search(queries, state.config.pairs.min_candidate_similarity))
+    return index.list_videos(index.search(queries, state.config.pairs.min_candidate_similarity))

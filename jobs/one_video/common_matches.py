@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from udfs.verifying.common_footage import find_common_overlaps
+from udfs.verifying.common_overlaps import find_common_overlaps
 
 if TYPE_CHECKING:
     from jobs.one_video.answer import Match
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def mark_common_matches(matches: list[Match], min_videos: int, min_probability: float) -> list[Match]:
     """Set the relation of a match to `common`, not `overlap`, if many other videos match the same seconds.
 
-    The rule is the nightly job's, `udfs.verifying.common_footage.find_common_overlaps`, applied to the video in
+    The rule is the nightly job's, `udfs.verifying.common_overlaps.find_common_overlaps`, applied to the video in
     question. Videos of one cluster count once. A match below the threshold does not count and keeps its relation.
 
     Args:

@@ -1,4 +1,4 @@
-"""One video held against others of the index, and what is concluded from it."""
+"""Compares one video with videos of the index, and makes the answer from the matches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from jobs.errors import TimeLimitError
-from jobs.one_video.answer import Answer, Match, choose_original, name_original, rank_matches
+from jobs.one_video.answer import Answer, Match, choose_original, get_original_id, rank_matches
 from models.verifier import EVIDENCE
 from udfs.verifying.verify_batches import verify_batches
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from models.verifier import Verifier
 
 _PAIRS_AT_ONCE = 64
-"""Pairs that are aligned between two looks at the clock: some 50 milliseconds."""
+"""Pairs that are aligned between two checks of the deadline: about 50 milliseconds."""
 _BOUNDS = ("start_seconds", "end_seconds", "coverage")
 
 
 @dataclass(frozen=True)
 class MatchContext:
-    """What a video is held against, and what decides.
+    """The index that a video is compared with, and the rules that decide.
 
     Attributes:
         index: the stored videos.
-        verifier: gives the probability, and the threshold.
-        relations: those that make a duplicate by themselves (`clusters.relations`).
+        verifier: returns the probability of a pair, and has the threshold.
+        relations: relations that make a video a duplicate (`clusters.relations`).
     """
 
     index: Index
@@ -37,21 +37,23 @@ class MatchContext:
     relations: tuple[str, ...]
 
 
-def compare(
-    judge: MatchContext,
+def compare_with_candidates(
+    context: MatchContext,
     whole: dict[str, Any],
-    others: list[StoredVideo],
+    candidates: list[StoredVideo],
     video_id: str | None,
     deadline: float | None,
 ) -> Iterator[Match]:
-    """Align a video with others and weigh what comes of it; videos of one content are aligned once.
+    """Align a video with candidates and compute the probability of each match.
+
+    Candidates with identical files are aligned once.
 
     Args:
-        judge: what is compared with, and what decides.
+        context: the index and the rules.
         whole: the row of `embeddings` of the whole video.
-        others: videos of the index.
-        video_id: of the video, if known: see `Checker.check`.
-        deadline: of the monotonic clock, or None.
+        candidates: videos of the index.
+        video_id: of the video, if known; see `Checker.check`.
+        deadline: time of the monotonic clock, or None.
 
     Raises:
         TimeLimitError: the deadline has passed.
@@ -59,22 +61,22 @@ def compare(
     import pandas as pd
 
     by_content: dict[str, list[StoredVideo]] = {}
-    for other in sorted(others, key=lambda video: video.video_id):
-        by_content.setdefault(other.content_sha256, []).append(other)
-    alike = {str(videos[0].number): videos for videos in by_content.values()}
+    for candidate in sorted(candidates, key=lambda video: video.video_id):
+        by_content.setdefault(candidate.content_sha256, []).append(candidate)
+    identical = {str(videos[0].number): videos for videos in by_content.values()}
     firsts = [videos[0] for videos in by_content.values()]
     for begin in range(0, len(firsts), _PAIRS_AT_ONCE):
         if deadline is not None and time.monotonic() > deadline:
-            raise TimeLimitError(f"{begin} of {len(firsts)} candidates had been compared when the time was up")
-        pairs = [_pair(judge.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
-        for rows in verify_batches(iter([pd.DataFrame(pairs)]), judge.verifier):
+            raise TimeLimitError(f"the time limit was reached after {begin} of {len(firsts)} candidates")
+        pairs = [_make_pair(context.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
+        for rows in verify_batches(iter([pd.DataFrame(pairs)]), context.verifier):
             for row in cast("list[dict[str, Any]]", rows.to_dict("records")):
-                for other in alike[row["left_id"] or row["right_id"]]:
-                    yield _match(judge, other, row, video_id)
+                for candidate in identical[row["left_id"] or row["right_id"]]:
+                    yield _make_match(context, candidate, row, video_id)
 
 
-def _pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str | None) -> dict[str, Any]:
-    """Make the row of a pair that alignment takes; the id of the video in question is empty in it."""
+def _make_pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str | None) -> dict[str, Any]:
+    """Make the input row of a pair for the verifier; the id of the video in question is empty."""
     stored = index.read_video(other.number)
     is_left = video_id is not None and video_id < other.video_id
     sides = {"left": ("", whole), "right": (str(other.number), stored)}
@@ -84,18 +86,18 @@ def _pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str
     return row | {f"{side}_{column}": video[column] for side, (_, video) in sides.items() for column in stored}
 
 
-def _match(judge: MatchContext, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
-    """Make a match of the evidence for a pair."""
+def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
+    """Make a match from the verified row of a pair."""
     mine, theirs = ("left", "right") if row["left_id"] == "" else ("right", "left")
     is_inner = row[f"{mine}_coverage"] >= row[f"{theirs}_coverage"]
-    is_told = row["relation"] in judge.relations or (row["relation"] == "contained" and is_inner)
+    is_original = row["relation"] in context.relations or (row["relation"] == "contained" and is_inner)
     bounds = {name: row[f"{mine}_{name}"] for name in _BOUNDS}
     return Match(
         video_id=other.video_id,
-        # A video that is kept is no duplicate of those that are kept for its sake.
-        is_duplicate=is_told
-        and row["match_probability"] >= judge.verifier.min_probability
-        and _is_another(other, video_id),
+        # The keeper of a cluster is not a duplicate of its other members.
+        is_duplicate=is_original
+        and row["match_probability"] >= context.verifier.min_probability
+        and _has_other_keeper(other, video_id),
         keeper_id=other.keeper_id,
         cluster_id=other.cluster_id,
         relation=row["relation"],
@@ -108,14 +110,14 @@ def _match(judge: MatchContext, other: StoredVideo, row: dict[str, Any], video_i
     )
 
 
-def match_twin(twin: StoredVideo, end_seconds: float, video_id: str | None) -> Match:
-    """Make the match of a video whose file is the same: sure, and whole."""
+def match_identical_file(identical: StoredVideo, end_seconds: float, video_id: str | None) -> Match:
+    """Make the match of a video whose file is identical: probability 1, over the whole video."""
     bounds = dict(zip(_BOUNDS, (0.0, end_seconds, 1.0), strict=True))
     return Match(
-        video_id=twin.video_id,
-        is_duplicate=_is_another(twin, video_id),
-        keeper_id=twin.keeper_id,
-        cluster_id=twin.cluster_id,
+        video_id=identical.video_id,
+        is_duplicate=_has_other_keeper(identical, video_id),
+        keeper_id=identical.keeper_id,
+        cluster_id=identical.cluster_id,
         relation="copy",
         match_probability=1.0,
         cosine_similarity=1.0,
@@ -126,27 +128,27 @@ def match_twin(twin: StoredVideo, end_seconds: float, video_id: str | None) -> M
     )
 
 
-def _is_another(other: StoredVideo, video_id: str | None) -> bool:
-    """Tell whether a match's cluster keeps another video than the one in question."""
+def _has_other_keeper(other: StoredVideo, video_id: str | None) -> bool:
+    """Return whether the video in question is not the keeper of a match's cluster."""
     return other.keeper_id is None or other.keeper_id != video_id
 
 
-def conclude(
-    judge: MatchContext, whole: dict[str, Any], matches: list[Match], num_compared: int, started: float
+def make_answer(
+    context: MatchContext, whole: dict[str, Any], matches: list[Match], num_compared: int, started: float
 ) -> Answer:
-    """Sort the matches and draw the answer from them."""
+    """Rank the matches and make the answer from them."""
     ranked = rank_matches(matches)
     chosen = choose_original(ranked)
-    surest = chosen or (ranked[0] if ranked else None)
+    best = chosen or (ranked[0] if ranked else None)
     return Answer(
         is_duplicate=chosen is not None,
-        match_probability=0.0 if surest is None else surest.match_probability,
-        original=None if chosen is None else name_original(chosen),
+        match_probability=0.0 if best is None else best.match_probability,
+        original=None if chosen is None else get_original_id(chosen),
         matches=ranked,
         num_compared=num_compared,
-        min_match_probability=judge.verifier.min_probability,
-        model_id=judge.index.card.model_id,
-        index_version=judge.index.card.version,
+        min_match_probability=context.verifier.min_probability,
+        model_id=context.index.card.model_id,
+        index_version=context.index.card.version,
         content_sha256=whole["content_sha256"],
         duration_seconds=whole["end_seconds"],
         seconds=round(time.monotonic() - started, 6),

@@ -1,4 +1,4 @@
-"""One video at a time to its embeddings, by the functions that the nightly job's executors call."""
+"""Embeds one video at a time with the functions that the executors of the nightly job call."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class EmbedderClosedError(RuntimeError):
-    """The embedder was closed, because another has taken its place, before the call found a free decoder."""
+    """The embedder was closed, because another replaced it, before the call got a free decoder."""
 
 
 class VideoEmbedder:
-    """Decoders and a network that stay warm. It may be called by as many threads at once as it has decoders.
+    """Decoders and a network that stay loaded. As many threads may call it at once as it has decoders.
 
     Args:
         config: how videos are described.
-        model: what embeds them.
+        model: the model that embeds them.
         roots: the only places that videos are read from.
-        num_at_once: decoders, each a child process.
-        time_limit_seconds: what decoding may take at most; None leaves it to the config.
+        num_at_once: number of decoders, each a child process.
+        time_limit_seconds: limit of decoding; None uses the config's limits.
 
     Raises:
         UsageError: the weights of the network are not on this machine.
@@ -67,8 +67,8 @@ class VideoEmbedder:
             self._describer = describer_of_this_task(settings)
         except WeightsError as error:
             raise UsageError(f"describe: {error}") from error
-        # As in a Spark task of one core: the same kernels give the same numbers, checks side by side do not fight, and
-        # a short clip's few batches cost more in waiting for other threads than these save.
+        # One thread, as in a Spark task of one core: the same kernels return the same numbers, and concurrent checks do
+        # not compete. The few batches of a short clip lose more time by waiting for threads than they gain.
         limit_threads(1)
         self._cuts_borders = settings.cuts_borders
         self._windows = find_windows(config)
@@ -82,11 +82,11 @@ class VideoEmbedder:
         """Describe and embed a video: rows of `embeddings`, the whole first, then the windows.
 
         Args:
-            uri: absolute path or URI, as `resolve_uri` made it.
+            uri: absolute path or URI, as `resolve_uri` returns it.
 
         Raises:
-            UnreadableVideoError: it cannot be read.
-            EmbedderClosedError: see there.
+            UnreadableVideoError: the video cannot be read.
+            EmbedderClosedError: the embedder was closed meanwhile.
         """
         import pandas as pd
 
@@ -104,13 +104,13 @@ class VideoEmbedder:
             raise UnreadableVideoError(str(outcome.code), outcome.detail)
         row = attempt_row("", uri, outcome) | {"model_id": self._model.model_id, "run_id": ""}
         row["descriptor_dim"] = len(row["video_descriptor"])
-        taken = ("video_id", "model_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds")
-        names = [*taken, "descriptor_dim", INPUT_COLUMN[self._model.fusion]]
+        copied = ("video_id", "model_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds")
+        names = [*copied, "descriptor_dim", INPUT_COLUMN[self._model.fusion]]
         (rows,) = embed_batches(iter([pd.DataFrame([{name: row[name] for name in names}])]), self._model, self._windows)
         return cast("list[dict[str, Any]]", rows.to_dict("records"))
 
     def close(self) -> None:
-        """End the decoders, when those that are at work are done."""
+        """Stop the decoders after they finish what they are decoding."""
         for _ in range(self._num_at_once):
             pool = self._pools.get()
             if pool is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from udfs.verifying.common_footage import COMMON_DDL, select_common_pairs
+from udfs.verifying.common_overlaps import COMMON_DDL, make_common_pair_selector
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 def relabel_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
     """Change the relation of pairs from `overlap` to `common` if many other videos show the shared footage too.
 
-    The rule is `udfs.verifying.common_footage.find_common_overlaps`, applied to each video. Copies of one another
+    The rule is `udfs.verifying.common_overlaps.find_common_overlaps`, applied to each video. Copies of one another
     (videos with a pair of relation `copy`) count once. A pair is common if its overlap is common in one of its videos,
     because the other video shows the same footage. The result depends only on the pairs, not on their present relation
     or on the run that found them, so runs in any order agree.
@@ -38,7 +37,7 @@ def relabel_common_footage(pairs: DataFrame, min_videos: int) -> DataFrame:
     common = (
         sides.join(crowded, "video_id", "left_semi")
         .groupBy("video_id")
-        .applyInPandas(partial(select_common_pairs, min_videos=min_videos), COMMON_DDL)
+        .applyInPandas(make_common_pair_selector(min_videos), COMMON_DDL)
         .distinct()
         .withColumn("now", F.lit("common"))
     )

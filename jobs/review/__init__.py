@@ -1,1 +1,1 @@
-"""Review pages: what a run found, as a folder of files that a browser opens without a network."""
+"""Review pages: the clusters of a run, as a folder of files that a browser opens offline."""

@@ -1,4 +1,4 @@
-"""The charts of a report: SVG by matplotlib, once for light pages and once for dark ones. Runs on the driver."""
+"""Draws the charts of a report with matplotlib: an SVG for light pages and one for dark pages. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from jobs.review.facts import Overview
+    from jobs.review.report_data import Overview
 
 CHARTS = "charts"
-_SIZE_INCHES = (4.4, 2.3)  # so that words can still be read on a phone
+_SIZE_INCHES = (4.4, 2.3)  # so that labels are readable on a phone
 _BAR_INCHES = 0.24
 _AXIS_INCHES = 0.65
 _SIZE_BINS = ((2, 2), (3, 3), (4, 4), (5, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, None))
 
 
 class Theme(NamedTuple):
-    """The colours of a page's ground; bars and lines have a contrast of 3 to 1 to it, words 7 to 1."""
+    """Colours of a chart. The contrast to the page is at least 3 to 1 for bars and lines, and 7 to 1 for text."""
 
     ink: str
     faint: str
@@ -35,14 +35,14 @@ THEMES = {
 
 
 class Chart(NamedTuple):
-    """A chart and what it shows in numbers, for those who do not see it.
+    """A chart with its numbers, for readers who cannot see it.
 
     Attributes:
         name: of its files, `charts/<name>-light.svg` and `-dark.svg`.
-        title: its heading.
-        summary: what it shows, in a sentence: its alternative text.
-        columns: heads of its numbers.
-        rows: its numbers.
+        title: heading.
+        summary: alternative text, a sentence.
+        columns: headings of the table of its numbers.
+        rows: its numbers as text.
     """
 
     name: str
@@ -57,31 +57,31 @@ def draw_charts(overview: Overview, folder: Path) -> list[Chart]:
     (folder / CHARTS).mkdir(parents=True, exist_ok=True)
     return [
         _draw_histogram(
-            "probabilities", "How sure the pairs are", "match_probability", overview.probabilities,
+            "probabilities", "Probability of the pairs", "match_probability", overview.probabilities,
             overview.min_probability, folder,
         ),
         _draw_histogram(
-            "similarities", "How similar the pairs are", "cosine_similarity", overview.cosines,
+            "similarities", "Similarity of the pairs", "cosine_similarity", overview.cosines,
             overview.min_cosine, folder,
         ),
         _draw_bars(
-            "sizes", "How large the clusters are", ("videos in a cluster", "clusters"),
+            "sizes", "Size of the clusters", ("videos in a cluster", "clusters"),
             bin_sizes(overview.cluster_sizes), folder,
         ),
-        _draw_bars("errors", "Why videos are in quarantine", ("error_code", "videos"), overview.error_codes, folder),
+        _draw_bars("errors", "Errors of videos in quarantine", ("error_code", "videos"), overview.error_codes, folder),
         _draw_bars(
-            "stages", "How long the stages took", ("stage", "seconds"),
+            "stages", "Duration of the stages", ("stage", "seconds"),
             {name: round(seconds, 1) for name, _, seconds, _ in overview.run.stages}, folder,
         ),
         _draw_bars(
-            "history", "How long the runs took", ("run", "seconds"),
+            "history", "Duration of the runs", ("run", "seconds"),
             {run.run_id: round(run.seconds, 1) for run in reversed(overview.history)}, folder,
         ),
     ]  # fmt: skip
 
 
 def bin_sizes(sizes: Mapping[int, int]) -> dict[str, int]:
-    """Count clusters by size, large sizes together."""
+    """Count clusters by size; large sizes are grouped."""
     binned = {}
     for low, high in _SIZE_BINS:
         name = f"{low}" if low == high else f"{low} and more" if high is None else f"{low} to {high}"
@@ -93,7 +93,7 @@ def bin_sizes(sizes: Mapping[int, int]) -> dict[str, int]:
 def _draw_histogram(
     name: str, title: str, column: str, hundredths: Mapping[int, int], threshold: float | None, folder: Path
 ) -> Chart:
-    """Draw how often a value in hundredths occurs, and the threshold."""
+    """Draw a histogram of a value in hundredths, and the threshold."""
     lowest = min([*hundredths, 100 if threshold is None else int(threshold * 100), 99])
     counts = [(place, hundredths.get(place, 0)) for place in range(lowest, 100)]
     counts[-1] = (99, hundredths.get(99, 0) + hundredths.get(100, 0))
@@ -109,8 +109,8 @@ def _draw_histogram(
             )  # fmt: skip
 
     num_pairs = sum(hundredths.values())
-    told = f" The threshold is {threshold:.3f}." if threshold is not None else ""
-    summary = f"Histogram of {column} of {num_pairs} pairs.{told}"
+    threshold_text = f" The threshold is {threshold:.3f}." if threshold is not None else ""
+    summary = f"Histogram of {column} of {num_pairs} pairs.{threshold_text}"
     rows = [(f"{place / 100:.2f} to {(place + 1) / 100:.2f}", str(number)) for place, number in counts if number]
     return _save(Chart(name, title, summary, (column, "pairs"), rows), draw, folder, "y")
 
@@ -126,15 +126,15 @@ def _draw_bars(name: str, title: str, columns: tuple[str, str], values: Mapping[
         axes.set(xlabel=columns[1])
 
     largest = max(values, key=lambda key: values[key], default=None)
-    summary = f"Bars of {columns[1]} by {columns[0]}" + (
-        f"; the longest is {largest}, {values[largest]:g}." if largest is not None else "; there are none."
+    summary = f"Bar chart of {columns[1]} by {columns[0]}" + (
+        f"; the longest is {largest}, {values[largest]:g}." if largest is not None else "; no data."
     )
     rows = [(key, f"{value:g}") for key, value in values.items()]
     return _save(Chart(name, title, summary, columns, rows), draw, folder, "x")
 
 
 def _save(chart: Chart, draw: Callable[[Axes, Theme], None], folder: Path, values_on: Literal["x", "y"]) -> Chart:
-    """Draw a chart once for each theme. The same numbers give the same bytes."""
+    """Draw a chart once for each theme. Equal numbers result in equal bytes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Reads what a report tells of a run besides clusters: its stages, its forerunners, and distributions."""
+"""Reads the numbers of a report: the stages of the run, the runs before it, and distributions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from jobs.config.settings import Config
 from jobs.errors import UsageError
 from jobs.pipeline import STAGES, TABLES
-from jobs.review.facts import Overview, RunFacts
+from jobs.review.report_data import Overview, RunFacts
 from models.embedding_models import find_model
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ _MAX_HISTORY = 30
 _ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
 
-def find_runs(lake: Lake, run_id: str | None) -> list[RunFacts]:
-    """Read a run and those before it, the newest first, thirty at most. Runs on: driver.
+def read_history(lake: Lake, run_id: str | None) -> list[RunFacts]:
+    """Read a run and up to 29 runs before it, the newest first. Runs on: driver.
 
     Args:
-        lake: where the tables are.
-        run_id: which; None takes the newest that was published.
+        lake: the lake.
+        run_id: id of the run; None means the newest published run.
 
     Raises:
-        UsageError: there is no such run, or it published nothing.
+        UsageError: the run does not exist, or it published nothing.
     """
     runs = lake.read("runs")
     whole = runs.where("stage = 'run'")
@@ -40,7 +40,7 @@ def find_runs(lake: Lake, run_id: str | None) -> list[RunFacts]:
     newest = chosen.orderBy(F.desc("started_at"), F.desc("run_id")).limit(1).collect()
     if not newest:
         raise UsageError(
-            f"no run {run_id} in {lake.root!r}; the table runs lists them"
+            f"no run {run_id} in {lake.root!r}; the table runs lists all runs"
             if run_id
             else f"no run has been published in {lake.root!r}; run ndvr nightly first"
         )
@@ -60,7 +60,7 @@ def find_runs(lake: Lake, run_id: str | None) -> list[RunFacts]:
 
 
 def _read_run(row: Row, stages: Sequence[Row]) -> RunFacts:
-    """Make a run of its rows."""
+    """Make a run from its rows."""
     ordered = sorted(stages, key=lambda stage: _ORDER.get(stage["stage"], len(_ORDER)))
     return RunFacts(
         row["run_id"],
@@ -77,10 +77,10 @@ def _read_run(row: Row, stages: Sequence[Row]) -> RunFacts:
 
 
 def read_as_published(lake: Lake, name: str, run: RunFacts) -> DataFrame:
-    """Return the rows of the run's model in a table, as that run left them.
+    """Return the rows of the run's model in the version of a table that the run published.
 
     Raises:
-        UsageError: that version is no longer there.
+        UsageError: that version no longer exists.
     """
     of_model = F.col("model_id") == run.model_id
     table = next(t for t in TABLES if t.name == name)
@@ -91,18 +91,20 @@ def read_as_published(lake: Lake, name: str, run: RunFacts) -> DataFrame:
         return lake.read(name).where(of_model)
     rows = lake.read_version(table, version)
     if rows is None:
-        raise UsageError(f"table {name} is no longer there as run {run.run_id} left it; report on a later run")
+        raise UsageError(
+            f"the version of table {name} that run {run.run_id} published no longer exists; report on a later run"
+        )
     return rows.where(of_model)
 
 
-def gather_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame, pairs: DataFrame) -> Overview:
-    """Read the distributions of a report. Runs on: driver; what comes to it is bounded.
+def read_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame, pairs: DataFrame) -> Overview:
+    """Read the distributions of a report. Runs on: driver, which collects a bounded number of rows.
 
     Args:
-        lake: where the tables are.
-        history: as `find_runs` returns it; the report is about the first.
-        clusters: as that run left them.
-        pairs: likewise.
+        lake: the lake.
+        history: the result of `read_history`; the report is about the first run.
+        clusters: the rows of `clusters` that the run published.
+        pairs: the rows of `pairs` that the run published.
     """
     sizes = clusters.groupBy("cluster_id").count()
     cluster_sizes = _count_by(sizes, F.col("count"))
@@ -124,13 +126,13 @@ def gather_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame
 
 
 def _count_by(rows: DataFrame, value: Any) -> Mapping[Any, int]:  # noqa: ANN401 - a Column, of any type of value
-    """Count rows by a value of few different ones, sorted by it."""
+    """Count rows by a value with few distinct values; sorted by the value."""
     counted = rows.groupBy(value.alias("value")).count().collect()
     return dict(sorted((row["value"], row["count"]) for row in counted))
 
 
 def _find_thresholds(run: RunFacts) -> tuple[float | None, float | None]:
-    """Return the least match_probability and the least cosine_similarity of a pair, as far as each counts."""
+    """Return the thresholds of match_probability and of cosine_similarity; None where one is unused or unknown."""
     try:
         config = Config(**_read_config(run.config))
         model = find_model(
@@ -139,7 +141,7 @@ def _find_thresholds(run: RunFacts) -> tuple[float | None, float | None]:
             config.describe.descriptor_id,
             config.embeddings.artefact_dir,
         )
-    except ValueError:  # the model has moved, or the settings are another version's
+    except ValueError:  # the model was moved, or the settings belong to another version
         return None, None
     pairs = config.pairs
     if model.verifier is not None and pairs.min_cosine_similarity is None:
@@ -150,6 +152,6 @@ def _find_thresholds(run: RunFacts) -> tuple[float | None, float | None]:
 
 
 def _read_config(text: str | None) -> dict[str, Any]:
-    """Read the settings that a run has left."""
+    """Parse the settings that a run recorded."""
     settings: dict[str, Any] = json.loads(text) if text else {}
     return settings

@@ -1,4 +1,4 @@
-"""Turns what was gathered into pages of HTML with a stylesheet and a script beside them. Runs on the driver."""
+"""Renders the pages of a report: HTML, a stylesheet and a script. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from jobs.review import wording
-from jobs.review.gather import ORDERS, PARTS, sort_clusters
+from jobs.review import formatting
+from jobs.review.cluster_selection import ORDERS, PARTS, sort_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from jobs.review.charts import Chart
-    from jobs.review.facts import Overview, ReviewedCluster, ReviewedVideo
+    from jobs.review.report_data import Overview, ReviewedCluster, ReviewedVideo
 
 MAX_PAGE_BYTES = 1_500_000
-"""Of a page with its pictures, as far as they are known before it is made; no page comes to 2 MB."""
+"""Limit of a page with its pictures, estimated before it is rendered; no page reaches 2 MB."""
 MAX_PAGE_CLUSTERS = 20
 _CLUSTER_BYTES = 2_000
-_PAIR_BYTES = 6_000  # of HTML, with ids and titles of usual length
+_PAIR_BYTES = 6_000  # of HTML, with ids and titles of typical length
 _ORDER_NAMES = {"least-certain": "Least certain", "largest": "Largest", "newest": "Newest", PARTS: "Parts"}
-_TITLES = {PARTS: "Videos that lie in longer ones"}  # of the others: their names and "clusters"
+_TITLES = {PARTS: "Videos contained in longer ones"}  # of the other orders: name and "clusters"
 _FILES = ("report.css", "report.js")
 
 
 def make_environment() -> Environment:
-    """Make what renders the templates: everything that is put in is escaped, for ids and titles are anyone's words."""
+    """Return the template environment. All values are escaped, because ids and titles are untrusted."""
     environment = Environment(
         loader=PackageLoader("jobs.review"),
         autoescape=True,
@@ -39,16 +39,16 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "clock": wording.say_clock,
-        "duration": wording.say_duration,
-        "evidence": wording.list_evidence,
-        "facts": wording.say_facts,
-        "moments": wording.say_moments,
-        "nearby": wording.list_nearby,
+        "clock": formatting.format_clock,
+        "duration": formatting.format_duration,
+        "evidence": formatting.list_evidence,
+        "facts": formatting.format_video_facts,
+        "moments": formatting.format_moments,
+        "nearby": formatting.list_linked_pages,
         "number_of": lambda ids, numbers: numbers[ids],
-        "percent": wording.say_percent,
+        "percent": formatting.format_percent,
         "quote": shlex.quote,
-        "why": wording.say_why,
+        "why": formatting.explain_pair,
     }
     return environment
 
@@ -61,18 +61,18 @@ def write_pages(
     lake: str,
     folder: Path,
 ) -> int:
-    """Write the pages, the stylesheet and the script into `folder`; the page to open, index.html, last.
+    """Write the pages, the stylesheet and the script into `folder`; index.html is written last.
 
     Args:
-        overview: of the run.
-        charts: as `jobs.review.charts.draw_charts` drew them into `folder`.
-        clusters: with their pictures, in any order, and parts among them.
-        videos: all that the clusters name.
-        lake: folder or URI of the tables, as the command line takes it.
-        folder: it is there.
+        overview: numbers of the run.
+        charts: the charts that `jobs.review.charts.draw_charts` drew into `folder`.
+        clusters: clusters and contained videos with their pictures, in any order.
+        videos: all videos of the clusters, by id.
+        lake: folder or URI of the tables, as on the command line.
+        folder: an existing folder.
 
     Returns:
-        How many pages were written.
+        The number of pages written.
     """
     environment = make_environment()
     shared: dict[str, Any] = {
@@ -103,26 +103,26 @@ def write_pages(
 
 
 def split_pages(clusters: Sequence[ReviewedCluster]) -> Iterator[list[ReviewedCluster]]:
-    """Fill pages one after another, up to MAX_PAGE_CLUSTERS or MAX_PAGE_BYTES; a cluster is on one page."""
+    """Split clusters into pages of up to MAX_PAGE_CLUSTERS and MAX_PAGE_BYTES; a cluster is never split."""
     page: list[ReviewedCluster] = []
     num_bytes = 0
     for cluster in clusters:
-        weight = _weigh(cluster)
-        if page and (len(page) == MAX_PAGE_CLUSTERS or num_bytes + weight > MAX_PAGE_BYTES):
+        cluster_bytes = _estimate_bytes(cluster)
+        if page and (len(page) == MAX_PAGE_CLUSTERS or num_bytes + cluster_bytes > MAX_PAGE_BYTES):
             yield page
             page, num_bytes = [], 0
         page.append(cluster)
-        num_bytes += weight
+        num_bytes += cluster_bytes
     if page:
         yield page
 
 
-def _weigh(cluster: ReviewedCluster) -> int:
-    """Estimate the bytes of a cluster on a page: its pictures and its words."""
+def _estimate_bytes(cluster: ReviewedCluster) -> int:
+    """Estimate the bytes of a cluster on a page: its pictures and its text."""
     pictures = sum(strip.num_bytes for pair in cluster.pairs for strip in (pair.left, pair.right, pair.match))
     return _CLUSTER_BYTES + _PAIR_BYTES * len(cluster.pairs) + pictures
 
 
 def _write(file: Path, text: str) -> None:
-    """Write text; a lone half of a character, which UTF-8 cannot hold, becomes a question mark."""
+    """Write text as UTF-8; an unpaired surrogate, which UTF-8 cannot encode, becomes a question mark."""
     file.write_bytes(text.encode("utf-8", errors="replace"))

@@ -11,7 +11,7 @@ from pyarrow import ipc
 from jobs.config.settings import Config
 from jobs.contracts.run import CODE_VERSION, find_configured_model
 from jobs.one_video.embedder import VideoEmbedder
-from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard
+from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard
 from udfs.indexing.shard import SEGMENT_COLUMNS, write_shard
 from udfs.indexing.store import Store
 from udfs.opening.roots import Roots

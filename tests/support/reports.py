@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from jobs.review.charts import draw_charts
-from jobs.review.facts import Overview, ReviewedCluster, ReviewedPair, ReviewedVideo, RunFacts
 from jobs.review.pages import write_pages
+from jobs.review.report_data import Overview, ReviewedCluster, ReviewedPair, ReviewedVideo, RunFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Publishes the index after the tables: a night writes shards of what is new, and a listing of what is there."""
+"""Publishes the index after the tables: a run writes shards of new videos, and a listing of the present ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_ids import parse_run_time
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
-from jobs.one_video.index.card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
+from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
 from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
 
@@ -30,11 +30,11 @@ STAGE = "index"
 INDEXED_TABLES = ("manifest", "embeddings", "clusters")
 """The tables that an index reflects."""
 SHARD_SEGMENTS = 1 << 17
-"""About so many segments a shard: 256 MiB of vectors at 512 dims, which the task that writes it holds."""
+"""Approximate segments of a shard: 256 MiB of vectors at 512 dims, held in memory by the task that writes it."""
 MAX_SMALL_SHARDS = 16
-"""More shards that are not half full are written anew as one: each costs a search some 50 microseconds."""
+"""If more shards than this are less than half full, they are rewritten as one; each costs a search about 50 us."""
 MAX_DEAD_FRACTION = 0.2
-"""A shard of which more is dead, because videos were removed or replaced, is written anew."""
+"""A shard is rewritten if a larger fraction of its segments belongs to removed or replaced videos."""
 _KEY = ["video_id", "content_sha256"]
 _LISTED = {
     "shard": "string",
@@ -43,20 +43,20 @@ _LISTED = {
     "content_sha256": "string",
     "num_segments": "int32",
 }
-"""Where each present video lies: its row in the shard's Arrow file."""
+"""Columns of the listing. `row` is the row of the video in the shard's Arrow file."""
 
 
 def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRecord:
-    """Bring the index of the run's model to the tables as they are; nothing is written where it reflects them already.
+    """Update the index of the run's model from the tables; write nothing if it already reflects them.
 
-    Shards that are written are never changed. Videos that are new or changed are written to new ones; those that were
-    removed or replaced are left out of the listing. The card is replaced last, so that a reader sees one night or the
-    other. Runs on: driver, which holds the ids of all videos; vectors stay on executors.
+    Shards never change after they are written. New and changed videos go to new shards; removed and replaced videos are
+    left out of the listing. The card is replaced last, so that a reader sees either the old or the new index. Runs on:
+    driver, which holds the ids of all videos; vectors stay on executors.
 
     Args:
-        lake: the tables, published.
-        run: whose model, settings and id.
-        versions: of INDEXED_TABLES.
+        lake: the published tables.
+        run: the run, with its model, settings and id.
+        versions: Delta version of each of INDEXED_TABLES.
     """
     started = time.monotonic()
     index = Store.of(f"{lake.root}/{INDEX_FOLDER}")
@@ -89,7 +89,7 @@ def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRec
 
 
 def choose_kept(num_live: Mapping[str, int], num_stored: Mapping[str, int]) -> list[str]:
-    """Choose the shards that stay as they are; what lives in the others is written anew.
+    """Choose the shards to keep; the present videos of the others are rewritten.
 
     Args:
         num_live: segments of present videos in each shard that has any.
@@ -101,12 +101,12 @@ def choose_kept(num_live: Mapping[str, int], num_stored: Mapping[str, int]) -> l
 
 
 def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -> tuple[pa.Table, dict[str, int], int]:
-    """Write the shards that are missing; return the listing, the shards with their segments, and videos written."""
+    """Write the missing shards; return the listing, the number of segments of each shard, and of videos written."""
     import pyarrow as pa
 
     embeddings = lake.read("embeddings").where(F.col("model_id") == run.model.model_id)
-    there = lake.read("manifest").where("removed_at IS NULL").select("video_id")
-    wanted = embeddings.where("segment_index = 0").join(there, "video_id", "left_semi").select(*_KEY)
+    listed_videos = lake.read("manifest").where("removed_at IS NULL").select("video_id")
+    wanted = embeddings.where("segment_index = 0").join(listed_videos, "video_id", "left_semi").select(*_KEY)
     present = wanted.toArrow().cast(_key_schema())
     listed = _listed_schema().empty_table()
     shards: dict[str, int] = {}
@@ -122,21 +122,21 @@ def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -
 
 
 def _listed_schema() -> pa.Schema:
-    """Return the types of a listing, as Arrow's own."""
+    """Return the Arrow schema of a listing."""
     import pyarrow as pa
 
     return pa.schema({name: pa.type_for_alias(kind) for name, kind in _LISTED.items()})
 
 
 def _key_schema() -> pa.Schema:
-    """Return the types of what names a video's content."""
+    """Return the Arrow schema of the columns that identify a video's content."""
     import pyarrow as pa
 
     return pa.schema({name: pa.string() for name in _KEY})
 
 
 def _keep(listing: pa.Table, present: pa.Table, last: IndexCard) -> tuple[pa.Table, dict[str, int]]:
-    """Return what stays of a listing: rows of videos that are still there, in shards that stay as they are."""
+    """Return the rows of a listing to keep, those of present videos in shards that are kept, and these shards."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -153,7 +153,7 @@ def _count_segments(listed: pa.Table) -> dict[str, int]:
 
 
 def _write_shards(segments: DataFrame, store: Store, run: Run) -> pa.Table:
-    """Write segments of `embeddings` as shards of about one size, on executors; return their listing."""
+    """Write segments of `embeddings` as shards of similar size, on executors; return their listing."""
     num_shards = max(1, round(segments.count() / SHARD_SEGMENTS))
     rows = segments.select(*SEGMENT_COLUMNS).repartition(num_shards, "video_id")
     rows = rows.sortWithinPartitions("video_id", "segment_index")
@@ -161,7 +161,7 @@ def _write_shards(segments: DataFrame, store: Store, run: Run) -> pa.Table:
 
 
 def _add_clusters(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:
-    """Add cluster_id and keeper_id, null where a video is in no cluster; in the order of the ids."""
+    """Add cluster_id and keeper_id, null if a video is in no cluster; sort by video_id."""
     clusters = lake.read("clusters").where(F.col("model_id") == run.model.model_id)
     keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("keeper_id"))
     members = clusters.select("video_id", "cluster_id").join(keepers, "cluster_id")
@@ -170,7 +170,7 @@ def _add_clusters(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:
 
 
 def _read_listing(store: Store, card: IndexCard) -> pa.Table:
-    """Read the listing that a card names."""
+    """Read the listing of a card."""
     from pyarrow import ipc
 
     with store.filesystem.open_input_file(f"{store.path}/{card.listing}/{LISTING_FILE}") as file:
@@ -178,7 +178,7 @@ def _read_listing(store: Store, card: IndexCard) -> pa.Table:
 
 
 def _write_listing(store: Store, listing: pa.Table, last: IndexCard | None, name: str) -> str:
-    """Write a listing and return its folder, which is the last one's where it is the same."""
+    """Write a listing and return its folder; return the folder of the last one if they are equal."""
     from pyarrow import ipc
 
     if last is not None and _read_listing(store, last).equals(listing):
@@ -189,16 +189,16 @@ def _write_listing(store: Store, listing: pa.Table, last: IndexCard | None, name
 
 
 def _point_at(index: Store, model_id: str) -> None:
-    """Name the model whose index readers open, if that is another than before."""
+    """Set the model whose index readers open, unless it is already set."""
     content = json.dumps({"model_id": model_id}).encode() + b"\n"
     if index.read(CARD_FILE) != content:
         index.replace(CARD_FILE, content)
 
 
 def _remove_unnamed(store: Store, named: set[str], run: Run) -> None:
-    """Remove the folders that neither this night's card names nor the last one's.
+    """Remove the folders that neither the new card nor the last one names.
 
-    Those of a run that may still be going stay: it has not replaced the card yet.
+    Folders of a run that may still be active are kept: it has not replaced the card yet.
     """
     oldest = run.started_at - timedelta(hours=run.config.maintenance.idle_run_hours)
     for name in store.list_folders():

@@ -1,4 +1,4 @@
-"""Reads the index of a lake without Spark: which stored videos may share footage with one, and their frames."""
+"""Reads the index of a lake without Spark: the stored videos that may share footage with one, and their frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import ContractError
-from jobs.one_video.index.card import INDEX_FOLDER, LISTING_FILE, IndexCard, read_card, read_current_model
+from jobs.one_video.index.index_card import INDEX_FOLDER, LISTING_FILE, IndexCard, read_card, read_current_model
 from udfs.indexing.shard import IndexShard
 from udfs.indexing.store import Store
 
@@ -29,8 +29,8 @@ class StoredVideo:
         number: its row in the listing.
         video_id: in the manifest.
         content_sha256: of its file.
-        cluster_id: null where it is in no cluster.
-        keeper_id: the video of that cluster that is kept.
+        cluster_id: its cluster; None if it is in no cluster.
+        keeper_id: the keeper of that cluster; None if it is in no cluster.
     """
 
     number: int
@@ -42,14 +42,15 @@ class StoredVideo:
 
 @dataclass(frozen=True)
 class Index:
-    """One version of an index, mapped into memory. It may be asked by several threads at once.
+    """One version of an index, mapped into memory. Several threads may use it at once.
 
     Attributes:
-        card: what it is.
+        card: its description.
         shards: in the order of the card.
         listing: Arrow table of the present videos.
-        numbers: for each shard int64 (num_videos,), the listing's row of each of its videos; -1 where it is dead.
-        places: int64 (num_videos, 2), the shard and its row of each row of the listing.
+        numbers: for each shard int64 (num_videos,), the row of each of its videos in the listing; -1 if the video was
+            removed or replaced.
+        places: int64 (num_videos, 2), the shard and the row in the shard for each row of the listing.
     """
 
     card: IndexCard
@@ -59,7 +60,7 @@ class Index:
     places: NDArray[np.int64]
 
     def search(self, queries: NDArray[np.float32], min_cosine_similarity: float) -> list[int]:
-        """Find the present videos of which a segment reaches a similarity with a query, as rows of the listing.
+        """Find the present videos with a segment that is similar enough to a query; return their rows in the listing.
 
         Args:
             queries: float32 (n, dim), unit norm.
@@ -74,20 +75,20 @@ class Index:
         return sorted(found - {-1})
 
     def find_content(self, content_sha256: str) -> list[int]:
-        """Find the present videos whose files are the same to the last byte."""
+        """Find the present videos with an identical file; return their rows in the listing."""
         import pyarrow.compute as pc
 
         return list(pc.indices_nonzero(pc.equal(self.listing.column("content_sha256"), content_sha256)).to_pylist())
 
-    def describe(self, numbers: Iterable[int]) -> list[StoredVideo]:
-        """Tell what videos they are."""
+    def list_videos(self, numbers: Iterable[int]) -> list[StoredVideo]:
+        """Return the videos in these rows of the listing."""
         chosen = list(numbers)
         names = ("video_id", "content_sha256", "cluster_id", "keeper_id")
         rows = self.listing.select(names).take(chosen).to_pylist() if chosen else []
         return [StoredVideo(number, **row) for number, row in zip(chosen, rows, strict=True)]
 
     def read_video(self, number: int) -> dict[str, Any]:
-        """Read the frames of a video: see `IndexShard.read_video`."""
+        """Read the frames of the video in a row of the listing; see `IndexShard.read_video`."""
         shard_number, row = self.places[number].tolist()
         shard: IndexShard = self.shards[shard_number]
         return shard.read_video(row)
@@ -95,12 +96,12 @@ class Index:
 
 @dataclass(frozen=True)
 class IndexFolder:
-    """Where the indexes of a lake lie.
+    """The folder of the indexes of a lake.
 
     Attributes:
-        lake_uri: absolute path or URI.
-        cache: where a remote one is copied to; None takes `udfs.indexing.store.default_cache`.
-        model_id: whose index is read; None takes the one that was published last.
+        lake_uri: absolute path or URI of the lake.
+        cache: where a remote index is copied to; None uses `udfs.indexing.store.default_cache`.
+        model_id: the model whose index is read; None uses the model of the index that was published last.
     """
 
     lake_uri: str
@@ -111,35 +112,35 @@ class IndexFolder:
         """Read the newest card.
 
         Raises:
-            UsageError: no index is there.
-            ContractError: it is of another format.
+            UsageError: no index has been published.
+            ContractError: the card has another format, or the model has no index.
         """
         store = self._store
         model_id = self.model_id or read_current_model(store, self.lake_uri)
         card = read_card(store, model_id)
         if card is None:
-            read_current_model(store, self.lake_uri)  # which tells where there is none at all
+            read_current_model(store, self.lake_uri)  # raises if no index of any model exists
             raise ContractError(
                 f"no index of {model_id} in {self.lake_uri!r}: a nightly run with these settings publishes one"
             )
         return card
 
     def open(self, card: IndexCard | None = None) -> Index:
-        """Open the newest version, or the one of a card that was just read.
+        """Open the newest version, or the version of a card that was just read.
 
         Raises:
-            UsageError: no index is there.
-            ContractError: it is of another format, or files are missing.
+            UsageError: no index has been published.
+            ContractError: the card has another format, or files are missing.
         """
         for _ in range(_TRIES):
             card = card or self.read_card()
             try:
                 return self._open(card)
-            except FileNotFoundError as error:  # a night has just replaced it
+            except FileNotFoundError as error:  # a nightly run has just replaced it
                 missing, card = error, None
         raise ContractError(
-            f"the index in {self.lake_uri!r} names a file that is not there: {missing}; remove the "
-            f"folder {INDEX_FOLDER}, and the next nightly run writes it anew"
+            f"a file of the index in {self.lake_uri!r} is missing: {missing}; remove the folder {INDEX_FOLDER}, and "
+            "the next nightly run writes the index again"
         )
 
     @property

@@ -1,1 +1,1 @@
-"""The service around the one-video check: HTTP in, JSON out. Needs the extra `serve`."""
+"""The HTTP service that checks one video per request and answers in JSON. Needs the extra `serve`."""

@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from jobs.one_video.checker import Checker
 
 _WAITING_PER_WORKER = 8
-"""Requests that may wait for each one that is answered; more are told to come again."""
+"""Requests that may wait for each one in progress; further ones get status 503."""
 _FORM_BYTES = 1 << 16
-"""What a form may have beside its file."""
+"""Bytes that a form may have besides its file."""
 
 
 @dataclass(frozen=True)
 class ServiceLimits:
-    """What a request may cost.
+    """Limits of requests.
 
     Attributes:
-        num_at_once: videos that are checked at a time.
-        max_upload_bytes: of a file.
-        time_limit_seconds: of one check, and that one may wait for its turn.
-        reload_seconds: between two looks for a new index.
+        num_at_once: videos that are checked at once.
+        max_upload_bytes: size of an uploaded file.
+        time_limit_seconds: duration of one check, and of the wait before it.
+        reload_seconds: interval between two checks for a new index.
     """
 
     num_at_once: int = 2
@@ -53,7 +53,7 @@ class ServiceLimits:
 
 
 class Health(BaseModel):
-    """What the service answers by."""
+    """The state of the service and the index that it uses."""
 
     status: str
     index_version: str
@@ -64,12 +64,12 @@ class Health(BaseModel):
 
 
 class Service:
-    """The checker behind the application, in threads of its own.
+    """Runs the checker for the application, in a thread pool.
 
     Args:
         checker: opened for `limits.num_at_once` threads, with `uploads` among its roots.
-        uploads: a folder that nobody else writes to.
-        limits: what a request may cost.
+        uploads: folder of uploaded files; no other process writes to it.
+        limits: limits of requests.
     """
 
     def __init__(self, checker: Checker, uploads: Path, limits: ServiceLimits) -> None:
@@ -77,11 +77,11 @@ class Service:
         self._uploads = uploads
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.num_at_once, thread_name_prefix="check")
-        self._room = asyncio.Semaphore(limits.num_at_once)
+        self._slots = asyncio.Semaphore(limits.num_at_once)
 
     @asynccontextmanager
     async def run(self, _: FastAPI) -> AsyncIterator[None]:
-        """Look for new indexes as long as the service lives; at its end wait for what is being answered."""
+        """Check for new indexes while the service runs; at its end, wait for the checks in progress."""
         watch = asyncio.create_task(self._watch())
         try:
             yield
@@ -93,30 +93,30 @@ class Service:
             self._checker.close()
 
     async def check(self, file: UploadFile | None, uri: str | None, video_id: str | None) -> Answer:
-        """Check an upload or what lies at a URI, when it is its turn.
+        """Check an upload or the video at a URI, after a free slot is available.
 
         Raises:
-            ProblemError: there is no answer.
+            ProblemError: the request cannot be answered.
         """
         if (file is None) == (uri is None):
-            raise ProblemError(422, "send either file or uri", "INVALID_REQUEST")
+            raise ProblemError(422, "send either file or uri, not both", "INVALID_REQUEST")
         try:
             async with asyncio.timeout(self._limits.time_limit_seconds):
-                await self._room.acquire()
+                await self._slots.acquire()
         except TimeoutError as error:
-            raise ProblemError(503, "no turn came within the time limit") from error
+            raise ProblemError(503, "the request waited longer than the time limit") from error
         try:
             work = asyncio.get_running_loop().run_in_executor(self._threads, self._check, file, uri, video_id)
-            return await asyncio.shield(work)  # a thread cannot be stopped: the checker keeps its own time
+            return await asyncio.shield(work)  # a thread cannot be stopped: the checker enforces the limit
         except UnreadableVideoError as error:
             raise ProblemError.of_video(error) from error
         except TimeLimitError as error:
             raise ProblemError(504, str(error)) from error
         finally:
-            self._room.release()
+            self._slots.release()
 
     def health(self) -> Health:
-        """Tell what answers go by."""
+        """Return which index and model answer."""
         card = self._checker.card
         return Health(
             status="ok",
@@ -128,7 +128,7 @@ class Service:
         )
 
     def _check(self, file: UploadFile | None, uri: str | None, video_id: str | None) -> Answer:
-        """Check in a thread. An upload gets a name for as long as it is read, since decoders open files by names."""
+        """Check in a thread. An upload is a named file while it is read, because decoders open files by name."""
         if file is None:
             return self._checker.check(str(uri), video_id)
         with tempfile.NamedTemporaryFile(dir=self._uploads) as named:
@@ -137,13 +137,13 @@ class Service:
             return self._checker.check(named.name, video_id)
 
     async def _watch(self) -> None:
-        """Open what a night publishes."""
+        """Open each new index that a nightly run publishes."""
         while True:
             await asyncio.sleep(self._limits.reload_seconds)
             try:
                 if await asyncio.to_thread(self._checker.refresh):
                     log.info("index opened", version=self._checker.card.version)
-            except (NdvrError, OSError) as error:  # the old index answers on
+            except (NdvrError, OSError) as error:  # the old index stays in use
                 log.error("index not opened", exc_info=error)
 
 
@@ -151,12 +151,14 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
     """Make the application.
 
     Args:
-        service: what answers.
-        limits: of requests.
-        token: that requests to check must carry; None lets everybody in.
+        service: answers the requests.
+        limits: limits of requests.
+        token: bearer token that requests to /check must have; None accepts every request.
     """
     bearer = [Depends(HTTPBearer(auto_error=False))] if token is not None else []
-    app = FastAPI(title="ndvr", version=CODE_VERSION, summary="Is this video known already?", lifespan=service.run)
+    app = FastAPI(
+        title="ndvr", version=CODE_VERSION, summary="Does the lake already have this video?", lifespan=service.run
+    )
 
     @app.post(
         CHECK_PATH,
@@ -165,22 +167,24 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
         dependencies=bearer,
     )
     async def check(
-        file: Annotated[UploadFile | None, File(description="a video")] = None,
-        uri: Annotated[str | None, Form(min_length=1, description="or a path or URI below the allowed roots")] = None,
-        video_id: Annotated[str | None, Form(min_length=1, description="the id that it has or will have")] = None,
+        file: Annotated[UploadFile | None, File(description="the video")] = None,
+        uri: Annotated[
+            str | None, Form(min_length=1, description="path or URI of the video, below the allowed roots")
+        ] = None,
+        video_id: Annotated[str | None, Form(min_length=1, description="id that the video has or will have")] = None,
     ) -> Answer:
-        """Say whether the lake has a video's footage already, and which video to point at."""
+        """Check whether the lake already has a video's footage, and which video is the original."""
         return await service.check(file, uri, video_id)
 
     @app.get("/healthz")
     async def healthz() -> Health:
-        """Tell which index and model answer."""
+        """Return which index and model answer."""
         return service.health()
 
-    app.add_exception_handler(ProblemError, _tell_problem)
-    app.add_exception_handler(RequestValidationError, _tell_invalid)
-    for status in (400, 404, 405):  # what FastAPI itself raises
-        app.add_exception_handler(status, _tell_http)
+    app.add_exception_handler(ProblemError, _respond_to_problem)
+    app.add_exception_handler(RequestValidationError, _respond_to_invalid_request)
+    for status in (400, 404, 405):  # raised by FastAPI itself
+        app.add_exception_handler(status, _respond_to_http_error)
     app.add_middleware(
         Gate,
         token=token,
@@ -191,16 +195,16 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
     return app
 
 
-async def _tell_problem(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- Starlette's type of a handler
+async def _respond_to_problem(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- Starlette's type of a handler
     return JSONResponse(error.problem.model_dump(), error.status, error.headers)
 
 
-async def _tell_invalid(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    return JSONResponse(Problem(error_code="INVALID_REQUEST", reason=faults).model_dump(), 422)
+async def _respond_to_invalid_request(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
+    reasons = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+    return JSONResponse(Problem(error_code="INVALID_REQUEST", reason=reasons).model_dump(), 422)
 
 
-async def _tell_http(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
+async def _respond_to_http_error(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
     code = CODE_OF_STATUS.get(error.status_code, "BAD_REQUEST")
     problem = Problem(error_code=code, reason=str(error.detail))
     return JSONResponse(problem.model_dump(), error.status_code, error.headers)

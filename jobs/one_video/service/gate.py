@@ -1,4 +1,4 @@
-"""What a request has to pass before anything of its body is kept: token, room, size and pace."""
+"""Checks a request before its body is stored: token, number of requests, size and upload speed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CHECK_PATH = "/check"
 
 
 class Gate:
-    """ASGI middleware around the path that takes uploads. FastAPI reads a body before it runs any dependency.
+    """ASGI middleware for the path of uploads. Needed because FastAPI reads a body before it runs any dependency.
 
     Args:
-        app: what is behind the gate.
-        token: that `Authorization: Bearer` must carry; None lets everybody in.
-        max_requests: at a time; more are told to come again.
-        max_body_bytes: of a request.
-        stall_seconds: that a body may stand still.
+        app: the application that gets accepted requests.
+        token: bearer token that a request must have; None accepts every request.
+        max_requests: requests at once; further ones get status 503.
+        max_body_bytes: size of a request body.
+        stall_seconds: longest pause in a body.
     """
 
     def __init__(
@@ -41,24 +41,24 @@ class Gate:
         self._num_requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request pass, or end it with a problem."""
+        """Pass a request on, or answer it with a problem."""
         if scope["type"] != "http" or scope["path"] != CHECK_PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         try:
-            self._look_at(dict(scope["headers"]))
+            self._check_headers(dict(scope["headers"]))
         except ProblemError as error:
             response = JSONResponse(error.problem.model_dump(), error.status, error.headers)
             await response(scope, receive, send)
             return
         self._num_requests += 1
         try:
-            await self._app(scope, self._limit(receive), send)
+            await self._app(scope, self._limit_body(receive), send)
         finally:
             self._num_requests -= 1
 
-    def _look_at(self, headers: dict[bytes, bytes]) -> None:
-        """Raise a problem that the headers show already, or that there is no room."""
+    def _check_headers(self, headers: dict[bytes, bytes]) -> None:
+        """Raise a problem if the headers violate a rule, or if too many requests are waiting."""
         expected = None if self._token is None else b"Bearer " + self._token.encode()
         if expected is not None and not secrets.compare_digest(headers.get(b"authorization", b""), expected):
             raise ProblemError(401, "send the header Authorization: Bearer with the token of the service")
@@ -66,22 +66,22 @@ class Gate:
         if not length.isdigit() or int(length) > self._max_body_bytes:
             self._refuse_size()
         if self._num_requests >= self._max_requests:
-            raise ProblemError(503, f"{self._num_requests} requests wait already")
+            raise ProblemError(503, f"{self._num_requests} requests are already waiting; try again later")
 
-    def _limit(self, receive: Receive) -> Receive:
-        """Count what comes in, and watch that it keeps coming."""
+    def _limit_body(self, receive: Receive) -> Receive:
+        """Wrap `receive` so that it enforces the size and the longest pause of a body."""
         num_bytes = 0
         is_whole = False
 
         async def receive_some() -> Message:
             nonlocal num_bytes, is_whole
             if is_whole:
-                return await receive()  # which waits for the client to go away
+                return await receive()  # waits until the client disconnects
             try:
                 async with asyncio.timeout(self._stall_seconds):
                     message = await receive()
             except TimeoutError as error:
-                raise ProblemError(408, f"nothing came for {self._stall_seconds:g} seconds") from error
+                raise ProblemError(408, f"no data arrived for {self._stall_seconds:g} seconds") from error
             num_bytes += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
             if num_bytes > self._max_body_bytes:
@@ -91,4 +91,4 @@ class Gate:
         return receive_some
 
     def _refuse_size(self) -> None:
-        raise ProblemError(413, f"a request may have {self._max_body_bytes} bytes at most")
+        raise ProblemError(413, f"a request may have at most {self._max_body_bytes} bytes")

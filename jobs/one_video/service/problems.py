@@ -1,4 +1,4 @@
-"""What a request that is not answered is told: a status, an error_code and the reason."""
+"""The error responses: a status, an error_code and the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATUS_OF = {
     RowErrorCode.NO_VIDEO_STREAM: 415,
     RowErrorCode.DECODE_TIMEOUT: 504,
 }
-"""Of the codes of the quarantine; a video of any other fault cannot be processed (422)."""
+"""HTTP status of a quarantine code; any other code gets 422, unprocessable."""
 CODE_OF_STATUS = {
     400: "BAD_REQUEST",
     401: "UNAUTHORISED",
@@ -38,19 +38,21 @@ CODE_OF_STATUS = {
 
 
 class Problem(BaseModel):
-    """Why there is no answer."""
+    """The reason why a request was not answered."""
 
-    error_code: str = Field(description="as in the table quarantine where a video cannot be read")
-    reason: str = Field(description="which value broke which rule")
+    error_code: str = Field(
+        description="kind of error; for an unreadable video, its error_code in the table quarantine"
+    )
+    reason: str = Field(description="which value violates which rule")
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem.
+    """Ends a request with an error response.
 
     Args:
-        status: of HTTP.
-        reason: for people.
-        code: None takes the status's own.
+        status: HTTP status.
+        reason: which value violates which rule.
+        code: error_code; None uses that of the status.
     """
 
     def __init__(self, status: int, reason: str, code: str | None = None) -> None:
@@ -60,7 +62,7 @@ class ProblemError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that belong to the status."""
+        """The headers of the response."""
         if self.status == 401:  # noqa: PLR2004 -- statuses are best known by their numbers
             return {"WWW-Authenticate": "Bearer"}
         return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status == 503 else {}  # noqa: PLR2004
@@ -72,17 +74,17 @@ class ProblemError(Exception):
 
 
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems of an operation for OpenAPI."""
-    told = {
-        400: "The body is not what its content type says.",
+    """Describe the error responses of an operation for OpenAPI."""
+    descriptions = {
+        400: "The body does not match its content type.",
         401: "The bearer token is missing or wrong.",
-        403: "The URI lies outside the allowed roots, or may not be read.",
-        404: "There is no file at the URI.",
-        408: "The upload stood still for too long.",
+        403: "The URI is outside the allowed roots, or access is denied.",
+        404: "No file exists at the URI.",
+        408: "The upload paused for too long.",
         413: "The upload or file is too large.",
-        415: "The file is not a video of a known container.",
-        422: "The request is not valid, or the video cannot be read.",
-        503: "Too many requests wait already; try again later.",
-        504: "The answer took too long.",
+        415: "The file is not a video in a supported container.",
+        422: "The request is invalid, or the video cannot be read.",
+        503: "Too many requests are waiting; try again later.",
+        504: "The check exceeded its time limit.",
     }
-    return {status: {"model": Problem, "description": told[status]} for status in statuses}
+    return {status: {"model": Problem, "description": descriptions[status]} for status in statuses}

@@ -1,15 +1,15 @@
-// Collects decisions in the browser and saves them as the JSON lines that `ndvr decide --file` takes.
+// Collects decisions in the browser and saves them as JSON lines for `ndvr decide --file`.
 "use strict";
 
-// What has to be scrolled sideways must be reached by the keyboard, and nothing else need be.
-function reachScrollers() {
+// Boxes that scroll sideways must be reachable by keyboard; the others must not be.
+function updateTabStops() {
   for (const box of document.querySelectorAll(".strips, .wide, pre")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
 }
-window.addEventListener("load", reachScrollers);
-window.addEventListener("resize", reachScrollers);
+window.addEventListener("load", updateTabStops);
+window.addEventListener("resize", updateTabStops);
 
 (() => {
   const { report, file, note } = document.body.dataset;
@@ -17,16 +17,17 @@ window.addEventListener("resize", reachScrollers);
   const status = document.getElementById("status");
   if (!status) return;
   let isStored = true;
-  // Subject -> {at, decision}. The subject of a pair is both ids, of a keeper its cluster; a decision that was taken
-  // back is null. Of two the later holds, so that what several pages know can be joined in any order.
+  // Subject -> {at, decision}. The subject of a pair is both ids; the subject of a keeper is its cluster. A withdrawn
+  // decision is null. The later of two decisions wins, so choices of several pages can be merged in any order.
   let choices = new Map();
 
   const pairSubject = (left, right) => JSON.stringify(["pair", left, right]);
   const keeperSubject = (cluster) => JSON.stringify(["keeper", cluster]);
-  const held = (subject) => choices.get(subject)?.decision ?? null;
+  const decisionOf = (subject) => choices.get(subject)?.decision ?? null;
+  const countDecisions = (count) => (count === 1 ? "1 decision" : `${count} decisions`);
   const decided = () => [...choices.values()].map(({ decision }) => decision).filter(Boolean);
 
-  function join(text) {
+  function merge(text) {
     for (const [subject, choice] of JSON.parse(text || "[]")) {
       if (!(choices.get(subject)?.at >= choice.at)) choices.set(subject, choice);
     }
@@ -34,7 +35,7 @@ window.addEventListener("resize", reachScrollers);
 
   function load() {
     try {
-      join(localStorage.getItem(storageKey));
+      merge(localStorage.getItem(storageKey));
     } catch {
       isStored = false;
     }
@@ -49,27 +50,27 @@ window.addEventListener("resize", reachScrollers);
     }
   }
 
-  // Firefox keeps what each file stores apart from all others, so links between the pages carry the choices along.
-  function takeFromAddress() {
+  // Firefox separates the storage of each file, so links between the pages carry the choices in their hash.
+  function readFromAddress() {
     const carried = window.location.hash.match(/^#choices=(.*)$/);
     if (!carried) return;
     try {
-      join(decodeURIComponent(carried[1]));
+      merge(decodeURIComponent(carried[1]));
       store();
     } catch {
-      // An address cut short: what is stored here holds.
+      // The address was truncated: keep the stored choices.
     }
     window.history.replaceState(null, "", window.location.pathname);
   }
 
-  function giveToAddress(link) {
+  function writeToAddress(link) {
     if (link.protocol !== "file:" || link.pathname === window.location.pathname || !choices.size) return;
     link.hash = `choices=${encodeURIComponent(JSON.stringify([...choices]))}`;
   }
 
   function change(subject, decision) {
-    load(); // another page of the report may be open beside this one
-    const isSame = JSON.stringify(held(subject)) === JSON.stringify(decision);
+    load(); // another page of the report may be open too
+    const isSame = JSON.stringify(decisionOf(subject)) === JSON.stringify(decision);
     choices.set(subject, { at: Date.now(), decision: isSame ? null : decision });
     store();
     show();
@@ -85,31 +86,31 @@ window.addEventListener("resize", reachScrollers);
     change(keeperSubject(cluster), { left_id: video, verdict: "keep_this" });
   }
 
-  function takeBack(pair) {
+  function withdraw(pair) {
     change(keeperSubject(pair.dataset.cluster), null);
     decide(pair, null);
   }
 
-  function show(told) {
+  function show(message) {
     for (const pair of document.querySelectorAll(".pair")) {
-      const verdict = held(pairSubject(pair.dataset.left, pair.dataset.right))?.verdict;
+      const verdict = decisionOf(pairSubject(pair.dataset.left, pair.dataset.right))?.verdict;
       for (const button of pair.querySelectorAll("[data-verdict]")) {
         button.setAttribute("aria-pressed", String(verdict === button.dataset.verdict));
       }
     }
     for (const button of document.querySelectorAll("[data-keep]")) {
-      const kept = held(keeperSubject(button.dataset.cluster))?.left_id;
+      const kept = decisionOf(keeperSubject(button.dataset.cluster))?.left_id;
       button.setAttribute("aria-pressed", String(kept === button.dataset.keep));
     }
     const count = decided().length;
-    const counted = count === 0 ? "No decisions yet." : count === 1 ? "1 decision." : `${count} decisions.`;
-    const warning = isStored ? "" : " This browser does not keep them: save before you leave the page.";
-    status.textContent = told || counted + warning;
+    const counted = count === 0 ? "No decisions yet." : `${countDecisions(count)}.`;
+    const warning = isStored ? "" : " This browser does not store them: save before you leave the page.";
+    status.textContent = message || counted + warning;
     document.getElementById("save").disabled = count === 0;
     document.getElementById("clear").disabled = count === 0;
   }
 
-  // Escaped to ASCII: some Unicode characters end a line where JSON lines are read.
+  // Escaped to ASCII, because some readers of JSON lines treat certain Unicode characters as line ends.
   const toAscii = (text) =>
     text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
@@ -121,7 +122,7 @@ window.addEventListener("resize", reachScrollers);
     link.download = file;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    show(`Saved ${lines.length} to ${file} in your downloads; ndvr decide imports it.`);
+    show(`Saved ${countDecisions(lines.length)} as ${file} in your downloads. Import the file with ndvr decide.`);
   }
 
   function step(from, by) {
@@ -134,12 +135,12 @@ window.addEventListener("resize", reachScrollers);
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href]");
-    if (link) giveToAddress(link);
+    if (link) writeToAddress(link);
     const button = event.target.closest("button");
     if (!button) return;
     if (button.id === "save") save();
     else if (button.id === "clear") {
-      if (window.confirm("Drop all decisions that you have made in this report?")) {
+      if (window.confirm("Delete all your decisions in this report?")) {
         for (const subject of choices.keys()) choices.set(subject, { at: Date.now(), decision: null });
         store();
         show();
@@ -159,7 +160,7 @@ window.addEventListener("resize", reachScrollers);
     try {
       localStorage.setItem(switchKey, keysSwitch.checked ? "on" : "off");
     } catch {
-      // The switch holds for this page alone.
+      // The switch applies to this page only.
     }
   });
 
@@ -172,7 +173,7 @@ window.addEventListener("resize", reachScrollers);
       s: () => save(),
       d: () => pair && decide(pair, "duplicate"),
       n: () => pair && decide(pair, "not_duplicate"),
-      x: () => pair && takeBack(pair),
+      x: () => pair && withdraw(pair),
       1: () => pair && keep(pair.querySelectorAll("[data-keep]")[0]),
       2: () => pair && keep(pair.querySelectorAll("[data-keep]")[1]),
     }[event.key];
@@ -191,6 +192,6 @@ window.addEventListener("resize", reachScrollers);
     show();
   });
   load();
-  takeFromAddress();
+  readFromAddress();
   show();
 })();

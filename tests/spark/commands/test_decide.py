@@ -1,4 +1,4 @@
-"""Decisions from the command line, obeyed by the next night, and `ndvr why` before and after."""
+"""Decisions from the command line that the next run obeys, and `ndvr why` before and after."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def ask(capsys: pytest.CaptureFixture[str], lake: Path, *videos: str) -> dict[str, Any]:
-    capsys.readouterr()  # what the night before has printed
+    capsys.readouterr()  # drop the output of the run before
     code, out, _ = run(capsys, "why", *videos, "--lake", str(lake), "--json")
     assert code == 0
     answer: dict[str, Any] = json.loads(out)
@@ -41,7 +41,7 @@ def together(lake: Path) -> list[set[str]]:
 
 
 @pytest.mark.slow
-def test_the_next_night_obeys_and_takes_back(
+def test_the_next_run_obeys_decisions_and_their_withdrawal(
     described: Described, lake_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake = ("--lake", str(lake_copy))
@@ -54,8 +54,14 @@ def test_the_next_night_obeys_and_takes_back(
         "a-discs-small,,keep_this,\n",
         encoding="utf-8",
     )
-    assert run(capsys, "decide", "--file", str(file), "--by", "ann", *lake)[:2] == (0, "3 written, 0 held already\n")
-    assert run(capsys, "decide", "--file", str(file), "--by", "bob", *lake)[:2] == (0, "0 written, 3 held already\n")
+    assert run(capsys, "decide", "--file", str(file), "--by", "ann", *lake)[:2] == (
+        0,
+        "3 written, 0 already in force\n",
+    )
+    assert run(capsys, "decide", "--file", str(file), "--by", "bob", *lake)[:2] == (
+        0,
+        "0 written, 3 already in force\n",
+    )
 
     run_night(described.manifest, lake_copy, described.settings)
     clusters = together(lake_copy)
@@ -82,7 +88,7 @@ def test_the_next_night_obeys_and_takes_back(
 
     capsys.readouterr()
     withdrawn = run(capsys, "decide", "checker", "checker-webm", "--withdraw", "--by", "bob", *lake)
-    assert withdrawn[:2] == (0, "taken back: checker checker-webm not_duplicate\n")
+    assert withdrawn[:2] == (0, "withdrawn: checker checker-webm not_duplicate\n")
     listed = run(capsys, "decide", "--list", "--json", *lake)[1].splitlines()
     assert [(row["left_id"], row["verdict"], row["decided_by"]) for row in map(json.loads, listed)] == [
         ("a-discs-small", "keep_this", "ann"),
@@ -93,7 +99,7 @@ def test_the_next_night_obeys_and_takes_back(
     assert {"a-checker-caption", "checker", "checker-webm"} in together(lake_copy)
 
 
-def test_what_cannot_be_obeyed_is_refused_with_2_and_nothing_is_written(
+def test_invalid_decisions_exit_with_2_and_write_nothing(
     lake_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ("--by", "ann", "--lake", str(lake_copy))
@@ -106,16 +112,17 @@ def test_what_cannot_be_obeyed_is_refused_with_2_and_nothing_is_written(
     )
     code, _, error = run(capsys, "decide", "--file", str(file), *options)
     assert code == 2
-    assert "other decisions hold these videos together as duplicates" in error
+    assert "other decisions make these videos duplicates" in error
     assert "  checker discs not_duplicate\n" in error
     code, _, error = run(capsys, "decide", "checker", "nobody", "duplicate", *options)
-    assert (code, error) == (2, "ndvr: nothing was written: no such video in the manifest\n  nobody\n")
+    assert (code, error) == (2, "ndvr: nothing was written: these videos are not in the manifest\n  nobody\n")
     code, _, error = run(capsys, "decide", "checker", "glow", "--withdraw", *options)
-    assert (code, error) == (2, "ndvr: nothing is decided about checker and glow; ndvr decide --list shows what is\n")
+    message = "no decision about checker and glow is in force; ndvr decide --list prints the decisions in force"
+    assert (code, error) == (2, f"ndvr: {message}\n")
     assert read_rows(lake_copy, "decisions") == []
 
 
-def test_why_tells_the_pair_and_its_segments(described: Described, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_prints_the_pair_and_its_segments(described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     answer = ask(capsys, described.lake, "checker-webm", "checker")
     assert answer["is_together"]
     assert answer["because"] == "together: they form a pair"

@@ -1,4 +1,4 @@
-"""`ndvr report` on a described lake, and a decision made on its pages that the next night obeys."""
+"""`ndvr report` on a described lake, and a decision from its pages that the next run obeys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs import tables
 from jobs.cli import app
 from jobs.commands.command_line import run_command
-from jobs.review.gather import LINK_COLUMNS, gather_parts
+from jobs.review.cluster_selection import LINK_COLUMNS, select_contained
 from tests.support.browser import click, needs_browser, open_browser, wait_for_file
 from tests.support.lakes import read_rows, run_night
 
@@ -56,14 +56,14 @@ def test_the_pages_show_every_member_with_both_videos(
     assert (out / "least-certain-1.html").read_text(encoding="utf-8").count("<article") == 1
 
 
-def test_the_least_certain_parts_are_gathered_and_no_member_of_a_cluster(spark: SparkSession) -> None:
+def test_the_least_certain_contained_videos_are_selected_without_members_of_the_cluster(spark: SparkSession) -> None:
     named = "video_id STRING, duplicate_of STRING, cluster_id STRING, relation STRING, match_probability DOUBLE"
     duplicates = spark.createDataFrame(
         [
             ("clip", "film", "c-film", "contained", 0.9),
             ("scene", "film", "c-film", "contained", 0.8),
             ("whole", "film", "c-film", "copy", 0.7),
-            ("member", "film", "c-film", "contained", 0.6),  # where parts join clusters
+            ("member", "film", "c-film", "contained", 0.6),  # if clusters.relations has contained
             ("sure", "film", "c-film", "contained", 0.99),
         ],
         named,
@@ -77,7 +77,7 @@ def test_the_least_certain_parts_are_gathered_and_no_member_of_a_cluster(spark: 
         *(c if c in duplicates.columns else F.lit(1.0).alias(c) for c in LINK_COLUMNS),
     )
     decisions = spark.createDataFrame([], tables.decisions.TABLE.schema)
-    parts = gather_parts(duplicates, clusters, pairs, decisions, 2)
+    parts = select_contained(duplicates, clusters, pairs, decisions, 2)
     assert [(part.pairs[0].member_id, part.keeper_id, part.min_probability) for part in parts] == [
         ("scene", "film", 0.8),
         ("clip", "film", 0.9),
@@ -85,7 +85,7 @@ def test_the_least_certain_parts_are_gathered_and_no_member_of_a_cluster(spark: 
     assert all(part.is_part and part.num_hidden == 0 for part in parts)
 
 
-def test_what_cannot_be_shown_is_refused_with_2(
+def test_an_unknown_run_or_a_foreign_folder_exits_with_2(
     described: Described, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
@@ -93,12 +93,12 @@ def test_what_cannot_be_shown_is_refused_with_2(
     assert "no run nightless in" in capsys.readouterr().err
     (tmp_path / "mine.txt").touch()
     assert make_report(described.lake, tmp_path) == 2
-    assert "holds something that is no report" in capsys.readouterr().err
+    assert "exists and is not a report" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 @needs_browser
-def test_what_is_decided_on_a_page_is_obeyed_by_the_next_night_and_told_by_the_report_before(
+def test_the_next_run_obeys_a_decision_made_on_a_page_and_the_earlier_report_shows_it(
     described: Described, lake_copy: Path, tmp_path: Path
 ) -> None:
     assert make_report(lake_copy, tmp_path / "report") == 0

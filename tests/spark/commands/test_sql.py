@@ -81,7 +81,7 @@ def test_a_query_that_cannot_be_understood_is_a_usage_error(
 @pytest.mark.usefixtures("spark")
 def test_a_folder_without_tables_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("SELECT 1", tmp_path) == 2
-    message = f"ndvr: no tables in '{tmp_path}'; give --lake the folder that a nightly run has written\n"
+    message = f"ndvr: no tables in '{tmp_path}'; pass the lake of a nightly run to --lake\n"
     assert capsys.readouterr().err == message
 
 

@@ -1,4 +1,4 @@
-"""One video is answered as the nightly job answers it, by the index that the job publishes."""
+"""The check of one video agrees with the nightly job, with the index that the job publishes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import ndvr
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
 from jobs.lake.lake import Lake
-from jobs.one_video.index.card import IndexCard
+from jobs.one_video.index.index_card import IndexCard
 from jobs.one_video.index.publish import INDEXED_TABLES, publish_index
 from jobs.tables import manifest
 from tests.support.catalogue import CATALOGUE, Video, make_scene, write_manifest
@@ -36,19 +36,19 @@ def index_files(lake: Path) -> dict[str, int]:
     return {str(file.relative_to(lake)): file.stat().st_mtime_ns for file in lake.glob("_index/**/*") if file.is_file()}
 
 
-def told_pairs(lake: Path, video_id: str) -> dict[str, dict[str, Any]]:
-    """What `pairs` says of a video: by the other's id."""
+def pairs_of(lake: Path, video_id: str) -> dict[str, dict[str, Any]]:
+    """Rows of `pairs` of a video, by the id of the other video."""
     rows = [row for row in read_rows(lake, "pairs") if video_id in (row["left_id"], row["right_id"])]
     return {row["right_id" if row["left_id"] == video_id else "left_id"]: row for row in rows}
 
 
 def assert_agrees(answer: ndvr.Answer, lake: Path, video_id: str) -> None:
-    """The answer has the pairs of a video, with their numbers, and says what `duplicates` says."""
-    told = told_pairs(lake, video_id)
+    """Assert that the answer has the pairs of a video with equal numbers, and the original of `duplicates`."""
+    expected_pairs = pairs_of(lake, video_id)
     sure = {m.video_id: m for m in answer.matches if m.match_probability >= answer.min_match_probability}
-    assert sure.keys() == told.keys()
+    assert sure.keys() == expected_pairs.keys()
     for other, match in sure.items():
-        pair = told[other]
+        pair = expected_pairs[other]
         mine, theirs = ("left", "right") if pair["left_id"] == video_id else ("right", "left")
         expected = [pair[name] for name in ("match_probability", "cosine_similarity", "alignment_similarity")]
         expected += [
@@ -71,12 +71,14 @@ def lake(described: Described) -> Iterator[ndvr.Lake]:
 
 
 @pytest.mark.parametrize("video", CATALOGUE, ids=lambda video: video.video_id)
-def test_a_video_of_the_lake_is_answered_as_the_night_did(video: Video, lake: ndvr.Lake, described: Described) -> None:
+def test_the_answer_about_a_video_of_the_lake_equals_the_run(
+    video: Video, lake: ndvr.Lake, described: Described
+) -> None:
     answer = lake.query(described.manifest.parent / video.path, video.video_id)
     assert_agrees(answer, described.lake, video.video_id)
 
 
-def test_the_night_tells_of_its_index(described: Described) -> None:
+def test_the_run_records_its_index(described: Described) -> None:
     card = read_card(described.lake)
     (row,) = [row for row in read_rows(described.lake, "runs") if row["stage"] == "index"]
     assert (row["status"], row["num_rows"]) == ("done", len(CATALOGUE))
@@ -85,7 +87,7 @@ def test_the_night_tells_of_its_index(described: Described) -> None:
 
 
 @pytest.mark.slow
-def test_an_upload_is_answered_as_the_next_night_does(lake_copy: Path, described: Described, tmp_path: Path) -> None:
+def test_the_answer_about_an_upload_equals_the_next_run(lake_copy: Path, described: Described, tmp_path: Path) -> None:
     uploads = (tmp_path / "m-upload-mirrored.mp4", tmp_path / "m-upload-longer.mp4")
     apply_edit(described.manifest.parent / "discs.mp4", uploads[0], EDITS["mirror"])
     make_scene(uploads[1], "tiles", seconds=7)
@@ -93,8 +95,8 @@ def test_an_upload_is_answered_as_the_next_night_does(lake_copy: Path, described
         answers = {path.stem: lake.query(path, path.stem) for path in uploads}
         assert lake.query(uploads[0]).original == answers["m-upload-mirrored"].original == "discs"
         before = index_files(lake_copy)
-        brought = write_manifest(tmp_path / "manifest.csv", [Video(path.stem, path.name) for path in uploads])
-        run_night(brought, lake_copy, described.settings)
+        added = write_manifest(tmp_path / "manifest.csv", [Video(path.stem, path.name) for path in uploads])
+        run_night(added, lake_copy, described.settings)
         for video_id, answer in answers.items():
             assert_agrees(answer, lake_copy, video_id)
         card = read_card(lake_copy)
@@ -107,12 +109,12 @@ def test_an_upload_is_answered_as_the_next_night_does(lake_copy: Path, described
         assert lake.query(uploads[0]).match_probability == 1.0
 
         after = index_files(lake_copy)
-        outcome = run_night(brought, lake_copy, described.settings)
+        outcome = run_night(added, lake_copy, described.settings)
         assert index_files(lake_copy) == after
         assert [record.status for record in outcome.records if record.stage == "index"] == ["skipped"]
 
 
-def test_removed_videos_are_left_out_and_a_shard_that_is_mostly_dead_is_written_anew(
+def test_removed_videos_are_left_out_and_a_mostly_dead_shard_is_rewritten(
     spark: SparkSession, lake_copy: Path, described: Described
 ) -> None:
     lake = Lake(spark, str(lake_copy))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.one_video.answer import Match, choose_original, name_original, rank_matches
+from jobs.one_video.answer import Match, choose_original, get_original_id, rank_matches
 from jobs.tables import decisions, duplicates
 from tests.support.lakes import TINY, make_run
 
@@ -126,7 +126,7 @@ def test_one_video_is_pointed_at_the_video_that_the_table_names(spark: SparkSess
         chosen = choose_original(rank_matches(matches))
         assert chosen is not None
         named = rows[query, chosen.cluster_id or chosen.video_id]
-        assert (name_original(chosen), chosen.match_probability) == named
+        assert (get_original_id(chosen), chosen.match_probability) == named
 
 
 def _contained_in(video_id: str, keeper_id: str | None, probability: float, cosine: float) -> Match:

@@ -17,7 +17,7 @@ from jobs.evaluation.truth import load_truth
 from jobs.lake.lake import Lake
 from jobs.maintenance.expiry import expire_models
 from jobs.pipeline import TABLES
-from jobs.review.overview import find_runs
+from jobs.review.overview import read_history
 from jobs.sharing.selection import choose_model
 from jobs.sharing.view_queries import VIEW_NAMES
 from jobs.sharing.views import add_temp_views
@@ -76,7 +76,7 @@ def test_commands_and_exports_use_the_model_in_use(lake: Lake, tmp_path: Path) -
         "compare-models": choose_old(lake, run, None),
         "evaluate": evaluate_lake(lake, load_truth(tmp_path / "truth.csv"))[0],
         "export-vectors": choose_model(lake, None),
-        "report": find_runs(lake, None)[0].model_id,
+        "report": read_history(lake, None)[0].model_id,
         "why": explain(lake, "rome", "rome-again", ("copy",)).model_id,
     }
     assert found == dict.fromkeys(found, MODEL)

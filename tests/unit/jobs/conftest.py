@@ -1,4 +1,4 @@
-"""A lake with an index of three videos, two of them of one cluster, in two shards, for the tests that ask for it."""
+"""Fixtures of a lake with an index of three videos in two shards; two of the videos are in one cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Videos by name; `upload` is a copy of `discs` that no lake has."""
+    """Videos by name; `upload` is a copy of `discs` that is not in the lake."""
     folder = tmp_path_factory.mktemp("videos")
     made = {scene: make_scene(folder / f"{scene}.mp4", scene) for scene in ("discs", "tiles", "glow", "stripes")}
     for name, edit in (("discs-small", "resize-50"), ("upload", "caption")):
@@ -38,7 +38,7 @@ def embedded(videos: dict[str, Path]) -> dict[str, list[dict[str, object]]]:
 
 @pytest.fixture(scope="session")
 def indexed_lake(embedded: dict[str, list[dict[str, object]]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake whose index has all but `glow`; `discs` keeps the cluster of both discs."""
+    """A lake whose index has all videos except `glow`; `discs` is the keeper of the cluster of both discs."""
     lake = tmp_path_factory.mktemp("indexed") / "lake"
     shards = ([*embedded["discs-small"], *embedded["tiles"]], embedded["discs"])
     write_index(lake, shards, keepers={"discs": "discs", "discs-small": "discs"})

@@ -90,10 +90,10 @@ def test_contradictions_are_found_through_chains_of_duplicates() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give one of: videos and a verdict, --file, --list"),
-        (["a", "b", "duplicate", "--list"], "give one of: videos and a verdict, --file, --list"),
-        (["a", "b", "duplicate"], "say who decides: --by NAME"),
-        (["--file", "d.csv", "--withdraw", "--by", "ann"], "--withdraw takes back one decision"),
+        ([], "pass one of: videos and a verdict, --file, --list"),
+        (["a", "b", "duplicate", "--list"], "pass one of: videos and a verdict, --file, --list"),
+        (["a", "b", "duplicate"], "pass the name of the person who decides: --by NAME"),
+        (["--file", "d.csv", "--withdraw", "--by", "ann"], "--withdraw withdraws one decision"),
         (["a", "duplicate", "--by", "ann"], "duplicate needs two videos, got a"),
     ],
 )

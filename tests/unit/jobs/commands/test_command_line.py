@@ -32,21 +32,21 @@ def app_that(error: BaseException | None) -> typer.Typer:
     return app
 
 
-def test_a_command_that_ends_well_gives_0() -> None:
+def test_a_successful_command_exits_with_0() -> None:
     assert run_command(app_that(None), []) == 0
 
 
 @pytest.mark.parametrize(
     ("error", "exit_code"), [(NdvrError("x"), 1), (UsageError("x"), 2), (ContractError("x"), 3), (QualityError("x"), 4)]
 )
-def test_each_kind_of_fault_has_its_exit_code_and_one_line(
+def test_each_kind_of_error_has_its_exit_code_and_prints_one_line(
     error: NdvrError, exit_code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(app_that(error), []) == exit_code
     assert capsys.readouterr() == ("", "ndvr: x\n")
 
 
-def test_a_fault_that_ndvr_does_not_know_is_one_line_and_its_traceback_a_file(
+def test_an_unexpected_error_prints_one_line_and_writes_its_traceback_to_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -54,8 +54,8 @@ def test_a_fault_that_ndvr_does_not_know_is_one_line_and_its_traceback_a_file(
     printed = capsys.readouterr()
     assert printed.out == ""
     (file,) = tmp_path.iterdir()
-    what = "a fault that ndvr does not know: ZeroDivisionError: division by zero"
-    assert printed.err == f"ndvr: {what}; its traceback is in {file}\n"
+    what = "unexpected error: ZeroDivisionError: division by zero"
+    assert printed.err == f"ndvr: {what}; the traceback is in {file}\n"
     assert file.read_text(encoding="utf-8").startswith("Traceback (most recent call last):\n")
 
 
@@ -69,22 +69,22 @@ def test_the_traceback_of_a_run_is_in_its_log(tmp_path: Path, capsys: pytest.Cap
             raise ZeroDivisionError
 
     assert run_command(app, []) == 1
-    told = f"ndvr: a fault that ndvr does not know: ZeroDivisionError; its traceback is in {file}\n"
-    assert capsys.readouterr() == ("", told)
+    message = f"ndvr: unexpected error: ZeroDivisionError; the traceback is in {file}\n"
+    assert capsys.readouterr() == ("", message)
     (event,) = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     assert (event["level"], event["message"]) == ("ERROR", "failed")
     assert event["traceback"].endswith("ZeroDivisionError")
 
 
 @pytest.mark.parametrize("arguments", [["--nope"], ["--count", "many"], ["stray"]])
-def test_a_wrong_command_line_gives_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_command_line_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app_that(None), arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert re.fullmatch(r"ndvr: .+ \(see .+ --help\)\n", printed.err)
 
 
-def test_help_gives_0(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app_that(None), ["--help"]) == 0
     assert "--count" in capsys.readouterr().out
 
@@ -103,7 +103,7 @@ def test_ndvr_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_the_help_of_every_command_has_examples_and_tells_all_options(
+def test_the_help_of_every_command_has_examples_and_describes_all_options(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(cli.app, [name, "--help"]) == 0
@@ -115,7 +115,7 @@ def test_the_help_of_every_command_has_examples_and_tells_all_options(
     assert [param.name for param in command.params if not getattr(param, "help", None)] == []
 
 
-def test_a_misspelt_command_is_told_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(cli.app, ["nighty"]) == 2
     err = capsys.readouterr().err
     assert re.fullmatch(r"ndvr: No such command 'nighty'\. Did you mean 'nightly'\? \(see .+ --help\)\n", err)
@@ -127,19 +127,19 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def run_ndvr(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it as a program, its output piped, with a clean environment beside what is given."""
+    """Run ndvr as a program with piped output, in a clean environment with these variables."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     code = "import sys; from jobs.cli import main; sys.argv[0] = 'ndvr'; sys.exit(main())"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=kept | environment, check=False)
 
 
-def test_what_is_piped_has_no_colours() -> None:
+def test_piped_output_has_no_colours() -> None:
     assert "\x1b" not in run_ndvr("--help").stdout
     assert "\x1b" not in run_ndvr("sql").stderr
 
 
-def test_no_color_is_respected_where_a_terminal_is_forced() -> None:
+def test_no_color_overrides_a_forced_terminal() -> None:
     colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
     assert colour.search(run_ndvr("--help", FORCE_COLOR="1", TERM="xterm").stdout)
     assert not colour.search(run_ndvr("--help", FORCE_COLOR="1", TERM="xterm", NO_COLOR="1").stdout)
@@ -158,7 +158,7 @@ def test_the_shell_completes_commands_options_and_values() -> None:
     assert "complete -o default -F _ndvr_completion ndvr" in script
 
 
-def test_help_does_not_wait_for_spark_or_pandas() -> None:
+def test_help_does_not_import_spark_or_pandas() -> None:
     code = (
         "import sys, jobs.cli; from jobs.commands.command_line import run_command\n"
         "run_command(jobs.cli.app, ['--help'])\n"
@@ -177,12 +177,12 @@ def test_help_does_not_wait_for_spark_or_pandas() -> None:
         ["--manifest", "m.csv", "--lake", "l", "--run-date", "2024-02-30"],
     ],
 )
-def test_nightly_refuses_a_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_nightly_refuses_an_invalid_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(nightly.app, arguments) == 2
     assert re.fullmatch(r"ndvr: .+ \(see .+ --help\)\n", capsys.readouterr().err)
 
 
-def test_nightly_refuses_a_wrong_config_before_anything_is_made(
+def test_nightly_refuses_an_invalid_config_before_it_writes_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, lake = tmp_path / "config.yaml", tmp_path / "lake"
@@ -193,7 +193,7 @@ def test_nightly_refuses_a_wrong_config_before_anything_is_made(
     assert not lake.exists()
 
 
-def test_the_command_line_starts_without_the_heavy_modules() -> None:
+def test_the_command_line_does_not_import_the_heavy_modules() -> None:
     code = (
         "import sys, jobs.cli, jobs.nightly, jobs.engine.runner, jobs.commands.sql\n"
         "print(sorted({'torch', 'torchvision', 'decord', 'av', 'faiss'} & set(sys.modules)))"

@@ -1,4 +1,4 @@
-"""`ndvr serve` as a process: it starts, stops when it is told to, and says what it needs."""
+"""`ndvr serve` as a process: it starts, stops at a signal, and reports missing requirements."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def served(lake: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the service; give its process and its URL once it listens."""
+    """Start the service; yield its process and its URL when it listens."""
     command = [sys.executable, "-m", "jobs.cli", "serve", "--lake", str(lake), "--port", "0", *options]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            told = ""
+            printed = ""
             for line in process.stderr or ():
-                told += line
+                printed += line
                 if found := re.search(r"running on (http://\S+)", line):
                     yield process, found[1]
                     break
             else:
-                pytest.fail(told)
+                pytest.fail(printed)
         finally:
             process.kill()
 
@@ -48,7 +48,7 @@ def children_of(pid: int) -> set[int]:
 
 
 @pytest.mark.slow
-def test_a_stop_lets_what_is_being_answered_end(
+def test_a_stop_signal_lets_checks_in_progress_finish(
     indexed_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the service keeps uploads
@@ -65,7 +65,7 @@ def test_a_stop_lets_what_is_being_answered_end(
     assert not list(tmp_path.glob("ndvr-serve-*"))
 
 
-def test_an_address_that_others_reach_needs_a_token(
+def test_an_address_other_than_loopback_needs_a_token(
     indexed_lake: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("NDVR_TOKEN", raising=False)
@@ -73,7 +73,7 @@ def test_an_address_that_others_reach_needs_a_token(
     assert "set NDVR_TOKEN" in capsys.readouterr().err
 
 
-def test_what_is_not_installed_is_named(
+def test_missing_packages_are_reported(
     indexed_lake: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
@@ -81,6 +81,6 @@ def test_what_is_not_installed_is_named(
     assert "pip install ndvr[serve]" in capsys.readouterr().err
 
 
-def test_a_lake_without_an_index_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lake_without_an_index_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app, ["serve", "--lake", str(tmp_path)]) == 2
     assert "no index in" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The answer about one video, by an index of a few videos."""
+"""The answer about one video, with an index of a few videos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.commands.command_line import run_command
 from jobs.config.settings import Config
 from jobs.errors import ContractError, TimeLimitError, UnreadableVideoError, UsageError
 from jobs.one_video.checker import Checker
-from jobs.one_video.index.card import CARD_FILE, read_card
+from jobs.one_video.index.index_card import CARD_FILE, read_card
 from tests.support.indexes import write_index
 from udfs.indexing.store import Store
 
@@ -34,7 +34,7 @@ def lake(indexed_lake: Path) -> Iterator[ndvr.Lake]:
         yield opened
 
 
-def test_a_copy_is_told_with_the_keeper_as_its_original(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+def test_the_original_of_a_copy_is_the_keeper(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     answer = lake.query(videos["upload"])
     assert (answer.is_duplicate, answer.original) == (True, "discs")
     assert {match.video_id for match in answer.matches if match.is_duplicate} == {"discs", "discs-small"}
@@ -46,24 +46,24 @@ def test_a_copy_is_told_with_the_keeper_as_its_original(lake: ndvr.Lake, videos:
     assert surest.evidence["alignment_similarity"] > 0.15
 
 
-def test_a_stranger_is_no_duplicate(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+def test_an_unrelated_video_is_not_a_duplicate(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     answer = lake.query(videos["stripes"])
     assert (answer.is_duplicate, answer.original) == (False, None)
     assert answer.match_probability < answer.min_match_probability
 
 
-def test_a_file_that_the_lake_has_is_a_duplicate_for_sure(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+def test_an_identical_file_is_a_duplicate_with_probability_1(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     answer = lake.query(videos["discs-small"])
     assert (answer.is_duplicate, answer.original, answer.match_probability) == (True, "discs", 1.0)
     assert [match.video_id for match in answer.matches] == ["discs-small"]
 
 
-def test_a_video_is_not_held_against_itself(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+def test_a_video_is_not_compared_with_itself(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     assert not lake.query(videos["tiles"], "tiles").is_duplicate
     assert "tiles" not in {match.video_id for match in lake.query(videos["tiles"], "tiles").matches}
 
 
-def test_the_keeper_of_a_cluster_is_no_duplicate_of_its_copies(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+def test_the_keeper_of_a_cluster_is_not_a_duplicate_of_its_copies(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     assert lake.query(videos["discs-small"], "discs-small").original == "discs"
     answer = lake.query(videos["discs"], "discs")
     assert answer.matches[0].video_id == "discs-small"
@@ -71,14 +71,14 @@ def test_the_keeper_of_a_cluster_is_no_duplicate_of_its_copies(lake: ndvr.Lake, 
     assert not answer.is_duplicate
 
 
-def test_which_side_a_video_is_on_follows_from_its_id(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+def test_the_id_decides_the_side_of_a_video(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     unnamed, last = lake.query(videos["upload"]), lake.query(videos["upload"], "zz")
     assert unnamed.matches == last.matches
     first = lake.query(videos["upload"], "a")
     assert first.match_probability == pytest.approx(last.match_probability, abs=0.02)
 
 
-def test_a_video_that_cannot_be_read_is_told_by_its_code(lake: ndvr.Lake, tmp_path: Path) -> None:
+def test_an_unreadable_video_raises_its_error_code(lake: ndvr.Lake, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video\n" * 20)
     with pytest.raises(UnreadableVideoError, match="NOT_A_VIDEO") as caught:
         lake.query(tmp_path / "text.mp4")
@@ -87,7 +87,7 @@ def test_a_video_that_cannot_be_read_is_told_by_its_code(lake: ndvr.Lake, tmp_pa
         lake.query(tmp_path / "none.mp4")
 
 
-def test_a_dead_video_is_not_found_and_a_new_index_is_opened(
+def test_a_removed_video_is_not_found_and_a_new_index_is_opened(
     embedded: Rows, videos: dict[str, Path], tmp_path: Path
 ) -> None:
     shard = [row for name in ("discs", "glow") for row in embedded[name]]
@@ -102,9 +102,7 @@ def test_a_dead_video_is_not_found_and_a_new_index_is_opened(
         assert (answer.original, answer.index_version) == ("discs", "20240502T120000Z-abcdef")
 
 
-def test_other_settings_of_a_later_night_hold_after_a_refresh(
-    embedded: Rows, videos: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_refresh_applies_the_settings_of_a_later_run(embedded: Rows, videos: dict[str, Path], tmp_path: Path) -> None:
     write_index(tmp_path, [embedded["discs"]])
     with Checker(str(tmp_path)) as checker:
         found = checker.check(str(videos["upload"])).match_probability
@@ -116,22 +114,22 @@ def test_other_settings_of_a_later_night_hold_after_a_refresh(
         assert (answer.is_duplicate, answer.min_match_probability) == (found == 1.0, 1.0)
 
 
-def test_several_threads_get_the_answers_of_one(indexed_lake: Path, videos: dict[str, Path]) -> None:
+def test_concurrent_checks_return_the_same_answers(indexed_lake: Path, videos: dict[str, Path]) -> None:
     asked = [videos[name] for name in ("upload", "stripes", "glow", "upload")]
     with Checker(str(indexed_lake), num_at_once=2) as checker, ThreadPoolExecutor(4) as threads:
         alone = [checker.check(str(path)).matches for path in asked]
         assert [answer.matches for answer in threads.map(lambda path: checker.check(str(path)), asked)] == alone
 
 
-def test_an_answer_that_takes_too_long_is_not_waited_for(indexed_lake: Path, videos: dict[str, Path]) -> None:
+def test_a_check_stops_at_the_time_limit(indexed_lake: Path, videos: dict[str, Path]) -> None:
     with Checker(str(indexed_lake)) as checker:
         checker.check(str(videos["upload"]))
-        checker._time_limit_seconds = 0.0  # decoding keeps its own time
-        with pytest.raises(TimeLimitError, match="0 of 2 candidates"):
+        checker._time_limit_seconds = 0.0  # decoding has its own limit
+        with pytest.raises(TimeLimitError, match="after 0 of 2 candidates"):
             checker.check(str(videos["upload"]))
 
 
-def test_roots_hold(indexed_lake: Path, videos: dict[str, Path], tmp_path: Path) -> None:
+def test_a_video_outside_the_roots_is_refused(indexed_lake: Path, videos: dict[str, Path], tmp_path: Path) -> None:
     with (
         Checker(str(indexed_lake), roots=(str(tmp_path),)) as checker,
         pytest.raises(UnreadableVideoError, match="OUTSIDE_ROOTS"),
@@ -139,12 +137,12 @@ def test_roots_hold(indexed_lake: Path, videos: dict[str, Path], tmp_path: Path)
         checker.check(str(videos["upload"]))
 
 
-def test_a_lake_without_an_index_is_told_in_a_line(tmp_path: Path) -> None:
+def test_a_lake_without_an_index_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no index in"):
         ndvr.open(tmp_path)
 
 
-def test_a_model_that_compares_no_frames_is_refused(indexed_lake: Path) -> None:
+def test_a_model_that_does_not_compare_frames_is_refused(indexed_lake: Path) -> None:
     with pytest.raises(UsageError, match="query is not available"):
         ndvr.open(indexed_lake, Config(pairs={"min_cosine_similarity": 0.9}))
 
@@ -154,21 +152,21 @@ def test_settings_of_another_model_have_no_index(indexed_lake: Path) -> None:
         ndvr.open(indexed_lake, Config(embeddings={"window_seconds": 8}))
 
 
-def test_an_index_of_another_format_or_without_its_files_is_told(embedded: Rows, tmp_path: Path) -> None:
+def test_an_index_of_another_format_or_with_missing_files_is_refused(embedded: Rows, tmp_path: Path) -> None:
     card = write_index(tmp_path, [embedded["tiles"]])
     store = Store.of(str(tmp_path / "_index" / card.model_id))
     store.replace(CARD_FILE, replace(card, listing="gone").to_json())
-    with pytest.raises(ContractError, match="names a file that is not there"):
+    with pytest.raises(ContractError, match=r"a file of the index in .* is missing"):
         ndvr.open(tmp_path)
     store.replace(CARD_FILE, b'{"format": 2}')
-    with pytest.raises(ContractError, match="of format 2"):
+    with pytest.raises(ContractError, match="has format 2"):
         read_card(Store.of(str(tmp_path / "_index")), card.model_id)
     store.replace(CARD_FILE, b"[]")
     with pytest.raises(ContractError, match="not a card"):
         read_card(Store.of(str(tmp_path / "_index")), card.model_id)
 
 
-def test_the_command_line_answers_by_its_exit_code(
+def test_the_exit_code_of_the_command_is_the_answer(
     indexed_lake: Path, videos: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")

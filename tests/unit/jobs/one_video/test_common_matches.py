@@ -1,4 +1,4 @@
-"""When matches of one video are an intro, and when they are footage of its own."""
+"""Matches of one video that are common footage, and matches that are not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jobs.one_video.answer import Match
 from jobs.one_video.common_matches import mark_common_matches
 
 
-def match(video_id: str, start: float = 0.0, end: float = 5.0, **told: object) -> Match:
+def match(video_id: str, start: float = 0.0, end: float = 5.0, **changed: object) -> Match:
     facts: dict[str, object] = {
         "is_duplicate": False,
         "keeper_id": None,
@@ -21,7 +21,7 @@ def match(video_id: str, start: float = 0.0, end: float = 5.0, **told: object) -
         "match_coverage": 0.2,
         "evidence": {},
     }
-    return Match(video_id=video_id, start_seconds=start, end_seconds=end, **(facts | told))  # type: ignore[arg-type] -- each is of its field's type
+    return Match(video_id=video_id, start_seconds=start, end_seconds=end, **(facts | changed))  # type: ignore[arg-type] -- each value has the type of its field
 
 
 def relations(matches: list[Match], min_videos: int = 3) -> dict[str, str]:
@@ -30,12 +30,12 @@ def relations(matches: list[Match], min_videos: int = 3) -> dict[str, str]:
     return {m.video_id: m.relation for m in named}
 
 
-def test_what_many_show_at_the_same_time_is_common_and_what_one_shows_is_not() -> None:
+def test_seconds_that_many_videos_show_are_common() -> None:
     intro = [match("a"), match("b", end=5.4), match("c", start=0.3)]
     assert relations([*intro, match("d", 20, 30)]) == {"a": "common", "b": "common", "c": "common", "d": "overlap"}
 
 
-def test_fewer_are_an_overlap_as_before() -> None:
+def test_matches_of_fewer_videos_stay_overlaps() -> None:
     assert set(relations([match("a"), match("b")]).values()) == {"overlap"}
 
 
@@ -45,17 +45,17 @@ def test_videos_of_one_cluster_count_once() -> None:
     assert set(relations([*copies, match("e"), match("f")]).values()) == {"common"}
 
 
-def test_what_goes_on_past_the_intro_is_an_overlap() -> None:
+def test_a_match_that_extends_past_the_intro_is_an_overlap() -> None:
     found = relations([match("a"), match("b"), match("c"), match("long", 0, 20), match("little", 0, 6)])
     assert found["long"] == "overlap"
     assert found["little"] == "common"
 
 
-def test_only_sure_overlaps_count_and_only_they_are_named() -> None:
-    told = [match("a"), match("b"), match("unsure", match_probability=0.5), match("copy", relation="copy")]
-    assert relations(told) == {"a": "overlap", "b": "overlap", "unsure": "overlap", "copy": "copy"}
-    assert relations([*told, match("c")])["unsure"] == "overlap"
+def test_only_overlaps_above_the_threshold_count_and_change() -> None:
+    matches = [match("a"), match("b"), match("unsure", match_probability=0.5), match("copy", relation="copy")]
+    assert relations(matches) == {"a": "overlap", "b": "overlap", "unsure": "overlap", "copy": "copy"}
+    assert relations([*matches, match("c")])["unsure"] == "overlap"
 
 
-def test_a_match_of_less_than_a_second_is_of_one_second() -> None:
+def test_a_match_shorter_than_a_second_counts_as_one_second() -> None:
     assert set(relations([match(name, 3.6, 3.9) for name in "abc"]).values()) == {"common"}

@@ -1,4 +1,4 @@
-"""The pages as people use them: opened from disk, paged, decided on, saved; and the file as `ndvr decide` reads it."""
+"""The pages in a browser: opened from disk, decided on and saved; and the file as `ndvr decide` reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.clustering.decisions import Decision, read_decisions
-from jobs.review.facts import ReviewedVideo
+from jobs.review.report_data import ReviewedVideo
 from tests.support.browser import click, needs_browser, open_browser, wait_for_file
 from tests.support.reports import RUN, make_cluster, make_pages
 
@@ -52,7 +52,7 @@ def focused(browser: Chrome) -> dict[str, Any]:
     return found
 
 
-def test_decisions_of_several_pages_are_saved_as_the_import_takes_them(
+def test_decisions_of_several_pages_are_saved_in_the_format_of_the_import(
     report: Path, browser: Chrome, tmp_path: Path
 ) -> None:
     browser.get((report / "index.html").as_uri())
@@ -66,7 +66,7 @@ def test_decisions_of_several_pages_are_saved_as_the_import_takes_them(
     pressed = browser.find_elements("css selector", ".keep")[1]
     kept, rest = pressed.get_attribute("data-keep"), browser.find_elements("css selector", ".pair")[1]
     click(browser, pressed)
-    for _ in range(2):  # twice is not at all
+    for _ in range(2):  # the second click withdraws the first
         click(browser, rest.find_elements("css selector", ".keep")[0])
     assert browser.find_element("id", "status").text == "3 decisions."
     assert pressed.get_attribute("aria-pressed") == "true"
@@ -79,13 +79,13 @@ def test_decisions_of_several_pages_are_saved_as_the_import_takes_them(
     assert browser.get_log("browser") == []
 
 
-def test_all_can_be_done_by_keys(report: Path, browser: Chrome, tmp_path: Path) -> None:
+def test_every_decision_has_a_key(report: Path, browser: Chrome, tmp_path: Path) -> None:
     browser.get((report / "least-certain-1.html").as_uri())
     press(browser, "j")
     first = focused(browser)
     press(browser, "djj")
     third = focused(browser)
-    press(browser, "2jnkkkd")  # the duplicate is taken back by its key; the fourth is none
+    press(browser, "2jnkkkd")  # n: fourth pair; the second d withdraws the decision on the first
     assert focused(browser) == first
     assert browser.find_element("id", "status").text == "2 decisions."
     kept = max(third["left"], third["right"])
@@ -94,7 +94,7 @@ def test_all_can_be_done_by_keys(report: Path, browser: Chrome, tmp_path: Path) 
     assert verdicts["keep_this"] == (kept, kept)
 
 
-def test_keys_can_be_switched_off_and_stay_off(report: Path, browser: Chrome) -> None:
+def test_keys_stay_disabled_on_other_pages(report: Path, browser: Chrome) -> None:
     browser.get((report / "least-certain-1.html").as_uri())
     browser.find_element("css selector", ".bar summary").click()
     browser.find_element("id", "keys").click()
@@ -103,7 +103,7 @@ def test_keys_can_be_switched_off_and_stay_off(report: Path, browser: Chrome) ->
     assert browser.find_element("id", "status").text == "No decisions yet."
 
 
-def test_links_carry_choices_where_the_browser_keeps_each_file_apart(report: Path, browser: Chrome) -> None:
+def test_links_carry_choices_if_the_browser_separates_the_storage_of_files(report: Path, browser: Chrome) -> None:
     browser.get((report / "least-certain-1.html").as_uri())
     click(browser, browser.find_element("css selector", "[data-verdict=duplicate]"))
     browser.execute_script("Storage.prototype.getItem = Storage.prototype.setItem = () => null; localStorage.clear()")
@@ -112,7 +112,7 @@ def test_links_carry_choices_where_the_browser_keeps_each_file_apart(report: Pat
     assert "choices" not in browser.current_url
 
 
-def test_clearing_drops_all_choices(report: Path, browser: Chrome) -> None:
+def test_clear_deletes_all_choices(report: Path, browser: Chrome) -> None:
     browser.get((report / "largest-1.html").as_uri())
     click(browser, browser.find_element("css selector", "[data-verdict=duplicate]"))
     browser.find_element("id", "clear").click()

@@ -1,4 +1,4 @@
-"""The service answers what it should, refuses the rest with a reason, and keeps to its own description."""
+"""The service answers valid requests, refuses others with a reason, and conforms to its OpenAPI description."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(lake: Path, videos: dict[str, Path], uploads: Path) -> Iterator[httpx.Client]:
-    """The service, listening at a free port, and who asks it."""
+    """A client of the service, which listens on a free port."""
     roots = (str(uploads), str(videos["upload"].parent))
     app = make_app(Service(Checker(str(lake), roots=roots), uploads, LIMITS), LIMITS, TOKEN)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -65,18 +65,18 @@ def test_an_upload_is_answered(client: httpx.Client, videos: dict[str, Path]) ->
     assert answer["matches"][0]["evidence"]
 
 
-def test_a_uri_below_the_roots_is_answered_as_the_upload_is(client: httpx.Client, videos: dict[str, Path]) -> None:
+def test_a_uri_below_the_roots_gets_the_answer_of_an_upload(client: httpx.Client, videos: dict[str, Path]) -> None:
     by_uri = client.post("/check", data={"uri": str(videos["upload"])}).json()
     by_upload = client.post("/check", files={"file": videos["upload"].read_bytes()}).json()
     assert by_uri | {"seconds": 0} == by_upload | {"seconds": 0}
 
 
-def test_the_id_of_a_video_keeps_it_from_itself(client: httpx.Client, videos: dict[str, Path]) -> None:
+def test_a_video_with_its_id_is_not_compared_with_itself(client: httpx.Client, videos: dict[str, Path]) -> None:
     asked = {"uri": str(videos["tiles"]), "video_id": "tiles"}
     assert client.post("/check", data=asked).json()["is_duplicate"] is False
 
 
-def test_health_tells_which_index_answers_and_a_new_one_is_opened(
+def test_health_returns_the_index_and_a_new_one_is_opened(
     client: httpx.Client, lake: Path, embedded: dict[str, list[dict[str, Any]]]
 ) -> None:
     before = client.get("/healthz").json()
@@ -107,7 +107,7 @@ def test_health_tells_which_index_answers_and_a_new_one_is_opened(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_answered_is_refused_with_a_reason(
+def test_invalid_requests_are_refused_with_a_reason(
     asked: dict[str, Any], status: int, code: str, client: httpx.Client, videos: dict[str, Path]
 ) -> None:
     if "{folder}" in asked.get("data", {}).get("uri", ""):
@@ -117,7 +117,7 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(
     assert response.json()["reason"]
 
 
-def test_a_truncated_upload_is_refused_and_nothing_is_left_of_it(
+def test_a_truncated_upload_is_refused_and_deleted(
     client: httpx.Client, videos: dict[str, Path], uploads: Path
 ) -> None:
     response = client.post("/check", files={"file": videos["upload"].read_bytes()[:-2000]})
@@ -131,7 +131,7 @@ def test_a_request_without_the_token_is_refused(header: str, client: httpx.Clien
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
-def test_another_method_or_path_is_refused_in_the_same_form(client: httpx.Client) -> None:
+def test_another_method_or_path_is_refused_in_the_same_format(client: httpx.Client) -> None:
     assert (client.get("/check").status_code, client.get("/check").headers["Allow"]) == (405, "POST")
     assert client.get("/none").json() == {"error_code": "NOT_FOUND", "reason": "Not Found"}
 
@@ -145,17 +145,17 @@ def test_another_method_or_path_is_refused_in_the_same_form(client: httpx.Client
         ("/healthz", "GET", GenerationMode.POSITIVE),
     ],
 )
-def test_the_service_keeps_to_its_own_description(
+def test_the_service_conforms_to_its_description(
     path: str, method: str, mode: GenerationMode, client: httpx.Client
 ) -> None:
-    """Schemathesis sends what the OpenAPI description allows, and what it does not."""
+    """Schemathesis sends requests that the OpenAPI description allows, and requests that it does not."""
     operation = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")[path][method]
-    # Random bytes are allowed by the description and no video: that they are refused is as it should be.
-    left_out = [CHECKS.get_one("positive_data_acceptance")]
+    # The description allows random bytes. They are not a video, so the service refuses them correctly.
+    excluded = [CHECKS.get_one("positive_data_acceptance")]
 
     @settings(max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(case=operation.as_strategy(mode))
-    def hold(case: schemathesis.Case) -> None:
-        case.call_and_validate(headers=AUTHORISED, excluded_checks=left_out)
+    def check_conformance(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=AUTHORISED, excluded_checks=excluded)
 
-    hold()
+    check_conformance()

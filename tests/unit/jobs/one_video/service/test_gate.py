@@ -1,4 +1,4 @@
-"""What the gate lets pass, before the application behind it sees anything."""
+"""The gate accepts or refuses requests before the application receives them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jobs.one_video.service.gate import Gate
 from jobs.one_video.service.problems import ProblemError
 
 
-class Behind:
-    """An application that reads its body, then waits until it may answer."""
+class Application:
+    """An application that reads the body, then waits until it may answer."""
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
@@ -33,7 +33,7 @@ class Behind:
 
 
 async def ask(gate: Gate, chunks: list[bytes], headers: dict[str, str] | None = None, path: str = "/check") -> Any:
-    """Send chunks, and then nothing; return (status, headers, body) of the answer."""
+    """Send chunks, then nothing; return (status, headers, body) of the answer."""
     scope = {"type": "http", "path": path, "method": "POST"}
     scope |= {"headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()]}
     waiting = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
@@ -53,18 +53,20 @@ async def ask(gate: Gate, chunks: list[bytes], headers: dict[str, str] | None = 
     return answer["status"], dict(answer["headers"]), answer["body"]
 
 
-def make_gate(behind: Behind, **changed: Any) -> Gate:
-    return Gate(behind, **({"token": None, "max_requests": 2, "max_body_bytes": 10, "stall_seconds": 0.05} | changed))
+def make_gate(application: Application, **changed: Any) -> Gate:
+    return Gate(
+        application, **({"token": None, "max_requests": 2, "max_body_bytes": 10, "stall_seconds": 0.05} | changed)
+    )
 
 
-def test_a_request_beyond_those_that_may_wait_is_told_to_come_again() -> None:
+def test_a_request_beyond_the_limit_gets_503() -> None:
     async def run() -> Any:
-        behind = Behind()
-        gate = make_gate(behind)
+        application = Application()
+        gate = make_gate(application)
         first = [asyncio.create_task(ask(gate, [b"a"])) for _ in range(2)]
         await asyncio.sleep(0.01)
         refused = await ask(gate, [b"a"])
-        behind.may_answer.set()
+        application.may_answer.set()
         return refused, [await task for task in first], await ask(gate, [b"a"])
 
     refused, first, later = asyncio.run(run())
@@ -73,31 +75,31 @@ def test_a_request_beyond_those_that_may_wait_is_told_to_come_again() -> None:
     assert [answer[0] for answer in (*first, later)] == [200, 200, 200]
 
 
-def test_a_body_that_grows_too_large_is_cut_off_wherever_its_length_is_not_told() -> None:
-    behind = Behind()
-    with pytest.raises(ProblemError, match="10 bytes at most") as caught:
-        asyncio.run(ask(make_gate(behind), [b"12345678", b"901"]))
-    assert (caught.value.status, behind.bodies) == (413, [])
+def test_a_body_of_unknown_length_is_refused_when_it_grows_too_large() -> None:
+    application = Application()
+    with pytest.raises(ProblemError, match="at most 10 bytes") as caught:
+        asyncio.run(ask(make_gate(application), [b"12345678", b"901"]))
+    assert (caught.value.status, application.bodies) == (413, [])
 
 
 @pytest.mark.parametrize("length", ["11", "ten", "-1"])
-def test_a_length_that_is_too_large_or_none_is_refused_unread(length: str) -> None:
-    behind = Behind()
-    assert asyncio.run(ask(make_gate(behind), [], {"content-length": length}))[0] == 413
-    assert behind.bodies == []
+def test_a_length_that_is_too_large_or_invalid_is_refused_unread(length: str) -> None:
+    application = Application()
+    assert asyncio.run(ask(make_gate(application), [], {"content-length": length}))[0] == 413
+    assert application.bodies == []
 
 
-def test_a_body_that_stands_still_is_given_up() -> None:
-    with pytest.raises(ProblemError, match=r"nothing came for 0\.05 seconds") as caught:
-        asyncio.run(ask(make_gate(Behind()), []))
+def test_a_body_that_pauses_for_too_long_is_refused() -> None:
+    with pytest.raises(ProblemError, match=r"no data arrived for 0\.05 seconds") as caught:
+        asyncio.run(ask(make_gate(Application()), []))
     assert caught.value.status == 408
 
 
-def test_the_token_is_wanted_for_checks_alone() -> None:
+def test_only_checks_need_the_token() -> None:
     async def run() -> list[int]:
-        behind = Behind()
-        behind.may_answer.set()
-        gate = make_gate(behind, token="secret")  # noqa: S106
+        application = Application()
+        application.may_answer.set()
+        gate = make_gate(application, token="secret")  # noqa: S106
         right = {"authorization": "Bearer secret"}
         asked = [await ask(gate, [b""]), await ask(gate, [b""], right), await ask(gate, [b""], path="/healthz")]
         return [answer[0] for answer in asked]

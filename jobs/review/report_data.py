@@ -1,4 +1,4 @@
-"""The nouns of a report: what is gathered from the tables, and what pages are made of."""
+"""The data of a report: values that are read from the tables and shown on the pages."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """One run, as `runs` tells it.
+    """One run, from the table `runs`.
 
     Attributes:
-        run_id: which.
-        night: the night it was for.
+        run_id: id of the run.
+        night: run date.
         started_at: UTC.
         model_id: the model whose pairs and clusters are shown.
         status: done or failed.
-        seconds: in all.
-        num_described: videos described in it.
-        error_counts: videos quarantined in it, by error_code.
-        config: its settings as JSON; None where it has left none.
-        stages: (stage, status, seconds, rows built or None), in the order of the pipeline.
+        seconds: total duration.
+        num_described: videos described in the run.
+        error_counts: videos quarantined in the run, by error_code.
+        config: its settings as JSON; None if the run did not record them.
+        stages: (stage, status, seconds, rows built or None), in pipeline order.
     """
 
     run_id: str
@@ -41,18 +41,18 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a report tells besides clusters.
+    """The numbers of a report, besides the clusters.
 
     Attributes:
-        run: the run that it is about.
-        history: the newest runs up to it, the newest first.
-        counts: number of videos, pairs, clusters and so on, by what is counted.
-        probabilities: pairs by hundredth of match_probability, 0 to 100.
-        cosines: pairs by hundredth of cosine_similarity, -100 to 100.
-        min_probability: what a pair must reach; None where the model's threshold is not to be had.
-        min_cosine: likewise, where whole videos are compared and nothing else.
+        run: the reported run.
+        history: the newest runs up to the reported one, the newest first.
+        counts: numbers of videos, pairs, clusters and so on, by label.
+        probabilities: number of pairs by hundredth of match_probability, 0 to 100.
+        cosines: number of pairs by hundredth of cosine_similarity, -100 to 100.
+        min_probability: threshold of match_probability; None if unknown, or if the model compares whole videos only.
+        min_cosine: threshold of cosine_similarity; None if unknown, or if the model compares frames.
         cluster_sizes: number of clusters by number of members.
-        error_codes: videos in quarantine by error_code.
+        error_codes: number of videos in quarantine by error_code.
     """
 
     run: RunFacts
@@ -68,7 +68,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class ReviewedVideo:
-    """A video as people know it."""
+    """A video with the facts that a reviewer sees."""
 
     video_id: str
     title: str | None = None
@@ -82,7 +82,7 @@ class ReviewedVideo:
 
 @dataclass(frozen=True)
 class Strip:
-    """The frames shown of one video of a pair: a file, or why there is none."""
+    """A picture of one video of a pair: the file of its frames, or the error that prevented it."""
 
     seconds: tuple[float, ...] = ()
     file: str | None = None
@@ -93,16 +93,16 @@ class Strip:
 
 @dataclass
 class ReviewedPair:
-    """A member of a cluster and the video that it hangs on.
+    """A member of a cluster and the video that links it to the cluster.
 
     Attributes:
-        member_id: the member that is not kept.
-        joined_by: the video that it hangs on: the keeper, or one on the way there.
-        row: of `pairs`; None where a decision stands for it.
-        decision: a decision in force about the two.
+        member_id: a member that is not the keeper.
+        joined_by: the video that links it: the keeper, or the next video on the path to the keeper.
+        row: their row of `pairs`; None if only a decision links them.
+        decision: the decision in force about the two, if any.
         left: frames of the video with the smaller id.
-        right: frames of the other.
-        match: picture of the similarities of their frames.
+        right: frames of the other video.
+        match: picture of the similarity matrix of their frames.
     """
 
     member_id: str
@@ -120,16 +120,16 @@ class ReviewedPair:
 
     @property
     def probability(self) -> float:
-        """How sure it is; a decision is."""
+        """Probability of the pair; 1 for a decision."""
         return 1.0 if self.row is None else float(self.row["match_probability"])
 
 
 @dataclass
 class ReviewedCluster:
-    """A cluster and those of its pairs that are shown, least certain first.
+    """A cluster and the pairs of it that are shown, the least certain first.
 
-    A video that lies in a longer one without being its copy is shown as a cluster of the two: `is_part`, and what is
-    kept is the longer one.
+    A video that is contained in a longer one without being its copy is shown as a cluster of the two: `is_part` is
+    true, and the keeper is the longer video.
     """
 
     cluster_id: str

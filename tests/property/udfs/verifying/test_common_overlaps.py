@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.verifying.common_footage import find_common_overlaps
+from udfs.verifying.common_overlaps import find_common_overlaps
 from udfs.verifying.relation import COMMON_SHARE
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Reads the clusters that a report shows: bounded, however many there are. Runs on the driver."""
+"""Selects the clusters that a report shows, up to a limit. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
-from jobs.review.facts import ReviewedCluster, ReviewedPair, ReviewedVideo
+from jobs.review.report_data import ReviewedCluster, ReviewedPair, ReviewedVideo
 from udfs.verifying.verify_batches import BOUND_COLUMNS
 
 if TYPE_CHECKING:
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 MAX_PAIRS_PER_CLUSTER = 20
 MAX_ILLUSTRATED_PAIRS = 4000
-"""Of a report: with `udfs.illustrating.pictures.MAX_STRIP_BYTES` what keeps it below 200 MB."""
+"""Pairs of a report with pictures; with `udfs.illustrating.pictures.MAX_STRIP_BYTES` it stays below 200 MB."""
 ORDERS = {
     "least-certain": ("min_probability", "cluster_id"),
     "largest": ("-num_members", "cluster_id"),
     "newest": ("-changed_in", "cluster_id"),
 }
-"""Order of clusters -> the columns it goes by; a minus turns it round."""
+"""Order of clusters -> its sort columns; a minus means descending."""
 PARTS = "parts"
-"""Beside the orders of clusters: videos that lie in longer ones, least certain first."""
+"""The order of contained videos, besides the orders of clusters: the least certain first."""
 LINK_COLUMNS = (
     "match_probability",
     "cosine_similarity",
@@ -37,19 +37,19 @@ LINK_COLUMNS = (
     "relation",
     *BOUND_COLUMNS,
 )
-"""Of `pairs`, what a report shows."""
+"""Columns of `pairs` that a report shows."""
 
 
-def gather_clusters(
+def select_clusters(
     clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_clusters: int
 ) -> list[ReviewedCluster]:
-    """Read the clusters that come first in any of ORDERS, so many in all, with their least certain pairs.
+    """Read the clusters that come first in any of ORDERS, with their least certain pairs.
 
     Args:
         clusters: rows of one model.
-        pairs: rows of the same.
+        pairs: rows of the same model.
         decisions: the table.
-        max_clusters: at least 1.
+        max_clusters: limit of the result, at least 1.
     """
     links = _link_members(clusters, pairs, decisions_in_force(decisions))
     summaries = _summarise(clusters, links).cache()
@@ -70,17 +70,17 @@ def gather_clusters(
     return list(found.values())
 
 
-def gather_parts(
+def select_contained(
     duplicates: DataFrame, clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_parts: int
 ) -> list[ReviewedCluster]:
-    """Read the videos that lie in longer ones without being their copies, the least certain first.
+    """Read the videos that are contained in longer ones without being their copies, the least certain first.
 
     Args:
         duplicates: rows of one model.
-        clusters: rows of the same; who is a member there is no part, whatever its relation.
-        pairs: rows of the same.
+        clusters: rows of the same model; a member of the longer video's cluster is left out, whatever its relation.
+        pairs: rows of the same model.
         decisions: the table.
-        max_parts: at least 1.
+        max_parts: limit of the result, at least 1.
     """
     parts = duplicates.where(F.col("relation") == "contained").join(clusters, ["video_id", "cluster_id"], "left_anti")
     members = (
@@ -106,7 +106,7 @@ def gather_parts(
 
 
 def sort_clusters(clusters: Iterable[ReviewedCluster], order: str) -> list[ReviewedCluster]:
-    """Sort what belongs to one of ORDERS, or to PARTS: that is sorted as the least certain clusters are."""
+    """Return the clusters in one of ORDERS, or the contained videos for PARTS, sorted like the least certain."""
     ordered = [cluster for cluster in clusters if cluster.is_part == (order == PARTS)]
     for column in reversed(ORDERS.get(order, ORDERS["least-certain"])):
         name = column.removeprefix("-")
@@ -115,13 +115,13 @@ def sort_clusters(clusters: Iterable[ReviewedCluster], order: str) -> list[Revie
 
 
 def choose_illustrated(clusters: Iterable[ReviewedCluster]) -> list[ReviewedPair]:
-    """Choose the pairs that get pictures: first one of each cluster, then the second, until there are enough."""
+    """Choose the pairs that get pictures: the first pair of each cluster, then the second, up to the limit."""
     turns = zip_longest(*(cluster.pairs for cluster in clusters))
     return [pair for pair in chain.from_iterable(turns) if pair is not None][:MAX_ILLUSTRATED_PAIRS]
 
 
-def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, ReviewedVideo]:
-    """Read what people know videos by."""
+def read_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, ReviewedVideo]:
+    """Read the facts of videos that a reviewer sees."""
     rows = lake.spark.createDataFrame([(video_id,) for video_id in sorted(video_ids)], "video_id STRING")
     known = lake.read("manifest").select(
         "video_id", F.col("attributes")["title"].alias("title"), "owner_id", "published_at"
@@ -138,7 +138,7 @@ def gather_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, ReviewedVid
 
 
 def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, *kept_columns: str) -> DataFrame:
-    """Give the members that are not kept, with the pair and the decision by which each hangs on `joined_by`."""
+    """Return the members that are not keepers, with the pair and the decision that link each to `joined_by`."""
     ends = {"left_id": F.least("video_id", "joined_by"), "right_id": F.greatest("video_id", "joined_by")}
     members = (
         clusters.where("NOT is_keeper").select("cluster_id", "video_id", "joined_by", *kept_columns).withColumns(ends)
@@ -153,7 +153,7 @@ def _link_members(clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, *
 
 
 def _summarise(clusters: DataFrame, links: DataFrame) -> DataFrame:
-    """Make a row for each cluster, of the columns of `ReviewedCluster` but its pairs."""
+    """Return one row for each cluster, with the columns of `ReviewedCluster` except its pairs."""
     doubt = links.groupBy("cluster_id").agg(F.min("probability").alias("min_probability"))
     keepers = clusters.where("is_keeper").select("cluster_id", F.col("video_id").alias("keeper_id"), "keeper_reason")
     sizes = clusters.groupBy("cluster_id").agg(F.count("*").alias("num_members"), F.max("run_id").alias("changed_in"))
@@ -161,19 +161,19 @@ def _summarise(clusters: DataFrame, links: DataFrame) -> DataFrame:
 
 
 def _choose(summaries: DataFrame, max_clusters: int) -> list[Row]:
-    """Take the first of each order in turn, then the second, until there are enough."""
+    """Choose the first cluster of each order in turn, then the second, up to the limit."""
     firsts = []
     for columns in ORDERS.values():
         keys = [F.desc(c.removeprefix("-")) if c.startswith("-") else F.asc(c) for c in columns]
         firsts.append(summaries.orderBy(*keys).limit(max_clusters).collect())
-    taken: dict[str, Row] = {}
+    chosen: dict[str, Row] = {}
     for row in chain.from_iterable(zip_longest(*firsts)):
-        if row is not None and len(taken) < max_clusters:
-            taken.setdefault(row["cluster_id"], row)
-    return list(taken.values())
+        if row is not None and len(chosen) < max_clusters:
+            chosen.setdefault(row["cluster_id"], row)
+    return list(chosen.values())
 
 
 def _read_pair(row: Row) -> ReviewedPair:
-    """Make a pair of a row of links."""
+    """Make a pair from a row of links."""
     values: dict[str, Any] = row.asDict(recursive=True)
     return ReviewedPair(values["video_id"], values["joined_by"], values["row"], values["decision"])

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from jobs.review.facts import ReviewedPair, Strip
-from jobs.review.inline import stack_strips
+from jobs.review.notebook_pictures import stack_strips
+from jobs.review.report_data import ReviewedPair, Strip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_strips_of_a_pair_are_one_above_the_other(tmp_path: Path) -> None:
+def test_the_strips_of_a_pair_are_stacked(tmp_path: Path) -> None:
     Image.new("RGB", (100, 20), "red").save(tmp_path / "left.png")
     Image.new("RGB", (80, 30), "blue").save(tmp_path / "right.png")
     pair = ReviewedPair("b", "a", None, None, Strip(file="left.png"), Strip(file="right.png"))

@@ -1,4 +1,4 @@
-"""Has the pictures of pairs made on executors, and writes them beside the pages. Runs on the driver."""
+"""Makes the pictures of pairs on executors and writes them next to the pages. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
-from jobs.review.facts import Strip
+from jobs.review.report_data import Strip
 from udfs.illustrating.strips import STRIPS_DDL, StripSettings, make_strips
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from jobs.lake.lake import Lake
-    from jobs.review.facts import ReviewedPair, ReviewedVideo
+    from jobs.review.report_data import ReviewedPair, ReviewedVideo
     from udfs.describing.settings import DescribeSettings
 
 PICTURES = "pictures"
 _FRAME_PX = 160
 _NUM_MOMENTS = 6
 SAMPLING = SamplingRule(sample_fps=4.0, min_frames=16)
-"""Of videos to show: a frame is within an eighth of a second of its moment."""
+"""Sampling of videos for pictures: a frame is within 1/8 second of the requested time."""
 _PAIRS_PER_TASK = 16
 _SIDES = ("left", "right")
 _SIDE_COLUMNS = ("frame_seconds", "frame_vectors", "frame_backgrounds")
-_ASKED_DDL = "number INT, task INT, left_id STRING, right_id STRING, " + ", ".join(
+_REQUEST_DDL = "number INT, task INT, left_id STRING, right_id STRING, " + ", ".join(
     f"{side}_uri STRING, {side}_known_seconds DOUBLE, {side}_start_seconds DOUBLE, {side}_end_seconds DOUBLE"
     for side in _SIDES
 )
 
 
 def find_roots(places: Iterable[str], videos: Iterable[ReviewedVideo]) -> Roots:
-    """Return where videos may be opened: `places`, and the folders of what earlier runs opened within their roots."""
+    """Return the roots of videos: `places`, and the folders of videos that earlier runs opened within their roots."""
     folders = {video.uri.rpartition("/")[0] or "/" for video in videos if video.uri}
     return Roots.of(*dict.fromkeys((*places, *sorted(folders))))
 
@@ -53,34 +53,38 @@ def illustrate_pairs(
     reading: DescribeSettings,
     folder: Path,
 ) -> None:
-    """Make the pictures of pairs on executors, write them into `folder`, and note them on the pairs.
+    """Make the pictures of pairs on executors, write them into `folder`, and set them on the pairs.
 
-    They come to the driver one task's after another; what it holds is bounded.
+    The driver receives the pictures of one task at a time, so its memory is bounded.
 
     Args:
-        pairs: at most `jobs.review.gather.MAX_ILLUSTRATED_PAIRS`; those of one cluster near each other.
-        videos: that the pairs name.
-        lake: whose `embeddings` are aligned.
-        model_id: of those.
-        reading: how densely, at what cost and where videos may be read.
-        folder: pictures go into its folder PICTURES.
+        pairs: at most `jobs.review.cluster_selection.MAX_ILLUSTRATED_PAIRS`, sorted by cluster.
+        videos: all videos of the pairs, by id.
+        lake: the lake with the `embeddings` to align.
+        model_id: model of the embeddings.
+        reading: sampling, limits and roots of the decoders.
+        folder: pictures are written into its subfolder PICTURES.
     """
     if not pairs:
         return
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     settings = StripSettings(_FRAME_PX, _NUM_MOMENTS, reading.sampling, reading.limits, reading.roots)
-    rows = _ask(pairs, videos, lake, model_id).mapInPandas(partial(make_strips, settings=settings), STRIPS_DDL)
+    rows = _make_requests(pairs, videos, lake, model_id).mapInPandas(
+        partial(make_strips, settings=settings), STRIPS_DDL
+    )
     numbers = {pair.ids: number for number, pair in enumerate(pairs)}
     for row in keep_on_executors("strips", rows).toLocalIterator():
         number = numbers[row["left_id"], row["right_id"]]
         _write(pairs[number], row, f"{number:05}", folder)
 
 
-def _ask(pairs: Sequence[ReviewedPair], videos: Mapping[str, ReviewedVideo], lake: Lake, model_id: str) -> DataFrame:
-    """Make the input rows of `make_strips`; pairs of one cluster are in one task, as far as they fit."""
-    asked = [_as_row(number, pair, videos) for number, pair in enumerate(pairs)]
+def _make_requests(
+    pairs: Sequence[ReviewedPair], videos: Mapping[str, ReviewedVideo], lake: Lake, model_id: str
+) -> DataFrame:
+    """Make the input rows of `make_strips`; pairs of one cluster are in the same task if they fit."""
+    requests = [_make_request(number, pair, videos) for number, pair in enumerate(pairs)]
     whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
-    rows = lake.spark.createDataFrame(asked, _ASKED_DDL)
+    rows = lake.spark.createDataFrame(requests, _REQUEST_DDL)
     for side in _SIDES:
         kept = [F.col(name).alias(f"{side}_{name}") for name in _SIDE_COLUMNS]
         described = whole.select(F.col("video_id").alias(f"{side}_id"), F.col("end_seconds").alias(f"{side}_s"), *kept)
@@ -90,8 +94,8 @@ def _ask(pairs: Sequence[ReviewedPair], videos: Mapping[str, ReviewedVideo], lak
     return rows.repartition(num_tasks, "task").sortWithinPartitions("task", "number")
 
 
-def _as_row(number: int, pair: ReviewedPair, videos: Mapping[str, ReviewedVideo]) -> tuple[object, ...]:
-    """Say which pair is to be shown, and what of it: the whole of both where only a decision joins them."""
+def _make_request(number: int, pair: ReviewedPair, videos: Mapping[str, ReviewedVideo]) -> tuple[object, ...]:
+    """Return the request of a pair: the shared segments, or both whole videos if only a decision links them."""
     values: list[object] = [number, number // _PAIRS_PER_TASK, *pair.ids]
     for side, video_id in zip(_SIDES, pair.ids, strict=True):
         video = videos[video_id]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd  # noqa: TC002 - Spark evaluates the annotations of the selector
 
 from udfs.verifying.relation import COMMON_SHARE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
 COMMON_DDL = "left_id STRING, right_id STRING"
@@ -71,17 +71,19 @@ def _count_originals(
     return counts
 
 
-def select_common_pairs(overlaps: pd.DataFrame, min_videos: int) -> pd.DataFrame:
-    """Select the overlaps of one video that are common: for `applyInPandas`, grouped by video. Runs on: executor.
+def make_common_pair_selector(min_videos: int) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Make the function that selects the common overlaps of one video, for `applyInPandas` grouped by video.
+
+    The function runs on executors. It maps left_id, right_id, start_seconds, end_seconds and original_id of the video's
+    overlaps to left_id and right_id of the common ones (COMMON_DDL).
 
     Args:
-        overlaps: left_id, right_id, start_seconds, end_seconds and original_id of one video's overlaps.
         min_videos: see `find_common_overlaps`.
-
-    Returns:
-        left_id and right_id of the common ones (COMMON_DDL).
     """
-    is_common = find_common_overlaps(
-        overlaps["start_seconds"], overlaps["end_seconds"], overlaps["original_id"].tolist(), min_videos
-    )
-    return overlaps.loc[is_common, ["left_id", "right_id"]]
+
+    def select_common_pairs(overlaps: pd.DataFrame) -> pd.DataFrame:  # Spark reads the annotations
+        bounds = (overlaps["start_seconds"], overlaps["end_seconds"])
+        is_common = find_common_overlaps(*bounds, overlaps["original_id"].tolist(), min_videos)
+        return overlaps.loc[is_common, ["left_id", "right_id"]]
+
+    return select_common_pairs

@@ -1,4 +1,4 @@
-"""The card of an index: what it holds, which tables it reflects, and the settings of the night that published it."""
+"""The card of an index: its contents, the tables that it reflects, and the settings of the run that published it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class IndexCard:
-    """What an index is.
+    """The description of an index.
 
     Attributes:
         version: the run that published it.
         published_at: UTC, ISO 8601.
-        model_id: whose vectors it holds.
-        code_version: of the ndvr that wrote it.
+        model_id: the model of its vectors.
+        code_version: the version of ndvr that wrote it.
         tables: Delta version of each table that it reflects.
-        config: the settings of the run, as JSON: one video is judged by them as a night would.
+        config: the settings of the run, as JSON; checks of one video use them, so that they decide as the run does.
         listing: folder of the listing of present videos.
-        shards: folder of each shard and how many segments it holds, dead ones too; a listing numbers them in this
-            order.
-        num_videos: present ones.
-        num_segments: of present videos.
+        shards: folder of each shard and its number of segments, including those of removed and replaced videos; a
+            listing numbers the shards in this order.
+        num_videos: present videos.
+        num_segments: segments of present videos.
     """
 
     version: str
@@ -48,19 +48,19 @@ class IndexCard:
 
     @property
     def folders(self) -> set[str]:
-        """The folders that it names."""
+        """The folders that the card names."""
         return {self.listing, *self.shards}
 
     def to_json(self) -> bytes:
-        """Write it as JSON."""
+        """Return the card as JSON."""
         return json.dumps({"format": _FORMAT} | asdict(self), indent=1, ensure_ascii=False).encode() + b"\n"
 
     @classmethod
     def from_json(cls, content: bytes) -> IndexCard:
-        """Read what `to_json` wrote.
+        """Read a card that `to_json` wrote.
 
         Raises:
-            ContractError: it is of a newer format, or no card.
+            ContractError: the content is not a card, or a card of another format.
         """
         try:
             values = json.loads(content)
@@ -69,19 +69,20 @@ class IndexCard:
                 return cls(**values)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise ContractError(
-                f"{CARD_FILE} of the index is not a card: {error}; the next nightly run mends it if it is removed"
+                f"{CARD_FILE} of the index is not a card: {error}; remove it, and the next nightly run writes it again"
             ) from error
         raise ContractError(
-            f"the index is of format {found!r}, this ndvr reads {_FORMAT}: take the same version of ndvr for both"
+            f"the index has format {found!r}, but this ndvr reads format {_FORMAT}: use the version of ndvr that "
+            "published the index"
         )
 
 
 def read_card(index: Store, model_id: str) -> IndexCard | None:
-    """Read the card of a model's index; None where it has none.
+    """Read the card of a model's index; None if the model has no index.
 
     Args:
         index: the lake's folder of indexes.
-        model_id: of the model.
+        model_id: the model.
     """
     content = index.at(model_id).read(CARD_FILE)
     return None if content is None else IndexCard.from_json(content)
@@ -91,12 +92,12 @@ def read_current_model(index: Store, lake_uri: str) -> str:
     """Read which model's index was published last.
 
     Raises:
-        UsageError: none is there.
+        UsageError: no index has been published.
     """
     content = index.read(CARD_FILE)
     if content is None:
         raise UsageError(
-            f"no index in {lake_uri!r}: a nightly run publishes one where its model compares frames (model.verifier); "
-            "query and serve are not available for others"
+            f"no index in {lake_uri!r}: a nightly run publishes one if its model compares frames (model.verifier); "
+            "query and serve are not available for other models"
         )
     return str(json.loads(content)["model_id"])

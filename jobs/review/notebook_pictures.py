@@ -1,4 +1,4 @@
-"""The pictures of a report without its pages, for a notebook. Runs on the driver; pictures on executors."""
+"""Makes the pictures of a report without its pages, for a notebook. Runs on the driver; pictures on executors."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from jobs.config.settings import Config
-from jobs.review.gather import gather_clusters, gather_videos
-from jobs.review.overview import find_runs, read_as_published
-from jobs.review.strips import SAMPLING, find_roots, illustrate_pairs
+from jobs.review.cluster_selection import read_videos, select_clusters
+from jobs.review.illustrations import SAMPLING, find_roots, illustrate_pairs
+from jobs.review.overview import read_as_published, read_history
 from jobs.tables.attempts import describe_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.lake.lake import Lake
-    from jobs.review.facts import ReviewedCluster, ReviewedPair
+    from jobs.review.report_data import ReviewedCluster, ReviewedPair
 
 _GAP_PX = 4
 
@@ -27,36 +27,36 @@ def illustrate_clusters(
     """Read clusters of the newest published run, and make pictures of the least certain pairs of each.
 
     Args:
-        lake: where the tables are.
-        folder: pictures go there.
-        max_clusters: of the least certain, the largest and the newest in turn.
-        max_pairs: of each cluster; its others are left out.
-        config: for manifest.roots and limits of decoders; None takes the defaults.
+        lake: the lake.
+        folder: folder for the pictures.
+        max_clusters: number of clusters: the least certain, the largest and the newest in turn.
+        max_pairs: number of pairs of each cluster; others are left out.
+        config: for manifest.roots and the limits of decoders; None uses the defaults.
 
     Raises:
         UsageError: no run has been published.
     """
     settings = config or Config()
-    run = find_runs(lake, None)[0]
+    run = read_history(lake, None)[0]
     of_run, pairs_of_run = (read_as_published(lake, name, run) for name in ("clusters", "pairs"))
-    clusters = gather_clusters(of_run, pairs_of_run, lake.read("decisions"), max_clusters)
+    clusters = select_clusters(of_run, pairs_of_run, lake.read("decisions"), max_clusters)
     for cluster in clusters:
         del cluster.pairs[max_pairs:]
     pairs = [pair for cluster in clusters for pair in cluster.pairs]
-    videos = gather_videos(lake, {video_id for pair in pairs for video_id in pair.ids})
+    videos = read_videos(lake, {video_id for pair in pairs for video_id in pair.ids})
     roots = find_roots(settings.manifest.roots, videos.values())
     illustrate_pairs(pairs, videos, lake, run.model_id, describe_settings(settings, roots, SAMPLING), folder)
     return clusters
 
 
 def stack_strips(pair: ReviewedPair, folder: Path) -> Image.Image:
-    """Put the frames of both videos of a pair one above the other, matched seconds below each other.
+    """Stack the frames of both videos of a pair, with matched seconds below each other.
 
-    The video with the smaller id is above. A video that could not be read leaves its place out.
+    The video with the smaller id is on top. A video that could not be read is left out.
 
     Args:
-        pair: with pictures.
-        folder: as `illustrate_clusters` was given it.
+        pair: a pair with pictures.
+        folder: the folder that was passed to `illustrate_clusters`.
     """
     frames = []
     for strip in (pair.left, pair.right):
