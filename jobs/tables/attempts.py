@@ -44,7 +44,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """
     describe = partial(describe_batches, settings=_settings(run), count_done=run.progress.counter)
     profile = gpu_profile(run.config.describe.gpus_per_task)
-    return inputs["due"].mapInPandas(describe, TABLE.ddl, profile=profile)
+    return inputs["due"].select("video_id", "uri").mapInPandas(describe, TABLE.ddl, profile=profile)
 
 
 def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int) -> DataFrame:

@@ -59,7 +59,7 @@ def search(spark: SparkSession, told: dict[str, Any], lake: Lake, seen: Lake, fo
         "seen_embeddings": embed(spark, seen, run.model.model_id),
         "pairs": spark.createDataFrame(found, pairs.TABLE.schema),
     }
-    rows = pairs.build(inputs, run)
+    rows = pairs.build(inputs, run).rows
     return rows.select(*[field.name for field in pairs.TABLE.schema.fields]).collect()
 
 

@@ -34,7 +34,8 @@ def describe_anew(spark: SparkSession, described: Described, settings: dict[str,
         "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
         "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
     }
-    due = attempts.select_due(inputs, run)
+    chosen = attempts.select_due(inputs, run).collect()
+    due = attempts.make_requests(spark, chosen, run.config.describe.videos_per_task)
     rows = attempts.build({"due": due}, run).where("error_code IS NULL").collect()
     return {row["video_id"]: tuple(row[name] for name in COMPARED) for row in rows}
 
@@ -56,7 +57,7 @@ def test_pairs_are_equal_whatever_the_size_of_a_block(
     settings = described.settings | {"pairs": {"block_rows": block_rows}}
     run = make_run(spark, described.manifest, settings)
     lake = Lake(spark, str(described.lake))
-    built = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run)
+    built = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run).rows
     found = sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in built.collect())
     stored = read_rows(described.lake, "pairs")
     assert found == sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in stored)

@@ -138,7 +138,7 @@ def build_pairs(spark: SparkSession, rows: DataFrame, settings: dict[str, Any], 
     run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
     return {
         (row["left_id"], row["right_id"]): row
-        for row in pairs.build({"embeddings": rows, "manifest": present_in(rows)}, run).collect()
+        for row in pairs.build({"embeddings": rows, "manifest": present_in(rows)}, run).rows.collect()
     }
 
 

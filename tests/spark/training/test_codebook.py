@@ -171,7 +171,7 @@ def test_words_of_layers_find_the_copies_too_by_either_search(
     for search in ("faiss", "inverted_index"):
         run = make_run(spark, described.manifest, settings_of(trained["layer"], search))
         inputs = {name: lake.read(name) for name in ("manifest", "descriptors", "embeddings")}
-        rows = pairs.build(inputs | {"embeddings": embeddings.build(inputs, run)}, run).collect()
+        rows = pairs.build(inputs | {"embeddings": embeddings.build(inputs, run)}, run).rows.collect()
         found[search] = {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows}
     assert joined(found["faiss"]) == joined(COPIES)
     assert found["inverted_index"] == found["faiss"]
