@@ -1,4 +1,4 @@
-"""A synthetic index: many videos whose segments are clustered as real ones are, and copies of one clip among them."""
+"""A synthetic index: many videos whose segments are as similar as in real catalogues, some of them near one clip."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEGMENTS_PER_VIDEO = 8
-"""Of a clip of 15 seconds: the whole, and windows of 4 seconds from 2 to 2."""
+"""Segments of a clip of 15 seconds: the whole clip, and windows of 4 seconds every 2 seconds."""
 _FRAMES_PER_VIDEO = 15
 _SHARD_VIDEOS = (1 << 17) // SEGMENTS_PER_VIDEO
 _BATCH_VIDEOS = 1024
 _VIDEOS_PER_TOPIC = 25
 _TOPIC_SHARE, _VIDEO_SHARE = 0.35, 0.75
-"""Lengths of a topic's and a video's own part of a unit vector: videos of a topic are at a cosine of .12, segments of a
-video at .69, strangers at 0, as the shipped model has it."""
+"""Lengths of the parts of a unit vector that belong to the topic and to the video. They result in the cosines of the
+shipped model: .12 between videos of a topic, .69 between segments of a video, 0 between unrelated videos."""
 _NUM_NEAR = 50
-"""Videos that lie so near to the clip that they are aligned with it."""
+"""Videos that are similar enough to the clip to be aligned with it."""
 _NEAR_SHARE = 0.45
 
 
 def publish_catalogue(lake: Path, num_segments: int, clip: Sequence[dict[str, Any]], seed: int = 0) -> None:
-    """Write an index of about so many segments, of which some lie near a clip's.
+    """Write an index with some videos that are similar to a clip.
 
     Args:
         lake: folder of the lake.
-        num_segments: in all.
+        num_segments: approximate number of segments.
         clip: rows of `embeddings` of the clip.
-        seed: of everything that is drawn.
+        seed: of the random numbers.
     """
     num_videos = num_segments // SEGMENTS_PER_VIDEO
     publish_shards(lake, _draw_shards(num_videos, clip, seed), {}, frozenset(), "20240501T120000Z-abcdef", Config())
@@ -47,13 +47,13 @@ def publish_catalogue(lake: Path, num_segments: int, clip: Sequence[dict[str, An
 def _draw_shards(num_videos: int, clip: Sequence[dict[str, Any]], seed: int) -> Iterator[list[pa.RecordBatch]]:
     """Draw the batches of one shard after another."""
     dim = len(clip[0]["vector"])
-    chance = np.random.default_rng(seed)
-    topics = _to_unit(chance.standard_normal((num_videos // _VIDEOS_PER_TOPIC + 1, dim), dtype=np.float32))
-    near = set(chance.choice(num_videos, min(_NUM_NEAR, num_videos), replace=False).tolist())
+    rng = np.random.default_rng(seed)
+    topics = _to_unit(rng.standard_normal((num_videos // _VIDEOS_PER_TOPIC + 1, dim), dtype=np.float32))
+    near = set(rng.choice(num_videos, min(_NUM_NEAR, num_videos), replace=False).tolist())
     for begin in range(0, num_videos, _SHARD_VIDEOS):
         end = min(num_videos, begin + _SHARD_VIDEOS)
         steps = range(begin, end, _BATCH_VIDEOS)
-        yield [_draw_batch(step, min(end, step + _BATCH_VIDEOS), topics, near, clip, chance) for step in steps]
+        yield [_draw_batch(step, min(end, step + _BATCH_VIDEOS), topics, near, clip, rng) for step in steps]
 
 
 def _draw_batch(
@@ -62,13 +62,13 @@ def _draw_batch(
     topics: NDArray[np.float32],
     near: set[int],
     clip: Sequence[dict[str, Any]],
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> pa.RecordBatch:
-    """Draw videos `begin` to `end`, all their segments."""
+    """Draw all segments of the videos `begin` to `end`, exclusive."""
     count, dim = end - begin, topics.shape[1]
-    own = _to_unit(chance.standard_normal((count, dim), dtype=np.float32))
-    centre = _TOPIC_SHARE * topics[chance.integers(0, len(topics), count)] + _VIDEO_SHARE * own
-    noise = _to_unit(chance.standard_normal((count, SEGMENTS_PER_VIDEO, dim), dtype=np.float32))
+    own = _to_unit(rng.standard_normal((count, dim), dtype=np.float32))
+    centre = _TOPIC_SHARE * topics[rng.integers(0, len(topics), count)] + _VIDEO_SHARE * own
+    noise = _to_unit(rng.standard_normal((count, SEGMENTS_PER_VIDEO, dim), dtype=np.float32))
     rest = np.sqrt(1 - _TOPIC_SHARE**2 - _VIDEO_SHARE**2)
     vectors = centre[:, None, :] + rest * noise
     for place in [number - begin for number in near if begin <= number < end]:
@@ -76,7 +76,7 @@ def _draw_batch(
     vectors = _to_unit(vectors).reshape(count * SEGMENTS_PER_VIDEO, dim)
     ids = np.repeat(np.arange(begin, end), SEGMENTS_PER_VIDEO)
     is_whole = np.arange(count * SEGMENTS_PER_VIDEO) % SEGMENTS_PER_VIDEO == 0
-    frames = chance.integers(-127, 128, (count, _FRAMES_PER_VIDEO * FRAME_DIMS), dtype=np.int8)
+    frames = rng.integers(-127, 128, (count, _FRAMES_PER_VIDEO * FRAME_DIMS), dtype=np.int8)
     packed = [frames[row // SEGMENTS_PER_VIDEO].tobytes() if whole else None for row, whole in enumerate(is_whole)]
     seconds = np.arange(float(_FRAMES_PER_VIDEO))
     offsets = pa.array(np.arange(len(vectors) + 1, dtype=np.int32) * dim)

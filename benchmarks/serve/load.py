@@ -1,4 +1,4 @@
-"""The service under load: 200 requests, four at a time; how long they take, and what is left behind."""
+"""Measures the service under load: response times of 200 requests, four at once, and leaked resources."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
-class Held:
-    """What the service's processes hold.
+class ResourceUsage:
+    """Resources of the processes of the service.
 
     Attributes:
-        own_mib: memory of the service that is its own, mapped files left out.
-        child_mib: likewise, of its decoders together.
-        num_files: open in the service.
-        num_children: processes.
+        own_mib: private memory of the service, in MiB, without mapped files.
+        child_mib: private memory of all its decoders, in MiB.
+        num_files: open files of the service.
+        num_children: number of child processes.
     """
 
     own_mib: float
@@ -48,9 +48,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=200)
-    parser.add_argument("--at-once", type=int, default=4, help="requests that are sent at a time")
-    parser.add_argument("--segments", type=int, default=100_000, help="in the index")
-    parser.add_argument("--seconds", type=int, default=15, help="length of the clips")
+    parser.add_argument("--at-once", type=int, default=4, help="requests that are sent at once")
+    parser.add_argument("--segments", type=int, default=100_000, help="segments in the index")
+    parser.add_argument("--seconds", type=int, default=15, help="length of the clips, in seconds")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -65,20 +65,20 @@ def main() -> None:
         ) as job:
             url = next(found[1] for line in job.stderr or () if (found := re.search(r"running on (http://\S+)", line)))
             uploads = [clip.read_bytes() for clip in clips]
-            ask(url, uploads, _WARM_UP, arguments.at_once)
-            before = look_at(job.pid)
+            send_requests(url, uploads, _WARM_UP, arguments.at_once)
+            before = read_usage(job.pid)
             started = time.monotonic()
-            times = ask(url, uploads, arguments.requests, arguments.at_once)
+            times = send_requests(url, uploads, arguments.requests, arguments.at_once)
             seconds = time.monotonic() - started
-            after = look_at(job.pid)
+            after = read_usage(job.pid)
             job.terminate()
             status = job.wait(60)
     report(times, seconds, before, after, arguments.at_once)
     print(f"stopped with exit status {status}")
 
 
-def ask(url: str, uploads: list[bytes], num_requests: int, at_once: int) -> list[float]:
-    """Send requests, uploads by turns; return how long each took, in seconds."""
+def send_requests(url: str, uploads: list[bytes], num_requests: int, at_once: int) -> list[float]:
+    """Send requests with the uploads in turn; return the response time of each, in seconds."""
 
     def send(number: int) -> float:
         started = time.monotonic()
@@ -90,34 +90,35 @@ def ask(url: str, uploads: list[bytes], num_requests: int, at_once: int) -> list
         return list(threads.map(send, range(num_requests)))
 
 
-def look_at(pid: int) -> Held:
-    """Look at what a process and its children hold."""
+def read_usage(pid: int) -> ResourceUsage:
+    """Read the resources of a process and its children from /proc."""
     children = [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
-    return Held(own_mib(pid), sum(map(own_mib, children)), len(list(Path(f"/proc/{pid}/fd").iterdir())), len(children))
+    num_files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return ResourceUsage(read_own_mib(pid), sum(map(read_own_mib, children)), num_files, len(children))
 
 
-def own_mib(pid: int) -> float:
-    """Return a process's resident memory that is in no file, in MiB."""
+def read_own_mib(pid: int) -> float:
+    """Return the resident memory of a process without mapped files, in MiB."""
     _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
     return (resident - shared) * _PAGE_BYTES / (1 << 20)
 
 
-def report(times: list[float], seconds: float, before: Held, after: Held, at_once: int) -> None:
-    """Print the figures."""
+def report(times: list[float], seconds: float, before: ResourceUsage, after: ResourceUsage, at_once: int) -> None:
+    """Print the results."""
     centiles = statistics.quantiles(times, n=100)
     print_table(
-        f"{len(times)} requests, {at_once} at a time, after {_WARM_UP} to warm up",
+        f"{len(times)} requests, {at_once} at once, after {_WARM_UP} warm-up requests",
         ("requests/s", "p50 s", "p95 s", "slowest s"),
         [(f"{len(times) / seconds:.2f}", f"{centiles[49]:.3f}", f"{centiles[94]:.3f}", f"{max(times):.3f}")],
     )
     print_table(
-        "held by the service",
+        "resources of the service",
         ("", "memory MiB", "decoders MiB", "open files", "child processes"),
         [
-            (name, f"{held.own_mib:.0f}", f"{held.child_mib:.0f}", str(held.num_files), str(held.num_children))
-            for name, held in (("before", before), ("after", after))
+            (name, f"{usage.own_mib:.0f}", f"{usage.child_mib:.0f}", str(usage.num_files), str(usage.num_children))
+            for name, usage in (("before", before), ("after", after))
         ],
     )
 

@@ -16,7 +16,7 @@ class RunFacts:
 
     Attributes:
         run_id: id of the run.
-        night: run date.
+        run_date: scheduled date of the run.
         started_at: UTC.
         model_id: the model whose pairs and clusters are shown.
         status: done or failed.
@@ -28,7 +28,7 @@ class RunFacts:
     """
 
     run_id: str
-    night: date
+    run_date: date
     started_at: datetime
     model_id: str
     status: str

@@ -38,12 +38,12 @@ def test_the_original_of_a_copy_is_the_keeper(lake: ndvr.Lake, videos: dict[str,
     answer = lake.query(videos["upload"])
     assert (answer.is_duplicate, answer.original) == (True, "discs")
     assert {match.video_id for match in answer.matches if match.is_duplicate} == {"discs", "discs-small"}
-    surest = answer.matches[0]
-    assert surest.relation == "copy"
-    assert surest.match_probability == answer.match_probability >= answer.min_match_probability
-    assert (surest.start_seconds, surest.end_seconds) == pytest.approx((0, 2), abs=0.3)
-    assert (surest.match_start_seconds, surest.match_end_seconds) == pytest.approx((0, 2), abs=0.3)
-    assert surest.evidence["alignment_similarity"] > 0.15
+    best = answer.matches[0]
+    assert best.relation == "copy"
+    assert best.match_probability == answer.match_probability >= answer.min_match_probability
+    assert (best.start_seconds, best.end_seconds) == pytest.approx((0, 2), abs=0.3)
+    assert (best.match_start_seconds, best.match_end_seconds) == pytest.approx((0, 2), abs=0.3)
+    assert best.evidence["alignment_similarity"] > 0.15
 
 
 def test_an_unrelated_video_is_not_a_duplicate(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
