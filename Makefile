@@ -3,6 +3,9 @@
 .DELETE_ON_ERROR:
 
 unexport SPARK_HOME # the Spark that runs is the locked one, in .venv
+# Each command starts many Python processes. Without compiled modules each of them compiles its imports again, which
+# takes longer than the imports themselves.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,8 +14,9 @@ LOCK_FLAGS ?=
 PYTEST_FLAGS ?=
 # At a terminal uv shows its progress; in a log it would list a hundred packages.
 QUIET := $(if $(MAKE_TERMERR),,--quiet)
-# The driver of each Spark session keeps one core busy, so there is a session for each core, up to four.
-PYTEST := $(BIN)/pytest -q --durations=15 --timeout=900 --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# The driver of each Spark session keeps one core busy, so there is a session for each core, up to four. A process runs
+# whole files, and starts them in the order of tests/conftest.py.
+PYTEST := $(BIN)/pytest -q --durations=15 --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 VERSION := $(shell sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py)
 DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/lake/session.py)
 
@@ -63,13 +67,18 @@ $(VENV)/stamp-browser: $(VENV)/stamp-made
 	@PYTHON='$(PYTHON)' sh deploy/prepare_debian.sh browser || echo "tests that need Chromium will be skipped"
 	@touch $@
 
+# With its classes in an archive a JVM needs half the time to its first query. The tests start about twenty.
+$(VENV)/spark-classes.jsa: $(VENV)/stamp-jars tests/support/class_archive.py
+	@echo "archiving the classes of Spark"
+	@$(BIN)/python -m tests.support.class_archive $@
+
 .PHONY: test
-test: setup check $(VENV)/stamp-browser ## check, then run every test
+test: setup check $(VENV)/stamp-browser $(VENV)/spark-classes.jsa ## check, then run every test
 	$(PYTEST) $(PYTEST_FLAGS)
 
 .PHONY: test-fast
-test-fast: setup ## run the tests that are not marked slow
-	$(PYTEST) -m 'not slow' $(PYTEST_FLAGS)
+test-fast: setup ## run the tests that need no Spark and are not marked slow
+	$(PYTEST) -m 'not slow' --ignore=tests/spark --ignore=tests/submit $(PYTEST_FLAGS)
 
 .PHONY: check
 check: setup ## formatting, lint rules and types

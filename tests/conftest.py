@@ -1,9 +1,65 @@
-"""What holds for every test."""
+"""What holds for every test: sharing between processes, their order, and settings of the tools."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
 
-# How long an example takes says how busy the machine is.
+from tests.support.class_archive import use_archive
+from tests.support.shared import build_once
+from tests.support.wheel import build_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The time that an example takes depends on how busy the machine is.
 settings.register_profile("ndvr", deadline=None)
 settings.load_profile("ndvr")
+use_archive()
+# Each process that computes has a core at most. The threads of one operation would wait for each other, and on a busy
+# machine they wait for most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A process runs the tests of one file in a row and then takes the next file. Long files come first, so that no
+# process is left alone with one at the end. The figures are seconds on two idle cores; other files take less than 10.
+LONG_FILES = {
+    "test_submit.py": 300,
+    "test_changes.py": 200,
+    "test_backfill.py": 150,
+    "test_codebook.py": 100,
+    "test_audits.py": 90,
+    "test_training.py": 90,
+    "test_one_video.py": 80,
+    "test_verification.py": 80,
+    "test_notebooks.py": 80,
+    "test_contracts.py": 60,
+    "test_decide.py": 60,
+    "test_maintain.py": 60,
+    "test_clusters.py": 50,
+    "test_incremental.py": 50,
+    "test_compare_models.py": 40,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of long files first."""
+    items.sort(key=lambda item: -LONG_FILES.get(item.path.name, 0))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of what this run's processes build once for all of them."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(shared_folder: Path) -> Path:
+    """Return the project's wheel."""
+    (built,) = build_once(shared_folder / "wheel", build_wheel).glob("ndvr-*.whl")
+    return built

@@ -1,4 +1,4 @@
-"""One session, one catalogue and one described lake for all tests here; those that change the lake take a copy."""
+"""One session for each process; one catalogue and its lakes for all. Tests that change a lake use a copy of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from tests.support.catalogue import make_catalogue
 from tests.support.lakes import run_night
 from tests.support.session import start_test_session
+from tests.support.shared import build_once
+from tests.support.written_lake import write_lake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,26 +20,23 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from jobs.engine.outcome import Outcome
-
-SETTINGS: dict[str, Any] = {}  # what is shipped
+SETTINGS: dict[str, Any] = {}
+"""The shipped settings."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """A lake after its first night, with the shipped backbone and model.
+    """A lake after its first nightly run, with the shipped backbone and model.
 
     Attributes:
-        lake: its folder; tests that change it take `lake_copy`.
-        manifest: the catalogue's.
-        settings: of that night.
-        outcome: of that night.
+        lake: its folder; tests that change it use `lake_copy`.
+        manifest: the manifest of the catalogue.
+        settings: the settings of that run.
     """
 
     lake: Path
     manifest: Path
     settings: dict[str, Any]
-    outcome: Outcome
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +47,28 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The manifest of a small catalogue, beside its videos."""
-    return make_catalogue(tmp_path_factory.mktemp("catalogue"))
+def catalogue(shared_folder: Path) -> Path:
+    """Return the manifest of a small catalogue, which is stored beside its videos."""
+    return build_once(shared_folder / "catalogue", make_catalogue) / "manifest.csv"
 
 
 @pytest.fixture(scope="session")
-def described(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Described:  # noqa: ARG001 -- the night finds the session that is running
-    lake = tmp_path_factory.mktemp("described") / "lake"
-    return Described(lake, catalogue, SETTINGS, run_night(catalogue, lake, SETTINGS))
+def described(spark: SparkSession, catalogue: Path, shared_folder: Path) -> Described:  # noqa: ARG001 -- the run uses the session of the process
+    lake = build_once(shared_folder / "described", lambda folder: run_night(catalogue, folder, SETTINGS))
+    return Described(lake, catalogue, SETTINGS)
 
 
 @pytest.fixture
 def lake_copy(described: Described, tmp_path: Path) -> Path:
     return shutil.copytree(described.lake, tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def written_lake(spark: SparkSession, shared_folder: Path) -> Path:
+    """Return the lake that docs/sql.md prints, for tests that read it."""
+    return build_once(shared_folder / "written", lambda folder: write_lake(spark, folder))
+
+
+@pytest.fixture
+def written_copy(written_lake: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(written_lake, tmp_path / "written")

@@ -6,6 +6,7 @@ The lake is that of docs/sql.md; paths below /data are put below a scratch folde
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +15,9 @@ from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.sharing.view_queries import read_views
 from tests.support.documented import find_ndvr, read_blocks
-from tests.support.written_lake import write_lake
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from pyspark.sql import SparkSession
 
 VIDEOS = {"A": "rome", "B": "rome-again"}
 DECISIONS = "left_id,right_id,verdict,note\ngraphs-1,graphs-2,not_duplicate,other slides\n"
@@ -35,10 +33,10 @@ COMMANDS = dict.fromkeys(
 
 
 @pytest.fixture(scope="module")
-def data(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(written_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the commands find at /data and in the folder that they are started in."""
     folder = tmp_path_factory.mktemp("data")
-    write_lake(spark, folder / "lake")
+    shutil.copytree(written_lake, folder / "lake")
     (folder / "decisions.csv").write_text(DECISIONS, encoding="utf-8")
     (folder / "truth.csv").write_text(TRUTH + "rome,rome-again,copy,crop,,,,\n", encoding="utf-8")
     return folder

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from jobs.demo.planted import Planted, write_planted
+from tests.support.limits import PROCESS_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.spark.conftest import Described
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-CELL_TIMEOUT_SECONDS = 300
 _WHOLE = (0.0, 2.0, 0.0, 2.0)
 PLANTED = (
     *(Planted(video_id, "", "original", "", *_WHOLE) for video_id in ("checker", "discs", "stripes", "tiles", "glow")),
@@ -76,18 +79,30 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert not any(cell.outputs or cell.execution_count is not None for cell in cells)
 
 
+@pytest.fixture(scope="module")
+def kernel(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+    """Start one kernel for all notebooks, so that they share a Spark session; each starts without any names."""
+    folder = str(tmp_path_factory.mktemp("kernel"))
+    manager = KernelManager(kernel_name="python3")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("NDVR_LAKE", str(demo / "lake")), ("IPYTHONDIR", folder), ("TMPDIR", folder)):
+            patch.setenv(name, value)
+        manager.start_kernel(cwd=str(NOTEBOOKS[0].parent))
+        yield manager
+        manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Proactor:RuntimeWarning", "ignore::DeprecationWarning:jupyter_client.*")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_on_the_demo_and_leaves_it_as_it_was(
-    path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("NDVR_LAKE", str(demo / "lake"))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def test_a_notebook_runs_on_the_demo_and_leaves_it_as_it_was(path: Path, demo: Path, kernel: KernelManager) -> None:
     before = sorted((file, file.stat().st_mtime_ns) for file in demo.rglob("*"))
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
     notebook.cells.append(nbformat.v4.new_code_cell(CHECKS[path.stem]))
-    resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=CELL_TIMEOUT_SECONDS, resources=resources).execute()
+    client = NotebookClient(notebook, km=kernel, timeout=int(PROCESS_SECONDS))
+    try:
+        client.execute()
+    finally:
+        client.kc.stop_channels()
     assert sorted((file, file.stat().st_mtime_ns) for file in demo.rglob("*")) == before

@@ -1,4 +1,4 @@
-"""The wheel, which is also the zip for --py-files, a catalogue of four videos, and a lake made of it locally."""
+"""The wheel, which is also the zip for --py-files; a catalogue of four videos; a lake that a local run makes of it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
 from jobs.lake.session import DELTA_PACKAGE
 from tests.support.catalogue import Video, make_scene, write_manifest
+from tests.support.class_archive import java_options
+from tests.support.limits import PROCESS_SECONDS
 from tests.support.spark_cluster import SparkHome
 
 ROOT = Path(__file__).parents[2]
@@ -28,30 +30,30 @@ VIDEOS = (
 
 @dataclass(frozen=True)
 class Installed:
-    """What an operator has: the zip, the script, a Spark, and an empty folder to work in.
+    """What an operator has: the zip, the scripts, and a Spark.
 
     Attributes:
         zip_file: the wheel under the name of a zip.
-        script: `jobs/nightly.py`, alone in a folder.
+        scripts: a folder of `nightly.py` and `cli.py` of jobs/ alone.
         spark: a distribution of Spark.
         manifest: of VIDEOS.
         config: settings for an untrained network, which is quick to load.
     """
 
     zip_file: Path
-    script: Path
+    scripts: Path
     spark: SparkHome
     manifest: Path
     config: Path
 
     def submit(
-        self, folder: Path, *arguments: str, master: str, script: Path | None = None
+        self, folder: Path, *arguments: str, master: str, script: str = "nightly.py"
     ) -> subprocess.CompletedProcess[str]:
         """Run spark-submit in an empty folder with the code in the zip alone."""
         empty = folder / "empty"
         empty.mkdir()
         options = ("--packages", DELTA_PACKAGE, "--py-files", str(self.zip_file))
-        return self.spark.submit(script or self.script, *arguments, master=master, options=options, folder=empty)
+        return self.spark.submit(self.scripts / script, *arguments, master=master, options=options, folder=empty)
 
     def arguments(self, lake: Path, manifest: Path | None = None, config: Path | None = None) -> list[str]:
         """Return the nightly's arguments."""
@@ -60,28 +62,14 @@ class Installed:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's wheel, built from a copy so that nothing is left in the repository."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    (source / "README.md").write_text("What the index shows of the package is no matter here.\n", encoding="utf-8")
-    for name in ("jobs", "udfs", "models"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
-    subprocess.run(build, cwd=source, capture_output=True, check=True)
-    (built,) = source.glob("ndvr-*.whl")
-    return built
-
-
-@pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = tmp_path_factory.mktemp("installed")
     archive = folder / wheel.with_suffix(".zip").name
     shutil.copy(wheel, archive)
-    script = folder / "script" / "nightly.py"
-    script.parent.mkdir()
-    shutil.copy(ROOT / "jobs" / "nightly.py", script)
+    scripts = folder / "scripts"
+    scripts.mkdir()
+    for name in ("nightly.py", "cli.py"):
+        shutil.copy(ROOT / "jobs" / name, scripts)
     videos = folder / "videos"
     for scene in ("tiles", "stripes"):
         make_scene(videos / f"{scene}.mp4", scene, seconds=1.0)
@@ -94,7 +82,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
         encoding="utf-8",
     )
     manifest = write_manifest(videos / "manifest.csv", VIDEOS)
-    return Installed(archive, script, SparkHome.make(folder / "spark"), manifest, config)
+    return Installed(archive, scripts, SparkHome.make(folder / "spark"), manifest, config)
 
 
 @pytest.fixture(scope="session")
@@ -110,10 +98,13 @@ def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
     """Run the installed command in an empty folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
     environment |= {"PYTHONPATH": str(ndvr.parent.parent), "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment |= {"SPARK_SUBMIT_OPTS": java_options()}
     empty = folder / "empty"
     empty.mkdir()
     command = [sys.executable, str(ndvr), *arguments]
-    return subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, check=False, timeout=840)
+    return subprocess.run(
+        command, cwd=empty, env=environment, capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS
+    )
 
 
 @pytest.fixture(scope="session")

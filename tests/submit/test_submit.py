@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.submit.conftest import run_ndvr
+from jobs.lake.session import DELTA_PACKAGE
+from tests.submit.conftest import ROOT, run_ndvr
 from tests.support.catalogue import Video, write_manifest
 from tests.support.lakes import read_rows, read_versions
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
     from tests.submit.conftest import Installed
 
@@ -23,22 +24,35 @@ pytestmark = pytest.mark.slow
 
 TABLES = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "cluster_events", "duplicates")
 OF_ONE_RUN = ("run_id", "described_at", "last_tried_at", "next_retry_at")
-REPORT = """
+LOOK = """
 import json
+from pyspark import TaskContext
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
-from jobs.lake.session import start_session
+from jobs.lake.session import gpu_profile, start_session
 
-def look(_):
+def find_code(_):
     import models, udfs.describing.describe
     from models.embedding_models import find_model
     dims = find_model("auto", "efficientnet_lite0_ndvr", "efficientnet_lite0_ndvr-1fps-0").load().projection.shape[1]
     return json.dumps([udfs.describing.describe.__file__, models.__file__, dims])
 
-spark = start_session("where the code is")
-ids = spark.range(8, numPartitions=4).select(F.udf(look, StringType())("id"))
+def find_gpus(batches):
+    import pandas as pd
+    from models.describer import choose_device
+    task = TaskContext.get()
+    for _ in batches:
+        gpus = task.resources().get("gpu")
+        addresses = gpus.addresses if gpus else []
+        yield pd.DataFrame({"found": [json.dumps([addresses, task.cpus(), choose_device(addresses)])]})
+
+spark = start_session("what tasks find")
+ids = spark.range(8, numPartitions=4).select(F.udf(find_code, StringType())("id"))
 import jobs.lake.session
-print("FOUND", json.dumps([jobs.lake.session.__file__, sorted({row[0] for row in ids.collect()})]))
+print("CODE", json.dumps([jobs.lake.session.__file__, sorted({row[0] for row in ids.collect()})]))
+one = spark.range(1, numPartitions=1)
+for name, profile in (("WITH", gpu_profile(1.0)), ("WITHOUT", gpu_profile(0.0))):
+    print(name, one.mapInPandas(find_gpus, "found STRING", profile=profile).first()[0])
 """
 
 
@@ -77,43 +91,78 @@ def test_the_command_of_the_wheel_answers_sql_and_leaves_stderr_alone(
     assert done.stdout.splitlines() == ["video_id,duplicate_of", "tiles-low,tiles"]
 
 
-@pytest.fixture(params=["local-cluster[2,1,2048]", "standalone"])
-def master(request: pytest.FixtureRequest, installed: Installed, tmp_path: Path) -> Any:
-    """Two executors in processes of their own."""
-    if request.param != "standalone":
-        yield request.param
-        return
-    with installed.spark.standalone_cluster(tmp_path / "cluster") as url:
-        yield url
-
-
 def test_a_cluster_makes_the_tables_that_one_machine_makes(
-    master: str,
-    installed: Installed,
-    local_night: tuple[Path, subprocess.CompletedProcess[str]],
-    tmp_path: Path,
+    installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
+    """A standalone cluster of two executors in processes of their own."""
     lake = tmp_path / "lake"
-    done = installed.submit(tmp_path, *installed.arguments(lake), master=master)
+    with installed.spark.standalone_cluster(tmp_path / "cluster") as master:
+        done = installed.submit(tmp_path, *installed.arguments(lake), master=master)
     assert done.returncode == 0, done.stdout + done.stderr
     assert contents(lake) == contents(local_night[0])
 
 
-def test_driver_and_executors_take_code_and_artefacts_from_the_zip(installed: Installed, tmp_path: Path) -> None:
-    script = tmp_path / "report.py"
-    script.write_text(REPORT, encoding="utf-8")
-    done = installed.submit(tmp_path, master="local-cluster[2,1,1024]", script=script)
+def test_spark_submit_runs_a_command_on_the_driver(
+    installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    arguments = ("sql", "SELECT video_id, duplicate_of FROM duplicates", "--lake", str(local_night[0]))
+    done = installed.submit(tmp_path, *arguments, "--format", "csv", master="local[1]", script="cli.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    found = re.search(r"^FOUND (.*)$", done.stdout, flags=re.MULTILINE)
-    assert found is not None
-    on_driver, on_executors = json.loads(found[1])
+    assert done.stdout.splitlines()[-2:] == ["video_id,duplicate_of", "tiles-low,tiles"]
+
+
+def test_spark_submit_runs_a_command_that_needs_executors(
+    installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Executors read the videos of a report, and make its pictures."""
+    out = tmp_path / "report"
+    arguments = ("report", "--lake", str(local_night[0]), "--out", str(out))
+    done = installed.submit(tmp_path, *arguments, master="local-cluster[1,1,1024]", script="cli.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith(f" pages; open {out / 'index.html'}")
+    assert len(list((out / "pictures").glob("*-left.webp"))) == 1
+
+
+@pytest.fixture(scope="module")
+def found(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a script finds on its driver and in tasks on two executors, each with the GPU of a made-up nvidia-smi."""
+    folder = tmp_path_factory.mktemp("found")
+    tools, empty = folder / "bin", folder / "empty"
+    tools.mkdir()
+    empty.mkdir()
+    (tools / "nvidia-smi").write_text("#!/bin/sh\necho 3\n", encoding="utf-8")
+    discover = Path(shutil.copy(ROOT / "deploy" / "spark" / "discover_gpus.sh", folder))
+    for tool in (tools / "nvidia-smi", discover):
+        tool.chmod(0o755)
+    asked = {f"spark.{of}.resource.gpu.amount": "1" for of in ("worker", "executor")}
+    asked |= {f"spark.{of}.resource.gpu.discoveryScript": str(discover) for of in ("worker", "executor")}
+    conf = folder / "gpu.conf"
+    conf.write_text("".join(f"{key} {value}\n" for key, value in asked.items()), encoding="utf-8")
+    script = folder / "look.py"
+    script.write_text(LOOK, encoding="utf-8")
+    options = ("--packages", DELTA_PACKAGE, "--properties-file", str(conf), "--py-files", str(installed.zip_file))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tools), prepend=":")
+        done = installed.spark.submit(script, master="local-cluster[2,1,1024]", options=options, folder=empty)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = re.findall(r"^(CODE|WITH|WITHOUT) (.*)$", done.stdout, flags=re.MULTILINE)
+    return {name: json.loads(text) for name, text in lines}
+
+
+def test_driver_and_executors_use_code_and_artefacts_of_the_zip(installed: Installed, found: dict[str, Any]) -> None:
+    on_driver, on_executors = found["CODE"]
     name = installed.zip_file.name
     assert re.fullmatch(rf".*/{name}/jobs/lake/session.py", on_driver)
-    assert len(on_executors) in (1, 2)  # one path an executor
+    assert len(on_executors) in (1, 2)  # one path for each executor
     for udfs_file, models_file, dims in map(json.loads, on_executors):
         assert re.fullmatch(rf".*/{name}/udfs/describing/describe.py", udfs_file)
         assert re.fullmatch(rf".*/{name}/models/__init__.py", models_file)
         assert dims > 0
+
+
+def test_a_task_that_describes_has_the_gpu_of_its_executor_and_other_tasks_have_none(found: dict[str, Any]) -> None:
+    assert found["WITH"] == [["3"], 1, "cpu"]
+    assert found["WITHOUT"] == [[], 1, "cpu"]
 
 
 def test_a_wrong_config_ends_with_2(installed: Installed, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def make_scene(path: Path, scene: str, *, seconds: float = 2.0, size: tuple[int,
 
 def make_catalogue(folder: Path) -> Path:
     """Write the videos of CATALOGUE, the broken files of BROKEN and `manifest.csv`; return the manifest's path."""
+    folder.mkdir(exist_ok=True)
     for scene in SCENES:
         make_scene(folder / f"{scene}.mp4", scene)
     copies = folder / "copies"

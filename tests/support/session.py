@@ -23,11 +23,15 @@ def start_test_session(folder: Path) -> SparkSession:
         "spark.driver.memory": "2g",
         # A test run is over before the optimising compiler has paid for itself.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
-        # Nor has compiling each query's own classes, a fifth of a small night; tests/submit runs nights that do.
+        # The same holds for compiling each query's own classes, a fifth of a small run. tests/submit runs one that does
+        # so, and one with several shuffle partitions.
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.shuffle.partitions": "1",
         "spark.databricks.delta.snapshotPartitions": "1",
+        # Nobody reads the plans that the UI would show.
+        "spark.sql.ui.explainMode": "simple",
+        "spark.python.daemon.module": "tests.support.spark_daemon",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),
     }

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import zipfile
 from importlib.metadata import packages_distributions
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,27 +17,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from jobs.lake.session import DELTA_PACKAGE
+from tests.support.wheel import PACKAGES, ROOT
 
 if TYPE_CHECKING:
     from email.message import Message
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "deploy" / "requirements.lock"
-PACKAGES = ("jobs", "udfs", "models")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's wheel, built from a copy so that nothing is left in the repository."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in (*PACKAGES, "tests"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
-    done = subprocess.run(build, cwd=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return source / "ndvr-0.1.0-py3-none-any.whl"
 
 
 @pytest.fixture(scope="module")

@@ -1,111 +1,199 @@
-"""What a second night does when the manifest and the videos have changed since the first."""
+"""What later runs do when the manifest and the videos have changed: new, moved, fixed, replaced and removed videos."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.catalogue import Video, write_manifest
-from tests.support.lakes import TINY, read_rows, run_night
+from jobs.errors import QualityError
+from tests.support.catalogue import Video
+from tests.support.lakes import TINY, read_rows, read_versions, run_night
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
 
-# What was due for another try is due at once.
+# A video whose next try is due is tried in the next run.
 SETTINGS = TINY | {"quarantine": {"retry_after_hours": 1e-9, "max_attempts": 2}}
+COMPLETE = SETTINGS | {"manifest": {"is_complete": True}}
+CAREFUL = COMPLETE | {"quality": {"min_attempts": 1, "max_removed_fraction": 0.2}}
 SAME = Video("same", "checker.mp4", "2024-01-02")
 REDATED = Video("redated", "checker.webm", "2024-01-05")
 MOVED = Video("moved", "tiles.mp4", "2024-01-06")
 LATE = Video("late", "late.mp4")
 GONE = Video("gone", "gone.mp4")
 NEW = Video("new", "discs-small.mp4", "2024-01-08")
-FIRST_NIGHT = (SAME, REDATED, MOVED, LATE, GONE)
-SECOND_NIGHT = (SAME, replace(REDATED, published_at="2024-01-01"), replace(MOVED, path="discs.mp4"), LATE, GONE, NEW)
+FIRST = (SAME, REDATED, MOVED, LATE, GONE)
+SECOND = (SAME, replace(REDATED, published_at="2024-01-01"), replace(MOVED, path="discs.mp4"), LATE, GONE, NEW)
+STRIPES = Video("stripes", "stripes.mp4")
+STRIPES_LOW = Video("stripes-low", "stripes-low.mp4")
+GLOW = Video("glow", "glow.mp4")
+SWAPPED = Video("swapped", "swapped.mp4")
+REMOVABLE = {"stripes", "stripes-low", "glow", "swapped"}
+"""The videos that runs remove and replace. They share no footage with the others."""
 
 
 @dataclass(frozen=True)
-class Nights:
-    """The lake after two nights, its tables after the first one, and the ids of both runs."""
+class Runs:
+    """A lake after each of six runs: its tables, their versions, and what the fifth run, which fails, said.
 
-    lake: Path
-    before: dict[str, list[dict[str, Any]]]
-    run_ids: tuple[str, str]
+    The first two runs change most videos. In the second run a row removes `stripes`, and the third run gets the same
+    manifest. Before the fourth run, whose manifest is complete, `swapped` gets the content of `stripes`. The fifth run
+    names `glow` alone, whose file has been touched. The sixth names `stripes` again.
+    """
 
-    def written_in_second(self, table: str) -> set[str]:
-        """Return the video_ids of the rows that the second night wrote."""
-        return {row["video_id"] for row in read_rows(self.lake, table) if row["run_id"] == self.run_ids[1]}
+    tables: list[dict[str, list[dict[str, Any]]]]
+    versions: list[dict[str, int]]
+    refusal: str
+
+    def rows(self, run: int, table: str) -> dict[str, dict[str, Any]]:
+        """Return the rows of a table with the key video_id."""
+        return {row["video_id"]: row for row in self.tables[run][table]}
+
+    def pairs(self, run: int) -> set[tuple[str, str]]:
+        return {(row["left_id"], row["right_id"]) for row in self.tables[run]["pairs"]}
+
+    def duplicates(self, run: int) -> set[tuple[str, str]]:
+        return {(row["video_id"], row["duplicate_of"]) for row in self.tables[run]["duplicates"]}
+
+    def removed(self, run: int) -> set[str]:
+        return {video_id for video_id, row in self.rows(run, "manifest").items() if row["removed_at"] is not None}
+
+    def written(self, run: int, table: str) -> set[str]:
+        """Return the videos whose rows the run wrote."""
+        before, after = self.rows(run - 1, table), self.rows(run, table)
+        return {name for name, row in after.items() if name not in before or before[name]["run_id"] != row["run_id"]}
 
 
 @pytest.fixture(scope="module")
-def nights(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Nights:  # noqa: ARG001 -- the nights find the session that is running
+def runs(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:  # noqa: ARG001 -- the runs use the session of the process
     folder = tmp_path_factory.mktemp("changes")
-    for name in ("checker.mp4", "copies/checker.webm", "tiles.mp4", "discs.mp4", "copies/discs-small.mp4"):
-        shutil.copy(catalogue.parent / name, folder)
-    lake = folder / "lake"
-    run_night(write_manifest(folder / "manifest.csv", FIRST_NIGHT), lake, SETTINGS)
-    before = {name: read_rows(lake, name) for name in ("pairs", "duplicates", "quarantine", "descriptors")}
+    for name in ("checker", "tiles", "discs", "stripes", "glow"):
+        shutil.copy(catalogue.parent / f"{name}.mp4", folder)
+    for name in ("checker.webm", "discs-small.mp4", "stripes-low.mp4"):
+        shutil.copy(catalogue.parent / "copies" / name, folder)
+    shutil.copy(folder / "glow.mp4", folder / "swapped.mp4")
+    lake, manifest = folder / "lake", folder / "manifest.csv"
+    tables, versions = [], []
+
+    def run(videos: Sequence[Video], settings: dict[str, Any], removed: Sequence[Video] = ()) -> None:
+        lines = [f"{v.video_id},{v.path},{v.published_at},{str(v in removed).lower()}" for v in (*videos, *removed)]
+        manifest.write_text("\n".join(["video_id,uri,published_at,is_removed", *lines]), encoding="utf-8")
+        try:
+            run_night(manifest, lake, settings)
+        finally:
+            names = ("manifest", "descriptors", "embeddings", "quarantine", "pairs", "clusters", "duplicates", "runs")
+            tables.append({name: read_rows(lake, name) for name in names})
+            versions.append(read_versions(lake))
+
+    run((*FIRST, STRIPES, STRIPES_LOW, GLOW, SWAPPED), SETTINGS)
     shutil.copy(folder / "tiles.mp4", folder / "late.mp4")
-    run_night(write_manifest(folder / "manifest.csv", SECOND_NIGHT), lake, SETTINGS)
-    first, second = sorted({row["run_id"] for row in read_rows(lake, "runs")})
-    return Nights(lake, before, (first, second))
+    run((*SECOND, GLOW), SETTINGS, removed=[STRIPES])
+    run((*SECOND, GLOW), SETTINGS, removed=[STRIPES])
+    shutil.copy(folder / "stripes.mp4", folder / "swapped.mp4")
+    run((*SECOND, STRIPES_LOW, GLOW, SWAPPED), COMPLETE)
+    os.utime(folder / "glow.mp4")
+    with pytest.raises(QualityError) as refused:
+        run((GLOW,), CAREFUL)
+    run((STRIPES, GLOW), SETTINGS)
+    return Runs(tables, versions, str(refused.value))
 
 
-def test_the_first_night_finds_what_is_there(nights: Nights) -> None:
-    assert [(row["video_id"], row["duplicate_of"]) for row in nights.before["duplicates"]] == [("redated", "same")]
-    assert [row["video_id"] for row in nights.before["quarantine"]] == ["gone", "late"]
+def test_the_first_run_finds_the_copies_and_quarantines_missing_files(runs: Runs) -> None:
+    assert runs.pairs(0) == {("redated", "same"), ("stripes", "stripes-low"), ("glow", "swapped")}
+    assert ("redated", "same") in runs.duplicates(0)
+    assert runs.rows(0, "quarantine").keys() == {"gone", "late"}
+    assert runs.removed(0) == set()
 
 
-def test_only_rows_of_the_manifest_that_changed_are_written(nights: Nights) -> None:
-    # of "late" the file has come, with its size
-    assert nights.written_in_second("manifest") == {"redated", "moved", "new", "late"}
+def test_only_rows_of_the_manifest_that_changed_are_written(runs: Runs) -> None:
+    # the file of "late" has appeared, with its size
+    assert runs.written(1, "manifest") == {"redated", "moved", "new", "late", "stripes"}
 
 
-def test_new_moved_and_mended_videos_are_described_and_no_other(nights: Nights) -> None:
-    assert nights.written_in_second("descriptors") == {"moved", "late", "new"}
-    assert nights.written_in_second("embeddings") == {"moved", "late", "new"}
+def test_new_moved_and_fixed_videos_are_described_and_no_others(runs: Runs) -> None:
+    assert runs.written(1, "descriptors") == {"moved", "late", "new"}
+    assert runs.written(1, "embeddings") == {"moved", "late", "new"}
 
 
-def test_a_moved_video_has_one_description_that_of_its_new_file(nights: Nights) -> None:
-    (row,) = (row for row in read_rows(nights.lake, "descriptors") if row["video_id"] == "moved")
+def test_a_moved_video_has_one_description_that_of_its_new_file(runs: Runs) -> None:
+    (row,) = (row for row in runs.tables[1]["descriptors"] if row["video_id"] == "moved")
     assert row["uri"].endswith("/discs.mp4")
-    assert [row["video_id"] for row in read_rows(nights.lake, "embeddings")].count("moved") == 1
+    assert [row["video_id"] for row in runs.tables[1]["embeddings"]].count("moved") == 1
 
 
-def test_a_mended_video_leaves_quarantine_and_the_other_counts_its_tries(nights: Nights) -> None:
-    (row,) = read_rows(nights.lake, "quarantine")
+def test_a_fixed_video_leaves_quarantine_and_the_other_counts_its_attempts(runs: Runs) -> None:
+    (row,) = runs.tables[1]["quarantine"]
     assert (row["video_id"], row["attempts"]) == ("gone", 2)
 
 
-def test_after_its_last_try_a_video_is_left_alone(nights: Nights) -> None:
-    (row,) = read_rows(nights.lake, "quarantine")
+def test_after_its_last_attempt_a_video_is_not_tried_again(runs: Runs) -> None:
+    (row,) = runs.tables[1]["quarantine"]
     assert row["next_retry_at"] is None
 
 
-def test_pairs_follow_the_files(nights: Nights) -> None:
-    pairs = {(row["left_id"], row["right_id"]) for row in read_rows(nights.lake, "pairs")}
-    assert pairs == {("redated", "same"), ("moved", "new")}
+def test_pairs_follow_the_files_and_the_removed_video_has_none(runs: Runs) -> None:
+    assert runs.pairs(1) == {("redated", "same"), ("moved", "new"), ("glow", "swapped")}
 
 
-def test_a_pair_that_still_holds_keeps_the_run_that_wrote_it(nights: Nights) -> None:
-    (pair,) = (row for row in read_rows(nights.lake, "pairs") if row["left_id"] == "redated")
-    assert [pair] == nights.before["pairs"]
-    assert pair["run_id"] == nights.run_ids[0]
+def test_a_pair_that_still_holds_keeps_the_run_that_wrote_it(runs: Runs) -> None:
+    before, after = (
+        [row for row in runs.tables[run]["pairs"] if row["left_id"] in ("redated", "glow")] for run in (0, 1)
+    )
+    assert before == after
 
 
-def test_the_keeper_follows_the_dates_and_what_no_longer_holds_is_deleted(nights: Nights) -> None:
-    assert {(row["video_id"], row["duplicate_of"]) for row in read_rows(nights.lake, "duplicates")} == {
-        ("same", "redated"),
-        ("new", "moved"),
-    }
+def test_the_keeper_follows_the_dates_and_rows_that_no_longer_hold_are_deleted(runs: Runs) -> None:
+    pairs = {pair for pair in runs.duplicates(1) if not REMOVABLE & set(pair)}
+    assert pairs == {("same", "redated"), ("new", "moved")}
 
 
-def test_the_second_night_searches_what_the_first_has_not_seen(nights: Nights) -> None:
-    plans = {row["run_id"]: row["search_plan"] for row in read_rows(nights.lake, "runs") if row["stage"] == "pairs"}
-    assert [plans[run_id] for run_id in nights.run_ids] == ["exact", "incremental"]
+def test_the_second_run_searches_the_new_videos_only(runs: Runs) -> None:
+    rows = [row for row in runs.tables[1]["runs"] if row["stage"] == "pairs"]
+    assert [row["search_plan"] for row in sorted(rows, key=lambda row: row["run_id"])] == ["exact", "incremental"]
+
+
+def test_a_video_that_its_row_removes_leaves_clusters_and_duplicates(runs: Runs) -> None:
+    assert runs.removed(1) == {"stripes"}
+    assert runs.rows(1, "clusters").keys() & REMOVABLE == {"glow", "swapped"}
+    assert "stripes-low" not in runs.rows(1, "duplicates")
+
+
+def test_the_description_of_a_removed_video_stays(runs: Runs) -> None:
+    assert runs.rows(1, "descriptors").keys() >= REMOVABLE
+
+
+def test_the_same_removal_again_changes_nothing(runs: Runs) -> None:
+    assert runs.versions[2] == runs.versions[1] | {"runs": runs.versions[1]["runs"] + 1}
+
+
+def test_a_file_that_was_replaced_under_its_name_is_described_again(runs: Runs) -> None:
+    assert runs.written(3, "descriptors") == {"swapped"}
+    assert runs.pairs(3) == {("redated", "same"), ("moved", "new"), ("stripes-low", "swapped")}
+
+
+def test_a_complete_manifest_that_names_too_few_is_refused(runs: Runs) -> None:
+    assert "does not name 8 of the 9 videos" in runs.refusal
+    assert runs.versions[4] == runs.versions[3] | {"runs": runs.versions[3]["runs"] + 1}
+    assert runs.removed(4) == {"stripes"}
+
+
+def test_a_file_that_was_only_touched_is_described_again_and_found_the_same(runs: Runs) -> None:
+    assert runs.written(5, "descriptors") == {"glow"}
+    assert runs.rows(5, "duplicates").keys() & REMOVABLE == {"stripes-low", "swapped"}
+
+
+def test_a_video_that_is_named_again_is_back_without_being_described_again(runs: Runs) -> None:
+    assert runs.removed(5) == set()
+    assert runs.written(5, "manifest") >= {"stripes"}
+    assert "stripes" not in runs.written(5, "descriptors")
+    # "swapped" has the very content of "stripes", which represents both
+    assert runs.pairs(5) == {("redated", "same"), ("moved", "new"), ("stripes", "stripes-low"), ("stripes", "swapped")}

@@ -22,7 +22,7 @@ def test_defaults_apply_unless_a_setting_was_given_at_the_start(spark: SparkSess
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == "512"
     assert spark.conf.get("spark.databricks.delta.snapshotPartitions") == "1"
-    assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
+    assert spark.conf.get("spark.sql.shuffle.partitions") == "1"
 
 
 def test_an_executor_cannot_start_a_session(spark: SparkSession) -> None:

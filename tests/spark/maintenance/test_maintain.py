@@ -20,7 +20,7 @@ from jobs.maintenance.apply import maintain_lake
 from jobs.maintenance.plan import choose_retention
 from jobs.tables import clusters, descriptors, embeddings, pairs, runs
 from tests.support.lakes import TINY, make_run, read_rows, read_versions, run_night
-from tests.support.written_lake import FIRST, MODEL, SECOND, append_rows, write_lake
+from tests.support.written_lake import FIRST, MODEL, SECOND, append_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,9 +65,9 @@ def leave_behind(lake: Path, run_id: str, modified_at: datetime) -> Path:
 
 @pytest.mark.slow
 def test_expired_rows_and_files_are_deleted_and_others_are_kept(
-    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spark: SparkSession, written_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = write_lake(spark, tmp_path / "lake")
+    folder = written_copy
     lake = Lake(spark, str(folder))
     write_old_rows(lake)
     now = datetime.now(UTC)

@@ -17,7 +17,7 @@ from jobs.lake.lake import Lake
 from jobs.maintenance.schema_upgrade import apply_changes, find_changes
 from jobs.tables import clusters, pairs, quarantine, runs
 from tests.support.lakes import read_rows, read_versions
-from tests.support.written_lake import SECOND, append_rows, write_lake
+from tests.support.written_lake import SECOND, append_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,14 +31,9 @@ TABLES = (clusters.TABLE, pairs.TABLE, quarantine.TABLE, runs.TABLE)
 OLD_RUNS = ("search_plan", "search_recall")
 
 
-@pytest.fixture(scope="module")
-def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lake(spark, tmp_path_factory.mktemp("written") / "lake")
-
-
 @pytest.fixture
-def lake(written: Path, spark: SparkSession, tmp_path: Path) -> Lake:
-    return Lake(spark, str(shutil.copytree(written, tmp_path / "lake")))
+def lake(written_lake: Path, spark: SparkSession, tmp_path: Path) -> Lake:
+    return Lake(spark, str(shutil.copytree(written_lake, tmp_path / "lake")))
 
 
 def write_old(lake: Lake, table: Table, without: tuple[str, ...]) -> None:
@@ -65,7 +60,7 @@ def read_contract(folder: Path, table: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_an_old_schema_is_upgraded_once_and_keeps_its_rows(
-    lake: Lake, written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lake: Lake, written_lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_old(lake, runs.TABLE, OLD_RUNS)
     table = f"delta.`{lake.path('quarantine')}`"
@@ -91,8 +86,8 @@ def test_an_old_schema_is_upgraded_once_and_keeps_its_rows(
     assert run_command(app, ["upgrade", "--lake", lake.root]) == 0
     assert "add the column search_plan, null in all rows" in capsys.readouterr().out
     for name in ("runs", "quarantine", "clusters"):
-        assert read_contract(tmp_path / "lake", name) == read_contract(written, name)
-    old, new = read_rows(written, "runs"), read_rows(tmp_path / "lake", "runs")
+        assert read_contract(tmp_path / "lake", name) == read_contract(written_lake, name)
+    old, new = read_rows(written_lake, "runs"), read_rows(tmp_path / "lake", "runs")
     assert new == [row | dict.fromkeys(OLD_RUNS) for row in old]
     lake.create(runs.TABLE)
     append_rows(lake, runs.TABLE, [{"run_id": SECOND, "stage": "clusters", "status": "done", "search_plan": "exact"}])

@@ -22,7 +22,7 @@ from jobs.contracts.table import Table
 from jobs.lake.lake import Lake
 from jobs.tables import embeddings
 from tests.support.qdrant_server import serve_qdrant
-from tests.support.written_lake import FIRST, MODEL, append_rows, write_lake
+from tests.support.written_lake import FIRST, MODEL, append_rows
 from udfs.exporting.qdrant_points import make_point_id
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def make_row(video_id: str, index: int, model_id: str = MODEL, content: str | No
 
 
 @pytest.fixture(scope="module")
-def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(spark: SparkSession, written_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four videos with a window each, one more window of a file that was replaced, and a video of another model."""
-    folder = write_lake(spark, tmp_path_factory.mktemp("export") / "lake")
+    folder = shutil.copytree(written_lake, tmp_path_factory.mktemp("export") / "lake")
     rows = [make_row(video_id, index) for video_id in VIDEOS for index in (0, 1)]
     rows += [make_row("rome", 2, content="sha-before"), make_row("rome", 0, OTHER_MODEL)]
     append_rows(Lake(spark, str(folder)), embeddings.TABLE, rows)

@@ -13,7 +13,6 @@ from jobs.commands.command_line import run_command
 from jobs.pipeline import TABLES
 from jobs.sharing.view_queries import read_views
 from jobs.sharing.views import ViewLocation, make_statements
-from tests.support.written_lake import write_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -23,16 +22,11 @@ PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```sql\n(.*?)```\n\n```text\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_lake(spark, tmp_path_factory.mktemp("written") / "lake")
-
-
 @pytest.mark.parametrize(("query", "printed"), EXAMPLES, ids=[str(number) for number in range(len(EXAMPLES))])
 def test_the_page_prints_what_ndvr_sql_prints(
-    query: str, printed: str, written: Path, capsys: pytest.CaptureFixture[str]
+    query: str, printed: str, written_lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(app, ["sql", query, "--lake", str(written)]) == 0
+    assert run_command(app, ["sql", query, "--lake", str(written_lake)]) == 0
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == printed.splitlines()
 
 
@@ -50,12 +44,14 @@ def test_no_view_has_the_name_of_a_table_and_each_reads_tables_alone() -> None:
     assert {name for view in read_views() for name in view.tables} <= names
 
 
-def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written: Path, spark: SparkSession) -> None:
+def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(
+    written_lake: Path, spark: SparkSession
+) -> None:
     """The test session has an in-memory catalog, which `ndvr views` refuses; the statements are those for any other."""
     place = ViewLocation("spark_catalog", "ndvr_views")
     try:
         for _ in range(2):
-            for statement in make_statements(str(written), place):
+            for statement in make_statements(str(written_lake), place):
                 spark.sql(statement)
         rows = spark.sql("SELECT * FROM spark_catalog.`ndvr_views`.reclaimable_bytes").collect()
         assert [tuple(row) for row in rows] == [("bob", 2, 740_000_000), ("cyd", 1, 8_000_000)]
@@ -68,17 +64,17 @@ def test_views_of_a_catalogue_read_the_tables_by_path_and_are_made_again(written
         spark.sql("DROP SCHEMA IF EXISTS spark_catalog.`ndvr_views` CASCADE")
 
 
-def test_a_catalogue_in_memory_would_forget_the_views(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(app, ["views", "--lake", str(written), "--schema", "ndvr"]) == 2
+def test_a_catalogue_in_memory_would_forget_the_views(written_lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(app, ["views", "--lake", str(written_lake), "--schema", "ndvr"]) == 2
     assert capsys.readouterr().err.startswith(
         "ndvr: the catalog of the session is in memory and would lose the views; "
     )
 
 
-def test_a_catalogue_that_is_not_there_is_a_usage_error(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere", "--schema", "ndvr"]) == 2
+def test_a_catalogue_that_is_not_there_is_a_usage_error(written_lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(app, ["views", "--lake", str(written_lake), "--catalog", "nowhere", "--schema", "ndvr"]) == 2
     assert capsys.readouterr().err.startswith("ndvr: the views could not be created: ")
-    assert run_command(app, ["views", "--lake", str(written), "--catalog", "nowhere"]) == 2
+    assert run_command(app, ["views", "--lake", str(written_lake), "--catalog", "nowhere"]) == 2
     message = "ndvr: --catalog requires --schema: the full name of a view is catalog.schema.view\n"
     assert capsys.readouterr().err == message
 
@@ -92,7 +88,7 @@ def test_the_sql_is_printed_without_spark(capsys: pytest.CaptureFixture[str]) ->
     assert "{" not in printed
 
 
-def test_an_older_version_is_asked_by_path(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    query = f"FROM delta.`{written}/duplicates` VERSION AS OF 0 |> AGGREGATE count(*) AS n"
-    assert run_command(app, ["sql", query, "--lake", str(written), "--format", "json"]) == 0
+def test_an_older_version_is_asked_by_path(written_lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    query = f"FROM delta.`{written_lake}/duplicates` VERSION AS OF 0 |> AGGREGATE count(*) AS n"
+    assert run_command(app, ["sql", query, "--lake", str(written_lake), "--format", "json"]) == 0
     assert capsys.readouterr().out == '{"n": 0}\n'

@@ -55,6 +55,7 @@ def test_a_batch_shows_each_of_its_frames_twice_and_no_two_views_alike(frames: l
     assert not torch.equal(views[0], views[1])
 
 
+@pytest.mark.slow
 def test_the_bank_holds_each_frame_near_its_own_views(frames: list[Frame]) -> None:
     few = [next(frame for frame in frames if frame.source == source) for source in (0, 1, 2)]
     assert torch.equal(FixedViews(few)[1], FixedViews(few)[1])
@@ -64,6 +65,7 @@ def test_the_bank_holds_each_frame_near_its_own_views(frames: list[Frame]) -> No
     assert (bank.vectors @ bank.vectors.T)[~np.eye(3, dtype=bool)].max() < 0.9
 
 
+@pytest.mark.slow
 def test_what_is_written_runs_as_a_backbone(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from qdrant_client import models
 
 from udfs.exporting.qdrant_points import POINT_NAMESPACE, Target, make_point, make_point_id, name_points, write_points
 
@@ -69,6 +68,8 @@ def test_an_api_key_is_not_printed() -> None:
 @pytest.fixture
 def client(tmp_path: Path) -> QdrantClient:
     with closing(Target("c", path=str(tmp_path)).open()) as opened:
+        from qdrant_client import models
+
         opened.create_collection("c", models.VectorParams(size=2, distance=models.Distance.COSINE))
         yield opened
 
