@@ -78,7 +78,7 @@ test: setup check $(VENV)/stamp-browser $(VENV)/spark-classes.jsa ## check, then
 
 .PHONY: test-fast
 test-fast: setup ## run the tests that need no Spark and are not marked slow
-	$(PYTEST) -m 'not slow' --ignore=tests/spark --ignore=tests/submit $(PYTEST_FLAGS)
+	$(PYTEST) -m 'not slow' --hypothesis-profile=fast --ignore=tests/spark --ignore=tests/submit $(PYTEST_FLAGS)
 
 .PHONY: check
 check: setup ## formatting, lint rules and types

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # The time that an example takes depends on how busy the machine is.
 settings.register_profile("ndvr", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=10)  # `make test-fast` selects it
 settings.load_profile("ndvr")
 use_archive()
 # Each process that computes has a core at most. The threads of one operation would wait for each other, and on a busy

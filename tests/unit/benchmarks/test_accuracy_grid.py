@@ -65,6 +65,7 @@ def test_a_transformation_writes_a_video_as_long_as_its_footage_says(
     assert {stretch.from_companion for stretch in footage} == ({False, True} if edit.needs_companion else {False})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDIT_OF)
 def test_every_strength_gives_the_same_bytes_again(name: str, source: Path, companion: Path, tmp_path: Path) -> None:
     edit = EDIT_OF[name]

@@ -57,6 +57,7 @@ def test_the_network_that_learns_describes_as_the_one_that_runs(frames: NDArray[
     np.testing.assert_allclose(found, load_describer(SPEC.name).describe(frames), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_farthest_view_comes_nearer_to_its_frame_and_the_result_runs(bank: Bank, views: torch.Tensor) -> None:
     losses: list[float] = []
     state = tune(make_net(), bank, repeat((views, SHOWN)), CONFIG, on_step=lambda _, loss: losses.append(loss))
@@ -72,6 +73,7 @@ def test_the_farthest_view_comes_nearer_to_its_frame_and_the_result_runs(bank: B
     assert (vectors * wanted).sum(axis=1).min() > (before * wanted).sum(axis=1).min()
 
 
+@pytest.mark.slow
 def test_a_share_of_none_leaves_the_network_as_it_was_and_statistics_never_change(
     bank: Bank, views: torch.Tensor
 ) -> None:

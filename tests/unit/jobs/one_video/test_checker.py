@@ -182,6 +182,7 @@ def test_the_exit_code_of_the_command_is_the_answer(
     assert capsys.readouterr().err.startswith("ndvr: NOT_FOUND: ")
 
 
+@pytest.mark.slow
 def test_no_jvm_is_started(indexed_lake: Path, videos: dict[str, Path]) -> None:
     code = (
         "import sys, ndvr\n"

@@ -243,6 +243,7 @@ def test_child_that_is_killed_between_videos_is_replaced(video: Path, tmp_path: 
         assert list_children() != [child]
 
 
+@pytest.mark.slow
 def test_a_video_whose_child_was_killed_is_decoded_again_as_before(tmp_path: Path) -> None:
     path = make_video(tmp_path / "long.mp4", seconds=300.0, size=(64, 48))
     with open_pool(tmp_path) as pool:
