@@ -181,7 +181,7 @@ def test_a_file_that_was_replaced_under_its_name_is_described_again(runs: Runs) 
 
 
 def test_a_complete_manifest_that_names_too_few_is_refused(runs: Runs) -> None:
-    assert "does not name 8 of the 9 videos" in runs.refusal
+    assert "does not list 8 of 9 known videos" in runs.refusal
     assert runs.versions[4] == runs.versions[3] | {"runs": runs.versions[3]["runs"] + 1}
     assert runs.removed(4) == {"stripes"}
 
