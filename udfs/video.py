@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What one video may cost before it is quarantined. All of them come from the config."""
+    """The most that one video may cost before it is quarantined. The config section `describe` has a key for each."""
 
     max_file_bytes: int = 64 * 1024**3
     max_frame_pixels: int = 8192 * 4320

@@ -26,7 +26,7 @@ from benchmarks.measure import Cost, Event, measure, print_table, run_nightly
 from udfs.describing.describe import describe_batches
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
-from udfs.video import DecodeLimits, FrameChunk, SamplingRule, VideoRequest, VideoRestarted
+from udfs.video import FrameChunk, VideoRequest, VideoRestarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -246,19 +246,8 @@ def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- torch
 
 
 def _settings(root: Path) -> DescribeSettings:
-    """Give the job's own defaults."""
-    return DescribeSettings(
-        backbone="efficientnet_lite0_ndvr",
-        weights_dir=None,
-        allow_download=False,
-        precision="auto",
-        batch_frames=8,
-        cuts_borders=True,
-        num_decoders=1,
-        roots=Roots.of(str(root)),
-        sampling=SamplingRule(),
-        limits=DecodeLimits(),
-    )
+    """Return the default settings."""
+    return DescribeSettings(Roots.of(str(root)))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from udfs.describing.describe import decoders_of_this_worker, describe_batches
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
 from udfs.searching.range_search import open_range_search
-from udfs.video import DecodeLimits, SamplingRule, VideoRequest
+from udfs.video import VideoRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,19 +124,8 @@ def measure_describing(files: Sequence[Path]) -> None:
 
 
 def make_settings(root: Path, batch: int, decoders: int) -> DescribeSettings:
-    """Give the job's own defaults, but for the batch and the decoders."""
-    return DescribeSettings(
-        backbone=_BACKBONE,
-        weights_dir=None,
-        allow_download=False,
-        precision="auto",
-        batch_frames=batch,
-        cuts_borders=True,
-        num_decoders=decoders,
-        roots=Roots.of(str(root)),
-        sampling=SamplingRule(),
-        limits=DecodeLimits(),
-    )
+    """Return the default settings with this backbone, batch size and number of decoders."""
+    return DescribeSettings(Roots.of(str(root)), backbone=_BACKBONE, batch_frames=batch, num_decoders=decoders)
 
 
 def decode(uris: Mapping[str, str], settings: DescribeSettings) -> None:

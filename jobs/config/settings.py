@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - pydantic reads it when the program runs
 from typing import Annotated, Literal, Self
@@ -27,6 +28,8 @@ from jobs.config.operation import (
 )
 from models.embedding_models import Method
 from models.registry import descriptor_id, get_backbone
+from udfs.describing.settings import DescribeSettings, Precision
+from udfs.video import DecodeLimits, SamplingRule
 
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 
@@ -34,33 +37,67 @@ Cosine = Annotated[float, Field(ge=-1, le=1)]
 class DescribeConfig(Section):
     """How videos become descriptors, and what one video may cost."""
 
-    backbone: str = Field("efficientnet_lite0_ndvr", description="which CNN: see models/registry.py")
-    sample_fps: PositiveFloat = Field(1.0, description="frames taken per second of video")
-    min_frames: Positive = Field(8, description="frames taken of a clip too short for sample_fps to give so many")
+    backbone: str = Field(DescribeSettings.backbone, description="which CNN: see models/registry.py")
+    sample_fps: PositiveFloat = Field(SamplingRule.sample_fps, description="frames sampled per second of video")
+    min_frames: Positive = Field(
+        SamplingRule.min_frames, description="least number of frames; a shorter clip is sampled more densely"
+    )
     weights_dir: Path | None = Field(None, description="folder on every node that holds weights files")
-    allow_download: bool = Field(False, description="let torch.hub fetch weights that are found nowhere else")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="bf16 where the hardware has it")
-    cut_borders: bool = Field(True, description="cut uniform bars off frames before the CNN sees them")
-    batch_frames: Positive = Field(8, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)")
-    decoders_per_task: Positive = Field(1, description="decoder processes beside each Spark task")
+    allow_download: bool = Field(
+        DescribeSettings.allow_download, description="let torch.hub download weights that are found nowhere else"
+    )
+    precision: Precision = Field(DescribeSettings.precision, description="auto: bf16 where the hardware supports it")
+    cut_borders: bool = Field(
+        DescribeSettings.cuts_borders, description="cut uniform borders off frames before the CNN"
+    )
+    batch_frames: Positive = Field(
+        DescribeSettings.batch_frames, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)"
+    )
+    decoders_per_task: Positive = Field(
+        DescribeSettings.num_decoders, description="decoder processes of each Spark task"
+    )
     gpus_per_task: Fraction = Field(
-        0.0, description="GPUs that Spark gives a describing task alone; 0: as spark.task.resource.gpu.amount says"
+        0.0, description="GPUs that Spark reserves for each describing task; 0: use spark.task.resource.gpu.amount"
     )
     videos_per_task: Positive = Field(16, description="videos in one Spark task")
-    videos_per_commit: Positive = Field(4000, description="videos between two commits: what a kill can lose")
-    max_file_bytes: Positive = Field(64 * 1024**3, description="a larger file is quarantined")
-    max_frame_pixels: Positive = Field(8192 * 4320, description="larger frames are refused unallocated")
-    max_duration_seconds: PositiveFloat = Field(6 * 3600.0, description="a longer video is quarantined")
-    max_streams: Positive = Field(64, description="a file with more streams is quarantined")
-    stall_timeout_seconds: PositiveFloat = Field(60.0, description="a decoder silent for so long is killed")
-    total_timeout_seconds: PositiveFloat = Field(3600.0, description="wall-clock limit for one video")
-    decoder_memory_bytes: Positive = Field(3 * 1024**3, description="address space of a decoder process")
+    videos_per_commit: Positive = Field(
+        4000, description="videos between two commits: the most work that a killed run can lose"
+    )
+    max_file_bytes: Positive = Field(DecodeLimits.max_file_bytes, description="a larger file is quarantined")
+    max_frame_pixels: Positive = Field(
+        DecodeLimits.max_frame_pixels,
+        description="a video with larger frames is quarantined, before memory is allocated",
+    )
+    max_duration_seconds: PositiveFloat = Field(
+        DecodeLimits.max_duration_seconds, description="a longer video is quarantined"
+    )
+    max_streams: Positive = Field(DecodeLimits.max_streams, description="a file with more streams is quarantined")
+    stall_timeout_seconds: PositiveFloat = Field(
+        DecodeLimits.stall_timeout_seconds, description="a decoder that reports nothing for this long is killed"
+    )
+    total_timeout_seconds: PositiveFloat = Field(
+        DecodeLimits.total_timeout_seconds, description="wall-clock limit for one video"
+    )
+    decoder_memory_bytes: Positive = Field(
+        DecodeLimits.decoder_memory_bytes,
+        description="address space of a decoder process, beyond what it uses at start",
+    )
 
     @property
     def descriptor_id(self) -> str:
-        """Name of the descriptors that these settings make."""
+        """The id of the descriptors that these settings produce."""
         backbone = get_backbone(self.backbone)
         return descriptor_id(backbone, self.sample_fps, self.min_frames, cuts_borders=self.cut_borders)
+
+    @property
+    def sampling(self) -> SamplingRule:
+        """Which frames of a video are sampled."""
+        return SamplingRule(sample_fps=self.sample_fps, min_frames=self.min_frames)
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """The most that one video may cost."""
+        return DecodeLimits(**{field.name: getattr(self, field.name) for field in fields(DecodeLimits)})
 
 
 class ManifestConfig(Section):

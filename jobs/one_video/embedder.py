@@ -15,7 +15,7 @@ from udfs.describing.description import attempt_row
 from udfs.describing.device import describer_of_this_task
 from udfs.embedding.embed import INPUT_COLUMN, embed_batches
 from udfs.errors import RowError
-from udfs.video import SamplingRule, VideoRequest
+from udfs.video import VideoRequest
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
@@ -54,7 +54,7 @@ class VideoEmbedder:
         from models.weights import WeightsError
         from udfs.decoding.pool import DecoderPool
 
-        sampling = SamplingRule(config.describe.sample_fps, config.describe.min_frames)
+        sampling = config.describe.sampling
         settings = describe_settings(config, roots, sampling)
         limits = settings.limits
         if time_limit_seconds is not None:

@@ -16,7 +16,6 @@ from jobs.lake.session import gpu_profile
 from udfs.describing.describe import describe_batches
 from udfs.describing.description import ATTEMPT_DDL
 from udfs.describing.settings import DescribeSettings
-from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from jobs.config.settings import Config
     from jobs.contracts.run import Run
     from udfs.opening.roots import Roots
+    from udfs.video import SamplingRule
 
 TABLE = Table(
     name="attempts",
@@ -42,9 +42,11 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
     Runs on: driver. Executors describe the videos when the rows are written, one task per partition of `due`.
     """
-    describe = partial(describe_batches, settings=_settings(run), count_done=run.progress.counter)
-    profile = gpu_profile(run.config.describe.gpus_per_task)
-    return inputs["due"].select("video_id", "uri").mapInPandas(describe, TABLE.ddl, profile=profile)
+    config = run.config.describe
+    settings = describe_settings(run.config, run.roots, config.sampling)
+    describe = partial(describe_batches, settings=settings, count_done=run.progress.counter)
+    due = inputs["due"].select("video_id", "uri")
+    return due.mapInPandas(describe, TABLE.ddl, profile=gpu_profile(config.gpus_per_task))
 
 
 def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int) -> DataFrame:
@@ -97,18 +99,11 @@ def _is_same_file(run: Run) -> Column:
     return is_same & (~is_changed | (F.col("done.run_id") == run.run_id))
 
 
-def _settings(run: Run) -> DescribeSettings:
-    """Pick from the run what the executors need."""
-    config = run.config.describe
-    return describe_settings(
-        run.config, run.roots, SamplingRule(sample_fps=config.sample_fps, min_frames=config.min_frames)
-    )
-
-
 def describe_settings(config: Config, roots: Roots, sampling: SamplingRule) -> DescribeSettings:
-    """Pick from the config what executors need to describe videos below `roots`, sampled so."""
+    """Return the settings with which executors describe the videos below `roots`, sampled by `sampling`."""
     describe = config.describe
     return DescribeSettings(
+        roots,
         backbone=describe.backbone,
         weights_dir=str(describe.weights_dir) if describe.weights_dir else None,
         allow_download=describe.allow_download,
@@ -116,15 +111,6 @@ def describe_settings(config: Config, roots: Roots, sampling: SamplingRule) -> D
         batch_frames=describe.batch_frames,
         cuts_borders=describe.cut_borders,
         num_decoders=describe.decoders_per_task,
-        roots=roots,
         sampling=sampling,
-        limits=DecodeLimits(
-            max_file_bytes=describe.max_file_bytes,
-            max_frame_pixels=describe.max_frame_pixels,
-            max_duration_seconds=describe.max_duration_seconds,
-            max_streams=describe.max_streams,
-            stall_timeout_seconds=describe.stall_timeout_seconds,
-            total_timeout_seconds=describe.total_timeout_seconds,
-            decoder_memory_bytes=describe.decoder_memory_bytes,
-        ),
+        limits=describe.limits,
     )

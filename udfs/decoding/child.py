@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,9 @@ from udfs.decoding.decode import DecodeJob, decode_with_decord, decode_with_pyav
 from udfs.decoding.index import index_video
 from udfs.decoding.letterbox import pad_to_square
 from udfs.decoding.sampling import choose_frames
+from udfs.decoding.settings import DecoderSettings
 from udfs.decoding.wire import BrokenWireError, Header, receive_message, send_message
 from udfs.errors import RowError, RowErrorCode
-from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,20 +36,6 @@ if TYPE_CHECKING:
 FRAMES_PER_CHUNK = 8
 _SECONDS_PER_SIGN = 1.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-@dataclass(frozen=True)
-class ChildSettings:
-    """What holds for every file that a child decodes."""
-
-    frame_px: int
-    sampling: SamplingRule
-    limits: DecodeLimits
-
-    @classmethod
-    def from_header(cls, header: Header) -> ChildSettings:
-        """Read what `asdict` gave, after its way through JSON."""
-        return cls(header["frame_px"], SamplingRule(**header["sampling"]), DecodeLimits(**header["limits"]))
 
 
 class _Parent:
@@ -78,17 +63,17 @@ def main(socket_fd: int, parent_pid: int, settings: Header) -> None:
     Args:
         socket_fd: a connected UNIX socket.
         parent_pid: the process to die with.
-        settings: of `ChildSettings`.
+        settings: of `DecoderSettings`.
     """
     _die_with(parent_pid)
-    child_settings = ChildSettings.from_header(settings)
+    decoder_settings = DecoderSettings.from_header(settings)
     parent = _Parent(socket.socket(fileno=socket_fd))
     _import_decoders()
-    _limit_resources(child_settings.limits.decoder_memory_bytes)
+    _limit_resources(decoder_settings.limits.decoder_memory_bytes)
     try:
         parent.send({"kind": "ready"})
         while True:
-            _serve_one(parent, child_settings)
+            _serve_one(parent, decoder_settings)
     except (BrokenWireError, OSError):
         os._exit(0)  # without the libraries' own farewells, which may hang
 
@@ -118,7 +103,7 @@ def _limit_resources(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _serve_one(parent: _Parent, settings: ChildSettings) -> None:
+def _serve_one(parent: _Parent, settings: DecoderSettings) -> None:
     first_byte, fds, _, _ = socket.recv_fds(parent.sock, 1, 1)
     if not first_byte or not fds:
         raise BrokenWireError("the parent closed the socket")
@@ -130,7 +115,7 @@ def _serve_one(parent: _Parent, settings: ChildSettings) -> None:
     parent.send(reply)
 
 
-def _decode(path: str, request: Header, settings: ChildSettings, parent: _Parent) -> Header:
+def _decode(path: str, request: Header, settings: DecoderSettings, parent: _Parent) -> Header:
     """Decode one file, sending its frames; give the last message, `done` or `failed`."""
     decoder = ""
     complaints = Complaints()

@@ -9,7 +9,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Self
 
-from udfs.decoding.worker import DecoderWorker, WorkerSettings
+from udfs.decoding.settings import DecoderSettings
+from udfs.decoding.worker import DecoderWorker
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -64,9 +65,9 @@ class _Session:
 class _DecoderThread(threading.Thread):
     """Serves sessions with one child. The child dies with this thread, so the thread lives as long as the pool."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, worker: DecoderWorker) -> None:
         super().__init__(name="decoder", daemon=True)
-        self.worker = DecoderWorker(settings)
+        self.worker = worker
         self.sessions: queue.SimpleQueue[_Session | None] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -110,8 +111,8 @@ class DecoderPool:
     ) -> None:
         if num_children < 1:
             raise ValueError(f"num_children must be at least 1, got {num_children}")
-        settings = WorkerSettings(frame_px, sampling, limits, roots)
-        self._threads = [_DecoderThread(settings) for _ in range(num_children)]
+        settings = DecoderSettings(frame_px, sampling, limits)
+        self._threads = [_DecoderThread(DecoderWorker(settings, roots)) for _ in range(num_children)]
         self._session: _Session | None = None
         for thread in self._threads:
             thread.start()

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from udfs.decoding.wire import BrokenWireError, Header, pack_message, receive_me
 from udfs.errors import RowError, RowErrorCode
 
 if TYPE_CHECKING:
-    from udfs.video import DecodeLimits, SamplingRule
+    from udfs.decoding.settings import DecoderSettings
 
 _START = (
     "import json, sys; given = json.loads(sys.argv[1]); sys.path[:] = given['sys_path'];"
@@ -68,21 +68,20 @@ class DecoderProcess:
         is_interrupted: it is of no more use.
     """
 
-    def __init__(self, frame_px: int, sampling: SamplingRule, limits: DecodeLimits) -> None:
+    def __init__(self, settings: DecoderSettings) -> None:
         self.num_served = 0
         self.decoder = ""
         self.is_interrupted = False
         self.was_killed = False  # by others, such as the kernel when memory is short
-        self._limits = limits
+        self._limits = settings.limits
         self._is_ready = False
         self._log_fd = os.memfd_create("decoder-log")
         self._socket, childs_socket = socket.socketpair()
-        settings = {"frame_px": frame_px, "sampling": asdict(sampling), "limits": asdict(limits)}
         given = {
             "sys_path": _list_import_path(),
             "socket_fd": childs_socket.fileno(),
             "parent_pid": os.getpid(),
-            "settings": settings,
+            "settings": settings.to_header(),
         }
         with childs_socket:
             self._process = subprocess.Popen(

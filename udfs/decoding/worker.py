@@ -23,8 +23,9 @@ from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from udfs.decoding.settings import DecoderSettings
     from udfs.opening.locate import OpenedVideo, Roots
-    from udfs.video import DecodeEvent, DecodeLimits, SamplingRule, VideoRequest
+    from udfs.video import DecodeEvent, VideoRequest
 
 # decord leaks some memory with every file.
 VIDEOS_PER_CHILD = 200
@@ -32,16 +33,6 @@ VIDEOS_PER_CHILD = 200
 _FAULTS_OF_THE_PROCESS = frozenset(
     {RowErrorCode.DECODE_TIMEOUT, RowErrorCode.DECODER_CRASHED, RowErrorCode.DECODER_OUT_OF_MEMORY}
 )
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What holds for every video of a pool."""
-
-    frame_px: int
-    sampling: SamplingRule
-    limits: DecodeLimits
-    roots: Roots
 
 
 @dataclass(frozen=True)
@@ -74,8 +65,9 @@ class _AttemptError(Exception):
 class DecoderWorker:
     """Decodes one video after another. One thread uses it; any may `interrupt` it."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: DecoderSettings, roots: Roots) -> None:
         self._settings = settings
+        self._roots = roots
         self._child: DecoderProcess | None = None
 
     def start_child(self) -> DecoderProcess:
@@ -85,9 +77,7 @@ class DecoderWorker:
             self.close()
             child = None
         if child is None:
-            settings = self._settings
-            child = DecoderProcess(settings.frame_px, settings.sampling, settings.limits)
-            self._child = child
+            child = self._child = DecoderProcess(self._settings)
         return child
 
     def interrupt(self) -> None:
@@ -111,7 +101,7 @@ class DecoderWorker:
         """
         limits = self._settings.limits
         try:
-            with open_video(request.uri, self._settings.roots, limits.max_file_bytes) as video:
+            with open_video(request.uri, self._roots, limits.max_file_bytes) as video:
                 container = recognise_container(video.fd, video.size_bytes)
                 check_complete(video.fd, video.size_bytes, container)
                 facts = self._decode_content(request.video_id, _Content(video, container), put)

@@ -1,29 +1,45 @@
-"""What executors need to know to describe videos."""
+"""The settings that executors need to describe videos, with their defaults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:
     from udfs.opening.roots import Roots
-    from udfs.video import (
-        DecodeLimits,
-        SamplingRule,
-    )
+
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True)
 class DescribeSettings:
-    """What the executors must know to describe; see the describe section of the config for each field."""
+    """How a describing task opens, decodes and describes its videos.
 
-    backbone: str
-    weights_dir: str | None
-    allow_download: bool
-    precision: str
-    batch_frames: int
-    cuts_borders: bool
-    num_decoders: int
+    The config section `describe` takes its defaults from here, from `DecodeLimits` and from `SamplingRule`.
+
+    Attributes:
+        roots: the only places from which videos may be read.
+        backbone: name of the CNN in `models.registry`.
+        weights_dir: folder on every node that holds weights files; None: none.
+        allow_download: whether torch.hub may download weights that are found nowhere else.
+        precision: of the CNN; auto: bf16 where the hardware supports it.
+        batch_frames: frames per CNN batch.
+        cuts_borders: whether uniform borders are cut off before the CNN.
+        num_decoders: decoder processes per task.
+        sampling: which frames are sampled.
+        limits: the most that one video may cost.
+    """
+
     roots: Roots
-    sampling: SamplingRule
-    limits: DecodeLimits
+    _: KW_ONLY
+    backbone: str = "efficientnet_lite0_ndvr"
+    weights_dir: str | None = None
+    allow_download: bool = False
+    precision: Precision = "auto"
+    batch_frames: int = 8
+    cuts_borders: bool = True
+    num_decoders: int = 1
+    sampling: SamplingRule = field(default_factory=SamplingRule)
+    limits: DecodeLimits = field(default_factory=DecodeLimits)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from jobs.config.loading import load_config
 from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
 from jobs.errors import UsageError
+from udfs.video import DecodeLimits, SamplingRule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,3 +192,24 @@ def test_runs_are_kept_for_as_long_as_models_expire_by_them() -> None:
 def test_how_tables_are_maintained_is_no_reason_to_build_them_anew() -> None:
     kept = Config(maintenance={"retention_hours": 1})  # type: ignore[arg-type] # as a file gives it
     assert kept.fingerprint() == Config().fingerprint()
+
+
+def test_describe_has_a_setting_with_the_same_default_for_each_limit_and_sampling_rule() -> None:
+    assert DescribeConfig().limits == DecodeLimits()
+    assert DescribeConfig().sampling == SamplingRule()
+
+
+@pytest.mark.parametrize("limit", [field.name for field in fields(DecodeLimits)])
+def test_each_limit_reaches_the_decoders(limit: str) -> None:
+    describe = DescribeConfig.model_validate({limit: 7})
+    assert describe.limits == replace(DecodeLimits(), **{limit: 7})
+
+
+def test_the_sampling_settings_reach_the_decoders() -> None:
+    assert DescribeConfig(sample_fps=2.0, min_frames=5).sampling == SamplingRule(sample_fps=2.0, min_frames=5)
+
+
+def test_the_fingerprint_of_the_default_settings_is_stable() -> None:
+    """A changed fingerprint makes the next run rebuild the tables of every lake."""
+    assert Config().fingerprint() == "d2a74f0d7a3528ed"
+    assert Config(describe=DescribeConfig(stall_timeout_seconds=7.0)).fingerprint() == "8898fa16a927da91"

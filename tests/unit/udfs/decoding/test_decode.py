@@ -23,6 +23,7 @@ from tests.support.videos import (
     read_number,
 )
 from udfs.decoding.process import DecoderProcess, TimeBudget
+from udfs.decoding.settings import DecoderSettings
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.probe import recognise_container
 from udfs.video import DecodeLimits, SamplingRule
@@ -53,7 +54,7 @@ class Decoded:
 
 @pytest.fixture(scope="module")
 def child() -> Iterator[DecoderProcess]:
-    process = DecoderProcess(FRAME_PX, RULE, DecodeLimits())
+    process = DecoderProcess(DecoderSettings(FRAME_PX, RULE, DecodeLimits()))
     yield process
     process.close()
 
@@ -78,7 +79,7 @@ def decode(child: DecoderProcess, path: Path, *, allows_decord: bool = True) -> 
 
 def fault_of(path: Path, **limits: float) -> RowErrorCode:
     """Which fault a child with these limits finds; by both decoders, where it is decord that finds it."""
-    child = DecoderProcess(FRAME_PX, RULE, replace(DecodeLimits(), **limits))
+    child = DecoderProcess(DecoderSettings(FRAME_PX, RULE, replace(DecodeLimits(), **limits)))
     try:
         for allows_decord in (True, False):
             with pytest.raises(RowError) as caught:
@@ -198,7 +199,7 @@ def test_pixel_aspect_is_obeyed(child: DecoderProcess, tmp_path: Path) -> None:
 
 
 def test_width_that_decord_misreads_is_given_up(tmp_path: Path) -> None:
-    child = DecoderProcess(48, RULE, DecodeLimits())
+    child = DecoderProcess(DecoderSettings(48, RULE, DecodeLimits()))
     path = make_video(tmp_path / "a.mp4")
     try:
         with pytest.raises(RowError, match="decord gave an array"):
@@ -218,7 +219,7 @@ def test_header_that_lies_about_the_duration_is_not_believed(child: DecoderProce
 
 def test_another_child_gives_the_same_bytes(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4")
-    other = DecoderProcess(FRAME_PX, RULE, DecodeLimits())
+    other = DecoderProcess(DecoderSettings(FRAME_PX, RULE, DecodeLimits()))
     try:
         np.testing.assert_array_equal(decode(child, path).frames, decode(other, path).frames)
     finally:
