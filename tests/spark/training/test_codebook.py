@@ -162,7 +162,7 @@ def test_a_night_finds_the_copies_and_the_same_pairs_by_either_search(
     assert {record.stage: record.num_rows for record in outcome.records}["pairs"] == len(by_words)
     lake = Lake(spark, str(lake_copy))
     run = make_run(spark, described.manifest, settings_of(trained["vector"], "faiss"))
-    rows = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run).collect()
+    rows = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run).rows.collect()
     assert {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows} == by_words
 
 
