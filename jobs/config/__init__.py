@@ -1,1 +1,1 @@
-"""Settings: what may be set, its defaults and limits, and how it is loaded."""
+"""Settings: their defaults, limits and descriptions, and how they are loaded."""

@@ -1,4 +1,4 @@
-"""Loads the settings: YAML file < environment (NDVR_SECTION__KEY), all of it checked before anything is started."""
+"""Loads and checks the settings. The environment (NDVR_SECTION__KEY) overrides the YAML file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from models.registry import backbone_names
 
 
 def load_config(file: Path | None = None) -> Config:
-    """Read the configuration and check all of it, before anything is started.
+    """Read the whole configuration and check it, before any work starts.
 
     Args:
         file: YAML file of sections and keys, or None.
 
     Raises:
-        UsageError: the file is missing or not YAML, or any key or value breaks its rule; all are named.
+        UsageError: the file is missing or not YAML, or keys or values are not valid. The message lists all of them.
     """
     if file is not None:
         _check_file(file)
@@ -33,12 +33,10 @@ def load_config(file: Path | None = None) -> Config:
     try:
         loaded = _FileConfig()
     except ValidationError as error:
-        faults = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise UsageError("the configuration is not valid:\n" + "\n".join(faults)) from error
+        problems = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        raise UsageError("the configuration is not valid:\n" + "\n".join(problems)) from error
     except SettingsError as error:
-        raise UsageError(
-            f"an NDVR_ variable of the environment is not valid (lists are JSON there): {error}"
-        ) from error
+        raise UsageError(f"an NDVR_ environment variable is not valid (write lists as JSON): {error}") from error
     if loaded.describe.backbone not in backbone_names():
         raise UsageError(
             f"describe.backbone must be one of {', '.join(backbone_names())}; got {loaded.describe.backbone!r}"
@@ -47,7 +45,7 @@ def load_config(file: Path | None = None) -> Config:
 
 
 def _check_file(file: Path) -> None:
-    """Raise UsageError unless the file is there and holds YAML sections, or nothing."""
+    """Raise UsageError unless the file exists and is empty or contains YAML sections."""
     import yaml
 
     if not file.is_file():
@@ -57,4 +55,4 @@ def _check_file(file: Path) -> None:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"config file {str(file)!r} is not YAML: {error}") from error
     if not isinstance(content, dict | None):
-        raise UsageError(f"config file {str(file)!r} must hold sections of keys, got {content!r:.60}")
+        raise UsageError(f"config file {str(file)!r} must contain sections with keys, got {content!r:.60}")

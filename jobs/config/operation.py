@@ -1,4 +1,4 @@
-"""The sections of the config that decide how nights are judged and looked after, and no row of a table."""
+"""The sections of the config for audits, maintenance and metrics. They do not change the rows of a table."""
 
 from __future__ import annotations
 
@@ -12,48 +12,70 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A section: frozen; unknown keys are errors."""
+    """Base class of a section. Frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class QualityConfig(Section):
-    """What must hold before a night is published."""
+    """The limits that a nightly run must keep before it is published."""
 
-    max_failed_fraction: Fraction = Field(0.9, description="of the videos tried since the last published night")
-    max_removed_fraction: Fraction = Field(0.2, description="of the videos known, that a complete manifest may drop")
-    min_attempts: Positive = Field(20, description="tries, or videos known, below which a fraction says nothing")
-    max_cluster_fraction: Fraction = Field(0.2, description="of the described videos, in the largest cluster")
-    max_pairs_per_new_video: PositiveFloat = Field(500.0, description="on average; without relation common")
-    max_without_keeper_fraction: Fraction = Field(0.0, description="of the rows of clusters: not exactly one keeper")
-    max_drift_factor: Annotated[float, Field(ge=1)] = Field(
-        5.0, description="of shares (failed, in clusters) and pairs per video, from their medians"
+    max_failed_fraction: Fraction = Field(
+        0.9, description="highest share of failed videos, among those tried since the last published run"
     )
-    drift_runs: Positive = Field(7, description="published runs that the medians are taken of")
-    min_videos: Positive = Field(1000, description="videos below which clusters, pairs and drift say nothing")
+    max_removed_fraction: Fraction = Field(
+        0.2, description="highest share of known videos that a complete manifest may leave out"
+    )
+    min_attempts: Positive = Field(
+        20, description="max_failed_fraction and max_removed_fraction are not checked below this number of videos"
+    )
+    max_cluster_fraction: Fraction = Field(
+        0.2, description="highest share of the described videos in the largest cluster"
+    )
+    max_pairs_per_new_video: PositiveFloat = Field(
+        500.0, description="highest average number of pairs of a new video; pairs of relation common are not counted"
+    )
+    max_without_keeper_fraction: Fraction = Field(
+        0.0, description="highest share of rows of clusters whose cluster does not have exactly one keeper"
+    )
+    max_drift_factor: Annotated[float, Field(ge=1)] = Field(
+        5.0,
+        description="highest factor between this run and the median of earlier runs, in the shares of failed and of "
+        "clustered videos and in pairs per video",
+    )
+    drift_runs: Positive = Field(7, description="number of published runs in the median")
+    min_videos: Positive = Field(
+        1000, description="largest cluster, pairs and drift are not checked below this number of videos"
+    )
 
 
 class MaintenanceConfig(Section):
     """What `ndvr maintain` keeps, and for how long."""
 
-    retention_hours: PositiveFloat = Field(168.0, description="of files that no table needs any more: time travel")
-    keep_run_days: PositiveFloat = Field(365.0, description="rows of `runs`, and logs, that are older are deleted")
-    expire_model_days: PositiveFloat | None = Field(90.0, description="a model unused for so long; null: never")
-    keep_models: tuple[str, ...] = Field((), description="model_ids and descriptor_ids that are kept, used or not")
-    idle_run_hours: PositiveFloat = Field(24.0, description="a run that has staged nothing for so long was killed")
+    retention_hours: PositiveFloat = Field(
+        168.0, description="keep files that the newest version of a table does not read, for time travel"
+    )
+    keep_run_days: PositiveFloat = Field(365.0, description="delete older rows of `runs` and older logs")
+    expire_model_days: PositiveFloat | None = Field(
+        90.0, description="delete the rows of models that no run used for this long; null: never"
+    )
+    keep_models: tuple[str, ...] = Field((), description="model_ids and descriptor_ids whose rows are never deleted")
+    idle_run_hours: PositiveFloat = Field(
+        24.0, description="a run that has staged nothing for this long counts as killed"
+    )
 
     @model_validator(mode="after")
-    def _check_that_uses_of_models_are_known(self) -> Self:
+    def _check_that_uses_of_models_are_recorded(self) -> Self:
         if self.expire_model_days is not None and self.keep_run_days < self.expire_model_days:
             raise ValueError(
                 f"keep_run_days must be at least expire_model_days ({self.expire_model_days:g}), got "
-                f"{self.keep_run_days:g}: the runs tell when a model was last used"
+                f"{self.keep_run_days:g}: `runs` records when a model was last used"
             )
         return self
 
 
 class MetricsConfig(Section):
-    """Where a run's figures are sent when it ends."""
+    """Where the metrics of a run are sent when it ends."""
 
-    pushgateway_url: str | None = Field(None, description="of a Prometheus Pushgateway; null: nowhere")
-    job: str = Field("ndvr_nightly", description="the label `job` that they are kept under there")
+    pushgateway_url: str | None = Field(None, description="URL of a Prometheus Pushgateway; null: metrics are not sent")
+    job: str = Field("ndvr_nightly", description="the label `job` of the metrics")

@@ -1,4 +1,4 @@
-"""One validated, frozen configuration: YAML file < environment (NDVR_SECTION__KEY)."""
+"""The settings, one validated and frozen configuration. The environment (NDVR_SECTION__KEY) overrides the YAML file."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class DescribeConfig(Section):
-    """How videos become descriptors, and what one video may cost."""
+    """How videos are described, and the limits for one video."""
 
-    backbone: str = Field(DescribeSettings.backbone, description="which CNN: see models/registry.py")
+    backbone: str = Field(DescribeSettings.backbone, description="name of the CNN, from models/registry.py")
     sample_fps: PositiveFloat = Field(SamplingRule.sample_fps, description="frames sampled per second of video")
     min_frames: Positive = Field(
         SamplingRule.min_frames, description="least number of frames; a shorter clip is sampled more densely"
     )
-    weights_dir: Path | None = Field(None, description="folder on every node that holds weights files")
+    weights_dir: Path | None = Field(None, description="folder with weights files, on every node")
     allow_download: bool = Field(
-        DescribeSettings.allow_download, description="let torch.hub download weights that are found nowhere else"
+        DescribeSettings.allow_download, description="let torch.hub download weights if they are not on the node"
     )
-    precision: Precision = Field(DescribeSettings.precision, description="auto: bf16 where the hardware supports it")
+    precision: Precision = Field(DescribeSettings.precision, description="auto: bf16 if the hardware supports it")
     cut_borders: bool = Field(
         DescribeSettings.cuts_borders, description="cut uniform borders off frames before the CNN"
     )
@@ -61,7 +61,7 @@ class DescribeConfig(Section):
     )
     videos_per_task: Positive = Field(16, description="videos in one Spark task")
     videos_per_commit: Positive = Field(
-        4000, description="videos between two commits: the most work that a killed run can lose"
+        4000, description="videos between two commits; a killed run loses at most this many"
     )
     max_file_bytes: Positive = Field(DecodeLimits.max_file_bytes, description="a larger file is quarantined")
     max_frame_pixels: Positive = Field(
@@ -96,47 +96,51 @@ class DescribeConfig(Section):
 
     @property
     def limits(self) -> DecodeLimits:
-        """The most that one video may cost."""
+        """The limits for one video."""
         return DecodeLimits(**{field.name: getattr(self, field.name) for field in fields(DecodeLimits)})
 
 
 class ManifestConfig(Section):
-    """What the manifest may point at."""
+    """How the manifest is read, and which files it may name."""
 
-    roots: tuple[str, ...] = Field((), description="folders or URIs, beside the manifest's own, that may be read")
-    is_complete: bool = Field(False, description="a known video that the manifest does not name has been removed")
+    roots: tuple[str, ...] = Field(
+        (), description="folders or URIs that may be read, in addition to the manifest's folder"
+    )
+    is_complete: bool = Field(False, description="a known video that the manifest does not list counts as removed")
     look_at_files: bool = Field(
-        True, description="look at size and time of each named file: replaced ones are done anew"
+        True, description="check size and time of each listed file, and describe a replaced file again"
     )
 
 
 class QuarantineConfig(Section):
-    """When a video that failed is tried again."""
+    """When a failed video is tried again."""
 
-    retry_after_hours: PositiveFloat = Field(24.0, description="wait before the second try; doubles each time")
-    max_attempts: Positive = Field(5, description="tries before a video is left alone")
+    retry_after_hours: PositiveFloat = Field(
+        24.0, description="wait before the second attempt; it doubles with each attempt"
+    )
+    max_attempts: Positive = Field(5, description="attempts before a video is no longer retried")
 
 
 class EmbeddingsConfig(Section):
-    """How descriptors become the vectors that are compared."""
+    """How descriptors become the vectors that the search compares."""
 
-    method: Method = Field(Method.AUTO, description="auto: the best that is shipped")
-    window_seconds: PositiveFloat = Field(4.0, description="length of the segments that longer videos are cut into")
-    hop_seconds: PositiveFloat = Field(2.0, description="from the start of one segment to that of the next")
-    artefact_dir: Path | None = Field(None, description="folder on every node that holds a model of your own")
+    method: Method = Field(Method.AUTO, description="auto: the best model in this package")
+    window_seconds: PositiveFloat = Field(4.0, description="length of the segments of a video")
+    hop_seconds: PositiveFloat = Field(2.0, description="time from the start of one segment to the start of the next")
+    artefact_dir: Path | None = Field(None, description="folder with your own model, on every node")
 
     @model_validator(mode="after")
     def _check_that_windows_leave_no_gap(self) -> Self:
         if self.hop_seconds > self.window_seconds:
             raise ValueError(
-                f"hop_seconds must be at most window_seconds ({self.window_seconds:g}), got {self.hop_seconds:g}: what "
-                "lies between two windows would not be searched"
+                f"hop_seconds must be at most window_seconds ({self.window_seconds:g}), got {self.hop_seconds:g}: "
+                "footage between two windows would not be searched"
             )
         return self
 
 
 class Objective(StrEnum):
-    """What a head learns; also the method that it is stored under (`models.embedding_models.Method`)."""
+    """What a head is trained for. Each value is also the name of a method (`models.embedding_models.Method`)."""
 
     DISCRIMINATIVE = "discriminative"
     CONTRASTIVE = "contrastive"
@@ -146,82 +150,119 @@ class Objective(StrEnum):
 
 
 class TrainingConfig(Section):
-    """How `ndvr train-triplets` trains; null takes the objective's own number (`jobs.training.heads.choose_config`)."""
+    """How `ndvr train-triplets` trains. Null: the default of the objective (`jobs.training.heads.choose_config`)."""
 
-    objective: Objective = Field(Objective.DISCRIMINATIVE, description="what is learnt")
-    fusion: Literal["early", "late"] | None = Field(None, description="embed the averaged descriptor, or each frame")
-    source: str = Field("attributes['source_id']", description="SQL: videos of one footage share its value")
-    held_out: str | None = Field(None, description="SQL: videos that judge the epochs; null: 15 % of the sources")
-    licence: str = Field("not stated", description="of the numbers, for the card")
-    frames_per_video: Positive = Field(12, description="frames looked at, at most")
+    objective: Objective = Field(Objective.DISCRIMINATIVE, description="what the head is trained for")
+    fusion: Literal["early", "late"] | None = Field(
+        None, description="early: embed the averaged descriptor; late: embed each frame"
+    )
+    source: str = Field(
+        "attributes['source_id']",
+        description="SQL expression on the manifest; videos of the same footage have the same value",
+    )
+    held_out: str | None = Field(
+        None, description="SQL condition: videos that validate the epochs; null: 15 % of the sources"
+    )
+    licence: str = Field("not stated", description="licence of the trained weights, for the model card")
+    frames_per_video: Positive = Field(12, description="largest number of frames of a video")
     num_views: Positive = Field(10, description="edited views of each frame")
-    max_negative_cosine: Cosine = Field(0.97, description="nearer to the anchor, a video may be an unknown duplicate")
-    max_negatives_per_pair: Positive = Field(20, description="the hardest so many of a pair (objective triplet)")
-    layers: tuple[Positive, ...] | None = Field(None, description="outputs of each layer", min_length=1)
-    margin: PositiveFloat | None = Field(None, description="of the triplet loss")
-    learning_rate: PositiveFloat | None = Field(None, description="of Adam")
-    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="of Adam")
+    max_negative_cosine: Cosine = Field(
+        0.97, description="a video nearer to the anchor is not a negative, as it may be an unknown duplicate"
+    )
+    max_negatives_per_pair: Positive = Field(
+        20, description="number of hardest negatives of a pair (objective triplet)"
+    )
+    layers: tuple[Positive, ...] | None = Field(None, description="number of outputs of each layer", min_length=1)
+    margin: PositiveFloat | None = Field(None, description="margin of the triplet loss")
+    learning_rate: PositiveFloat | None = Field(None, description="learning rate of Adam")
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="weight decay of Adam")
     batch_size: Positive | None = Field(None, description="triplets or frames in a batch")
     epochs: Positive | None = Field(None, description="passes over the training views")
-    temperature: PositiveFloat | None = Field(None, description="of InfoNCE")
-    koleo_weight: Annotated[float, Field(ge=0)] | None = Field(None, description="of the KoLeo term")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="of everything that is drawn")
+    temperature: PositiveFloat | None = Field(None, description="temperature of InfoNCE")
+    koleo_weight: Annotated[float, Field(ge=0)] | None = Field(None, description="weight of the KoLeo term")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random numbers")
 
 
 class PairsConfig(Section):
-    """Which two videos are a pair."""
+    """How pairs of videos that share footage are found."""
 
     min_cosine_similarity: Cosine | None = Field(
-        None, description="of whole videos, unverified; null: the model decides"
+        None, description="threshold for whole videos, if the model has no verifier; null: the threshold of the model"
     )
-    search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: for methods bow_* alone")
-    min_match_probability: Fraction | None = Field(None, description="null: the threshold of the model's verifier")
-    min_candidate_similarity: Cosine = Field(0.3, description="of two segments, to make their videos a candidate")
+    search: Literal["faiss", "inverted_index"] = Field("faiss", description="inverted_index: only for methods bow_*")
+    min_match_probability: Fraction | None = Field(
+        None, description="threshold for verified pairs; null: the threshold of the verifier"
+    )
+    min_candidate_similarity: Cosine = Field(
+        0.3, description="two videos with segments this similar are a candidate pair"
+    )
     min_common_videos: Annotated[int, Field(ge=2)] = Field(
-        8, description="an overlap with a second that so many unrelated videos show is an intro: relation common"
+        8, description="footage that this many unrelated videos show is an intro: relation common"
     )
     plan: Literal["auto", "exact", "cells"] = Field(
-        "auto", description="how FAISS searches: jobs/pairing/candidates.py"
+        "auto", description="how FAISS searches (jobs/pairing/candidates.py); auto: choose by cost"
     )
-    incremental: bool = Field(True, description="search only what the last search did not see, where its pairs stand")
-    max_exact_teraflop: PositiveFloat = Field(200.0, description="auto: cells where exact search would take more")
-    block_rows: Positive = Field(32_768, description="embeddings in one block; a task holds two")
-    cell_rows: Positive = Field(1000, description="embeddings in a cell, on average")
-    min_search_recall: Fraction = Field(0.99, description="share of pairs that cells are to find, by a sample")
+    incremental: bool = Field(
+        True, description="search only videos that the last search did not see, and reuse its pairs"
+    )
+    max_exact_teraflop: PositiveFloat = Field(
+        200.0, description="plan auto: use cells if exact search needs more operations"
+    )
+    block_rows: Positive = Field(32_768, description="embeddings in one block; a task loads two blocks")
+    cell_rows: Positive = Field(1000, description="average number of embeddings in a cell")
+    min_search_recall: Fraction = Field(
+        0.99, description="share of the pairs that cells must find, estimated on a sample"
+    )
     num_probes: Positive | None = Field(
-        None, description="cells that an embedding is looked for in; null: as few as find min_search_recall"
+        None, description="cells in which an embedding is searched; null: the fewest that reach min_search_recall"
     )
-    recall_rows: Annotated[int, Field(ge=0)] = Field(512, description="embeddings that recall is estimated on, about")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="of the cells and the samples")
+    recall_rows: Annotated[int, Field(ge=0)] = Field(
+        512, description="approximate number of embeddings on which recall is estimated"
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the cells and samples")
 
 
 class ClustersConfig(Section):
-    """Which pairs make a cluster, and which of its videos is kept: see udfs/clustering and docs/decisions/0007."""
+    """How pairs become clusters, and which video of each is kept: see udfs/clustering and docs/decisions/0007."""
 
     relations: tuple[Literal["copy", "contained", "overlap"], ...] = Field(
-        ("copy",), description="pairs that join videos to clusters", min_length=1
+        ("copy",), description="relations of the pairs that join videos into clusters", min_length=1
     )
-    min_path_probability: Fraction = Field(0.9, description="of a path to the keeper: its probabilities multiplied")
-    max_hops: Positive = Field(2, description="pairs on such a path")
-    min_bridge_probability: Fraction = Field(0.9, description="of a lone pair between two sides of two or more videos")
-    same_time_seconds: Annotated[float, Field(ge=0)] = Field(3600.0, description="published so soon after: at once")
-    same_size_ratio: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="of pixels or duration: as large")
-    pairs_per_task: Positive = Field(200_000, description="up to so many the driver clusters alone")
-    max_driver_pairs: Positive = Field(2_000_000, description="with more, components are found by Spark")
-    max_component_pairs: Positive = Field(1_000_000, description="of a larger component the surest pairs alone count")
+    min_path_probability: Fraction = Field(
+        0.9, description="lowest product of the probabilities on the path from a member to the keeper"
+    )
+    max_hops: Positive = Field(2, description="largest number of pairs on such a path")
+    min_bridge_probability: Fraction = Field(
+        0.9, description="a single weaker pair does not connect two groups of two or more videos"
+    )
+    same_time_seconds: Annotated[float, Field(ge=0)] = Field(
+        3600.0, description="uploads within this time of the first count as simultaneous"
+    )
+    same_size_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="this share of the largest size (pixels or duration) counts as equal to it"
+    )
+    pairs_per_task: Positive = Field(
+        200_000, description="cluster on the driver up to this many pairs; beyond that, pairs in one Spark task"
+    )
+    max_driver_pairs: Positive = Field(
+        2_000_000, description="find connected components on the driver up to this many pairs, with Spark beyond that"
+    )
+    max_component_pairs: Positive = Field(
+        1_000_000, description="of a component with more pairs, use only the most probable ones"
+    )
 
     @model_validator(mode="after")
-    def _check_that_small_catalogues_are_whole(self) -> Self:
+    def _check_that_no_single_task_is_thinned(self) -> Self:
         if self.max_component_pairs < self.pairs_per_task:
             raise ValueError(
                 f"max_component_pairs must be at least pairs_per_task ({self.pairs_per_task}), got "
-                f"{self.max_component_pairs}: what one task can hold must not be thinned"
+                f"{self.max_component_pairs}: a component that fits in one task keeps all its pairs"
             )
         return self
 
 
 class Config(BaseSettings):
-    """Everything a run can be told. Frozen; unknown keys are errors."""
+    """All settings of a run. Frozen; unknown keys are errors."""
 
     model_config = SettingsConfigDict(
         env_prefix="NDVR_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
@@ -247,13 +288,13 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the environment first, then the file."""
-        del dotenv_settings, file_secret_settings  # two more places to look in would be two too many
+        """Read the environment first, then the file."""
+        del dotenv_settings, file_secret_settings  # the file and the environment are enough places
         file = YamlConfigSettingsSource(settings_cls, yaml_file=settings_cls.model_config.get("yaml_file"))
         return init_settings, env_settings, file
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that change whenever a setting that decides the tables' rows does, and only then."""
+        """Return 16 hex digits that change exactly if a setting that affects the rows of tables changes."""
         others = {"training", "quality", "maintenance", "metrics"}
         canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -58,6 +58,7 @@ PYTHON = (
     "jobs/commands/sql.py",
     "jobs/commands/views.py",
     "jobs/commands/why.py",
+    "jobs/config",
     "jobs/contracts/retries.py",
     "jobs/contracts/run_ids.py",
     "jobs/contracts/stage.py",

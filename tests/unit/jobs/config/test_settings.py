@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _remove_environment_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in [name for name in os.environ if name.startswith("NDVR_")]:
@@ -29,7 +29,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_without_file_and_environment_the_defaults_hold() -> None:
+def test_the_defaults_apply_without_file_and_environment() -> None:
     config = load_config()
     assert config.describe.backbone == "efficientnet_lite0_ndvr"
     assert config.describe.sample_fps == 1.0
@@ -37,7 +37,7 @@ def test_without_file_and_environment_the_defaults_hold() -> None:
     assert config.manifest.roots == ()
 
 
-def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
+def test_a_file_sets_its_keys_and_leaves_other_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "describe:\n  backbone: tiny\nmanifest:\n  roots: [/mnt/a, 's3://b']\n"))
     assert config.describe.backbone == "tiny"
     assert config.describe.sample_fps == 1.0
@@ -48,14 +48,14 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "")) == load_config()
 
 
-def test_the_environment_wins_over_the_file_key_by_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_single_keys_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NDVR_PAIRS__BLOCK_ROWS", "7")
     config = load_config(write(tmp_path, "pairs: {block_rows: 5, min_cosine_similarity: 0.5}"))
     assert config.pairs.block_rows == 7
     assert config.pairs.min_cosine_similarity == 0.5
 
 
-def test_every_fault_is_named_at_once_with_key_rule_and_value(tmp_path: Path) -> None:
+def test_the_message_lists_all_invalid_keys_with_rule_and_value(tmp_path: Path) -> None:
     file = write(tmp_path, "pairs: {min_cosine_similarity: 1.3}\ndescribe: {min_frames: 0}\nquality: {colour: red}\n")
     with pytest.raises(UsageError, match="the configuration is not valid:") as caught:
         load_config(file)
@@ -90,33 +90,33 @@ def test_every_fault_is_named_at_once_with_key_rule_and_value(tmp_path: Path) ->
         ("manifest: {roots: 3}", "manifest.roots"),
     ],
 )
-def test_a_value_out_of_its_range_or_an_unknown_key_is_refused(tmp_path: Path, text: str, key: str) -> None:
+def test_a_value_out_of_range_or_an_unknown_key_is_rejected(tmp_path: Path, text: str, key: str) -> None:
     with pytest.raises(UsageError, match=rf"\n  {key}: "):
         load_config(write(tmp_path, text))
 
 
-def test_an_unknown_backbone_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_backbone_is_rejected_with_the_list_of_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"describe.backbone must be one of .*efficientnet_lite0.*; got 'resnet9'"):
         load_config(write(tmp_path, "describe: {backbone: resnet9}"))
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"config file '.*nope.yaml' does not exist; give --config an existing"):
         load_config(tmp_path / "nope.yaml")
 
 
-def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_yaml_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"config file '.*config.yaml' is not YAML: "):
         load_config(write(tmp_path, "pairs: [unclosed"))
 
 
 @pytest.mark.parametrize("text", ["just words", "[1, 2]", "- pairs"])
-def test_yaml_that_is_not_sections_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match=r"config file '.*config.yaml' must hold sections of keys, got "):
+def test_yaml_without_sections_is_rejected(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r"config file '.*config.yaml' must contain sections with keys, got "):
         load_config(write(tmp_path, text))
 
 
-def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(b"pairs: \xff\xfe")
     with pytest.raises(UsageError, match=r"config file '.*config.yaml' is not YAML: "):
         load_config(tmp_path / "config.yaml")
@@ -126,11 +126,11 @@ def test_a_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("NDVR_MANIFEST__ROOTS", '["/mnt/a"]')
     assert load_config().manifest.roots == ("/mnt/a",)
     monkeypatch.setenv("NDVR_MANIFEST__ROOTS", "/mnt/a")
-    with pytest.raises(UsageError, match=r"an NDVR_ variable .* \(lists are JSON there\): .*manifest"):
+    with pytest.raises(UsageError, match=r"an NDVR_ environment variable .* \(write lists as JSON\): .*manifest"):
         load_config()
 
 
-def test_a_loaded_configuration_cannot_be_changed() -> None:
+def test_a_loaded_configuration_is_frozen() -> None:
     config = load_config()
     with pytest.raises(ValidationError, match="frozen"):
         config.pairs = PairsConfig()  # type: ignore[misc]
@@ -138,7 +138,7 @@ def test_a_loaded_configuration_cannot_be_changed() -> None:
         config.pairs.block_rows = 1  # type: ignore[misc]
 
 
-def test_the_fingerprint_is_the_same_for_the_same_settings_however_they_were_given(
+def test_the_fingerprint_does_not_depend_on_the_source_of_a_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from_file = load_config(write(tmp_path, "pairs: {block_rows: 7}")).fingerprint()
@@ -147,7 +147,7 @@ def test_the_fingerprint_is_the_same_for_the_same_settings_however_they_were_giv
     assert len(from_file) == 16
 
 
-def test_the_fingerprint_changes_with_any_setting() -> None:
+def test_the_fingerprint_changes_with_settings_that_affect_rows() -> None:
     configs = [
         Config(),
         Config(pairs=PairsConfig(block_rows=7)),
@@ -157,19 +157,19 @@ def test_the_fingerprint_changes_with_any_setting() -> None:
     assert len({config.fingerprint() for config in configs}) == len(configs)
 
 
-def test_the_fingerprint_does_not_ask_how_models_are_trained() -> None:
-    """A night takes a trained model, and the model's own id says which."""
+def test_the_fingerprint_ignores_training_settings() -> None:
+    """A run uses a trained model, and its model_id identifies it."""
     trained = Config(training=TrainingConfig(objective=Objective.TRIPLET, epochs=7))
     assert trained.fingerprint() == Config().fingerprint()
 
 
-def test_the_fingerprint_does_not_ask_how_nights_are_judged_and_where_figures_go() -> None:
-    """A limit that is raised after a night was refused must not make the next one search everything anew."""
+def test_the_fingerprint_ignores_quality_limits_and_metrics() -> None:
+    """A limit that is raised after a rejected run must not make the next run search everything again."""
     raised = Config(quality={"max_failed_fraction": 1.0}, metrics={"pushgateway_url": "http://gateway:9091"})
     assert raised.fingerprint() == Config().fingerprint()
 
 
-def test_a_training_takes_the_objectives_own_numbers_where_none_are_given(tmp_path: Path) -> None:
+def test_training_settings_are_null_unless_given(tmp_path: Path) -> None:
     training = load_config().training
     assert training.objective is Objective.DISCRIMINATIVE
     assert (training.fusion, training.layers, training.epochs, training.learning_rate) == (None,) * 4
@@ -177,19 +177,19 @@ def test_a_training_takes_the_objectives_own_numbers_where_none_are_given(tmp_pa
     assert (given.objective, given.layers, given.weight_decay) == (Objective.TRIPLET, (9, 4), 0.0)
 
 
-def test_a_model_of_ones_own_is_named_by_its_folder(tmp_path: Path) -> None:
+def test_an_own_model_is_set_by_its_folder(tmp_path: Path) -> None:
     embeddings = load_config(write(tmp_path, "embeddings: {artefact_dir: models/mine}")).embeddings
     assert (embeddings.method.value, str(embeddings.artefact_dir)) == ("auto", "models/mine")
 
 
-def test_runs_are_kept_for_as_long_as_models_expire_by_them() -> None:
-    rule = r"keep_run_days must be at least expire_model_days \(90\), got 30: the runs tell when a model was last used"
+def test_runs_must_be_kept_at_least_until_models_expire() -> None:
+    rule = r"keep_run_days must be at least expire_model_days \(90\), got 30: `runs` records when a model was last used"
     with pytest.raises(ValidationError, match=rule):
         Config(maintenance={"keep_run_days": 30})  # type: ignore[arg-type] # as a file gives it
     assert Config(maintenance={"keep_run_days": 30, "expire_model_days": None}).maintenance.keep_models == ()  # type: ignore[arg-type] # as above
 
 
-def test_how_tables_are_maintained_is_no_reason_to_build_them_anew() -> None:
+def test_the_fingerprint_ignores_maintenance_settings() -> None:
     kept = Config(maintenance={"retention_hours": 1})  # type: ignore[arg-type] # as a file gives it
     assert kept.fingerprint() == Config().fingerprint()
 

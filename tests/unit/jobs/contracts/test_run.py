@@ -118,7 +118,7 @@ def test_windows_that_leave_gaps_are_refused(tmp_path: Path) -> None:
     file.write_text("embeddings: {window_seconds: 3, hop_seconds: 5}\n", encoding="utf-8")
     with pytest.raises(
         UsageError,
-        match=r"embeddings: Value error, hop_seconds must be at most window_seconds \(3\), got 5: what lies between "
+        match=r"embeddings: Value error, hop_seconds must be at most window_seconds \(3\), got 5: footage between "
         "two windows would not be searched",
     ):
         load_config(file)
