@@ -1,4 +1,4 @@
-"""What the pieces of evidence for a pair amount to: a probability. Numpy alone: the driver imports it."""
+"""The model that turns the evidence of a pair into a probability. It needs numpy only: the driver imports it."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ EVIDENCE = (
     "change",
     "change_agreement",
 )
-"""What is known of a pair, in this order; see `udfs.verifying.verify_pair.measure_evidence`."""
+"""Names of the evidence values of a pair, in the order of `udfs.verifying.verify_pair.measure_evidence`."""
 PRODUCTS = tuple(combinations(EVIDENCE, 2))
-"""The pieces that a verifier multiplies and weighs, in this order."""
+"""The pairs of evidence values that a verifier multiplies. Its weights have the same order."""
 _LEFT, _RIGHT = ([EVIDENCE.index(pair[side]) for pair in PRODUCTS] for side in (0, 1))
 
 
-def multiply_pieces(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the products of every two pieces of evidence: (n, len(EVIDENCE)) -> (n, len(PRODUCTS)).
+def multiply_evidence(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the products of every two evidence values: (n, len(EVIDENCE)) -> (n, len(PRODUCTS)).
 
-    One piece alone proves nothing: frames of two takes agree as well as those of a copy, and changes agree by chance
-    over a few frames. docs/decisions/0005 has the figures.
+    No single value is conclusive. Frames of two takes of a scene are as similar as frames of a copy, and over a few
+    frames changes agree by chance. docs/decisions/0005 has the figures.
     """
     return evidence[:, _LEFT] * evidence[:, _RIGHT]
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """A logistic model of the evidence, fitted on labelled pairs with hard negatives among them.
+    """A logistic regression on products of evidence values. It is fitted on labelled pairs, including hard negatives.
 
     Attributes:
-        min_probability: operating threshold, in [0, 1]: below it a pair is not told.
-        intercept: of the logistic function.
-        weights: of `PRODUCTS`.
-        fitted_on: the labelled pairs.
+        min_probability: operating threshold, in [0, 1]. Pairs with a lower probability are not reported.
+        intercept: intercept of the logistic function.
+        weights: one weight for each of `PRODUCTS`.
+        fitted_on: description of the labelled pairs.
     """
 
     min_probability: float
@@ -52,21 +52,21 @@ class Verifier:
     fitted_on: str
 
     def __post_init__(self) -> None:
-        """Take the weights as a tuple, whatever JSON made of them.
+        """Check the number of weights and store them as a tuple, because JSON gives a list.
 
         Raises:
-            ValueError: they are not as many as the products.
+            ValueError: the number of weights is not the number of products.
         """
         if len(self.weights) != len(PRODUCTS):
             raise ValueError(
-                f"a verifier must have {len(PRODUCTS)} weights, one for every two pieces of evidence, got "
-                f"{len(self.weights)}: fit it again (ndvr calibrate --truth)"
+                f"a verifier has {len(self.weights)} weights, but needs {len(PRODUCTS)}, one for every two evidence "
+                "values: fit it again with `ndvr calibrate --truth`"
             )
         object.__setattr__(self, "weights", tuple(self.weights))
 
-    def judge(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predict_probability(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability that two videos share footage: (n, len(EVIDENCE)) -> (n,), rounded to 6 decimals."""
-        logits = multiply_pieces(evidence) @ np.array(self.weights) + self.intercept
-        # Not 1 / (1 + exp(-logit)), which overflows where the evidence is overwhelming.
+        logits = multiply_evidence(evidence) @ np.array(self.weights) + self.intercept
+        # 1 / (1 + exp(-logit)) would overflow for large negative logits.
         probabilities: NDArray[np.float64] = np.round(np.exp(-np.logaddexp(0.0, -logits)), 6)
         return probabilities

@@ -167,7 +167,7 @@ def rank(step: Step, test: Catalogue, calibrate: Catalogue) -> Ranked:
     count = len(calibrate.video_ids)
     verifier = fit_verifier(labelled, count * (count - 1) // 2 - len(known(calibrate)), TARGET_PRECISION, "")
     found = gather(step, test)
-    score = verifier.judge(np.array(found["evidence"].to_list()))
+    score = verifier.predict_probability(np.array(found["evidence"].to_list()))
     return Ranked("", found.drop(columns="evidence").assign(score=score), verifier.min_probability)
 
 

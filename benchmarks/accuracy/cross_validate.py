@@ -46,7 +46,7 @@ def main() -> None:
     rows = [(str(number), *(f"{value:.3f}" for value in round_)) for number, round_ in enumerate(figures, start=1)]
     rows.append(("mean", *(f"{value:.3f}" for value in figures.mean(axis=0))))
     headings = ("round", "average precision", *(f"recall at precision {target}" for target in _PRECISIONS))
-    num_shared = int(labelled["shares"].sum())
+    num_shared = int(labelled["shares_footage"].sum())
     print_table(f"{num_shared} pairs that share footage among {len(labelled)} candidates, none seen", headings, rows)
 
 
@@ -66,8 +66,8 @@ def measure_round(labelled: pd.DataFrame, parts: int, chance: np.random.Generato
         seen = labelled[(left != part) & (right != part)]
         verifier = fit_verifier(seen, num_negatives=_MANY, target_precision=0.0, fitted_on="other footage")
         is_judged = left == part
-        scores[is_judged] = verifier.judge(np.array(labelled["evidence"][is_judged].to_list()))
-    curve = Curve.of(scores, labelled["shares"].to_numpy(dtype=bool))
+        scores[is_judged] = verifier.predict_probability(np.array(labelled["evidence"][is_judged].to_list()))
+    curve = Curve.of(scores, labelled["shares_footage"].to_numpy(dtype=bool))
     recalls = (curve.find_recall_at_precision(target)[0] for target in _PRECISIONS)
     return curve.measure_average_precision(), *recalls
 

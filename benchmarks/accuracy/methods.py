@@ -180,7 +180,7 @@ class Bench:
             find_evidence(rows, PairsConfig()).select("left_id", "right_id", *SEGMENT_COLUMNS, "evidence").toPandas()
         )
         rows.unpersist()
-        score = model.verifier.judge(np.array(found["evidence"].to_list()))
+        score = model.verifier.predict_probability(np.array(found["evidence"].to_list()))
         return Ranked("shipped", found.drop(columns="evidence").assign(score=score), model.verifier.min_probability)
 
     def _rank(self, name: str, model: EmbeddingModel, threshold: float | None) -> Ranked:

@@ -76,16 +76,16 @@ def fit_model_verifier(
     listed = known.drop_duplicates(["left_id", "right_id"])
     num_positives = int((listed["relation"] != "ignore").sum())
     num_negatives = len(video_ids) * (len(video_ids) - 1) // 2 - len(listed)
-    what = (
-        f"{int(labelled['shares'].sum())} pairs that share footage and {int((~labelled['shares']).sum())} that do not"
-    )
+    shares_footage = labelled["shares_footage"]
+    what = f"{int(shares_footage.sum())} pairs that share footage and {int((~shares_footage).sum())} that do not"
     verifier = fit_verifier(labelled, num_negatives, target_precision, f"{what}, candidates of {len(video_ids)} videos")
     tensors, card = unpack_artefact(read_artefact(model))
     write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier)))
-    judged = verifier.judge(np.array(labelled["evidence"].to_list())) >= verifier.min_probability
+    probabilities = verifier.predict_probability(np.array(labelled["evidence"].to_list()))
+    is_found = probabilities >= verifier.min_probability
     return (
-        f"verifier: at a probability of {verifier.min_probability:.3f} and above, {int(judged.sum())} of {what} are "
-        f"found, {int((judged & labelled['shares']).sum())} of them rightly; {num_positives} pairs share footage in all"
+        f"verifier: fitted on {what}; threshold {verifier.min_probability:.3f} finds {int(is_found.sum())} pairs, "
+        f"{int((is_found & shares_footage).sum())} of which share footage; the truth has {num_positives} such pairs"
     )
 
 

@@ -59,7 +59,7 @@ def verify_pair(left: VideoFeatures, right: VideoFeatures, verifier: Verifier | 
     if alignment is None:
         return None
     evidence = measure_evidence(alignment)
-    probability = None if verifier is None else float(verifier.judge(np.array([evidence]))[0])
+    probability = None if verifier is None else float(verifier.predict_probability(np.array([evidence]))[0])
     return PairMatch(alignment, evidence, probability)
 
 

@@ -256,14 +256,14 @@ def test_a_verifier_is_fitted_on_a_truth_and_written_on_the_card(
     lines = [f"{left},{right},{'copy' if how == 'copy' else 'partial'}" for (left, right), (how, _) in SHARED.items()]
     truth.write_text("left_id,right_id,relation\n" + "\n".join(lines) + "\n", encoding="utf-8")
     config = Config(pairs={"min_candidate_similarity": -1.0})
-    told = fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, config)
+    message = fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, config)
     _, card = unpack_artefact(read_artefact(model))
     assert card.verifier is not None
     assert card.verifier != VERIFIER
     assert card.verifier.fitted_on == "10 pairs that share footage and 5 that do not, candidates of 6 videos"
-    assert told == (
-        f"verifier: at a probability of {card.verifier.min_probability:.3f} and above, 10 of 10 pairs that share "
-        "footage and 5 that do not are found, 10 of them rightly; 10 pairs share footage in all"
+    assert message == (
+        "verifier: fitted on 10 pairs that share footage and 5 that do not; threshold "
+        f"{card.verifier.min_probability:.3f} finds 10 pairs, 10 of which share footage; the truth has 10 such pairs"
     )
 
 
