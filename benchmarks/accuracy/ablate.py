@@ -1,6 +1,6 @@
-"""Switch one step of finding pairs off at a time, fit the verifier anew without it, and print what that costs.
+"""Measures what each step of pairing contributes: disables one at a time, fits the verifier without it, and prints.
 
-Takes a folder in which `run.py` has made and described both catalogues. `README.md` in the folder above says more.
+The input is the work folder of `run.py`, with both catalogues made and described. See `benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _BLOCK_ROWS = 2048
 
 @dataclass(frozen=True)
 class Step:
-    """A step of finding pairs, and how it is switched off.
+    """A step of pairing, and how to disable it.
 
     Attributes:
-        name: as the table calls it.
-        constants: values without the step, by module of `udfs.verifying` and name.
-        evidence: the pieces that are zero without it.
-        by_windows: whether parts of videos make candidates.
+        name: name in the printed table.
+        constants: values of constants without the step, by module of `udfs.verifying` and name.
+        evidence: the evidence that is zero without the step.
+        by_windows: whether all segments of videos are compared, or only whole videos.
         cut_borders: whether borders are cut before frames are described.
     """
 
@@ -78,16 +78,16 @@ WITHOUT_BORDERS = Step("cutting of borders", cut_borders=False)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Embedded videos and what is true of them.
+    """Embedded videos and their ground truth.
 
     Attributes:
-        video_ids: of the videos, ascending.
-        sequences: their frames, in that order.
-        vectors: float32 (n, dim), of segments.
-        owners: int64 (n,), the number of each segment's video.
-        is_whole: bool (n,).
-        truth: of the pairs.
-        manifest: of the videos.
+        video_ids: ids of the videos, ascending.
+        sequences: their frame features, in the same order.
+        vectors: float32 (n, dim), the vectors of segments.
+        owners: int64 (n,), the index of each segment's video.
+        is_whole: bool (n,), whether the segment is the whole video.
+        truth: the true pairs.
+        manifest: the manifest of the videos.
     """
 
     video_ids: list[str]
@@ -100,17 +100,19 @@ class Catalogue:
 
 
 _shared: list[Catalogue] = []
-"""What the processes that align read: they are forked after it is filled."""
+"""The catalogue that aligning processes read. They are forked after it is set."""
 
 
 def main() -> None:
-    """Measure each step."""
+    """Measure each step and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, help="the folder that run.py has worked in")
-    parser.add_argument("--clips", type=Path, help="of run.py; all is then described once more, with its borders")
+    parser.add_argument("--work", type=Path, help="work folder of run.py")
+    parser.add_argument(
+        "--clips", type=Path, help="--clips of run.py; also describes all videos again without cutting borders"
+    )
     arguments = parser.parse_args()
     if arguments.work is None:
-        print("nothing measured: give --work the folder that benchmarks/accuracy/run.py has worked in")
+        print("nothing measured: pass --work with the work folder of benchmarks/accuracy/run.py")
         return
     folders = (arguments.work.absolute(), arguments.work.absolute() / "calibrate")
     if arguments.clips is not None:
@@ -121,8 +123,8 @@ def main() -> None:
         model = find_model(Method.AUTO, BACKBONE, DescribeConfig(cut_borders=step.cut_borders).descriptor_id)
         test, calibrate = (load_catalogue(folder, model) for folder in folders)
         if step == STEPS[0]:
-            rows.append(tell("verification", rank_unverified(test, model), test))
-        rows.append(tell(step.name, rank(step, test, calibrate), test))
+            rows.append(make_row("verification", rank_unverified(test, model), test))
+        rows.append(make_row(step.name, rank_verified(step, test, calibrate), test))
         print(" ".join(rows[-1]), flush=True)
     headings = ("without", "uAP", "best F1", "R@P.99", "P", "R", "F1", "R parts", "takes", "intros")
     print_table("whole copies, held-out footage; false pairs of takes and intros", headings, rows)
@@ -151,7 +153,7 @@ def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
 
 
 def rank_unverified(catalogue: Catalogue, model: EmbeddingModel) -> Ranked:
-    """Rank all pairs by the vectors of whole videos."""
+    """Rank all pairs by the similarity of the vectors of whole videos."""
     if model.calibration is None:
         raise ValueError(f"{model.model_id} has no threshold")
     similar = catalogue.vectors[catalogue.is_whole] @ catalogue.vectors[catalogue.is_whole].T
@@ -161,26 +163,27 @@ def rank_unverified(catalogue: Catalogue, model: EmbeddingModel) -> Ranked:
     return Ranked("", pairs.astype({"score": float}), model.calibration.min_cosine_similarity)
 
 
-def rank(step: Step, test: Catalogue, calibrate: Catalogue) -> Ranked:
-    """Rank the candidates of the test catalogue by a verifier fitted on the other, both without the step."""
-    labelled = label_evidence(gather(step, calibrate), known(calibrate))
+def rank_verified(step: Step, test: Catalogue, calibrate: Catalogue) -> Ranked:
+    """Rank the candidates of the test catalogue by a verifier fitted on the calibrate catalogue, without the step."""
+    known = list_known_pairs(calibrate)
+    labelled = label_evidence(align_candidates(step, calibrate), known)
     count = len(calibrate.video_ids)
-    verifier = fit_verifier(labelled, count * (count - 1) // 2 - len(known(calibrate)), TARGET_PRECISION, "")
-    found = gather(step, test)
+    verifier = fit_verifier(labelled, count * (count - 1) // 2 - len(known), TARGET_PRECISION, "")
+    found = align_candidates(step, test)
     score = verifier.predict_probability(np.array(found["evidence"].to_list()))
     return Ranked("", found.drop(columns="evidence").assign(score=score), verifier.min_probability)
 
 
-def known(catalogue: Catalogue) -> pd.DataFrame:
-    """Return the pairs that the truth speaks of, once each."""
+def list_known_pairs(catalogue: Catalogue) -> pd.DataFrame:
+    """Return the pairs in the truth, once each."""
     pairs = catalogue.truth.restrict_to(catalogue.video_ids).pairs
     if pairs is None:
-        raise ValueError("the truth names no pairs")
+        raise ValueError("the truth has no pairs")
     return pairs.drop_duplicates(["left_id", "right_id"])
 
 
-def gather(step: Step, catalogue: Catalogue) -> pd.DataFrame:
-    """Align the candidates without the step: left_id, right_id, bounds, evidence."""
+def align_candidates(step: Step, catalogue: Catalogue) -> pd.DataFrame:
+    """Align the candidates without the step. Columns: left_id, right_id, bounds, evidence."""
     chunks = np.array_split(pairs := find_candidates(step, catalogue), -(-len(pairs) // _CHUNK_PAIRS))
     _shared[:] = [catalogue]
     with ExitStack() as stack:
@@ -196,21 +199,21 @@ def gather(step: Step, catalogue: Catalogue) -> pd.DataFrame:
 
 
 def find_candidates(step: Step, catalogue: Catalogue) -> NDArray[np.int64]:
-    """Return the pairs of videos of which two segments are similar enough, (n, 2), ascending."""
-    taken = np.ones_like(catalogue.is_whole) if step.by_windows else catalogue.is_whole
-    vectors, owners = catalogue.vectors[taken], catalogue.owners[taken]
+    """Return the pairs of videos with two similar segments: int64 (n, 2), ascending."""
+    compared = np.ones_like(catalogue.is_whole) if step.by_windows else catalogue.is_whole
+    vectors, owners = catalogue.vectors[compared], catalogue.owners[compared]
     count = len(catalogue.video_ids)
-    met: set[int] = set()
+    found: set[int] = set()
     for begin in range(0, len(vectors), _BLOCK_ROWS):
         similar = vectors[begin : begin + _BLOCK_ROWS] @ vectors.T
         one, other = np.nonzero(similar >= Config().pairs.min_candidate_similarity)
         one, other = owners[one + begin], owners[other]
-        met.update(np.unique(one[one < other] * count + other[one < other]).tolist())
-    return np.stack(np.divmod(np.array(sorted(met), dtype=np.int64), count), axis=1)
+        found.update(np.unique(one[one < other] * count + other[one < other]).tolist())
+    return np.stack(np.divmod(np.array(sorted(found), dtype=np.int64), count), axis=1)
 
 
 def _align_chunk(pairs: NDArray[np.int64]) -> list[tuple[object, ...]]:
-    """Align a few candidates, in a process of its own."""
+    """Align some candidates in a worker process."""
     catalogue, rows = _shared[0], []
     for left, right in pairs:
         match = verify_pair(catalogue.sequences[left], catalogue.sequences[right])
@@ -220,13 +223,13 @@ def _align_chunk(pairs: NDArray[np.int64]) -> list[tuple[object, ...]]:
     return rows
 
 
-def tell(name: str, ranked: Ranked, catalogue: Catalogue) -> tuple[str, ...]:
-    """Make a row of the table."""
+def make_row(name: str, ranked: Ranked, catalogue: Catalogue) -> tuple[str, ...]:
+    """Make a row of the printed table."""
     rules = Rules(score_columns=("score",), min_score=ranked.threshold)
     copies = measure(ranked.pairs, only_copies(catalogue.truth), catalogue.video_ids, rules=rules).pairs
     everything = measure(ranked.pairs, catalogue.truth, catalogue.video_ids, rules=rules).pairs
     if copies is None or everything is None:
-        raise ValueError("the truth names no copies")
+        raise ValueError("the truth has no copies")
     false = count_hard_negatives(ranked, catalogue.truth, catalogue.manifest)
     figures = (copies.average_precision, copies.best_f1, copies.recall_at_precision["0.99"])
     at = (copies.precision, copies.recall, copies.f1, everything.recall_by_relation["partial"])

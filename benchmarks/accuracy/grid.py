@@ -1,7 +1,7 @@
-"""The grid of transformations that accuracy is measured on: each in three strengths, by families.
+"""The transformations of the accuracy benchmark, each in three strengths, grouped in families.
 
 The kinds follow CC_WEB_VIDEO (Wu et al. 2007), SVD (Jiang et al. 2019), the MPEG-7 video signature set, the generator
-of VSC2022's copies, and S2VS. Strengths go from what is hardly seen to what few would upload.
+of VSC2022's copies, and S2VS. A light edit is hardly visible; a strong one is stronger than most uploads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Transformation:
 
 
 def _vary(name: str, family: str, light: Edit, medium: Edit, strong: Edit) -> Transformation:
-    """Make a transformation of three edits, and name them."""
+    """Make a transformation from three edits, and name them."""
     named = (replace(light, name=f"{name}-light"), replace(medium, name=f"{name}-medium"))
     return Transformation(name, family, (*named, replace(strong, name=f"{name}-strong")))
 
@@ -58,7 +58,7 @@ def _encode(name: str, encoding: Encoding, option: str, *values: int) -> Transfo
 
 
 def _filter(name: str, family: str, *filters: str) -> Transformation:
-    """Apply three chains of FFmpeg filters, in FFmpeg's notation, without quotes."""
+    """Apply three chains of FFmpeg filters, in FFmpeg's notation without quotes."""
     chains = [tuple((f.partition("=")[0], f.partition("=")[2]) for f in chain.split(",")) for chain in filters]
     return _vary(name, family, *(Edit(name, chain) for chain in chains))
 
@@ -71,7 +71,7 @@ def _draw(
 
 
 def _cut(name: str, family: str, *chosen: Cut, needs_companion: bool = False) -> Transformation:
-    """Put pieces together in three ways."""
+    """Join pieces in three ways."""
     return _vary(name, family, *(Edit(name, cut=cut, needs_companion=needs_companion) for cut in chosen))
 
 
@@ -86,7 +86,7 @@ def _play(name: str, *percents: int) -> Transformation:
 
 
 def _keep(name: str, *kept: tuple[float, float]) -> Transformation:
-    """Keep three stretches, in fractions of the duration."""
+    """Keep three different stretches, given in fractions of the duration."""
     return _vary(name, "temporal", *(keep_stretch(name, start, end) for start, end in kept))
 
 

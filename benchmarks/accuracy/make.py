@@ -1,4 +1,4 @@
-"""Make the catalogue that accuracy is measured on: videos, manifest.csv and truth.csv, in a folder."""
+"""Makes the catalogue of the accuracy benchmark: videos, manifest.csv and truth.csv."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ PROGRESS_EVERY = 50
 
 
 def main() -> None:
-    """Make what is not there yet; print how much there is."""
+    """Make the missing files of the catalogue and print their number."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, required=True, help="folder of clips.csv, truth.csv and the clips")
+    parser.add_argument("--clips", type=Path, required=True, help="folder with clips.csv, truth.csv and the clips")
     parser.add_argument("--work", type=Path, required=True, help="folder for the catalogue")
-    parser.add_argument("--edits-per-clip", type=int, default=EDITS_PER_CLIP, help="of each test source, on average")
-    parser.add_argument("--processes", type=int, default=ENCODERS, help="how many videos are encoded at a time")
     parser.add_argument(
-        "--split", default="test", choices=("train", "calibrate", "test"), help="whose clips are edited"
+        "--edits-per-clip", type=int, default=EDITS_PER_CLIP, help="average number of edited copies of a source"
+    )
+    parser.add_argument("--processes", type=int, default=ENCODERS, help="number of videos encoded in parallel")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "calibrate", "test"), help="the split whose clips are edited"
     )
     arguments = parser.parse_args()
     folder, work = arguments.clips.resolve(), arguments.work.absolute()
@@ -34,7 +36,7 @@ def main() -> None:
 
 
 def make_training_set(folder: Path, work: Path) -> None:
-    """Write manifest.csv of the clips that heads are trained on, and of those that judge them, into `work`."""
+    """Write `work/manifest.csv` with the unedited clips for training and validating heads (train and calibrate)."""
     clips = [clip for clip in read_clips(folder) if clip.split in ("train", "calibrate")]
     work.mkdir(parents=True, exist_ok=True)
     write_manifest([keep_clip(clip) for clip in clips], work / "manifest.csv")
@@ -43,14 +45,14 @@ def make_training_set(folder: Path, work: Path) -> None:
 def make_catalogue(
     folder: Path, work: Path, edits_per_clip: int = EDITS_PER_CLIP, processes: int = ENCODERS, split: str = "test"
 ) -> None:
-    """Write manifest.csv and truth.csv into `work`, encode what is not in `work/videos` yet, and print how much it is.
+    """Write manifest.csv and truth.csv into `work`, encode the videos missing in `work/videos`, and print counts.
 
     Args:
-        folder: of clips.csv, truth.csv and the clips.
+        folder: contains clips.csv, truth.csv and the clips.
         work: folder for the catalogue, absolute.
-        edits_per_clip: how many edits a source of the split gets, on average.
-        processes: how many videos are encoded at a time.
-        split: whose clips are edited.
+        edits_per_clip: average number of edited copies of a source of the split.
+        processes: number of videos encoded in parallel.
+        split: the split whose clips are edited.
     """
     started = time.monotonic()
     clips, unreadable = read_measured_clips(folder, split)
@@ -61,14 +63,14 @@ def make_catalogue(
     truth = build_truth(videos, natural)
     write_truth(truth, work / "truth.csv")
     pairs = Counter({(line.left_id, line.right_id): line.relation for line in truth}.values())
-    print(f"{len(videos)} videos; not edited, because PyAV cannot decode them: {sorted(unreadable) or 'none'}")
-    print(f"pairs: {dict(sorted(pairs.items()))}; lines of the truth: {len(truth)}", flush=True)
+    print(f"{len(videos)} videos; not edited because PyAV cannot decode them: {sorted(unreadable) or 'none'}")
+    print(f"pairs: {dict(sorted(pairs.items()))}; rows of the truth: {len(truth)}", flush=True)
     num_made = make(videos, processes, print_progress)
-    print(f"{num_made} videos encoded; {time.monotonic() - started:.0f} seconds in all")
+    print(f"{num_made} videos encoded in {time.monotonic() - started:.0f} seconds")
 
 
 def print_progress(num_done: int, num_videos: int) -> None:
-    """Print every so often how many videos are done."""
+    """Print the progress after every `PROGRESS_EVERY` videos."""
     if num_done % PROGRESS_EVERY == 0:
         print(f"{num_done} of {num_videos}", flush=True)
 

@@ -1,4 +1,4 @@
-"""The methods that are compared, each trained on the train split and calibrated on the calibrate split."""
+"""The compared methods. Each is trained on the train split and calibrated on the calibrate split."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ DESCRIPTORS = DescribeConfig().descriptor_id
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a method says of all pairs.
+    """The pairs of the benchmark, scored by one method.
 
     Attributes:
-        name: as the table calls it.
-        pairs: columns left_id, right_id, score; larger is surer.
-        threshold: at or above it the method calls a pair a copy; None where it has none.
+        name: name of the method in the printed table.
+        pairs: columns left_id, right_id, score; a higher score means a more probable copy.
+        threshold: the method reports pairs with at least this score; None if it has no threshold.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Ranked:
 
 
 def training_config(objective: Objective) -> Config:
-    """Return the settings of a training; footage of the calibrate split judges its epochs."""
+    """Return the settings of a training. The calibrate split validates its epochs."""
     training = {
         "objective": objective,
         "source": "attributes['footage_id']",
@@ -62,16 +62,16 @@ def training_config(objective: Objective) -> Config:
     return Config(training=TrainingConfig.model_validate(training))
 
 
-class Bench:
-    """Trains what is not trained yet, and ranks the pairs of the benchmark.
+class MethodTrainer:
+    """Trains the methods that are not trained yet, and ranks the pairs of the benchmark by each.
 
     Args:
-        lake: of the catalogue, described.
-        calibration_lake: of a catalogue made from the calibrate split, described.
-        training_lake: of the clips of the train and calibrate splits as they are, described.
-        calibration_truth: of that catalogue.
-        work: keeps models and views.
-        tell: is told what is done.
+        lake: lake with the described test catalogue.
+        calibration_lake: lake with the described catalogue of the calibrate split.
+        training_lake: lake with the described, unedited clips of the train and calibrate splits.
+        calibration_truth: truth.csv of the catalogue of the calibrate split.
+        work: folder of models and views; a later run reuses them.
+        report: called with a line of text for each step.
     """
 
     def __init__(
@@ -81,21 +81,21 @@ class Bench:
         training_lake: Lake,
         calibration_truth: Path,
         work: Path,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._lake = lake
         self._calibration_lake = calibration_lake
         self._training_lake = training_lake
         self._calibration_truth = calibration_truth
         self._work = work
-        self._tell = tell
+        self._report = report
         self._views: LakeViews | None = None
 
     @property
     def views(self) -> LakeViews:
-        """Views of the train and calibrate splits, described once for all methods."""
+        """The views of the train and calibrate splits. They are described once for all methods."""
         if self._views is None:
-            self._tell("describing views of the train and calibrate splits")
+            self._report("describing views of the train and calibrate splits")
             config = training_config(Objective.CONTRASTIVE)
             videos = choose_videos(self._training_lake, "true", config.training)
             self._views = describe_training_views(
@@ -124,18 +124,18 @@ class Bench:
         return [*ranked, self._rank_verified(shipped)]
 
     def train_default(self) -> Path:
-        """Train and calibrate the model that is shipped, and fit its verifier; return its folder."""
+        """Train and calibrate the default model, fit its verifier, and return its folder."""
         folder = self._train_head(Objective.DISCRIMINATIVE)
         if find_model(Method.AUTO, BACKBONE, DESCRIPTORS, folder).verifier is None:
-            self._tell("fitting the verifier")
+            self._report("fitting the verifier")
             lake, truth = self._calibration_lake, self._calibration_truth
-            self._tell(fit_model_verifier(lake, folder, truth, TARGET_PRECISION, Config()))
+            self._report(fit_model_verifier(lake, folder, truth, TARGET_PRECISION, Config()))
         return folder
 
     def _train_codebook(self, variant: Variant) -> Path:
         folder = self._work / "models" / f"bow_{variant}"
         if not (folder / CARD_FILE).exists():
-            self._tell(f"training {folder.name}")
+            self._report(f"training {folder.name}")
             settings = CodebookSettings(variant=variant, num_words=300, where=TRAIN)
             codebook, facts = fit_on_lake(self._training_lake, settings)
             write_artefact(folder, pack_codebook(codebook, settings, facts))
@@ -143,7 +143,7 @@ class Bench:
         return folder
 
     def _fuse_late(self, trained: Path) -> Path:
-        """Embed frames by a network that was trained on averaged descriptors, as the paper's late fusion does."""
+        """Embed single frames by a network trained on averaged descriptors: the late fusion of the paper."""
         folder = trained.with_name(f"{trained.name}-late")
         if not (folder / CARD_FILE).exists():
             tensors, card = unpack_artefact(read_artefact(trained))
@@ -154,27 +154,27 @@ class Bench:
     def _train_head(self, objective: Objective) -> Path:
         folder = self._work / "models" / objective
         if not (folder / CARD_FILE).exists():
-            self._tell(f"training {folder.name}")
+            self._report(f"training {folder.name}")
             config = training_config(objective)
-            learnt = train_model(self.views, [], config, self._work, lambda *_: None)
-            write_artefact(folder, learnt.pack(config, TRAIN))
+            head = train_model(self.views, [], config, self._work, lambda *_: None)
+            write_artefact(folder, head.pack(config, TRAIN))
             self._calibrate(folder)
         return folder
 
     def _calibrate(self, folder: Path) -> None:
-        """Find the threshold on views of the calibrate split."""
+        """Fit the threshold on views of the calibrate split."""
         model = find_model(Method.AUTO, BACKBONE, DESCRIPTORS, folder)
         held_out = self.views.select(self.views.is_held_out)
         try:
-            self._tell(calibrate_model(folder, label_views(held_out, model), TARGET_PRECISION))
-        except UsageError as error:  # a method so weak is compared without a threshold
-            self._tell(f"{folder.name}: {error}")
+            self._report(calibrate_model(folder, label_views(held_out, model), TARGET_PRECISION))
+        except UsageError as error:  # a method that cannot reach the precision is compared without a threshold
+            self._report(f"{folder.name}: {error}")
 
     def _rank_verified(self, model: EmbeddingModel) -> Ranked:
-        """Rank the pairs as the nightly job does: candidates by segments, then aligned frames."""
-        self._tell("aligning candidates: shipped")
+        """Rank the pairs as the nightly job does: search candidates by segments, align their frames, and verify."""
+        self._report("aligning the candidates of the shipped model")
         if model.verifier is None:
-            raise UsageError(f"{model.model_id} has no verifier: run with --write first")
+            raise UsageError(f"{model.model_id} has no verifier; run with --write first")
         rows = embed_lake(self._lake, model, "true", Config()).cache()
         found = (
             find_evidence(rows, PairsConfig()).select("left_id", "right_id", *SEGMENT_COLUMNS, "evidence").toPandas()
@@ -184,13 +184,13 @@ class Bench:
         return Ranked("shipped", found.drop(columns="evidence").assign(score=score), model.verifier.min_probability)
 
     def _rank(self, name: str, model: EmbeddingModel, threshold: float | None) -> Ranked:
-        self._tell(f"comparing videos: {name}")
+        self._report(f"comparing videos by {name}")
         video_ids, vectors = embed_videos(self._lake, model, "true", Config())
         return Ranked(name, score_pairs(video_ids, vectors @ vectors.T), threshold)
 
 
 def score_pairs(video_ids: list[str], similarities: np.ndarray) -> pd.DataFrame:
-    """Return a row for each pair of videos, of a symmetric (n, n) matrix."""
+    """Return a row left_id, right_id, score for each pair of videos, from a symmetric (n, n) matrix."""
     left, right = np.triu_indices(len(video_ids), k=1)
     names = pd.Index(video_ids)
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Hard negatives: two takes of one clip, unlike clips behind one intro, and videos that show next to nothing."""
+"""Hard negatives: two takes of one clip, different clips after the same intro, and videos with almost no content."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ TAKES = (keep_stretch("take-first", 0.0, 0.4), keep_stretch("take-last", 0.6, 1.
 INTRO_SECONDS = 3.0
 INTRO_EDIT = Edit(SHARED_INTRO, cut=begin_with_companion(INTRO_SECONDS), needs_companion=True)
 INTRO_NAME = "shared-intro-itself"
-NUM_BEHIND_INTRO = 8
-MIN_BEHIND_INTRO_SECONDS = 4.0
+NUM_AFTER_INTRO = 8
+MIN_AFTER_INTRO_SECONDS = 4.0
 
 FLAT_SECONDS = 6.0
 _FPS = 10
@@ -38,10 +38,9 @@ _GREYS = {"flat-black": 0, "flat-grey": 128, "flat-white": 255}
 
 
 def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Path) -> list[Video]:
-    """Plan the first and the last two fifths of the longest test clip of each source, if it lasts 12 s or more.
+    """Plan two takes of each source: the first and the last two fifths of its longest clip, if that has 12 s or more.
 
-    Clips that cannot be told for certain from those of another source are left out: screens that show the same
-    again and again.
+    Clips whose relation to a clip of another source is `ignore` are left out, such as recordings of similar screens.
     """
     sources = {clip.video_id: clip.source_id for clip in clips}
     ambiguous = {
@@ -58,21 +57,21 @@ def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Pa
     return [replace(video, transform=TAKE) for video in takes]
 
 
-def plan_behind_intro(clips: Sequence[Clip], folder: Path) -> list[Video]:
-    """Plan clips of different sources behind the same intro; sources that share a scene are left out.
+def plan_after_intro(clips: Sequence[Clip], folder: Path) -> list[Video]:
+    """Plan clips of different sources after the same intro. Sources with a scene group are left out.
 
     Args:
-        clips: one of each source.
-        folder: for the videos.
+        clips: one clip of each source.
+        folder: the folder of the videos.
     """
     intro = Clip("", folder / f"{INTRO_NAME}.mp4", "", "", INTRO_SECONDS, "test")
-    able = [clip for clip in clips if not clip.scene_group and clip.duration_seconds >= MIN_BEHIND_INTRO_SECONDS]
-    chosen = sorted(able, key=lambda clip: choose_rank(SHARED_INTRO, clip.video_id))[:NUM_BEHIND_INTRO]
+    able = [clip for clip in clips if not clip.scene_group and clip.duration_seconds >= MIN_AFTER_INTRO_SECONDS]
+    chosen = sorted(able, key=lambda clip: choose_rank(SHARED_INTRO, clip.video_id))[:NUM_AFTER_INTRO]
     return [edit_clip(clip, INTRO_EDIT, folder, intro) for clip in chosen]
 
 
 def plan_flat(folder: Path) -> list[Video]:
-    """Plan the videos that show one colour, a slow gradient, or a slide with a line of text."""
+    """Plan the videos that show one grey, a slow gradient, or a slide with a title."""
     return [
         Video(name, folder / f"{name}.mp4", name, "test", "", FLAT_SECONDS, shown=(), transform=GENERATED)
         for name in DRAWINGS
@@ -80,7 +79,7 @@ def plan_flat(folder: Path) -> list[Video]:
 
 
 def write_generated(name: str, path: Path) -> None:
-    """Write a flat video, or the intro, by its name."""
+    """Write a generated video: a flat video or the intro, by its name."""
     import av
 
     draw, seconds = (_draw_intro, INTRO_SECONDS) if name == INTRO_NAME else (DRAWINGS[name], FLAT_SECONDS)
@@ -96,7 +95,7 @@ def _draw_grey(level: int) -> Callable[[float], Pixels]:
 
 
 def _draw_gradient(colour: tuple[int, int, int]) -> Callable[[float], Pixels]:
-    """Let a colour fade to black from left to right, and the whole get slowly lighter."""
+    """Draw a colour that fades to black from left to right, and becomes lighter with time."""
 
     def draw(seconds: float) -> Pixels:
         across = np.linspace(1, 0, _WIDTH_PX)[None, :, None] * (0.6 + 0.4 * seconds / FLAT_SECONDS)
@@ -106,7 +105,7 @@ def _draw_gradient(colour: tuple[int, int, int]) -> Callable[[float], Pixels]:
 
 
 def _draw_slide(title: str) -> Callable[[float], Pixels]:
-    """Show a title on white, below a bar that all slides have."""
+    """Draw a title on white, below a bar that is the same on all slides."""
 
     def draw(_seconds: float) -> Pixels:
         slide = np.full((_HEIGHT_PX, _WIDTH_PX, 3), 255, np.uint8)
@@ -118,7 +117,7 @@ def _draw_slide(title: str) -> Callable[[float], Pixels]:
 
 
 def _draw_intro(seconds: float) -> Pixels:
-    """Show a channel's name while a stripe passes behind it."""
+    """Draw the name of a channel, with a stripe that moves behind it."""
     across, down = np.arange(_WIDTH_PX)[None, :], np.arange(_HEIGHT_PX)[:, None]
     is_stripe = np.abs(across - down - (seconds / INTRO_SECONDS * 2 - 0.5) * _WIDTH_PX) < 40  # noqa: PLR2004  px
     intro = np.where(is_stripe[..., None], (240, 180, 40), (70, 20, 90)).astype(np.uint8)

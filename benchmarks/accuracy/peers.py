@@ -1,15 +1,15 @@
-"""Other projects' near-duplicate detectors on the same manifest: each finds pairs by its own usual rule.
+"""Scores the pairs of a manifest by near-duplicate detectors of other projects, each with its usual rule.
 
-- videohash 3.0.1 (PyPI; Akash Mahanty, 2022): one 64-bit hash of a collage of a frame a second; its own rule calls
-  videos similar up to a Hamming distance of 10 (15 % of the bits, rounded up). Score: 1 - distance / 64.
-- vPDQ (PyPI `vpdq`, Meta's ThreatExchange): a 256-bit PDQ hash a second; frames of a quality below 50 are left out, and
-  a frame matches where the other video has one at a Hamming distance of at most 31. Score: the larger of the two
-  shares of matching frames. python-threatexchange sets its threshold (80 %) on one side alone, and the smaller
-  share would call every part of a longer video a mismatch, which is not how vPDQ is used. Version 0.0.8 is the last
-  that needs no FFmpeg headers: later ones link libav, which PyPI does not offer; hash and rule are the same.
+- videohash 3.0.1 (PyPI; Akash Mahanty, 2022) computes one 64-bit hash of a collage of one frame per second. Videos are
+  similar up to a Hamming distance of 10 (15 % of the bits, rounded up). Score: 1 - distance / 64.
+- vPDQ (PyPI `vpdq`, Meta's ThreatExchange) computes one 256-bit PDQ hash per second. Frames with a quality below 50 are
+  left out. A frame matches if the other video has a frame at a Hamming distance of at most 31. Score: the larger of the
+  two shares of matching frames. python-threatexchange applies its threshold (80 %) to one side only. The smaller share
+  would make every part of a longer video a mismatch, which is not how vPDQ is used. Version 0.0.8 is the last that
+  needs no FFmpeg headers; later versions link libav, which PyPI does not have. Hash and rule are the same.
 
-They are no dependencies of ndvr: each gets an environment of its own in the work folder, with pinned packages. Both
-call an executable `ffmpeg`, which `imageio-ffmpeg` brings. vpdq is compiled: CMake and a C++ compiler must be there.
+The detectors are not dependencies of ndvr. Each gets its own environment in the work folder, with pinned packages. Both
+call an executable `ffmpeg`, which `imageio-ffmpeg` contains. To compile vpdq, CMake and a C++ compiler are needed.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ _FFMPEG = "imageio-ffmpeg==0.8.1"
 
 
 class PeerUnavailableError(Exception):
-    """A peer's packages cannot be installed here; the message says which, and the installer's last words."""
+    """The packages of a peer cannot be installed. The message names them and ends with the installer's output."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Another project's detector.
+    """A detector of another project.
 
     Attributes:
-        name: its package.
-        packages: what is installed, pinned.
-        score: finds the scored pairs from the hashes of each video, as (quality, hexadecimal).
-        min_score: the score from which its own usual rule calls a pair similar.
+        name: name of its package.
+        packages: pinned packages to install.
+        score: scores pairs by the hashes of each video, given as (quality, hexadecimal).
+        min_score: lowest score of a similar pair by its usual rule.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Peer:
 
 @dataclass(frozen=True)
 class PeerResult:
-    """What a peer found.
+    """The pairs that a peer found.
 
     Attributes:
-        pairs: left_id < right_id, score in (0, 1]; a pair that is not there scores nothing.
-        unreadable: video_id -> why the peer could not hash it; such videos are in no pair.
-        seconds: hashing took, in this run: what an earlier one hashed costs nothing.
+        pairs: left_id < right_id, score in (0, 1]; other pairs have a score of 0.
+        unreadable: video_id -> the reason why the peer could not hash it; such videos have no pairs.
+        seconds: time of hashing in this run, without videos that an earlier run hashed.
     """
 
     pairs: pd.DataFrame
@@ -84,15 +84,15 @@ class PeerResult:
 def run_peer(peer: Peer, manifest: Path, work: Path) -> PeerResult:
     """Hash the videos of a manifest, write the scored pairs to `work/<peer>/pairs.parquet`, and return them.
 
-    What an earlier run hashed is not hashed again.
+    Hashes of an earlier run are reused.
 
     Args:
         peer: one of `PEERS`.
-        manifest: CSV with video_id and uri; a relative uri starts at its folder.
-        work: for the peer's environment and its hashes.
+        manifest: CSV with video_id and uri; a relative uri is relative to its folder.
+        work: folder of the peer's environment and hashes.
 
     Raises:
-        PeerUnavailableError: its packages cannot be installed.
+        PeerUnavailableError: the packages cannot be installed.
     """
     folder = work.absolute() / peer.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,10 +108,10 @@ def run_peer(peer: Peer, manifest: Path, work: Path) -> PeerResult:
 
 
 def make_environment(peer: Peer, folder: Path) -> Path:
-    """Install the peer's packages into `folder/env`, unless they are, put ffmpeg beside its Python; return that.
+    """Install the peer's packages and ffmpeg into `folder/env`, unless they are installed, and return its Python.
 
     Raises:
-        PeerUnavailableError: it did not work.
+        PeerUnavailableError: the packages cannot be installed.
     """
     environment, stamp = folder / "env", folder / "env" / "installed.txt"
     python = environment / "bin" / "python"
@@ -138,16 +138,16 @@ def _install(peer: Peer, command: list[str]) -> str:
 def hash_videos(
     name: str, python: Path, videos: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, list[tuple[int, str]]], dict[str, str]]:
-    """Hash videos in the peer's environment; a video on which its process dies is noted, and the rest goes on.
+    """Hash videos in the peer's environment. If its process dies on a video, the other videos are still hashed.
 
     Args:
-        name: of the peer.
-        python: of its environment, with ffmpeg beside it.
+        name: name of the peer.
+        python: Python of its environment; ffmpeg is in the same folder.
         videos: video_id -> path.
-        folder: keeps the hashes.
+        folder: folder of the hashes.
 
     Returns:
-        The hashes of each video, as (quality, hexadecimal), and why each of the others has none.
+        The hashes of each video, as (quality, hexadecimal), and the reason for each video without hashes.
     """
     videos_json, hashes_jsonl = folder / "videos.json", folder / "hashes.jsonl"
     videos_json.write_text(json.dumps(dict(videos)), encoding="utf-8")
@@ -175,7 +175,7 @@ def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def score_by_videohash(hashes: Hashes) -> pd.DataFrame:
-    """Score each pair by 1 - Hamming distance / 64 of the videos' hashes."""
+    """Score each pair by 1 - Hamming distance / 64 of its hashes."""
     ids = sorted(hashes)
     signs = _to_signs([hashes[video_id][0][1] for video_id in ids], VIDEOHASH_BITS)
     left, right = np.triu_indices(len(ids), k=1)
@@ -184,7 +184,7 @@ def score_by_videohash(hashes: Hashes) -> pd.DataFrame:
 
 
 def score_by_vpdq(hashes: Hashes) -> pd.DataFrame:
-    """Score each pair by the larger of the two shares of frames that match one of the other video's."""
+    """Score each pair by the share of frames that match a frame of the other video; the larger of the two shares."""
     kept = {video_id: [text for quality, text in hashes[video_id] if quality >= MIN_QUALITY] for video_id in hashes}
     ids = sorted(video_id for video_id in kept if kept[video_id])
     if not ids:
@@ -203,13 +203,13 @@ def score_by_vpdq(hashes: Hashes) -> pd.DataFrame:
 
 
 def _to_signs(texts: Sequence[str], num_bits: int) -> Signs:
-    """Return hexadecimal hashes as float32 (hashes, bits) of -1 and 1."""
+    """Convert hexadecimal hashes to float32 (hashes, bits) of -1 and 1."""
     packed = np.array([list(bytes.fromhex(text)) for text in texts], dtype=np.uint8).reshape(len(texts), num_bits // 8)
     return np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1
 
 
 def _measure_distances(left: Signs, right: Signs) -> Signs:
-    """Return the Hamming distance of each of some hashes to each of others."""
+    """Return the Hamming distance of each left hash to each right hash: float32 (left, right)."""
     distances: Signs = (left.shape[1] - left @ right.T) / 2
     return distances
 
@@ -224,7 +224,7 @@ def _to_pairs(
 PEERS = (
     Peer(
         "videohash",
-        # Pillow 10 dropped Image.ANTIALIAS, which videohash uses.
+        # Pillow 10 removed Image.ANTIALIAS, which videohash uses.
         (
             "videohash==3.0.1",
             "pillow==9.5.0",
@@ -249,10 +249,10 @@ PEERS = (
 
 
 def main() -> None:
-    """Run the peers over a manifest, and print what each did."""
-    parser = argparse.ArgumentParser(description="Score the pairs of a manifest by other projects' detectors.")
+    """Run the peers on a manifest, and print a summary of each."""
+    parser = argparse.ArgumentParser(description="Score the pairs of a manifest by detectors of other projects.")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV with video_id and uri")
-    parser.add_argument("--work", type=Path, required=True, help="folder for environments, hashes and pairs")
+    parser.add_argument("--work", type=Path, required=True, help="folder of environments, hashes and pairs")
     arguments = parser.parse_args()
     for peer in PEERS:
         try:
@@ -261,7 +261,7 @@ def main() -> None:
             print(error)
             continue
         num_similar = int((result.pairs["score"] >= peer.min_score).sum())
-        print(f"{peer.name}: {num_similar} pairs similar by its own rule; {result.seconds:.0f} s of hashing")
+        print(f"{peer.name}: {num_similar} similar pairs by its usual rule; {result.seconds:.0f} s of hashing")
         for video_id, why in result.unreadable.items():
             print(f"  unreadable: {video_id}: {why}")
 

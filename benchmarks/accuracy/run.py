@@ -1,6 +1,6 @@
-"""Compare the methods, and other projects, on copies of footage that nothing was trained on; print one table.
+"""Compares the methods and other projects on copies of footage that was not used for training, and prints tables.
 
-`README.md` in the folder above says what --clips holds. Without it, nothing is measured.
+It needs --clips; `benchmarks/README.md` describes that folder.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 import models
 from benchmarks.accuracy.make import make_catalogue, make_training_set
-from benchmarks.accuracy.methods import Bench, Ranked
+from benchmarks.accuracy.methods import MethodTrainer, Ranked
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
 from benchmarks.accuracy.videos import GENERATED, SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
@@ -34,25 +35,25 @@ if TYPE_CHECKING:
 
 SHIPPED = "discriminative"
 ARTEFACT = "discriminative-efficientnet_lite0_ndvr"
-# What the job finds meanwhile is not looked at: only descriptors are.
+# Only the descriptors of this run are used, so its other settings are the fastest.
 _DESCRIBE_ONLY = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.999}}
 _HARD = {
     TAKE: "two takes of one clip",
-    SHARED_INTRO: "unlike clips behind one intro",
+    SHARED_INTRO: "different clips after the same intro",
     GENERATED: "flat and static clips",
 }
 
 
 def main() -> None:
-    """Do it all; what lies in --work is not done again."""
+    """Run the benchmark. Results that exist in --work are reused."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, help="folder of clips.csv, truth.csv and the clips")
+    parser.add_argument("--clips", type=Path, help="folder with clips.csv, truth.csv and the clips")
     parser.add_argument("--work", type=Path, default=Path("accuracy-work"), help="folder for the catalogue and models")
-    parser.add_argument("--without-peers", action="store_true", help="leave out other projects")
+    parser.add_argument("--without-peers", action="store_true", help="do not run other projects")
     parser.add_argument("--write", action="store_true", help=f"write models/artefacts/{ARTEFACT}")
     arguments = parser.parse_args()
     if arguments.clips is None:
-        print("nothing measured: give --clips a folder of real clips with clips.csv and truth.csv")
+        print("nothing measured: pass --clips with a folder of real clips, clips.csv and truth.csv")
         return
     work = arguments.work.absolute()
     clips, calibration, training = arguments.clips.resolve(), work / "calibrate", work / "train"
@@ -60,10 +61,10 @@ def main() -> None:
     make_catalogue(clips, calibration, split="calibrate")
     make_training_set(clips, training)
     lakes = describe(clips, work), describe(clips, calibration), describe(clips, training)
-    bench = Bench(*lakes, calibration / "truth.csv", work, lambda told: print(told, flush=True))
+    trainer = MethodTrainer(*lakes, calibration / "truth.csv", work, partial(print, flush=True))
     if arguments.write:
-        write_artefact(Path(models.__file__).parent / "artefacts" / ARTEFACT, read_artefact(bench.train_default()))
-    ranked = bench.rank_all()
+        write_artefact(Path(models.__file__).parent / "artefacts" / ARTEFACT, read_artefact(trainer.train_default()))
+    ranked = trainer.rank_all()
     if not arguments.without_peers:
         ranked += rank_by_peers(work)
     report(ranked, work)
@@ -71,7 +72,7 @@ def main() -> None:
 
 
 def describe(clips: Path, work: Path, *, cut_borders: bool = True) -> Lake:
-    """Run the nightly job over the catalogue and return its lake."""
+    """Run the nightly job on the catalogue in a work folder, and return the lake with its descriptors."""
     config = Config(**_DESCRIBE_ONLY, manifest={"roots": (str(clips),)}, describe={"cut_borders": cut_borders})
     run_nightly(str(work / "manifest.csv"), str(work / "lake"), config, datetime.now(UTC).date())
     return open_lake(str(work / "lake"))
@@ -86,13 +87,13 @@ def rank_by_peers(work: Path) -> list[Ranked]:
         except PeerUnavailableError as error:
             print(error)
             continue
-        print(f"{peer.name}: {len(result.unreadable)} unreadable, {result.seconds:.0f} s of hashing")
+        print(f"{peer.name}: {len(result.unreadable)} unreadable videos, {result.seconds:.0f} s of hashing")
         ranked.append(Ranked(peer.name, result.pairs, peer.min_score))
     return ranked
 
 
 def report(ranked: list[Ranked], work: Path) -> None:
-    """Print the table of methods, then recall by transformation and hard negatives of the shipped one."""
+    """Print the table of methods, then recall by transformation and hard negatives of the shipped model."""
     truth = load_truth(work / "truth.csv")
     manifest = pd.read_csv(work / "manifest.csv", keep_default_na=False)
     copies = only_copies(truth)
@@ -101,7 +102,7 @@ def report(ranked: list[Ranked], work: Path) -> None:
         rules = Rules(score_columns=("score",), min_score=method.threshold)
         whole = measure(method.pairs, copies, list(manifest["video_id"]), rules=rules)
         everything = measure(method.pairs, truth, list(manifest["video_id"]), rules=rules)
-        rows.append(_tell(method, whole, everything))
+        rows.append(_make_row(method, whole, everything))
         shipped = (method, whole, everything) if method.name.startswith("shipped") else shipped
     headings = ("method", "uAP", "best F1", "R@P.99", "threshold", "P", "R", "F1", "uAP with parts")
     print_table("whole copies, held-out footage", headings, rows)
@@ -113,7 +114,7 @@ def report(ranked: list[Ranked], work: Path) -> None:
 
 
 def report_night(clips: Path, work: Path) -> None:
-    """Run the nightly job as it comes, and print how its pairs, segments and clusters agree with the truth."""
+    """Run the nightly job with default settings, and evaluate its pairs, segments and clusters."""
     config = Config.model_validate({"manifest": {"roots": (str(clips),)}})
     run_nightly(str(work / "manifest.csv"), str(work / "lake"), config, datetime.now(UTC).date())
     _, measured = evaluate_lake(open_lake(str(work / "lake")), load_truth(work / "truth.csv"))
@@ -122,16 +123,16 @@ def report_night(clips: Path, work: Path) -> None:
 
 
 def only_copies(truth: Truth) -> Truth:
-    """Let partial copies count neither for nor against: one vector a video is not made for them."""
+    """Ignore partial copies, because one vector per video is not designed to find them."""
     if truth.pairs is None:
         return truth
     return Truth(truth.pairs.assign(relation=truth.pairs["relation"].replace("partial", "ignore")))
 
 
-def _tell(method: Ranked, whole: EvaluationReport, everything: EvaluationReport) -> tuple[str, ...]:
-    """Make a row of the table."""
+def _make_row(method: Ranked, whole: EvaluationReport, everything: EvaluationReport) -> tuple[str, ...]:
+    """Make a row of the table of methods."""
     if whole.pairs is None or everything.pairs is None:
-        raise ValueError("the truth names no copies")
+        raise ValueError("the truth has no copies")
     at = whole.pairs
     operating = ("", "", "", "")
     if method.threshold is not None:
@@ -142,27 +143,27 @@ def _tell(method: Ranked, whole: EvaluationReport, everything: EvaluationReport)
 
 
 def name_families(manifest: pd.DataFrame) -> dict[str, str]:
-    """Return the family of each transformation; that of clips as they are is empty."""
+    """Return the family of each transformation; it is empty for unedited clips."""
     return dict(zip(manifest["transform"], manifest["family"], strict=True))
 
 
 def print_families(
     method: Ranked, whole: EvaluationReport, everything: EvaluationReport, manifest: pd.DataFrame
 ) -> None:
-    """Print recall at the threshold of an original with its edited copies, by family: whole copies, and all."""
+    """Print by family how many edited copies are found with their original: whole copies, and all copies."""
     families = name_families(manifest)
     counts = [
         result.per_transform.rename(lambda name: families.get(name, "")).groupby(level=0).sum()
         for result in (whole, everything)
     ]
     rows = [
-        (family, *(text for count in counts for text in _tell_recall(count, family)))
+        (family, *(text for count in counts for text in _format_recall(count, family)))
         for family in sorted(counts[1].index)
     ]
     print_table(f"{method.name}: recall at the threshold", ("family", "whole copies", "pairs", "all", "pairs"), rows)
 
 
-def _tell_recall(counts: pd.DataFrame, family: str) -> tuple[str, str]:
+def _format_recall(counts: pd.DataFrame, family: str) -> tuple[str, str]:
     if family not in counts.index:
         return "", "0"
     found, pairs = counts.loc[family, ["num_found", "num_pairs"]]
@@ -170,7 +171,7 @@ def _tell_recall(counts: pd.DataFrame, family: str) -> tuple[str, str]:
 
 
 def print_transforms(method: Ranked, result: EvaluationReport, manifest: pd.DataFrame) -> None:
-    """Print recall at the threshold of an original with its edited copy, by transformation."""
+    """Print by transformation how many edited copies are found with their original."""
     families = name_families(manifest)
     table = result.per_transform.reset_index().sort_values("recall")
     rows = [
@@ -181,15 +182,15 @@ def print_transforms(method: Ranked, result: EvaluationReport, manifest: pd.Data
 
 
 def print_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> None:
-    """Print how many pairs of each kind of hard negative the threshold lets through."""
+    """Print the number of false pairs, in all and by kind of hard negative."""
     false = count_hard_negatives(method, truth, manifest)
-    print(f"{method.name}: {false['all']} false pairs, among these")
+    print(f"{method.name}: {false['all']} false pairs, of which")
     for kind, what in _HARD.items():
         print(f"  {what}: {false[kind]}")
 
 
 def count_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> dict[str, int]:
-    """Count the false pairs that the threshold lets through: "all", and of each kind of hard negative."""
+    """Count the false pairs at the threshold: "all", and those of each kind of hard negative."""
     kinds = dict(zip(manifest["video_id"], manifest["transform"], strict=True))
     found = method.pairs[method.pairs["score"] >= (method.threshold or 0)].astype({"left_id": str, "right_id": str})
     known = set() if truth.pairs is None else set(zip(truth.pairs["left_id"], truth.pairs["right_id"], strict=True))

@@ -1,7 +1,7 @@
-"""What is true of the catalogue: which pairs of videos share footage, where, and which count neither for nor against.
+"""The ground truth of the catalogue: which pairs of videos share footage, where, and which pairs are ignored.
 
-The truth follows from which stretches of which clips each video shows (`benchmarks.accuracy.videos.Shown`), and from
-what truth.csv of the clips says of pairs of clips.
+It is derived from the stretches of clips that each video shows (`benchmarks.accuracy.videos.Shown`) and from the pairs
+of clips in truth.csv of the clips.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 COPY, PARTIAL, IGNORE = "copy", "partial", "ignore"
 NATURAL, COMPANION = "natural", "companion"
-# What shares less than both of these is too little to ask for, and not nothing either.
+# Pairs that share less than both limits are ignored: too little to require, and too much for a negative.
 MIN_SHARED_SECONDS = 3.0
 MIN_COVERAGE = 0.5
-MIN_VISIBILITY = 0.4  # a smaller inset, and what shines through more weakly, is not asked for either
+MIN_VISIBILITY = 0.4  # a smaller inset and a weaker blend are not required either
 _MIN_SEGMENT_SECONDS = 0.1
 _ALWAYS = 1e9
 COLUMNS = (
@@ -43,7 +43,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class NaturalPair:
-    """A line of the clips' own truth: `copy` and `partial` pairs show the same at the given times."""
+    """A row of the clips' truth.csv. `copy` and `partial` pairs show the same footage at the given times."""
 
     left_id: str
     right_id: str
@@ -56,7 +56,7 @@ class NaturalPair:
 
 @dataclass(frozen=True)
 class Segment:
-    """Where two videos show the same; `visibility` is the left and the right one's."""
+    """A stretch of footage that two videos share. `visibility` is that in the left and in the right video."""
 
     left: tuple[float, float]
     right: tuple[float, float]
@@ -69,7 +69,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class TruePair:
-    """A line of truth.csv: a segment of a pair, or a pair that does not count."""
+    """A row of truth.csv: a segment of a pair, or a pair that is ignored."""
 
     left_id: str
     right_id: str
@@ -89,12 +89,15 @@ def read_natural(path: Path) -> list[NaturalPair]:
 
 
 def build_truth(videos: Sequence[Video], natural: Sequence[NaturalPair]) -> list[TruePair]:
-    """Return the lines of the truth, in the order of their ids; pairs that are not in it are negatives.
+    """Return the rows of the truth, sorted by ids. Pairs that are not in it are negatives.
 
-    A pair that shares footage is a `copy` where what it shares is at least four fifths of either video, else
-    `partial`; seconds are weighed by how visible the footage is. It is `ignore` where it shares little, hardly
-    visibly, or nothing of one clip, or of two that the clips' own truth relates; but the two takes of a clip are
-    negatives. A pair of clips as they are is what their own truth says.
+    The relation of two videos of the same clip, or of two clips that their truth relates, is:
+
+    - `copy` if the shared footage is at least four fifths of each video, where seconds are weighted by visibility.
+    - `ignore` if they share too little footage, hardly visible footage, or none. Two takes of a clip are negatives.
+    - `partial` otherwise.
+
+    A pair of unedited clips has the relation of the clips' truth.
     """
     by_id = {video.video_id: video for video in videos}
     shown_of: dict[str, list[tuple[Video, Shown]]] = defaultdict(list)
@@ -106,12 +109,12 @@ def build_truth(videos: Sequence[Video], natural: Sequence[NaturalPair]) -> list
     for link in (*itself, *natural):
         for pair, segment in _compare(shown_of[link.left_id], shown_of[link.right_id], link):
             segments[pair] += [segment] if segment else []
-    lines = [line for pair in natural for line in _keep_natural(pair, by_id)]
+    rows = [row for pair in natural for row in _keep_natural(pair, by_id)]
     for (left_id, right_id), found in segments.items():
         left, right = by_id[left_id], by_id[right_id]
         if not left.transform == right.transform == ORIGINAL:
-            lines += _judge(left, right, found)
-    return sorted(lines, key=lambda line: (line.left_id, line.right_id, line.bounds or ()))
+            rows += _make_rows(left, right, found)
+    return sorted(rows, key=lambda row: (row.left_id, row.right_id, row.bounds or ()))
 
 
 def _keep_natural(pair: NaturalPair, by_id: dict[str, Video]) -> list[TruePair]:
@@ -125,7 +128,7 @@ def _keep_natural(pair: NaturalPair, by_id: dict[str, Video]) -> list[TruePair]:
 def _compare(
     left: Sequence[tuple[Video, Shown]], right: Sequence[tuple[Video, Shown]], link: NaturalPair
 ) -> Iterator[tuple[tuple[str, str], Segment | None]]:
-    """Yield, for each stretch of one clip and each of another, the pair of videos and the segment that they share."""
+    """Compare each stretch of one clip with each of another: yield the pair of videos and its segment, if any."""
     stretches = combinations(left, 2) if link.left_id == link.right_id else product(left, right)
     for (one, one_shown), (other, other_shown) in stretches:
         if one.video_id == other.video_id:
@@ -138,9 +141,12 @@ def _compare(
 
 
 def intersect(one: Shown, other: Shown, link: NaturalPair) -> Segment | None:
-    """Return what two stretches share, where the clip of the first is the left one of the link; None if nothing.
+    """Return the segment that two stretches share, or None.
 
-    The link tells which times of the two clips show the same: in between they run evenly.
+    Args:
+        one: a stretch of the left clip of the link.
+        other: a stretch of the right clip.
+        link: the times at which the two clips show the same footage; times between are interpolated linearly.
     """
     if link.relation == IGNORE:
         return None
@@ -163,8 +169,8 @@ def intersect(one: Shown, other: Shown, link: NaturalPair) -> Segment | None:
     )
 
 
-def _judge(left: Video, right: Video, segments: Sequence[Segment]) -> list[TruePair]:
-    """Return the lines of a pair of videos of related footage that are not both clips as they are."""
+def _make_rows(left: Video, right: Video, segments: Sequence[Segment]) -> list[TruePair]:
+    """Return the rows of a pair of videos of related footage, of which at least one is edited."""
     if not segments and left.transform == right.transform == TAKE:
         return []
     visible = [segment for segment in segments if min(segment.visibility) >= MIN_VISIBILITY]
@@ -190,7 +196,7 @@ def _relate(left: Video, right: Video, segments: Sequence[Segment]) -> str:
 
 
 def measure_union(intervals: Iterable[tuple[float, float]]) -> float:
-    """Return how many seconds some intervals cover together."""
+    """Return the length of the union of intervals, in seconds."""
     covered, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
         covered += max(0.0, end - max(start, reached))
@@ -199,7 +205,7 @@ def measure_union(intervals: Iterable[tuple[float, float]]) -> float:
 
 
 def _name_transform(left: Video, right: Video) -> str:
-    """Return how the one was made of the other: a transformation, or as its companion; "" if neither was."""
+    """Return the transformation from one video to the other, `companion` if one contains the other, or ""."""
     for clip, made in ((left, right), (right, left)):
         if clip.transform == ORIGINAL:
             if made.clip_id == clip.video_id:
@@ -210,7 +216,7 @@ def _name_transform(left: Video, right: Video) -> str:
 
 
 def write_truth(pairs: Iterable[TruePair], path: Path) -> None:
-    """Write the truth as `jobs.evaluation.truth.load_truth` reads it; bounds in seconds, to the millisecond."""
+    """Write truth.csv for `jobs.evaluation.truth.load_truth`, with bounds in seconds, rounded to milliseconds."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -1,7 +1,7 @@
-"""Train the default backbone on, as it is shipped, on frames of the train split; needs a GPU for some ten minutes.
+"""Fine-tunes the default backbone on frames of the train split. It needs a GPU for about ten minutes.
 
-`README.md` in the folder above says what --clips holds. What it writes is no file of the repository yet: put it into
-`models/artefacts/backbones`, its SHA-256 into `models/registry.py`, and train the head again (`run.py --write`).
+`benchmarks/README.md` describes the folder for --clips. To use the output, copy it to `models/artefacts/backbones`, put
+its SHA-256 into `models/registry.py`, and train the head again (`run.py --write`).
 """
 
 from __future__ import annotations
@@ -45,33 +45,33 @@ _FRAME_EVERY_SECONDS = 0.45
 _WEBP_QUALITY = 82
 _VIEWS_OF_HEAD = 10
 _NUM_DIMS = 512
-_UNEDITED_SHARE = 0.06  # of the views: frames as they are must stay where they are
+_UNEDITED_SHARE = 0.06  # of the views: the embeddings of unedited frames must not move
 _FRAMES_PER_CHUNK, _CHUNKS_PER_BATCH, _VIEWS_PER_FRAME = 32, 8, 2
 _SEED = 11
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that is trained on, as a WebP file in memory, and a number for the footage it shows."""
+    """A training frame, as a WebP file in memory, and the number of its footage."""
 
     picture: bytes
     source: int
 
     def open(self) -> NDArray[np.uint8]:
-        """Decode it: uint8 (height, width, 3)."""
+        """Decode the frame: uint8 (height, width, 3)."""
         return np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
 
 
 def main() -> None:
-    """Do it, and print the SHA-256 of what came out."""
+    """Fine-tune the backbone, write its weights, and print their SHA-256."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, help="folder of clips.csv, truth.csv and the clips")
+    parser.add_argument("--clips", type=Path, help="folder with clips.csv, truth.csv and the clips")
     parser.add_argument("--out", type=Path, default=Path("efficientnet_lite0_ndvr.safetensors"), help="file to write")
-    parser.add_argument("--processes", type=int, default=16, help="that make views")
-    parser.add_argument("--steps", type=int, default=TuningConfig.steps, help="batches of 512 views")
+    parser.add_argument("--processes", type=int, default=16, help="number of processes that make views")
+    parser.add_argument("--steps", type=int, default=TuningConfig.steps, help="number of batches of 512 views")
     arguments = parser.parse_args()
     if arguments.clips is None:
-        print("nothing trained: give --clips a folder of real clips with clips.csv and truth.csv")
+        print("nothing trained: pass --clips with a folder of real clips, clips.csv and truth.csv")
         return
     frames = take_frames(arguments.clips.resolve(), arguments.processes)
     print(f"{len(frames)} frames of {len({frame.source for frame in frames})} sources", flush=True)
@@ -80,13 +80,13 @@ def main() -> None:
     spec = get_backbone(_START)
     chunks = iter(DataLoader(Views(frames), batch_size=None, num_workers=arguments.processes, prefetch_factor=4))
     config = TuningConfig(steps=arguments.steps)
-    state = tune(Lite0(spec, load_state_dict(spec)), bank, _batch(chunks), config, device, _tell)
+    state = tune(Lite0(spec, load_state_dict(spec)), bank, _batch(chunks), config, device, _print_progress)
     save_file(state, arguments.out)
     print(arguments.out, hashlib.sha256(arguments.out.read_bytes()).hexdigest())
 
 
 def take_frames(folder: Path, processes: int) -> list[Frame]:
-    """Take frames of the clips of the train split, evenly spread, without their borders."""
+    """Take evenly spaced frames of the clips of the train split, without their borders."""
     clips = [clip for clip in read_clips(folder) if clip.split == "train"]
     names = sorted({clip.footage_id for clip in clips})
     with ProcessPoolExecutor(processes) as pool:
@@ -99,7 +99,7 @@ def take_frames(folder: Path, processes: int) -> list[Frame]:
 
 
 def _take_of_clip(clip: Clip) -> list[bytes]:
-    """Return frames of a clip as WebP files; of a clip that breaks off, those before."""
+    """Return frames of a clip as WebP files; if decoding fails, the frames before the failure."""
     frames = _decode(clip.path)
     kept = np.unique(np.linspace(0, len(frames) - 1, min(_FRAMES_PER_CLIP, len(frames))).round().astype(int))
     files = []
@@ -113,7 +113,7 @@ def _take_of_clip(clip: Clip) -> list[bytes]:
 
 
 def _decode(path: Path) -> list[NDArray[np.uint8]]:
-    """Decode a frame every .45 s."""
+    """Decode one frame every `_FRAME_EVERY_SECONDS`."""
     frames, last = [], -np.inf
     try:
         with av.open(str(path)) as container:
@@ -128,7 +128,7 @@ def _decode(path: Path) -> list[NDArray[np.uint8]]:
 
 
 def make_bank(frames: list[Frame], device: str, processes: int) -> Bank:
-    """Fit the head on views of the frames, described by the network as it is, and embed the frames with it."""
+    """Fit the head on views of the frames, described by the network before tuning, and embed the frames with it."""
     describer = FrameDescriber(get_backbone(_START), device, batch_frames=8 if device == "cpu" else 256)
     loader = DataLoader(FixedViews(frames), batch_size=None, num_workers=processes)
     described = np.stack([describer.describe(views.numpy()) for views in loader])
@@ -138,30 +138,30 @@ def make_bank(frames: list[Frame], device: str, processes: int) -> Bank:
 
 
 class FixedViews(Dataset[torch.Tensor]):
-    """Of each frame itself and ten views: uint8 (11, px, px, 3), the same every time."""
+    """For each frame, the frame and ten edited views: uint8 (11, px, px, 3), the same at every access."""
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
 
     def __len__(self) -> int:
-        """Count the frames."""
+        """Return the number of frames."""
         return len(self._frames)
 
     def __getitem__(self, place: int) -> torch.Tensor:
-        """Make the views of a frame."""
+        """Return the frame and its views."""
         rng = np.random.default_rng([_SEED, place])
         edited = [_edit(self._frames, place, rng) for _ in range(_VIEWS_OF_HEAD)]
         return torch.from_numpy(np.stack([_to_input(self._frames[place].open()), *edited]))
 
 
 class Views(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Without an end, chunks of a batch: views uint8 (64, px, px, 3), and int64 (64,) of which frame each is."""
+    """An endless sequence of chunks of batches: views, uint8 (64, px, px, 3), and the frame of each, int64 (64,)."""
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Draw frames and edits, in each worker others."""
+        """Draw frames and edits; each worker draws different ones."""
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([_SEED, 1 + (worker.id if worker else 0)])
         number = min(_FRAMES_PER_CHUNK, len(self._frames))
@@ -177,7 +177,7 @@ class Views(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def _edit(frames: list[Frame], place: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Make one view of a frame, with a frame of another source for edits that put two into one."""
+    """Make one view of a frame. A frame of another source serves edits that combine two frames."""
     other = int(rng.integers(len(frames)))
     while frames[other].source == frames[place].source:
         other = int(rng.integers(len(frames)))
@@ -190,13 +190,13 @@ def _to_input(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _batch(chunks: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Join chunks to batches."""
+    """Concatenate chunks into batches."""
     while True:
         parts = [next(chunks) for _ in range(_CHUNKS_PER_BATCH)]
         yield torch.cat([views for views, _ in parts]), torch.cat([shown for _, shown in parts])
 
 
-def _tell(step: int, loss: float) -> None:
+def _print_progress(step: int, loss: float) -> None:
     if step % 50 == 0:
         print(f"{step} batches, loss {loss:.3f}", flush=True)
 

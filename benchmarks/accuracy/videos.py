@@ -1,4 +1,4 @@
-"""A video of the accuracy benchmark's catalogue, and which stretches of which clips it shows."""
+"""The videos of the accuracy catalogue, and the stretches of clips that each shows."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 ORIGINAL = "original"
 TAKE, SHARED_INTRO, GENERATED = "take", "shared-intro", "generated"
-# Of a longer clip only the beginning is edited: at least `COPY_COVERAGE` of the longest that is, 20.02 s.
+# Only this much of a clip is edited. It is at least `COPY_COVERAGE` of the longest edited clip, 20.02 s.
 MAX_EDITED_SECONDS = 16.1
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A stretch of a clip that a video shows; each clock starts at its own video's first frame.
+    """A stretch of a clip that a video shows. Times count from the first frame of the clip or of the video.
 
     Attributes:
         clip_id: video_id of the clip.
-        clip_start_seconds: where the stretch begins in the clip.
-        clip_end_seconds: where it ends in the clip.
-        start_seconds: where it begins in the video.
-        end_seconds: where it ends in the video.
-        visibility: 1 where it fills the picture; else its share of the picture's width, or its opacity.
-        is_reversed: whether it runs backwards.
-        from_companion: whether it was put beside what the video was made of.
+        clip_start_seconds: start of the stretch in the clip.
+        clip_end_seconds: its end in the clip.
+        start_seconds: its start in the video.
+        end_seconds: its end in the video.
+        visibility: 1 if it fills the picture; else its share of the picture's width, or its opacity.
+        is_reversed: whether it is played backwards.
+        from_companion: whether it comes from the companion, not from the edited clip.
     """
 
     clip_id: str
@@ -45,7 +45,7 @@ class Shown:
     from_companion: bool = False
 
     def locate(self, clip_start_seconds: float, clip_end_seconds: float) -> tuple[float, float]:
-        """Return where a part of the stretch, given on the clip's clock, lies in the video."""
+        """Return the start and end in the video of a part of the stretch, given by its times in the clip."""
         pace = (self.end_seconds - self.start_seconds) / (self.clip_end_seconds - self.clip_start_seconds)
         after_start = (clip_start_seconds - self.clip_start_seconds) * pace
         before_end = (self.clip_end_seconds - clip_end_seconds) * pace
@@ -56,22 +56,22 @@ class Shown:
 
 @dataclass(frozen=True)
 class Video:
-    """A line of the manifest, and how it is made.
+    """A row of the manifest, and how the video is made.
 
     Attributes:
-        video_id: unique.
-        path: of the file.
-        source_id: whose footage it mainly shows; a generated video is its own source.
-        split: of that source: train, calibrate or test.
-        clip_id: video_id of the clip that it is or was made of; "" for a generated one.
-        duration_seconds: of the video.
-        shown: the stretches of clips in it; a generated video, and a generated part, has none.
+        video_id: unique id.
+        path: path of the file.
+        source_id: source of its main footage; a generated video is its own source.
+        split: split of the source: train, calibrate or test.
+        clip_id: video_id of the clip that it is or was made from; "" for a generated video.
+        duration_seconds: duration of the video.
+        shown: the stretches of clips in it; generated videos and generated parts have none.
         transform: `original`, the name of a transformation, or the kind of a hard negative.
-        strength: light, medium or strong, of a transformation.
-        family: of a transformation.
-        edit_name: what makes it of the clip; "" for a clip as it is, and for a generated video.
-        inputs: files of the clip and of the companion, if it takes one.
-        footage_id: of the clip: sources that may show the same set share it; "" for a generated video.
+        strength: light, medium or strong; "" without a transformation.
+        family: family of the transformation; "" without one.
+        edit_name: name of the edit; "" for an unedited clip and for a generated video.
+        inputs: files of the clip and of the companion, if the edit needs one.
+        footage_id: footage_id of the clip, the same for sources that may show the same scene; "" for a generated video.
     """
 
     video_id: str
@@ -90,12 +90,12 @@ class Video:
 
 
 def choose_rank(*parts: str) -> int:
-    """Return a number that looks random and is always the same for the same parts: the smallest is chosen."""
+    """Return a pseudorandom number that depends only on the parts. Choices take the smallest numbers."""
     return int.from_bytes(hashlib.sha256("/".join(parts).encode()).digest()[:8], "big")
 
 
 def keep_clip(clip: Clip) -> Video:
-    """Return the clip as it is."""
+    """Return the video of an unedited clip."""
     whole = Shown(clip.video_id, 0.0, clip.duration_seconds, 0.0, clip.duration_seconds)
     return Video(
         clip.video_id,
@@ -110,7 +110,7 @@ def keep_clip(clip: Clip) -> Video:
 
 
 def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = None) -> Video:
-    """Return an edited copy that is to lie in a folder. What a companion without a video_id shows is not recorded."""
+    """Return the video of an edited copy in a folder. Footage of a companion without a video_id is not recorded."""
     footage = trace_footage(limit_inputs(edit), clip.duration_seconds, companion.duration_seconds if companion else 0.0)
     video_id = f"{clip.video_id}-{edit.name}"
     return Video(
@@ -129,7 +129,7 @@ def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = Non
 
 
 def limit_inputs(edit: Edit) -> Edit:
-    """Return the edit that takes at most the first `MAX_EDITED_SECONDS` of source and companion."""
+    """Return the edit, limited to the first `MAX_EDITED_SECONDS` of the source and of the companion."""
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         return edit.cut(min(source_seconds, MAX_EDITED_SECONDS), min(companion_seconds, MAX_EDITED_SECONDS))

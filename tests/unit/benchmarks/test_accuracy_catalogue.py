@@ -1,4 +1,4 @@
-"""The catalogue that accuracy is measured on: its plan and its truth on literals, and a few videos made."""
+"""The catalogue of the accuracy benchmark: its plan and truth for literal clips, and a few encoded videos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.accuracy.catalogue import (
 )
 from benchmarks.accuracy.clips import Clip
 from benchmarks.accuracy.grid import GRID
-from benchmarks.accuracy.negatives import INTRO_EDIT, TAKES, plan_behind_intro, plan_flat, plan_takes
+from benchmarks.accuracy.negatives import INTRO_EDIT, TAKES, plan_after_intro, plan_flat, plan_takes
 from benchmarks.accuracy.truth import (
     NaturalPair,
     TruePair,
@@ -60,7 +60,7 @@ A, B = make_clip("a"), make_clip("b", seconds=8.0)
 COPY_OF_A = make_copy(A, "blur-light")
 
 
-def test_only_sources_of_the_test_split_are_edited_and_those_of_the_train_split_left_out() -> None:
+def test_only_test_sources_are_edited_and_train_sources_are_left_out() -> None:
     clips = [make_clip(f"{split}{n}", split=split) for split in ("train", "calibrate", "test") for n in range(8)]
     videos = plan(clips, (), FOLDER, edits_per_clip=20)
     assert [video.video_id for video in videos[:16]] == [clip.video_id for clip in clips if clip.split != "train"]
@@ -70,7 +70,7 @@ def test_only_sources_of_the_test_split_are_edited_and_those_of_the_train_split_
     assert len({video.video_id for video in videos}) == len(videos)
 
 
-def test_a_source_has_one_edited_clip_the_shortest_of_four_seconds_or_else_the_longest() -> None:
+def test_the_shortest_clip_of_four_seconds_or_more_of_a_source_is_edited_else_the_longest() -> None:
     clips = [
         make_clip("a", "s1", seconds=3.0),
         make_clip("b", "s1", seconds=9.0),
@@ -81,7 +81,7 @@ def test_a_source_has_one_edited_clip_the_shortest_of_four_seconds_or_else_the_l
     assert [clip.video_id for clip in choose_edited(clips)] == ["c", "e"]
 
 
-def test_each_strength_of_each_transformation_goes_to_equally_many_clips() -> None:
+def test_each_strength_of_each_transformation_is_applied_to_the_same_number_of_clips() -> None:
     clips = [make_clip(f"c{n:02}") for n in range(30)]
     videos = plan_edits(clips, (), FOLDER, edits_per_clip=15)
     assert len(videos) == 3 * len(GRID) * 3
@@ -90,7 +90,7 @@ def test_each_strength_of_each_transformation_goes_to_equally_many_clips() -> No
     assert videos == plan_edits(clips[::-1], (), FOLDER, edits_per_clip=15)
 
 
-def test_short_clips_are_neither_cut_nor_put_together() -> None:
+def test_short_clips_are_neither_cut_nor_combined() -> None:
     clips = [make_clip(f"c{n}", seconds=3.9 if n else 10.0) for n in range(5)]
     videos = plan_edits(clips, (), FOLDER, edits_per_clip=60)
     families = {clip.video_id: {v.family for v in videos if v.clip_id == clip.video_id} for clip in clips}
@@ -100,33 +100,35 @@ def test_short_clips_are_neither_cut_nor_put_together() -> None:
     assert {"temporal", "composition", "reversal"} <= families["c0"]
 
 
-def test_a_companion_is_long_enough_and_not_related() -> None:
+def test_a_companion_is_long_enough_and_unrelated() -> None:
     clip = make_clip("a", scene_group="street")
-    unfit = [
+    unsuitable = [
         make_clip("b", "s-a"),
         make_clip("c", scene_group="street"),
         make_clip("d", seconds=2.0),
         make_clip("e"),
     ]
     related = {frozenset("ae")}
-    assert choose_companion(clip, [clip, *unfit, make_clip("f")], related, "intro-light").video_id == "f"
-    with pytest.raises(ValueError, match="clip 'a' has no companion for 'intro-light'; give more test clips"):
-        choose_companion(clip, [clip, *unfit], related, "intro-light")
+    assert choose_companion(clip, [clip, *unsuitable, make_clip("f")], related, "intro-light").video_id == "f"
+    with pytest.raises(
+        ValueError, match="clip 'a' has no companion for 'intro-light'; add unrelated test clips of 3 s or more"
+    ):
+        choose_companion(clip, [clip, *unsuitable], related, "intro-light")
 
 
-def test_of_a_long_clip_the_first_sixteen_seconds_are_edited() -> None:
+def test_only_the_first_sixteen_seconds_of_a_long_clip_are_edited() -> None:
     video = make_copy(make_clip("a", seconds=30.0), "speed-up-strong")
     assert video.duration_seconds == pytest.approx(8.05)
     assert video.shown == (Shown("a", 0.0, 16.1, 0.0, 8.05),)
 
 
-def test_an_original_and_its_edited_copy_are_a_copy_with_bounds_and_the_transformations_name() -> None:
+def test_an_original_and_its_edited_copy_are_a_copy_with_bounds_and_transformation() -> None:
     assert build_truth([keep_clip(A), keep_clip(B), COPY_OF_A], ()) == [
         TruePair("a", "a-blur-light", "copy", "blur", (0.0, 10.0, 0.0, 10.0))
     ]
 
 
-def test_two_edited_copies_are_what_they_cover_of_each_other() -> None:
+def test_the_relation_of_two_edited_copies_follows_from_their_shared_footage() -> None:
     head, tail = make_copy(A, "trim-head-medium"), make_copy(A, "trim-tail-medium")
     lines = {(line.left_id, line.right_id): line for line in build_truth([COPY_OF_A, head, tail], ())}
     assert lines["a-blur-light", "a-trim-head-medium"].relation == "partial"
@@ -137,7 +139,7 @@ def test_two_edited_copies_are_what_they_cover_of_each_other() -> None:
     assert relations_of([COPY_OF_A, make_copy(A, "noise-strong")]) == {("a-blur-light", "a-noise-strong"): "copy"}
 
 
-def test_copies_of_one_clip_that_share_nothing_do_not_count_but_two_takes_are_negatives() -> None:
+def test_copies_of_one_clip_without_shared_footage_are_ignored_but_two_takes_are_negatives() -> None:
     head, tail = make_copy(A, "trim-tail-strong"), make_copy(A, "trim-head-strong")
     assert relations_of([head, tail]) == {("a-trim-head-strong", "a-trim-tail-strong"): "ignore"}
     clip = make_clip("a", seconds=12.0)
@@ -149,7 +151,7 @@ def test_copies_of_one_clip_that_share_nothing_do_not_count_but_two_takes_are_ne
     }
 
 
-def test_no_takes_are_cut_from_what_looks_like_another_source() -> None:
+def test_no_takes_are_made_of_clips_that_resemble_another_source() -> None:
     clips = [
         make_clip(name, source, seconds=15.0) for name, source in (("a", "s1"), ("b", "s2"), ("c", "s3"), ("d", "s3"))
     ]
@@ -159,17 +161,17 @@ def test_no_takes_are_cut_from_what_looks_like_another_source() -> None:
 
 def test_a_shared_intro_does_not_make_a_pair() -> None:
     clips = [A, B, make_clip("c", scene_group="street"), make_clip("d", seconds=3.0)]
-    behind = plan_behind_intro(clips, FOLDER)
-    assert {video.video_id for video in behind} == {"a-shared-intro", "b-shared-intro"}
-    assert {video.inputs[1] for video in behind} == {FOLDER / "shared-intro-itself.mp4"}
-    lines = build_truth([*map(keep_clip, clips), *behind], ())
+    after_intro = plan_after_intro(clips, FOLDER)
+    assert {video.video_id for video in after_intro} == {"a-shared-intro", "b-shared-intro"}
+    assert {video.inputs[1] for video in after_intro} == {FOLDER / "shared-intro-itself.mp4"}
+    lines = build_truth([*map(keep_clip, clips), *after_intro], ())
     assert lines == [
         TruePair("a", "a-shared-intro", "partial", "shared-intro", (0.0, 10.0, 3.0, 13.0)),
         TruePair("b", "b-shared-intro", "partial", "shared-intro", (0.0, 8.0, 3.0, 11.0)),
     ]
 
 
-def test_flat_videos_show_no_clip_and_pair_with_nothing() -> None:
+def test_flat_videos_show_no_clip_and_have_no_pairs() -> None:
     flat = plan_flat(FOLDER)
     assert {"flat-black", "flat-white", "flat-grey", "gradient-blue", "slide-1", "slide-2"} <= {
         v.video_id for v in flat
@@ -177,22 +179,22 @@ def test_flat_videos_show_no_clip_and_pair_with_nothing() -> None:
     assert build_truth(flat, ()) == []
 
 
-def test_footage_of_a_companion_counts_where_there_is_enough_of_it_and_it_can_be_seen() -> None:
+def test_footage_of_a_companion_counts_if_it_is_long_and_visible_enough() -> None:
     originals = [keep_clip(A), keep_clip(B)]
 
-    def judge(edit_name: str) -> tuple[str, str]:
+    def find_relation(edit_name: str) -> tuple[str, str]:
         lines = build_truth([*originals, make_copy(A, edit_name, B)], ())
         (line,) = [line for line in lines if line.left_id == "b" or line.right_id == "b"]
         return line.relation, line.transform
 
-    assert judge("intro-light") == ("ignore", "companion"), "1.5 of 8 s"
-    assert judge("intro-strong") == ("partial", "companion"), "all 8 s, in 18"
-    assert judge("picture-in-picture-light") == ("ignore", "companion"), "a fifth of the width"
-    assert judge("picture-in-picture-strong") == ("partial", "companion")
-    assert judge("blend-light") == ("ignore", "companion")
+    assert find_relation("intro-light") == ("ignore", "companion"), "1.5 of 8 s"
+    assert find_relation("intro-strong") == ("partial", "companion"), "all 8 s, in 18"
+    assert find_relation("picture-in-picture-light") == ("ignore", "companion"), "a fifth of the width"
+    assert find_relation("picture-in-picture-strong") == ("partial", "companion")
+    assert find_relation("blend-light") == ("ignore", "companion")
 
 
-def test_what_shows_in_a_part_of_the_picture_is_partial() -> None:
+def test_footage_in_a_part_of_the_picture_is_partial() -> None:
     for edit_name, relation in (
         ("inset-light", "partial"),
         ("side-by-side-strong", "partial"),
@@ -202,14 +204,14 @@ def test_what_shows_in_a_part_of_the_picture_is_partial() -> None:
         assert relations_of([keep_clip(A), made]) == {("a", made.video_id): relation}
 
 
-def test_a_loop_covers_all_of_itself_and_its_original_twice() -> None:
+def test_a_loop_covers_its_original_twice() -> None:
     assert build_truth([keep_clip(A), make_copy(A, "loop-medium")], ()) == [
         TruePair("a", "a-loop-medium", "copy", "loop", (0.0, 10.0, 0.0, 10.0)),
         TruePair("a", "a-loop-medium", "copy", "loop", (0.0, 10.0, 10.0, 20.0)),
     ]
 
 
-def test_copies_found_in_the_wild_keep_their_truth_and_hand_it_on_to_edited_copies() -> None:
+def test_natural_copies_keep_their_truth_and_edited_copies_inherit_it() -> None:
     # Seconds 2 to 8 of a are all of b, which plays them in 3 s.
     b = make_clip("b", seconds=3.0)
     natural = (NaturalPair("a", "b", "partial", 2.0, 8.0, 0.0, 3.0), NaturalPair("a", "c", "ignore"))
@@ -224,7 +226,7 @@ def test_copies_found_in_the_wild_keep_their_truth_and_hand_it_on_to_edited_copi
     ]
 
 
-def test_a_pair_of_clips_that_the_truth_does_not_name_is_negative_and_so_are_their_copies() -> None:
+def test_a_pair_of_clips_without_truth_is_negative_and_so_are_their_copies() -> None:
     street = [make_clip("a", scene_group="street"), make_clip("b", scene_group="street")]
     copies = [make_copy(clip, "blur-light") for clip in street]
     assert relations_of([*map(keep_clip, street), *copies]) == {
@@ -233,13 +235,13 @@ def test_a_pair_of_clips_that_the_truth_does_not_name_is_negative_and_so_are_the
     }
 
 
-def test_backwards_footage_is_located_from_its_end() -> None:
+def test_reversed_footage_is_located_from_its_end() -> None:
     shown = Shown("a", 2.0, 10.0, 0.0, 4.0, is_reversed=True)
     assert shown.locate(2.0, 4.0) == (3.0, 4.0)
     assert shown.locate(8.0, 10.0) == (0.0, 1.0)
 
 
-def test_stretches_that_hardly_touch_share_nothing() -> None:
+def test_stretches_that_overlap_by_a_twentieth_of_a_second_share_nothing() -> None:
     itself = NaturalPair("a", "a", "copy", 0.0, 100.0, 0.0, 100.0)
     one, other = Shown("a", 0.0, 5.0, 0.0, 5.0), Shown("a", 4.95, 9.0, 0.0, 4.05)
     assert intersect(one, other, itself) is None
@@ -250,7 +252,7 @@ def test_overlapping_intervals_are_counted_once() -> None:
     assert measure_union([]) == 0.0
 
 
-def test_the_files_are_as_the_job_and_its_evaluation_read_them(tmp_path: Path) -> None:
+def test_manifest_and_truth_have_the_format_of_the_job_and_its_evaluation(tmp_path: Path) -> None:
     videos = [keep_clip(A), keep_clip(B), COPY_OF_A]
     write_manifest(videos, tmp_path / "manifest.csv")
     rows = list(csv.DictReader((tmp_path / "manifest.csv").read_text().splitlines()))
@@ -277,7 +279,7 @@ def test_the_files_are_as_the_job_and_its_evaluation_read_them(tmp_path: Path) -
     assert truth.count_pairs() == 3
 
 
-def test_the_clips_truth_is_read_with_its_times(tmp_path: Path) -> None:
+def test_the_truth_of_the_clips_is_read_with_its_times(tmp_path: Path) -> None:
     header = "id_a,id_b,relation,transform,a_start,a_end,b_start,b_end\n"
     (tmp_path / "truth.csv").write_text(f"{header}a,b,copy,natural,0.5,2.0,-0.0,1.5\na,c,ignore,natural,,,,\n")
     assert read_natural(tmp_path / "truth.csv") == [
@@ -286,9 +288,9 @@ def test_the_clips_truth_is_read_with_its_times(tmp_path: Path) -> None:
     ]
 
 
-def test_durations_are_measured_and_clips_that_cannot_be_decoded_are_told(tmp_path: Path) -> None:
+def test_durations_are_measured_and_clips_that_cannot_be_decoded_are_returned(tmp_path: Path) -> None:
     header = "video_id,file,source_id,scene_group,duration_s\n"
-    # What the demo shows is in the test split.
+    # Sources of the demo are in the test split.
     (tmp_path / "clips.csv").write_text(header + "a,a.mp4,kivy_a,,9.0\nb,b.mp4,kivy_b,,9.0\n")
     write_clock_clip(tmp_path / "a.mp4", num_frames=30)
     (tmp_path / "b.mp4").write_text("not a video")
@@ -297,7 +299,7 @@ def test_durations_are_measured_and_clips_that_cannot_be_decoded_are_told(tmp_pa
     assert unreadable == {"b"}
 
 
-def test_videos_are_made_once_and_as_long_as_planned(tmp_path: Path) -> None:
+def test_videos_are_encoded_once_and_have_the_planned_duration(tmp_path: Path) -> None:
     write_clock_clip(tmp_path / "a.mp4", num_frames=40)
     write_clock_clip(tmp_path / "b.mp4", num_frames=30)
     a, b = (replace(make_clip(name, seconds=s), path=tmp_path / f"{name}.mp4") for name, s in (("a", 4.0), ("b", 3.0)))
@@ -306,7 +308,7 @@ def test_videos_are_made_once_and_as_long_as_planned(tmp_path: Path) -> None:
         keep_clip(a),
         edit_clip(a, EDIT_OF["outro-light"], folder, b),
         edit_clip(a, EDIT_OF["noise-light"], folder),
-        *plan_behind_intro([a], folder),
+        *plan_after_intro([a], folder),
         *[video for video in plan_flat(folder) if video.video_id in {"slide-1", "gradient-red"}],
     ]
     done: list[tuple[int, int]] = []
@@ -318,6 +320,6 @@ def test_videos_are_made_once_and_as_long_as_planned(tmp_path: Path) -> None:
     assert make(videos, 1) == 0
 
 
-def test_the_edits_of_hard_negatives_have_names_of_their_own() -> None:
-    names: list[Edit] = [*TAKES, INTRO_EDIT]
-    assert not {edit.name for edit in names} & {*EDIT_OF, *EDITS}
+def test_the_edits_of_hard_negatives_have_unique_names() -> None:
+    edits: list[Edit] = [*TAKES, INTRO_EDIT]
+    assert not {edit.name for edit in edits} & {*EDIT_OF, *EDITS}

@@ -1,4 +1,4 @@
-"""Which split a clip of the benchmark is in."""
+"""The split of each clip of the benchmark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEADER = "video_id,file,source_id,scene_group,duration_s\n"
 
 
-def test_sources_are_split_sixty_twenty_twenty_and_always_alike() -> None:
+def test_sources_are_split_sixty_twenty_twenty_in_the_same_way_each_time() -> None:
     splits = Counter(choose_split(f"source-{number}", set()) for number in range(2000))
     assert {split: round(count / 2000, 1) for split, count in splits.items()} == {
         "train": 0.6,
@@ -27,7 +27,7 @@ def test_sources_are_split_sixty_twenty_twenty_and_always_alike() -> None:
     ]
 
 
-def test_a_scene_group_goes_one_way_and_what_the_demo_shows_goes_to_the_test(tmp_path: Path) -> None:
+def test_a_scene_group_is_in_one_split_and_sources_of_the_demo_are_in_the_test_split(tmp_path: Path) -> None:
     groups = [f"{n}{letter},clips/{n}{letter}.mp4,s-{n}{letter},g-{n},2.0\n" for n in range(20) for letter in "ab"]
     demo = [f"d{n},clips/d{n}.mp4,kivy_{n},,2.0\n" for n in range(20)]
     beside = ["x,clips/x.mp4,other,ui,2.0\n", "y,clips/y.mp4,gradio_y,ui,2.0\n"]
@@ -39,7 +39,7 @@ def test_a_scene_group_goes_one_way_and_what_the_demo_shows_goes_to_the_test(tmp
     assert {clip.split for clip in clips[40:]} == {"test"}
 
 
-def test_the_training_set_is_the_clips_of_the_train_and_calibrate_splits_as_they_are(tmp_path: Path) -> None:
+def test_the_training_set_has_the_unedited_clips_of_the_train_and_calibrate_splits(tmp_path: Path) -> None:
     lines = [f"c{n},clips/c{n}.mp4,s-{n},,2.0\n" for n in range(30)]
     (tmp_path / "clips.csv").write_text(HEADER + "".join(lines))
     make_training_set(tmp_path, tmp_path / "train")

@@ -27,7 +27,7 @@ def companion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clock_clip(tmp_path_factory.mktemp("clips") / "companion.avi", num_frames=20, right=RED)
 
 
-def test_the_grid_has_many_transformations_of_the_families_of_the_literature() -> None:
+def test_the_grid_has_32_or_more_transformations_in_seven_families() -> None:
     families = [transformation.family for transformation in GRID]
     assert len(GRID) >= 32
     assert len({transformation.name for transformation in GRID}) == len(GRID)
@@ -42,7 +42,7 @@ def test_the_grid_has_many_transformations_of_the_families_of_the_literature() -
     ]
 
 
-def test_each_transformation_has_three_strengths_under_names_of_their_own() -> None:
+def test_each_transformation_has_three_strengths_with_unique_names() -> None:
     for transformation in GRID:
         names = [edit.name for edit in transformation.strengths]
         assert names == [f"{transformation.name}-{strength}" for strength in STRENGTHS]
@@ -51,7 +51,7 @@ def test_each_transformation_has_three_strengths_under_names_of_their_own() -> N
 
 
 @pytest.mark.parametrize("transformation", GRID, ids=lambda transformation: transformation.name)
-def test_a_transformation_writes_a_video_as_long_as_its_footage_says(
+def test_the_duration_of_an_edited_video_is_that_of_its_footage(
     transformation: Transformation, source: Path, companion: Path, tmp_path: Path
 ) -> None:
     edit = transformation.strengths[2]
@@ -67,7 +67,7 @@ def test_a_transformation_writes_a_video_as_long_as_its_footage_says(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EDIT_OF)
-def test_every_strength_gives_the_same_bytes_again(name: str, source: Path, companion: Path, tmp_path: Path) -> None:
+def test_every_edit_is_reproducible_to_the_byte(name: str, source: Path, companion: Path, tmp_path: Path) -> None:
     edit = EDIT_OF[name]
     first, second = (tmp_path / f"{number}.{edit.encoding.extension}" for number in (1, 2))
     for target in (first, second):
@@ -101,21 +101,23 @@ def test_every_strength_gives_the_same_bytes_again(name: str, source: Path, comp
         ("side-by-side-medium", (Footage(0.0, 10.0, 0.0, 10.0, False, 0.5), Footage(0.0, 4.0, 0.0, 4.0, True, 0.5))),
     ],
 )
-def test_ten_seconds_and_a_companion_of_four_show_these_stretches(name: str, expected: tuple[Footage, ...]) -> None:
+def test_an_edit_of_ten_seconds_with_a_companion_of_four_has_these_stretches(
+    name: str, expected: tuple[Footage, ...]
+) -> None:
     footage = trace_footage(EDIT_OF[name], 10.0, 4.0)
     assert len(footage) == len(expected)
     for stretch, wanted in zip(footage, expected, strict=True):
         assert vars(stretch) == pytest.approx(vars(wanted))
 
 
-def test_a_rest_of_a_jump_cut_that_is_hardly_there_is_left_out() -> None:
+def test_a_short_rest_of_a_jump_cut_is_left_out() -> None:
     assert len(trace_footage(EDIT_OF["jump-cuts-strong"], 2.1)) == 1
     assert len(trace_footage(EDIT_OF["jump-cuts-strong"], 2.3)) == 2
     assert len(trace_footage(EDIT_OF["jump-cuts-strong"], 0.1)) == 1
 
 
 @pytest.mark.parametrize("name", ["reverse-medium", "reorder-strong", "loop-light", "jump-cuts-medium"])
-def test_each_stretch_shows_the_source_time_that_it_is_traced_to(name: str, source: Path, tmp_path: Path) -> None:
+def test_each_stretch_shows_the_traced_time_of_the_source(name: str, source: Path, tmp_path: Path) -> None:
     footage = apply_edit(source, tmp_path / "made.mp4", EDIT_OF[name])
     for stretch in footage:
         for fraction in (0.1, 0.5, 0.9):
@@ -127,18 +129,18 @@ def test_each_stretch_shows_the_source_time_that_it_is_traced_to(name: str, sour
             assert shown == pytest.approx(expected, abs=0.2)
 
 
-def test_beside_each_other_the_source_is_left_and_the_companion_right(
+def test_side_by_side_shows_the_source_left_and_the_companion_right(
     source: Path, companion: Path, tmp_path: Path
 ) -> None:
     apply_edit(source, tmp_path / "made.mp4", EDIT_OF["side-by-side-medium"], companion)
     frame = frame_at(tmp_path / "made.mp4", 1.0)
     assert frame.shape == (60, 100, 3)
     assert frame[30, 37, 1] > frame[30, 37, 0] + 80, "the right half of the source is green"
-    assert frame[30, 87, 0] > frame[30, 87, 1] + 80, "that of the companion is red"
-    assert frame[:10].max() < 40, "both keep their shape between black bars"
+    assert frame[30, 87, 0] > frame[30, 87, 1] + 80, "the right half of the companion is red"
+    assert frame[:10].max() < 40, "both keep their aspect ratio, with black bars"
 
 
-def test_as_an_inset_the_source_lies_on_the_companion_whose_last_frame_is_held(
+def test_an_inset_shows_the_source_on_the_companion_and_repeats_the_companions_last_frame(
     source: Path, companion: Path, tmp_path: Path
 ) -> None:
     apply_edit(source, tmp_path / "made.mp4", EDIT_OF["inset-strong"], companion)
@@ -148,14 +150,14 @@ def test_as_an_inset_the_source_lies_on_the_companion_whose_last_frame_is_held(
         assert frame[10, 88, 0] > frame[10, 88, 1] + 80
 
 
-def test_a_blend_lets_the_companion_shine_through(source: Path, companion: Path, tmp_path: Path) -> None:
+def test_a_blend_mixes_source_and_companion_by_opacity(source: Path, companion: Path, tmp_path: Path) -> None:
     apply_edit(source, tmp_path / "made.mp4", EDIT_OF["blend-strong"], companion)
     red, green, _ = frame_at(tmp_path / "made.mp4", 1.0)[30, 75].astype(int)
     assert red == pytest.approx(0.45 * 200, abs=15)
     assert green == pytest.approx(0.55 * 160, abs=15)
 
 
-def test_darkness_takes_colour_away_with_the_light(source: Path, tmp_path: Path) -> None:
+def test_darkness_reduces_luma_and_chroma_alike(source: Path, tmp_path: Path) -> None:
     apply_edit(source, tmp_path / "made.mp4", EDIT_OF["darkness-medium"])
     before, after = frame_at(source, 1.0).astype(float), frame_at(tmp_path / "made.mp4", 1.0).astype(float)
     assert np.abs(after[10:50, 60:90] - before[10:50, 60:90] / 2).mean() < 10

@@ -1,4 +1,4 @@
-"""The peers of the accuracy benchmark: their rules on literals, and that they outlive what they cannot read."""
+"""The peers of the accuracy benchmark: their rules on literal hashes, and their handling of unreadable videos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ZEROS, ONES = "0" * 64, "f" * 64
 
 
 def with_ones(number: int) -> str:
-    """A PDQ hash at a Hamming distance of so many bits from `ZEROS`."""
+    """Return a PDQ hash at this Hamming distance from `ZEROS`."""
     return f"{(1 << number) - 1:064x}"
 
 
@@ -49,24 +49,24 @@ def test_the_larger_share_of_matching_frames_is_the_score() -> None:
     assert score_by_vpdq(hashes).to_dict("split")["data"] == [["long", "short", 0.5]], "1 of 4 and 1 of 2"
 
 
-def test_frames_of_low_quality_are_left_out_and_a_video_with_no_others_scores_nothing() -> None:
+def test_frames_of_low_quality_are_left_out_and_a_video_without_other_frames_has_no_pairs() -> None:
     hashes = {"a": [(49, ZEROS), (50, ONES)], "b": [(100, ZEROS)], "c": [(100, ONES)], "d": [(10, ONES)]}
     assert score_by_vpdq(hashes).to_dict("split")["data"] == [["a", "c", 1.0]]
     assert score_by_vpdq({"d": [(10, ONES)]}).empty
 
 
-def test_what_a_peer_refuses_is_noted_and_not_tried_again(tmp_path: Path) -> None:
+def test_a_video_that_a_peer_rejects_is_recorded_and_not_tried_again(tmp_path: Path) -> None:
     hashes, unreadable = hash_videos("videohash", Path(sys.executable), {"a": "a.mp4", "b": "b.mp4"}, tmp_path)
     assert hashes == {}
     assert unreadable.keys() == {"a", "b"}
     assert unreadable["a"].startswith("ModuleNotFoundError: No module named 'videohash'"), (
-        "it is not in this environment"
+        "the package is not in this environment"
     )
     hash_videos("videohash", Path(sys.executable), {"a": "a.mp4", "b": "b.mp4"}, tmp_path)
     assert len((tmp_path / "hashes.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_video_that_ends_the_peers_process_does_not_end_the_run(
+def test_other_videos_are_hashed_if_the_peers_process_dies_on_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "script.py"
@@ -86,19 +86,19 @@ def test_a_video_that_ends_the_peers_process_does_not_end_the_run(
     assert unreadable == {"b": "the process ended with 9"}
 
 
-def test_videos_of_another_manifest_are_left_out(tmp_path: Path) -> None:
+def test_hashes_of_videos_that_are_not_in_the_manifest_are_left_out(tmp_path: Path) -> None:
     line = json.dumps({"video_id": "other", "hashes": [[100, "00"]]})
     (tmp_path / "hashes.jsonl").write_text(f"{line}\n")
     assert hash_videos("vpdq", Path(sys.executable), {}, tmp_path) == ({}, {})
 
 
-def test_a_peer_that_cannot_be_installed_says_why(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_installation_names_the_packages(tmp_path: Path) -> None:
     peer = Peer("absent", (str(tmp_path / "no-such-package"),), score_by_vpdq, 0.5)
     with pytest.raises(PeerUnavailableError, match=r"(?s)peer 'absent' \(.*no-such-package\) cannot be installed: .+"):
         make_environment(peer, tmp_path)
 
 
-def test_packages_that_are_installed_are_not_installed_again(tmp_path: Path) -> None:
+def test_installed_packages_are_not_installed_again(tmp_path: Path) -> None:
     (tmp_path / "env").mkdir()
     (tmp_path / "env" / "installed.txt").write_text("one==1\ntwo==2")
     python = make_environment(Peer("p", ("one==1", "two==2"), score_by_vpdq, 0.5), tmp_path)

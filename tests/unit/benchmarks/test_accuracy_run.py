@@ -1,4 +1,4 @@
-"""What the accuracy benchmark prints of recall, on pairs that can be counted by hand."""
+"""The recall that the accuracy benchmark prints, for pairs that can be counted by hand."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ TRUTH = Truth(
 FOUND = pd.DataFrame({"left_id": "film", "right_id": ["wide", "half", "turned"], "score": [0.9, 0.8, 0.1]})
 
 
-def test_recall_by_family_is_told_of_whole_copies_and_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recall_by_family_is_printed_for_whole_copies_and_for_all_copies(capsys: pytest.CaptureFixture[str]) -> None:
     method, rules = Ranked("ours", FOUND, 0.5), Rules(score_columns=("score",), min_score=0.5)
     videos = list(MANIFEST["video_id"])
     whole, everything = (measure(FOUND, truth, videos, rules=rules) for truth in (only_copies(TRUTH), TRUTH))
     print_families(method, whole, everything, MANIFEST)
-    told = [
+    cells = [
         [cell.strip() for cell in line.strip("│\n").split("│")]
         for line in capsys.readouterr().out.splitlines()
         if line.startswith("│")
     ]
-    assert told == [["geometry", "0.500", "2", "0.500", "2"], ["temporal", "", "0", "1.000", "1"]]
+    assert cells == [["geometry", "0.500", "2", "0.500", "2"], ["temporal", "", "0", "1.000", "1"]]

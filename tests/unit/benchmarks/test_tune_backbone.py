@@ -1,4 +1,4 @@
-"""What the default backbone is trained on: frames of a few generated clips, and views of them."""
+"""The fine-tuning of the default backbone, on frames of a few generated clips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HELD_OUT = next(name for name in (f"other-{number}" for number in range(20)) if 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of three clips to train on, one that is held out, and one that is broken."""
+    """Return a folder of three training clips, one held-out clip, and one broken clip."""
     made = tmp_path_factory.mktemp("clips")
     lines = [f"{name},{name}.mp4,{name},,2.0\n" for name in (*SOURCES, HELD_OUT)]
     for seed, name in enumerate((*SOURCES, HELD_OUT)):
@@ -41,13 +41,13 @@ def frames(folder: Path) -> list[Frame]:
     return take_frames(folder, processes=1)
 
 
-def test_frames_are_taken_of_the_train_split_and_a_broken_clip_costs_itself_alone(frames: list[Frame]) -> None:
+def test_frames_are_taken_from_the_train_split_and_a_broken_clip_is_skipped(frames: list[Frame]) -> None:
     assert {frame.source for frame in frames} == {0, 1, 2}
     assert len(frames) >= 6
     assert max(frames[0].open().shape) == 384
 
 
-def test_a_batch_shows_each_of_its_frames_twice_and_no_two_views_alike(frames: list[Frame]) -> None:
+def test_a_batch_has_two_different_views_of_each_frame(frames: list[Frame]) -> None:
     views, shown = next(iter(Views(frames)))
     assert (views.dtype, views.shape[1:]) == (torch.uint8, (224, 224, 3))
     assert shown.tolist() == [place for place in shown[::2].tolist() for _ in range(2)]
@@ -56,7 +56,7 @@ def test_a_batch_shows_each_of_its_frames_twice_and_no_two_views_alike(frames: l
 
 
 @pytest.mark.slow
-def test_the_bank_holds_each_frame_near_its_own_views(frames: list[Frame]) -> None:
+def test_the_bank_has_a_distinct_unit_vector_for_each_frame(frames: list[Frame]) -> None:
     few = [next(frame for frame in frames if frame.source == source) for source in (0, 1, 2)]
     assert torch.equal(FixedViews(few)[1], FixedViews(few)[1])
     bank = make_bank(few, "cpu", processes=0)
@@ -66,7 +66,7 @@ def test_the_bank_holds_each_frame_near_its_own_views(frames: list[Frame]) -> No
 
 
 @pytest.mark.slow
-def test_what_is_written_runs_as_a_backbone(
+def test_the_written_weights_load_as_a_backbone(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = tmp_path / "tuned.safetensors"
