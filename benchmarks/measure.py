@@ -1,4 +1,4 @@
-"""What the benchmarks share: wall-clock and processor time of a process tree, and the nightly job as a process."""
+"""Shared by the benchmarks: wall-clock and CPU time of a process tree, and the nightly job as a process."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took.
+    """The time that some work took.
 
     Attributes:
-        seconds: by the clock.
-        cpu_seconds: of this process, its children and theirs; what other programs do hardly changes it.
+        seconds: wall-clock time.
+        cpu_seconds: CPU time of this process and its descendants. Other programs hardly affect it.
     """
 
     seconds: float
     cpu_seconds: float
 
     def __add__(self, other: Cost) -> Cost:
-        """Give the cost of one after the other."""
+        """Return the cost of both, one after the other."""
         return Cost(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
 
     def __sub__(self, other: Cost) -> Cost:
-        """Give what this took more than the other."""
+        """Return the additional cost of this one."""
         return Cost(self.seconds - other.seconds, self.cpu_seconds - other.cpu_seconds)
 
 
-def now() -> Cost:
-    """Read both clocks; the difference of two readings is what came to pass between them."""
+def read_clocks() -> Cost:
+    """Read both clocks. The difference of two readings is the cost of the work between them."""
     return Cost(time.monotonic(), _tree_cpu_seconds(os.getpid()))
 
 
 def measure(work: Callable[[], object]) -> Cost:
-    """Run something and tell what it took."""
-    started = now()
+    """Run a function and return its cost."""
+    started = read_clocks()
     work()
-    return now() - started
+    return read_clocks() - started
 
 
 @dataclass(frozen=True)
 class Event:
-    """A line of the nightly job's log, and both clocks when it was seen, counted from the start of the process."""
+    """A line of the log of the nightly job, and the cost from the start of its process to this line."""
 
     fields: dict[str, object]
     at: Cost
@@ -67,14 +67,14 @@ def run_nightly(
     prefix: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> list[Event]:
-    """Run the nightly job as a process of its own; give its log's lines and, last, an event of its end.
+    """Run the nightly job as a process; return the events of its log and, last, an event "ended".
 
     Args:
-        manifest: of the job.
-        lake: likewise.
-        config: likewise.
-        prefix: a command and its options that start the job.
-        environment: variables besides those of this process.
+        manifest: manifest of the job.
+        lake: lake of the job.
+        config: config file of the job.
+        prefix: a command, with options, that starts the job, such as strace.
+        environment: additional environment variables.
 
     Raises:
         RuntimeError: the job failed.
@@ -82,7 +82,7 @@ def run_nightly(
     known = set(lake.glob("_logs/*.jsonl"))
     command = [*prefix, sys.executable, "-m", "jobs.cli", "nightly"]
     command += ["--manifest", str(manifest), "--lake", str(lake), "--config", str(config)]
-    started = now()
+    started = read_clocks()
     events: list[Event] = []
     variables = os.environ | (environment or {})
     with subprocess.Popen(command, cwd=REPOSITORY, env=variables, stderr=subprocess.PIPE, text=True) as job:
@@ -90,15 +90,15 @@ def run_nightly(
             time.sleep(_POLL_SECONDS)
             for log in set(lake.glob("_logs/*.jsonl")) - known:
                 lines = log.read_text().rpartition("\n")[0].splitlines()
-                events += [Event(json.loads(line), now() - started) for line in lines[len(events) :]]
+                events += [Event(json.loads(line), read_clocks() - started) for line in lines[len(events) :]]
         if job.returncode:
-            told = job.stderr.read() if job.stderr else ""
-            raise RuntimeError(f"the job ended with exit status {job.returncode}: {told}")
-    return [*events, Event({"message": "ended"}, now() - started)]
+            output = job.stderr.read() if job.stderr else ""
+            raise RuntimeError(f"the job ended with exit status {job.returncode}: {output}")
+    return [*events, Event({"message": "ended"}, read_clocks() - started)]
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows as a table, all columns but the first right-aligned."""
+    """Print rows as a table. All columns except the first are right-aligned."""
     from rich.console import Console
     from rich.table import Table
 
@@ -111,11 +111,11 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 
 
 def _tree_cpu_seconds(pid: int) -> float:
-    """Add up user and system time of a process, of those it has waited for, and of all its descendants."""
+    """Return the user and system time of a process, of its ended children, and of all its descendants."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         children = Path(f"/proc/{pid}/task").glob("*/children")
         pids = [int(child) for file in children for child in file.read_text().split()]
-    except OSError:  # it has just ended; whoever waits for it has its time
+    except OSError:  # it has just ended; its time counts with that of its parent
         return 0.0
     return sum(map(int, stat[11:15])) / _TICKS_PER_SECOND + sum(map(_tree_cpu_seconds, pids))

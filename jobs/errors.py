@@ -1,6 +1,6 @@
-"""Faults of the program or of what it was given as a whole, each with the exit code a scheduler can act on.
+"""The errors that end a command, each with an exit code for schedulers.
 
-A fault of one video is no error here: it is a row of the quarantine table.
+A failure of a single video is not such an error: it becomes a row of the quarantine table.
 """
 
 from __future__ import annotations
@@ -9,40 +9,40 @@ from typing import ClassVar
 
 
 def first_line(message: str) -> str:
-    """Return the first line of a message that says something; below it Spark has plans, and Java its stack."""
+    """Return the first line with text of a message. The lines after it are Spark plans and Java stack traces."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "")
 
 
 class NdvrError(Exception):
-    """Any fault that ends a run. Exit code 1."""
+    """Base class of the errors that end a run. Exit code 1."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(NdvrError):
-    """The command line, the config or a path named in them is wrong; nothing was started. Exit code 2."""
+    """The command line, the config, or a path in them is wrong; no work was started. Exit code 2."""
 
     exit_code = 2
 
 
 class ContractError(NdvrError):
-    """A table (the manifest among them) is not what its contract says. Exit code 3."""
+    """A table or the manifest violates its contract. Exit code 3."""
 
     exit_code = 3
 
 
 class QualityError(NdvrError):
-    """A quality gate tripped; what people query is as it was before the run. Exit code 4."""
+    """A quality gate tripped; the published tables are unchanged. Exit code 4."""
 
     exit_code = 4
 
 
 class UnreadableVideoError(NdvrError):
-    """The one video that was asked about cannot be read or described; the message begins with its error_code. Exit 5.
+    """The queried video cannot be read or described. The message begins with its error_code. Exit code 5.
 
     Args:
-        code: as `quarantine.error_code` would say it.
-        detail: which value broke which rule.
+        code: error code, as in `quarantine.error_code`.
+        detail: the value and the rule that it breaks.
     """
 
     exit_code = 5
@@ -54,6 +54,6 @@ class UnreadableVideoError(NdvrError):
 
 
 class TimeLimitError(NdvrError):
-    """The answer about one video took longer than it may. Exit code 5."""
+    """The check of one video exceeded its time limit. Exit code 5."""
 
     exit_code = 5

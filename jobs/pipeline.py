@@ -1,4 +1,4 @@
-"""The whole product on one screen: which table is built from which, in which order."""
+"""The pipeline on one screen: which stage builds which table from which inputs, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nights and backfills at once on one lake: no row is lost or double, and no video is described twice."""
+"""Checks nightly runs beside backfills on one lake: no row is lost or double, and no video is described twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMPARED = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates")
-OF_A_RUN = {"run_id", "described_at", "cluster_id", "last_tried_at", "next_retry_at"}
+RUN_COLUMNS = {"run_id", "described_at", "cluster_id", "last_tried_at", "next_retry_at"}
 CONFIG = """
 describe: {backbone: tiny, videos_per_commit: 2, videos_per_task: 1}
 embeddings: {method: averaged}
@@ -37,7 +37,7 @@ _BUDGET = 4
 
 @dataclass(frozen=True)
 class Video:
-    """A line of a manifest. Of each night's videos, two are copies of one another and one is broken."""
+    """A row of a manifest. In each night two videos are copies of each other, and one is broken."""
 
     video_id: str
     uri: str
@@ -45,9 +45,11 @@ class Video:
 
 
 def main() -> None:
-    """Run the rounds and print what was found; exit 1 where anything is lost, double or different."""
+    """Run the rounds and print the result; exit with 1 if a row is lost, double or different."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="nights, each with a backfill beside it")
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="number of nightly runs, each with a simultaneous backfill"
+    )
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
@@ -61,17 +63,19 @@ def main() -> None:
         run_job(folder, "lake", "backfill", past).wait()
         last = finish(run_job(folder, "lake", "nightly", past))
         finish(run_job(folder, "whole", "nightly", past))
-        headings = ("round", "night s", "backfill s", "tried by night", "by backfill", "commits met", "tried twice")
+        headings = ("round", "night s", "backfill s", "tried by night", "by backfill", "conflicts", "tried twice")
         print_table(
-            f"{rounds} nights, each with a backfill beside it; the last night took {last:.0f} s", headings, rows
+            f"{rounds} nightly runs, each with a simultaneous backfill; the last run took {last:.0f} s", headings, rows
         )
-        faults = find_faults(folder, sum(map(len, nights)))
-    print("\n".join(faults) or "no row is lost or double, none was described twice; the tables are those of one night")
-    sys.exit(1 if faults else 0)
+        problems = find_problems(folder, sum(map(len, nights)))
+    print(
+        "\n".join(problems) or "no row is lost or double, no video was tried twice; the tables equal those of one run"
+    )
+    sys.exit(1 if problems else 0)
 
 
 def make_videos(folder: Path, rounds: int) -> list[list[Video]]:
-    """Make the videos of each night; the later the night the older they are, so that a backfill meets them there."""
+    """Make the videos of each night. Later nights have older videos, so that backfills reach them at the same time."""
     clips = folder / "clips"
     clips.mkdir()
     webm = next(recipe for recipe in CATALOGUE if recipe.name == "libvpx-vp9.webm")
@@ -82,7 +86,7 @@ def make_videos(folder: Path, rounds: int) -> list[list[Video]]:
         for number, name in enumerate(names):
             make_video(clips / name, seconds=1.0, seed=100 * night + number)
         make_video(clips / f"{night}-copy.webm", seconds=1.0, seed=100 * night, recipe=webm)
-        (clips / f"{night}-broken.mp4").write_text("this is no video\n")
+        (clips / f"{night}-broken.mp4").write_text("not a video\n")
         names += [f"{night}-copy.webm", f"{night}-broken.mp4"]
         nights.append([Video(name, f"clips/{name}", month) for name in names])
     return nights
@@ -98,27 +102,27 @@ def write_manifest(path: Path, videos: Sequence[Video]) -> Path:
 
 
 def run_job(folder: Path, lake: str, job: str, manifest: Path, *options: str) -> subprocess.Popen[str]:
-    """Start a job as a process of its own."""
+    """Start a job as a process."""
     command = [sys.executable, "-m", "jobs.cli", job, "--manifest", str(manifest), "--lake", str(folder / lake)]
     command += ["--config", str(folder / "config.yaml"), *options]
     return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
 
 
 def finish(job: subprocess.Popen[str]) -> float:
-    """Wait for a job, and give the seconds that it went on for from now.
+    """Wait for a job, and return the seconds from now to its end.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the job failed.
     """
     started = time.monotonic()
-    _, told = job.communicate()
+    _, output = job.communicate()
     if job.returncode:
-        raise RuntimeError(f"{job.args} ended with exit status {job.returncode}: {told}")
+        raise RuntimeError(f"{job.args} ended with exit status {job.returncode}: {output}")
     return time.monotonic() - started
 
 
 def run_round(folder: Path, manifest: Path, past: Path) -> tuple[str, ...]:
-    """Run a night and a backfill at once, and count what each has tried."""
+    """Run a night and a backfill at the same time, and return the counts of the round as a table row."""
     known = set((folder / "lake").glob("_logs/*.jsonl"))
     night = run_job(folder, "lake", "nightly", manifest)
     backfill = run_job(folder, "lake", "backfill", past, "--max-videos", str(_BUDGET))
@@ -140,7 +144,7 @@ def run_round(folder: Path, manifest: Path, past: Path) -> tuple[str, ...]:
 
 
 def count_tries(lake: Path) -> Counter[str]:
-    """Count how often each video was tried, by every version that `descriptors` and `quarantine` ever had."""
+    """Count the attempts of each video, from all versions of `descriptors` and `quarantine`."""
     tries: set[tuple[str, str]] = set()
     for name in ("descriptors", "quarantine"):
         for version in range(DeltaTable(str(lake / name)).version() + 1):
@@ -149,28 +153,28 @@ def count_tries(lake: Path) -> Counter[str]:
     return Counter(video_id for video_id, _ in tries)
 
 
-def find_faults(folder: Path, num_videos: int) -> list[str]:
-    """Say what is lost, double, done twice, or not as one night over everything leaves it."""
-    faults = []
+def find_problems(folder: Path, num_videos: int) -> list[str]:
+    """List lost rows, double rows, videos tried twice, and differences from the lake of a single run."""
+    problems = []
     for table in TABLES:
         if (folder / "lake" / table.name).is_dir():
             rows = DeltaTable(str(folder / "lake" / table.name)).to_pyarrow_table(columns=list(table.key)).to_pylist()
             double = [key for key, count in Counter(tuple(row.values()) for row in rows).items() if count > 1]
-            faults += [f"{table.name}: double rows {double}"] if double else []
+            problems += [f"{table.name}: double rows {double}"] if double else []
     tries = count_tries(folder / "lake")
     if len(tries) != num_videos:
-        faults.append(f"{len(tries)} videos were tried, not {num_videos}")
-    faults += [f"{video_id} was tried {count} times" for video_id, count in tries.items() if count > 1]
+        problems.append(f"{len(tries)} videos were tried, not {num_videos}")
+    problems += [f"{video_id} was tried {count} times" for video_id, count in tries.items() if count > 1]
     for name in COMPARED:
         if read_rows(folder / "lake", name) != read_rows(folder / "whole", name):
-            faults.append(f"{name} is not as one night over everything leaves it")
-    return faults
+            problems.append(f"{name} differs from that of a single run")
+    return problems
 
 
 def read_rows(lake: Path, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows without what tells when they were made."""
+    """Return the rows of a table without the columns that depend on the run."""
     rows = DeltaTable(str(lake / table)).to_pyarrow_table().to_pylist()
-    return sorted(({k: row[k] for k in sorted(row.keys() - OF_A_RUN)} for row in rows), key=str)
+    return sorted(({k: row[k] for k in sorted(row.keys() - RUN_COLUMNS)} for row in rows), key=str)
 
 
 if __name__ == "__main__":

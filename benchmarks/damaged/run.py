@@ -1,6 +1,6 @@
-"""One night over 100 good videos and 100 damaged or hostile ones: what became of each, and what was opened for it.
+"""Runs one night on 100 good and 100 damaged or hostile videos, and reports the result of each.
 
-Where strace is installed, every file and socket that the job's Python processes open is looked at.
+If strace is installed, it also checks every file and socket that the Python processes of the job open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
-from benchmarks.damaged.trace import TRACE, find_faults
+from benchmarks.damaged.trace import TRACE, find_violations
 from benchmarks.measure import print_table, run_nightly
 from tests.support import hostile
 from tests.support.videos import CATALOGUE, make_video
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from tests.support.hostile import HostileFile
 
 NUM_GOOD = NUM_DAMAGED = 100
-# At this cosine of its descriptor with that of the undamaged video, a damaged one has been read as what it is.
-_READ_RIGHT_SIMILARITY = 0.95
+# A damaged video is read correctly if the cosine of its descriptor with that of the undamaged video is this high.
+_MIN_SAME_SIMILARITY = 0.95
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """A damaged or hostile file, what kind it is, and the good one that it was made from, if any."""
+    """A damaged or hostile file, its kind, and the good video that it was made from, if any."""
 
     kind: str
     file: HostileFile
@@ -45,7 +45,7 @@ class Damaged:
 
 
 def main() -> None:
-    """Make the videos, run the night, print what came of it."""
+    """Make the videos, run the job, and print the result."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
         good = make_good(folder / "videos")
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def make_good(folder: Path) -> list[Path]:
-    """Make good videos: every codec and container of the tests' catalogue, each with scenes of its own."""
+    """Make good videos with every codec and container of the test catalogue, each with different scenes."""
     folder.mkdir()
     recipes = [recipe for recipe in CATALOGUE if recipe.codec in av.codecs_available]
     return [
@@ -71,17 +71,17 @@ def make_good(folder: Path) -> list[Path]:
 
 
 def make_damaged(folder: Path, good: Sequence[Path], outside: Path) -> Iterator[Damaged]:
-    """Make damaged files, a folder each. Playlists name by turns a good video within the roots and one outside."""
+    """Make damaged files, each in its own folder. Playlists name a good video in the roots or one outside."""
     mp4 = next(path for path in good if path.suffix == ".mp4")
     baits = itertools.cycle((mp4, outside))
-    of_playlists: dict[str, Callable[[Path, Path], HostileFile]] = {
+    playlists: dict[str, Callable[[Path, Path], HostileFile]] = {
         "HLS playlist": hostile.write_hls,
         "concat playlist": hostile.write_concat,
         "DASH manifest": hostile.write_dash,
         "DASH manifest in a GIF": hostile.write_gif_dash,
         "DASH manifest in a Matroska": hostile.write_mkv_dash,
     }
-    of_nothing: dict[str, Callable[[Path], HostileFile]] = {
+    others: dict[str, Callable[[Path], HostileFile]] = {
         "renamed text": hostile.write_renamed_text,
         "no bytes": hostile.write_empty,
         "zero bytes only": hostile.write_zeros,
@@ -102,9 +102,9 @@ def make_damaged(folder: Path, good: Sequence[Path], outside: Path) -> Iterator[
         return made
 
     for _ in range(3):
-        for kind, write in of_playlists.items():
+        for kind, write in playlists.items():
             yield Damaged(kind, write(inner(), next(baits)))
-    for kind, make in of_nothing.items():
+    for kind, make in others.items():
         for _ in range(1 if kind in {"a thousand streams", "link to /dev/zero"} else 2):
             yield Damaged(kind, make(inner()))
     for path in (path for path in good[:18] if path.suffix == ".mp4"):
@@ -121,7 +121,7 @@ _FLIPPED = (0.0005, 0.005, 0.02, 0.1)
 
 
 def run_night(folder: Path, ids: Mapping[Path, str]) -> tuple[dict[str, dict[str, Any]], float]:
-    """Run the job over the files; give each video's row of `descriptors` or `quarantine`, and seconds."""
+    """Run the job on the files; return the row of each video in `descriptors` or `quarantine`, and the seconds."""
     from deltalake import DeltaTable
 
     with (folder / "manifest.csv").open("w", newline="") as manifest:
@@ -150,7 +150,7 @@ def report(
     ids: Mapping[Path, str],
     found: Mapping[str, dict[str, Any]],
 ) -> None:
-    """Print what became of the files, kind by kind, and of each damaged one that was described."""
+    """Print the results by kind of file, and those of each damaged file that was described."""
     kinds: dict[str, list[Path]] = {"good": list(good)}
     for each in damaged:
         kinds.setdefault(each.kind, []).append(each.file.path)
@@ -158,35 +158,41 @@ def report(
     for kind, paths in kinds.items():
         codes = Counter(found[ids[path]].get("error_code") for path in paths)
         num_described = codes.pop(None, 0)
-        told = ", ".join(f"{code} {count}" for code, count in codes.most_common())
-        rows.append((kind, str(len(paths)), str(num_described), str(codes.total()), told))
+        counts = ", ".join(f"{code} {count}" for code, count in codes.most_common())
+        rows.append((kind, str(len(paths)), str(num_described), str(codes.total()), counts))
     print_table("", ("kind", "files", "described", "quarantined", "codes"), rows)
-    read = [each for each in damaged if "error_code" not in found[ids[each.file.path]]]
-    _report_described(read, ids, found)
+    described = [each for each in damaged if "error_code" not in found[ids[each.file.path]]]
+    _report_described(described, ids, found)
     unexpected = [
         f"{ids[each.file.path]}: {found[ids[each.file.path]].get('error_code', 'described')}"
         for each in damaged
         if not _is_expected(each, found[ids[each.file.path]])
     ]
     num_good = sum("error_code" not in found[ids[path]] for path in good)
-    num_quarantined = len(damaged) - len(read)
-    print(f"good ones described: {num_good} of {len(good)}; damaged ones quarantined: {num_quarantined}")
-    print(f"outcomes that are not among those that are right: {unexpected or 'none'}")
+    num_quarantined = len(damaged) - len(described)
+    print(f"good files described: {num_good} of {len(good)}; damaged files quarantined: {num_quarantined}")
+    print(f"unexpected results: {unexpected or 'none'}")
 
 
 def _is_expected(each: Damaged, row: Mapping[str, Any]) -> bool:
     return row["error_code"] in each.file.codes if "error_code" in row else each.file.may_succeed
 
 
-def _report_described(read: Sequence[Damaged], ids: Mapping[Path, str], found: Mapping[str, dict[str, Any]]) -> None:
-    """Compare damaged videos that were described with the good ones that they were made from."""
+def _report_described(
+    described: Sequence[Damaged], ids: Mapping[Path, str], found: Mapping[str, dict[str, Any]]
+) -> None:
+    """Compare damaged videos that were described with the good videos that they were made from."""
     rows = []
-    for each in read:
+    for each in described:
         row = found[ids[each.file.path]]
         similarity = 0.0
         if each.good is not None and "error_code" not in found[ids[each.good]]:
             similarity = float(np.dot(row["video_descriptor"], found[ids[each.good]]["video_descriptor"]))
-        verdict = "right: reads as its original" if similarity >= _READ_RIGHT_SIMILARITY else "WRONG: reads otherwise"
+        verdict = (
+            "correct: same as its original"
+            if similarity >= _MIN_SAME_SIMILARITY
+            else "WRONG: differs from its original"
+        )
         rows.append((ids[each.file.path], row["decoder"], f"{similarity:.4f}", verdict))
     if rows:
         print_table(
@@ -195,16 +201,18 @@ def _report_described(read: Sequence[Damaged], ids: Mapping[Path, str], found: M
 
 
 def report_trace(folder: Path) -> None:
-    """Print what the decoders and Python workers opened that they must not, as strace saw it."""
+    """Print the files and sockets that decoders and Python workers opened without permission, as traced by strace."""
     if not shutil.which("strace"):
-        print("what was opened was not looked at: strace is not installed")
+        print("opened files were not checked, because strace is not installed")
         return
-    counts, faults = find_faults(folder / "trace", root=folder / "videos", outside=folder / "outside", own=folder)
+    counts, violations = find_violations(
+        folder / "trace", root=folder / "videos", outside=folder / "outside", own=folder
+    )
     rows = [(name, str(count)) for name, count in sorted(counts.items())]
-    print_table("seen by strace", ("what", "how often"), rows)
-    print(f"opened outside the allowed roots: {len(faults)}")
-    for fault in faults[:20]:
-        print(f"  {fault}")
+    print_table("opened files, as traced by strace", ("kind", "count"), rows)
+    print(f"opened outside the allowed roots: {len(violations)}")
+    for violation in violations[:20]:
+        print(f"  {violation}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the processes of a night opened, as strace saw it, held against what they may open."""
+"""Compares the files that the processes of a run opened, as traced by strace, with those that they may open."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-# Only these calls stop a process, so the night is hardly slower.
+# Only these calls stop a process, so the run is hardly slower.
 TRACE = (
     "strace",
     *("--follow-forks", "--output-separately", "--seccomp-bpf"),
@@ -20,63 +20,62 @@ _CLONE = re.compile(r"^(?:clone|clone3|fork|vfork)\(.*= (?P<child>\d+)$")
 _NETWORK = re.compile(r"^socket\(AF_INET")
 _GIVEN_DESCRIPTOR = re.compile(r"^/proc/self/fd/\d+$")
 _REPOSITORY = Path(__file__).absolute().parents[2]
-# Libraries, their settings, and what the kernel tells of itself. No video can be there.
-_SYSTEM = ("/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/null", "/dev/urandom", "/dev/shm/", "/memfd:")  # noqa: S108 -- no file is made there
+# Libraries, their settings, and information from the kernel. No video can be here.
+_SYSTEM = ("/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/null", "/dev/urandom", "/dev/shm/", "/memfd:")  # noqa: S108 -- no file is created there
 
 
-def find_faults(traces: Path, root: Path, outside: Path, own: Path) -> tuple[Counter[str], list[str]]:
-    """Look at all opens of a night.
+def find_violations(traces: Path, root: Path, outside: Path, own: Path) -> tuple[Counter[str], list[str]]:
+    """Check all files and sockets that a run opened.
 
-    - A decoder opens libraries, and videos by the descriptor that it was given, never by a path; and no socket
-      but the one it was born with.
-    - A Python worker opens libraries, Spark's own temporary files, and files within the roots.
-    - Nobody opens the bait outside the roots.
+    - A decoder opens libraries, and videos by a file descriptor that it receives, never by a path. It opens no socket.
+    - A Python worker opens libraries, temporary files of Spark, and files in the roots.
+    - No process opens the bait outside the roots.
 
     Args:
-        traces: folder of strace's output, a file for each thread.
-        root: the one folder that videos may be read from.
+        traces: folder with the output of strace, one file per thread.
+        root: the only folder that videos may be read from.
         outside: the folder of the bait.
-        own: the benchmark's folder; Spark's temporary files are in it.
+        own: folder of the benchmark, with the temporary files of Spark.
 
     Returns:
-        How many opens of which sort there were, and those that must not be.
+        The number of opens of each kind, and the violations.
     """
     libraries = (*_SYSTEM, *{f"{Path(prefix)}/" for prefix in (sys.prefix, sys.base_prefix, _REPOSITORY)})
     counts: Counter[str] = Counter()
-    faults = []
+    violations = []
     programs = _name_programs(traces)
     for tid, program in programs.items():
         for line in _lines(traces, tid):
             opened = _OPEN.match(line)
             if opened is None:
                 if program == "decoder" and _NETWORK.match(line):
-                    faults.append(f"{program}: {line}")
+                    violations.append(f"{program}: {line}")
                 continue
             given, real = opened["given"], opened["real"].removesuffix(" (deleted)")
-            sort = _sort_of(given, real, program, (str(root), str(own), libraries))
-            if real.startswith(f"{outside}/") or (sort == "other" and program != "JVM and driver"):
-                faults.append(f"{program}: {line}")
-            counts[f"{program}: {sort}"] += 1
+            kind = _classify(given, real, program, (str(root), str(own), libraries))
+            if real.startswith(f"{outside}/") or (kind == "other" and program != "JVM and driver"):
+                violations.append(f"{program}: {line}")
+            counts[f"{program}: {kind}"] += 1
         counts[f"{program}: threads"] += 1
-    return counts, faults
+    return counts, violations
 
 
-def _sort_of(given: str, real: str, program: str, places: tuple[str, str, tuple[str, ...]]) -> str:
+def _classify(given: str, real: str, program: str, places: tuple[str, str, tuple[str, ...]]) -> str:
     root, own, libraries = places
     if real.startswith(f"{root}/"):
         is_by_descriptor = _GIVEN_DESCRIPTOR.match(given) is not None
         if program == "decoder":
-            return "videos, by the descriptor it was given" if is_by_descriptor else "other"
-        return "files within the roots"
-    if f"{real}/".startswith(libraries):  # a folder of the import path is listed itself
-        return "libraries and the system's files"
+            return "videos, by a received descriptor" if is_by_descriptor else "other"
+        return "files in the roots"
+    if f"{real}/".startswith(libraries):  # Python also lists the folders of its import path
+        return "libraries and system files"
     if program != "decoder" and real.startswith(f"{own}/"):
         return "temporary files and tables"
     return "other"
 
 
 def _name_programs(traces: Path) -> dict[int, str]:
-    """Tell for each thread which program it belonged to when it ended: decoder, Python worker, or neither."""
+    """Return the program of each thread at its end: decoder, Python worker, or JVM and driver."""
     parents: dict[int, int] = {}
     own: dict[int, str] = {}
     tids = [int(file.suffix[1:]) for file in traces.iterdir()]

@@ -1,6 +1,6 @@
-"""How much longer the job takes to describe videos than decoding them and running the CNN take by themselves.
+"""Compares the time of the describing stage with that of decoding alone plus the CNN alone.
 
-All parts use all cores, on the same files, in the same run: `README.md` in the folder above.
+All parts use all cores and the same files, in the same run.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 TARGET_RATIO = 1.25
 NUM_CORES = os.cpu_count() or 1
-_NUM_COPIES = 12  # of each generated clip: drawing a picture takes longer than describing it
-_VIDEOS_PER_TASK = 16  # as describe.videos_per_task
+_NUM_COPIES = 12  # of each generated clip, because drawing a frame takes longer than describing it
+_VIDEOS_PER_TASK = 16  # default of describe.videos_per_task
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure in rounds, and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; generated ones by default")
-    parser.add_argument("--rounds", type=int, default=1, help="how often all of it is measured")
+    parser.add_argument("--rounds", type=int, default=1, help="number of times that all parts are measured")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         clips = arguments.clips.absolute() if arguments.clips else make_clips(Path(scratch, "clips"))
         files = sorted(file for file in clips.iterdir() if file.is_file())
-        for file in files:  # so that all parts find them in the page cache
+        for file in files:  # loads them into the page cache for all parts
             file.read_bytes()
         rounds = [measure_round(files, Path(scratch)) for _ in range(arguments.rounds)]
     ratios = [found["job"].seconds / (found["decode"] + found["cnn"]).seconds for found in rounds]
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def make_clips(folder: Path) -> Path:
-    """Make clips of several codecs, 20 s long."""
+    """Make clips of 20 s with several codecs."""
     from tests.support.videos import CATALOGUE, make_video
 
     folder.mkdir()
@@ -74,7 +74,7 @@ def make_clips(folder: Path) -> Path:
 
 
 def measure_round(files: Sequence[Path], scratch: Path) -> dict[str, Cost]:
-    """Measure each part once, and print what they took."""
+    """Measure each part once, and print a table."""
     settings = _settings(files[0].parent)
     requests = [VideoRequest(file.name, str(file)) for file in files]
     tasks = [requests[begin : begin + _VIDEOS_PER_TASK] for begin in range(0, len(requests), _VIDEOS_PER_TASK)]
@@ -91,13 +91,13 @@ def measure_round(files: Sequence[Path], scratch: Path) -> dict[str, Cost]:
     limit = decode + cnn
     parts = {
         "decode alone (DecoderPool)": decode,
-        "decode alone (bare decord loop, no checks, no hash)": bare,
+        "decode alone (decord loop without checks and hash)": bare,
         "CNN alone": cnn,
         "decode + CNN": limit,
         "udfs.describing.describe without Spark, CNN loaded": without_spark,
         "import torch and load the CNN, once per core": load,
         "describing stage of the nightly job": job,
-        "  beyond describe + load: Spark, Arrow, Parquet": job - without_spark - load,
+        "  in addition to describe + load: Spark, Arrow, Parquet": job - without_spark - load,
         "whole nightly job": whole_night,
     }
     rows = [
@@ -119,7 +119,7 @@ def measure_round(files: Sequence[Path], scratch: Path) -> dict[str, Cost]:
 
 
 def time_job(files: Sequence[Path], scratch: Path) -> tuple[Cost, Cost]:
-    """Run the nightly job over the files; give the cost of its describing stage and of all of it."""
+    """Run the nightly job on the files; return the cost of its describing stage and of the whole job."""
     folder = scratch / f"night-{time.monotonic_ns()}"
     folder.mkdir()
     with (folder / "manifest.csv").open("w", newline="") as manifest:
@@ -133,7 +133,7 @@ def time_job(files: Sequence[Path], scratch: Path) -> tuple[Cost, Cost]:
 
 
 def _attempts_cost(events: Sequence[Event]) -> Cost:
-    """Add up the describing stage's batches, the last of which finds nothing to do."""
+    """Return the cost of all batches of the describing stage. The last batch has no videos."""
     stages = [event for event in events if event.fields["message"] == "stage done"]
     attempts = [
         event.at - before.at for before, event in itertools.pairwise(stages) if event.fields["stage"] == "attempts"
@@ -142,7 +142,7 @@ def _attempts_cost(events: Sequence[Event]) -> Cost:
 
 
 def time_pool(requests: Sequence[VideoRequest], settings: DescribeSettings) -> tuple[Cost, NDArray[np.uint8]]:
-    """Decode all videos by as many children as there are cores; give the cost, and the frames."""
+    """Decode all videos with one child per core; return the cost, and the frames."""
     from udfs.decoding.pool import DecoderPool
 
     chunks: dict[str, list[NDArray[np.uint8]]] = {}
@@ -162,7 +162,7 @@ def time_pool(requests: Sequence[VideoRequest], settings: DescribeSettings) -> t
 def time_processes(
     work: Callable[..., Callable[[Any], None]], tasks: Sequence[Any], settings: DescribeSettings, frames_file: Path
 ) -> tuple[Cost, Cost]:
-    """Share tasks out to one process per core; give the cost of their start and that of the work."""
+    """Distribute tasks to one process per core; return the cost of starting the processes and that of the work."""
     context = multiprocessing.get_context("spawn")
     ready, done = context.Barrier(NUM_CORES + 1), context.Barrier(NUM_CORES + 1)
     queue = context.Queue()
@@ -182,7 +182,7 @@ def time_processes(
     return costs
 
 
-def _work(work: Any, queue: Any, ready: Any, done: Any, settings: DescribeSettings, frames_file: Path) -> None:  # noqa: ANN401 -- multiprocessing's objects have no public types
+def _work(work: Any, queue: Any, ready: Any, done: Any, settings: DescribeSettings, frames_file: Path) -> None:  # noqa: ANN401 -- the objects of multiprocessing have no public types
     do_task = work(settings, frames_file)
     ready.wait()
     for task in iter(queue.get, None):
@@ -191,9 +191,9 @@ def _work(work: Any, queue: Any, ready: Any, done: Any, settings: DescribeSettin
 
 
 def decode_by_bare_decord(settings: DescribeSettings, frames_file: Path) -> Callable[[list[str]], None]:
-    """Make what decodes a file as a script would that trusts it; files that decord fails on are left out."""
+    """Make a function that decodes a file with decord, without checks. Files that decord cannot read are skipped."""
     del frames_file
-    sys.modules["nvidia"] = None  # type: ignore[assignment] # decord would load the CUDA libraries
+    sys.modules["nvidia"] = None  # type: ignore[assignment] # otherwise decord loads the CUDA libraries
     import decord
 
     decord.logging.set_level(decord.logging.FATAL)
@@ -213,14 +213,14 @@ def decode_by_bare_decord(settings: DescribeSettings, frames_file: Path) -> Call
 
 
 def describe_frames(settings: DescribeSettings, frames_file: Path) -> Callable[[tuple[int, int]], None]:
-    """Make what runs the CNN on frames, as one Spark task would on its core."""
+    """Make a function that runs the CNN on frames with one thread, as a Spark task does."""
     describer = _load_describer(settings)
     frames = np.load(frames_file, mmap_mode="r")
     return lambda span: describer.describe(np.ascontiguousarray(frames[slice(*span)]))
 
 
 def describe_tasks(settings: DescribeSettings, frames_file: Path) -> Callable[[list[VideoRequest]], None]:
-    """Make what describes videos as one Spark task would."""
+    """Make a function that describes videos as a Spark task does."""
     import pandas as pd
 
     del frames_file
@@ -234,14 +234,14 @@ def describe_tasks(settings: DescribeSettings, frames_file: Path) -> Callable[[l
     return describe
 
 
-def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- torch is imported in the processes alone
+def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- only the child processes import torch
     from models.describer import limit_threads
     from udfs.describing.device import describer_of_this_task
 
     limit_threads(1)
     describer = describer_of_this_task(settings)
     px = describer.spec.input_px
-    describer.describe(np.zeros((1, px, px, 3), dtype=np.uint8))  # the first batch makes torch choose its kernels
+    describer.describe(np.zeros((1, px, px, 3), dtype=np.uint8))  # torch chooses its kernels in the first batch
     return describer
 
 

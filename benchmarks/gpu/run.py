@@ -1,6 +1,7 @@
-"""How fast a GPU describes and searches, beside the network alone and the matrix product alone on it.
+"""Measures describing and searching on a GPU, compared with the network alone and the matrix product alone.
 
-It runs on the CPU too, where there is no GPU, so that both can be compared. No Spark: one process, as one task.
+Without a GPU it measures the CPU, so that you can compare both. It does not use Spark: one process does the work of
+one task.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.describe.run import make_clips
-from benchmarks.measure import measure, now, print_table
+from benchmarks.measure import measure, print_table, read_clocks
 from models.backbones import build_backbone
 from models.describer import FrameDescriber, choose_device, has_bf16, limit_threads
 from models.registry import get_backbone
@@ -42,19 +43,21 @@ _BATCHES = (8, 64, 256)
 _VIDEOS_PER_CORE = 12
 _DIM = 512
 _RADIUS = 0.3  # `pairs.min_candidate_similarity`
-_NOISE = 1.0  # of a copy's vector, to its own length
+_NOISE = 1.0  # of a copy, relative to the norm of the vector
 _CORES = os.cpu_count() or 1
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the network, describing and search, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; generated ones by default")
-    parser.add_argument("--frames", type=int, help="that the network is measured on (GPU: 16,384; CPU: 512)")
-    parser.add_argument("--rows", type=int, default=100_000, help="vectors that are searched")
+    parser.add_argument(
+        "--frames", type=int, help="number of frames for the network (default on a GPU: 16,384; on a CPU: 512)"
+    )
+    parser.add_argument("--rows", type=int, default=100_000, help="number of vectors for the search")
     arguments = parser.parse_args()
     device = choose_device(())
-    print("computes on", torch.cuda.get_device_name(device) if device != "cpu" else f"{_CORES} cores")
+    print("device:", torch.cuda.get_device_name(device) if device != "cpu" else f"{_CORES} cores")
     measure_network(device, arguments.frames or (512 if device == "cpu" else 16_384))
     with tempfile.TemporaryDirectory() as scratch:
         clips = arguments.clips.resolve() if arguments.clips else make_clips(Path(scratch, "clips"))
@@ -63,7 +66,7 @@ def main() -> None:
 
 
 def measure_network(device: str, count: int) -> None:
-    """Describe frames in each precision and batch, and run the bare network on frames that are on the device."""
+    """Describe frames with each precision and batch size, and run the network alone on frames on the device."""
     spec = get_backbone(_BACKBONE)
     frames = np.random.default_rng(0).integers(0, 256, (count, spec.input_px, spec.input_px, 3), dtype=np.uint8)
     few = frames[: max(_BATCHES)]
@@ -81,12 +84,12 @@ def measure_network(device: str, count: int) -> None:
         limit = times * batch / measure(partial(run_bare, bare, pixels, times)).seconds
         rate = count / whole.seconds
         rows.append((f"{precision}, {batch}", f"{rate:,.0f}", f"{limit:,.0f}", f"{limit / rate:.2f}", f"{cosine:.4f}"))
-    headings = ("precision, frames a batch", "frames/s", "network alone", "x its time", "least cosine to fp32, CPU")
+    headings = ("precision, batch size", "frames/s", "network alone", "x its time", "lowest cosine to fp32, CPU")
     print_table(f"{_BACKBONE}, {count} frames in memory", headings, rows)
 
 
 def run_bare(net: torch.nn.Module, pixels: torch.Tensor, times: int) -> None:
-    """Run the network again and again on one batch that is on its device, without copies or pooling."""
+    """Run the network repeatedly on one batch on its device, without copies and pooling."""
     with torch.inference_mode():
         for _ in range(times):
             net(pixels)
@@ -94,14 +97,14 @@ def run_bare(net: torch.nn.Module, pixels: torch.Tensor, times: int) -> None:
 
 
 def wait_for(device_type: str) -> None:
-    """Wait until a GPU has done what it was asked for."""
+    """Wait until the GPU has finished its work."""
     if device_type == "cuda":
         torch.cuda.synchronize()
 
 
 def measure_describing(files: Sequence[Path]) -> None:
-    """Describe videos as a task does, for several numbers of decoders, and decode them alone by as many."""
-    limit_threads(1)  # as Spark gives a task one core
+    """Describe videos as a task does, with several numbers of decoders, and decode them alone with the same number."""
+    limit_threads(1)  # because Spark gives a task one core
     copies = range(-(-_VIDEOS_PER_CORE * _CORES // len(files)))
     uris = {f"{copy}-{file.name}": str(file) for copy in copies for file in files}
     videos = pd.DataFrame({"video_id": list(uris), "uri": list(uris.values())})
@@ -109,10 +112,10 @@ def measure_describing(files: Sequence[Path]) -> None:
     rows = []
     for decoders in sorted({1, max(1, _CORES // 2 - 1), max(1, _CORES - 1)}):
         settings = make_settings(files[0].parent, batch, decoders)
-        list(describe_batches(iter([videos.head(1)]), settings, lambda _: None))  # what is set up once
-        started = now()
+        list(describe_batches(iter([videos.head(1)]), settings, lambda _: None))  # sets up the decoders and the network
+        started = read_clocks()
         described = pd.concat(describe_batches(iter([videos]), settings, lambda _: None))
-        cost = now() - started
+        cost = read_clocks() - started
         frames = described["frame_seconds"].map(len, na_action="ignore").sum()
         limit = measure(partial(decode, uris, settings))
         ratio = cost.seconds / limit.seconds
@@ -129,7 +132,7 @@ def make_settings(root: Path, batch: int, decoders: int) -> DescribeSettings:
 
 
 def decode(uris: Mapping[str, str], settings: DescribeSettings) -> None:
-    """Decode videos by the decoders that described them, and throw their frames away."""
+    """Decode videos with the same decoders as describing, and discard the frames."""
     px = get_backbone(_BACKBONE).input_px
     pool = decoders_of_this_worker(settings.num_decoders, px, settings.sampling, settings.limits, settings.roots)
     for _ in pool.decode([VideoRequest(video_id, uri) for video_id, uri in uris.items()]):
@@ -137,17 +140,17 @@ def decode(uris: Mapping[str, str], settings: DescribeSettings) -> None:
 
 
 def measure_search(device: str, count: int) -> None:
-    """Search vectors among themselves, a tenth of which have a faint copy, and multiply them by torch alone."""
-    chance = np.random.default_rng(0)
-    vectors = to_unit(chance.normal(size=(count, _DIM)).astype(np.float32))
+    """Search a tenth of the vectors, which have noisy copies, among all; and compute the products with torch alone."""
+    rng = np.random.default_rng(0)
+    vectors = to_unit(rng.normal(size=(count, _DIM)).astype(np.float32))
     copies = vectors[: count // 10]
-    noise = to_unit(chance.normal(size=copies.shape).astype(np.float32))
+    noise = to_unit(rng.normal(size=copies.shape).astype(np.float32))
     vectors[-len(copies) :] = to_unit(copies + _NOISE * noise)
-    open_range_search(vectors[:1000])(vectors[:1000], _RADIUS)  # what is set up at the first search
+    open_range_search(vectors[:1000])(vectors[:1000], _RADIUS)  # sets up the search
     queries = vectors[: max(1, count // 10)]
-    started = now()
+    started = read_clocks()
     found, _ = open_range_search(vectors)(queries, _RADIUS)
-    cost = now() - started
+    cost = read_clocks() - started
     limit = measure(lambda: multiply(vectors, queries, device))
     tera = 2 * len(queries) * count * _DIM / 1e12
     row = (
@@ -161,7 +164,7 @@ def measure_search(device: str, count: int) -> None:
 
 
 def multiply(vectors: NDArray[np.float32], queries: NDArray[np.float32], device: str) -> None:
-    """Bring the vectors to the device and multiply them with the queries, in blocks that fit it."""
+    """Copy the vectors to the device and multiply them with the queries, in blocks that fit into its memory."""
     rows = torch.from_numpy(vectors).to(device)
     for block in torch.from_numpy(queries).to(device).split(2048):
         (block @ rows.T).max()
@@ -169,7 +172,7 @@ def multiply(vectors: NDArray[np.float32], queries: NDArray[np.float32], device:
 
 
 def to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale rows to length 1."""
+    """Scale rows to unit norm."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 

@@ -1,6 +1,6 @@
-"""Peak resident memory of a decoder child and of its parent on a video of three hours, above the loaded libraries.
+"""Measures the peak resident memory of a decoder child and its parent on a three-hour video, above the libraries.
 
-Run from the repository's root: python -m benchmarks.memory.three_hours [--size 640x360] [--fps 30] [--suffix .mp4]
+Run it in the repository: python -m benchmarks.memory.three_hours [--size 640x360] [--fps 30] [--suffix .mp4]
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ FRAME_PX = 224
 
 @dataclass(frozen=True)
 class Memory:
-    """Of one process, in MiB: what it holds now, and the most it has held since the last reset."""
+    """The resident memory of a process in MiB: its present value, and its peak since the last reset."""
 
     now_mib: float
     peak_mib: float
 
     @classmethod
     def of(cls, pid: int | str) -> Memory:
-        """Ask the kernel."""
+        """Read the memory of a process from /proc."""
         lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         now, peak = (int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
         return cls(now, peak)
 
 
 def write_long_video(path: Path, hours: float, size: tuple[int, int], fps: int) -> None:
-    """Encode one minute with one key frame, and write its packets as often as needed."""
+    """Encode one minute with one key frame, and repeat its packets."""
     minute = path.with_name(f"minute{path.suffix}")
     num_frames = SEGMENT_SECONDS * fps
     with av.open(str(minute), "w") as container:
@@ -55,32 +55,32 @@ def write_long_video(path: Path, hours: float, size: tuple[int, int], fps: int) 
             container.mux(stream.encode(frame.reformat(format="yuv420p")))
         container.mux(stream.encode())
     with av.open(str(minute)) as source, av.open(str(path), "w") as target:
-        given = source.streams.video[0]
-        stream = target.add_stream_from_template(given)
-        packets = [(packet.pts, packet.dts, packet.is_keyframe, bytes(packet)) for packet in source.demux(given)]
+        template = source.streams.video[0]
+        stream = target.add_stream_from_template(template)
+        packets = [(packet.pts, packet.dts, packet.is_keyframe, bytes(packet)) for packet in source.demux(template)]
         first = packets[0][0]
-        length = round(SEGMENT_SECONDS / given.time_base)
+        length = round(SEGMENT_SECONDS / template.time_base)
         for repeat in range(round(hours * 3600 / SEGMENT_SECONDS)):
             for pts, dts, is_keyframe, content in packets:
                 if pts is None:
                     continue
                 packet = av.Packet(content)
-                packet.stream, packet.time_base = stream, given.time_base
+                packet.stream, packet.time_base = stream, template.time_base
                 packet.pts, packet.dts = pts - first + repeat * length, dts - first + repeat * length
-                packet.duration = round(Fraction(1, fps) / given.time_base)
+                packet.duration = round(Fraction(1, fps) / template.time_base)
                 packet.is_keyframe = is_keyframe
                 target.mux(packet)
     minute.unlink()
 
 
 def find_child(pool: DecoderPool) -> int:
-    """Find the one child of a pool of one."""
-    (thread,) = pool._threads  # noqa: SLF001 -- nobody else needs to know
+    """Return the process id of the child of a pool with one decoder."""
+    (thread,) = pool._threads  # noqa: SLF001 -- only this script needs the thread
     return int(Path(f"/proc/self/task/{thread.native_id}/children").read_text().split()[0])
 
 
 def measure(path: Path, short: Path) -> None:
-    """Decode a short video, so that all libraries are loaded, then the long one, and print what that took."""
+    """Decode a short video to load all libraries, then the long video, and print the memory and time."""
     roots = Roots.of(str(path.parent))
     with DecoderPool(1, FRAME_PX, SamplingRule(), DecodeLimits(), roots) as pool:
         list(pool.decode([VideoRequest("short", str(short))]))
@@ -109,18 +109,18 @@ def measure(path: Path, short: Path) -> None:
 
 
 def main() -> None:
-    """Make the videos, measure, clean up."""
+    """Make the videos and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="160x90", help="WIDTHxHEIGHT in px")
-    parser.add_argument("--fps", type=int, default=10)
-    parser.add_argument("--hours", type=float, default=3.0)
-    parser.add_argument("--suffix", default=".mp4")
-    given = parser.parse_args()
-    width, height = (int(side) for side in given.size.split("x"))
+    parser.add_argument("--fps", type=int, default=10, help="frames per second")
+    parser.add_argument("--hours", type=float, default=3.0, help="duration of the video")
+    parser.add_argument("--suffix", default=".mp4", help="suffix of the container format")
+    arguments = parser.parse_args()
+    width, height = (int(side) for side in arguments.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
-        short, path = (Path(folder) / f"{name}{given.suffix}" for name in ("short", "long"))
-        write_long_video(short, 1 / 60, (width, height), given.fps)
-        write_long_video(path, given.hours, (width, height), given.fps)
+        short, path = (Path(folder) / f"{name}{arguments.suffix}" for name in ("short", "long"))
+        write_long_video(short, 1 / 60, (width, height), arguments.fps)
+        write_long_video(path, arguments.hours, (width, height), arguments.fps)
         measure(path, short)
 
 

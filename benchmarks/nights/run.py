@@ -1,6 +1,6 @@
-"""Thirty nights of a catalogue that grows and changes: how long each takes, and what the tables come to.
+"""Measures nightly runs of a catalogue that grows and changes: seconds per run, and table sizes.
 
-Videos are described from drawn numbers, not from files; everything after that is the nightly job as it comes.
+Descriptors are random numbers, not made from files. All later stages are those of the nightly job.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
 _CONFIG = Config.model_validate({"manifest": {"look_at_files": False}, "maintenance": {"retention_hours": 1e-3}})
 _NUM_FRAMES, _SECONDS = 8, 8.0
-_SPECTRUM = 1 / np.sqrt(1 + np.arange(512) / 8)  # of embeddings: some directions tell videos apart better than others
-_SPREAD = 0.7  # of descriptors around their mean, whose norm is below 1
+_SPECTRUM = 1 / np.sqrt(
+    1 + np.arange(512) / 8
+)  # of embeddings: their variance differs between directions, as in real ones
+_SPREAD = 0.7  # of descriptors around their mean, which has a norm below 1
 _COPIED_FRACTION = 0.1
 _CHANGED_FRACTION = 0.01
 _COPY_NOISE, _FRAME_NOISE = 0.3, 0.7
@@ -53,11 +55,11 @@ class Video:
     """A video of the catalogue.
 
     Attributes:
-        video_id: its id.
-        source: number of its footage; copies share it.
-        edition: counted up when its content is replaced.
-        title: changed now and then.
-        is_removed: whether it is gone.
+        video_id: id of the video.
+        source: number of its footage; copies have the same number.
+        edition: incremented when its content is replaced.
+        title: changed in some nights.
+        is_removed: whether it is removed.
     """
 
     video_id: str
@@ -69,7 +71,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Night:
-    """What a night took and left: seconds, rows of tables."""
+    """Seconds of a nightly run, and counts of the rows after it."""
 
     num_videos: int
     seconds: float
@@ -78,10 +80,10 @@ class Night:
 
 
 def main() -> None:
-    """Run the nights, then look after the tables, and print what came of it."""
+    """Run the nights, maintain the tables, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--videos", type=int, default=1000, help="in the end; 10000 takes half an hour")
-    parser.add_argument("--nights", type=int, default=5)
+    parser.add_argument("--videos", type=int, default=1000, help="final number of videos; 10000 takes half an hour")
+    parser.add_argument("--nights", type=int, default=5, help="number of nightly runs")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -94,24 +96,24 @@ def main() -> None:
 
 
 def run_nights(folder: Path, num_videos: int, num_nights: int) -> list[Night]:
-    """Let the catalogue grow to so many videos, the same number each night."""
-    chance = np.random.default_rng(0)
+    """Run the nights. The catalogue grows by the same number of videos in each, up to `num_videos`."""
+    rng = np.random.default_rng(0)
     lake = Lake(start_session("benchmark of nights"), str(folder / "lake"))
     lake.create(descriptors.TABLE)
     videos: list[Video] = []
     nights = []
     for number in range(num_nights):
         wanted = num_videos * (number + 1) // num_nights - len(videos)
-        named, described = change(videos, wanted, chance)
+        listed, described = change(videos, wanted, rng)
         describe(lake, described)
-        nights.append(run_one(folder, named, _FIRST_NIGHT + timedelta(days=number), len(videos)))
+        nights.append(run_one(folder, listed, _FIRST_NIGHT + timedelta(days=number), len(videos)))
         print(f"night {number + 1}: {nights[-1]}", flush=True)
     return nights
 
 
-def change(videos: list[Video], num_new: int, chance: np.random.Generator) -> tuple[list[Video], list[Video]]:
-    """Add, remove, rename and replace videos; return those that the night's manifest names, and the described."""
-    picked = iter(chance.permutation([number for number, video in enumerate(videos) if not video.is_removed]).tolist())
+def change(videos: list[Video], num_new: int, rng: np.random.Generator) -> tuple[list[Video], list[Video]]:
+    """Add, remove, rename and replace videos; return the videos to list in the manifest, and those to describe."""
+    picked = iter(rng.permutation([number for number, video in enumerate(videos) if not video.is_removed]).tolist())
     count = int(len(videos) * _CHANGED_FRACTION)
     removed, renamed, replaced = ([videos[next(picked)] for _ in range(count)] for _ in range(3))
     for video in removed:
@@ -122,27 +124,27 @@ def change(videos: list[Video], num_new: int, chance: np.random.Generator) -> tu
         video.edition += 1
     new = []
     for number in range(len(videos), len(videos) + num_new):
-        is_copy = number > 0 and chance.random() < _COPIED_FRACTION
-        source = videos[int(chance.integers(len(videos)))].source if is_copy and videos else number
+        is_copy = number > 0 and rng.random() < _COPIED_FRACTION
+        source = videos[int(rng.integers(len(videos)))].source if is_copy and videos else number
         new.append(Video(f"video-{number:06d}", source))
     videos += new
     return [*removed, *renamed, *replaced, *new], [*replaced, *new]
 
 
 def describe(lake: Lake, videos: Iterable[Video]) -> None:
-    """Write descriptors as the describing stages would have, in place of what was there."""
+    """Write descriptors in place of the describing stages, replacing those of the same videos."""
     rows = [describe_one(video) for video in videos]
     path = lake.path(descriptors.TABLE.name)
     ids = ", ".join(f"'{row['video_id']}'" for row in rows)
-    lake.spark.sql(f"DELETE FROM delta.`{path}` WHERE video_id IN ({ids})")  # noqa: S608 - ids are this file's own
+    lake.spark.sql(f"DELETE FROM delta.`{path}` WHERE video_id IN ({ids})")  # noqa: S608 - this script makes the ids
     frame = lake.spark.createDataFrame(rows, descriptors.TABLE.schema)
     frame.write.format("delta").mode("append").save(path)
 
 
 def describe_one(video: Video) -> dict[str, object]:
-    """Draw the descriptors of a video: frames around its footage, a copy's with noise of its own.
+    """Draw the descriptors of a video: frames around those of its footage, with independent noise for each copy.
 
-    They are drawn as embeddings and led back through the head, so that strangers are as unlike as real ones are.
+    Embeddings are drawn and mapped back through the head, so that unrelated videos differ as much as real ones.
     """
     mean, inverse = invert_head()
     dim = len(_SPECTRUM)
@@ -172,21 +174,21 @@ def describe_one(video: Video) -> dict[str, object]:
 
 @cache
 def invert_head() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the mean that the shipped head takes off descriptors, and what undoes its projection."""
+    """Return the mean that the shipped head subtracts, and the pseudoinverse of its projection."""
     describe_config = _CONFIG.describe
     head = find_model("auto", describe_config.backbone, describe_config.descriptor_id).load()
     if not isinstance(head, LinearHead):
-        raise TypeError(f"the shipped head is a {type(head).__name__}: draw descriptors for it otherwise")
+        raise TypeError(f"the shipped head is a {type(head).__name__}, not a LinearHead; adapt describe_one to it")
     return head.mean, np.linalg.pinv(head.projection)
 
 
-def run_one(folder: Path, named: Sequence[Video], night: date, num_videos: int) -> Night:
-    """Write the night's manifest and run the job over it."""
+def run_one(folder: Path, listed: Sequence[Video], night: date, num_videos: int) -> Night:
+    """Write the manifest of a night and run the job on it."""
     manifest = folder / "manifest.csv"
     with manifest.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("video_id", "uri", "title", "is_removed"))
-        rows.writerows((v.video_id, f"/videos/{v.video_id}.mp4", v.title, str(v.is_removed).lower()) for v in named)
+        rows.writerows((v.video_id, f"/videos/{v.video_id}.mp4", v.title, str(v.is_removed).lower()) for v in listed)
     started = time.monotonic()
     run_nightly(str(manifest), str(folder / "lake"), _CONFIG, night)
     seconds = time.monotonic() - started
@@ -197,7 +199,7 @@ def run_one(folder: Path, named: Sequence[Video], night: date, num_videos: int) 
 
 
 def measure_tables(lake: Path) -> dict[str, tuple[int, int, int]]:
-    """Return of each table its versions, its files on disk, and their bytes."""
+    """Return for each table its version, the number of its files on disk, and their bytes."""
     sizes = {}
     for log in sorted(lake.glob("*/_delta_log")):
         files = list(log.parent.rglob("*.parquet"))
@@ -215,7 +217,7 @@ def report(
     after: dict[str, tuple[int, int, int]],
     seconds: float,
 ) -> None:
-    """Print the nights, then the tables before and after."""
+    """Print the nights, then the tables before and after maintenance."""
     first = nights[0].seconds
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Whether nights that bring a catalogue in random portions, in random order, leave the tables of one night over all."""
+"""Checks that runs that add a catalogue in random portions, in random order, produce the tables of a single run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MAX_NIGHTS = 5
 
 
 def main() -> None:
-    """Run the splits, and print which of them agree."""
+    """Run the splits, and print the tables that differ in each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; 20 generated ones by default")
-    parser.add_argument("--splits", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--splits", type=int, default=20, help="number of random splits")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the splits")
     arguments = parser.parse_args()
-    chance = random.Random(arguments.seed)
+    rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
         clips = sorted((arguments.clips.resolve() if arguments.clips else make_clips(folder)).iterdir())
@@ -37,25 +37,25 @@ def main() -> None:
         rows = []
         for number in range(arguments.splits):
             started = time.monotonic()
-            portions = split(clips, chance)
+            portions = split(clips, rng)
             found = read_tables(run_nights(portions, folder / f"split-{number}"))
             differing = [name for name in expected if found[name] != expected[name]]
             sizes = " + ".join(str(len(portion)) for portion in portions)
             rows.append((str(number), sizes, ", ".join(differing) or "none", f"{time.monotonic() - started:.0f}"))
             print(" | ".join(rows[-1]), flush=True)
-    print_table(f"{len(clips)} videos in portions", ("split", "videos a night", "tables that differ", "s"), rows)
-    print(f"{sum(row[2] == 'none' for row in rows)} of {len(rows)} splits left the tables of one night")
+    print_table(f"{len(clips)} videos in portions", ("split", "videos per run", "tables that differ", "s"), rows)
+    print(f"{sum(row[2] == 'none' for row in rows)} of {len(rows)} splits have the same tables as a single run")
 
 
-def split(clips: list[Path], chance: random.Random) -> list[list[Path]]:
-    """Shuffle, and cut into two nights or more."""
-    shuffled = chance.sample(clips, len(clips))
-    cuts = sorted(chance.sample(range(1, len(clips)), chance.randint(2, _MAX_NIGHTS) - 1))
+def split(clips: list[Path], rng: random.Random) -> list[list[Path]]:
+    """Shuffle the clips, and split them into two to `_MAX_NIGHTS` portions."""
+    shuffled = rng.sample(clips, len(clips))
+    cuts = sorted(rng.sample(range(1, len(clips)), rng.randint(2, _MAX_NIGHTS) - 1))
     return [shuffled[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(clips)], strict=True)]
 
 
 def run_nights(portions: list[list[Path]], lake: Path) -> Path:
-    """Run a night for each portion, by the default settings, and return the lake."""
+    """Run a night for each portion, with default settings, and return the lake."""
     for number, portion in enumerate(portions):
         manifest = lake.with_name(f"{lake.name}-{number}.csv")
         lines = ["video_id,uri", *(f"{clip.name},{clip}" for clip in portion)]

@@ -1,8 +1,8 @@
-"""Hurt a night at random moments, run it again, and hold the tables against those of a night that was left alone.
+"""Interrupts nightly runs at random moments, repeats them, and compares the tables with those of an uninterrupted run.
 
-What is killed (SIGKILL): the driver, its JVM, a Python worker, or a decoder. Beside these, a disk that is full (a small
-tmpfs, made larger for the second run: needs the right to mount) and a source whose videos all go away until the second
-run, before which its failures are released as an operator would.
+The driver, its JVM, a Python worker or a decoder is killed (SIGKILL). Two more failures: a full disk, which is a small
+tmpfs that is enlarged for the second run (this needs the right to mount); and videos that disappear until the second
+run, before which their failures are released from quarantine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MARKS = {"JVM": "org.apache.spark.deploy.SparkSubmit", "worker": "pyspark.worke
 _POLL_SECONDS = 0.2
 _PAGE = 4096
 _MOUNT = ("mount", "-t", "tmpfs", "-o")
-# Of each table, what does not depend on which run wrote it and when.
+# The columns of each table that do not depend on the run that wrote them.
 _COLUMNS = {
     "manifest": ("video_id", "uri", "removed_at", "size_bytes"),
     "descriptors": ("video_id", "descriptor_id", "content_sha256", "frame_descriptors"),
@@ -50,12 +50,12 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """What every night is given.
+    """The inputs of every run.
 
     Attributes:
-        manifest: of the clips.
-        config: that lets them be read.
-        clips: a link to the folder of the videos.
+        manifest: manifest of the clips.
+        config: config with the folder of the clips as a root.
+        clips: a link to the folder of the clips.
     """
 
     manifest: Path
@@ -64,14 +64,14 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Kill:
-    """One run that was hit.
+class Interruption:
+    """A run that was interrupted.
 
     Attributes:
-        victim: what was killed, or taken away.
-        after_seconds: from the start of the process; of a disk, the share of a lake's bytes that it had room for.
-        code: the run's exit status; 0 where it went on all the same.
-        stage: the table that was being built, by the log.
+        victim: what was killed or removed.
+        after_seconds: time from the start of the process; for a disk, its free space as a share of the bytes of a lake.
+        code: exit status of the run; 0 if it succeeded nevertheless.
+        stage: the last stage in the log.
     """
 
     victim: str
@@ -81,15 +81,17 @@ class Kill:
 
 
 def main() -> None:
-    """Hurt so many runs, and print what became of each lake."""
+    """Interrupt runs, and print whether each lake recovered."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder of videos; 20 generated ones by default")
-    parser.add_argument("--kills", type=int, default=len(VICTIMS))
-    parser.add_argument("--per-lake", type=int, default=1, help="so many one after another, before a run is left alone")
-    parser.add_argument("--victims", nargs="+", choices=VICTIMS, default=VICTIMS, help="taken in turn")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kills", type=int, default=len(VICTIMS), help="number of interruptions")
+    parser.add_argument("--per-lake", type=int, default=1, help="interruptions of one lake before an uninterrupted run")
+    parser.add_argument(
+        "--victims", nargs="+", choices=VICTIMS, default=VICTIMS, help="what to kill or remove, in turn"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     arguments = parser.parse_args()
-    chance = random.Random(arguments.seed)
+    rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
         clips = folder / "source"
@@ -100,37 +102,49 @@ def main() -> None:
         run(inputs, whole)
         seconds = time.monotonic() - started
         expected, num_bytes = read_tables(whole), count_bytes(whole)
-        kills, recovered = [], []
-        while len(kills) < arguments.kills:
-            lake = folder / f"disk-{len(kills)}" / "lake"
-            victims = [arguments.victims[n % len(arguments.victims)] for n in range(len(kills), arguments.kills)]
-            with disk_of(lake, has_limits="disk" in victims[: arguments.per_lake]):
+        interruptions, recovered = [], []
+        while len(interruptions) < arguments.kills:
+            lake = folder / f"disk-{len(interruptions)}" / "lake"
+            victims = [
+                arguments.victims[n % len(arguments.victims)] for n in range(len(interruptions), arguments.kills)
+            ]
+            with make_disk(lake, is_limited="disk" in victims[: arguments.per_lake]):
                 for victim in victims[: arguments.per_lake]:
-                    share = chance.random()
-                    kills.append(hurt(inputs, lake, victim, share if victim == "disk" else share * seconds, num_bytes))
-                    print(kills[-1], flush=True)
+                    share = rng.random()
+                    interruptions.append(
+                        interrupt(inputs, lake, victim, share if victim == "disk" else share * seconds, num_bytes)
+                    )
+                    print(interruptions[-1], flush=True)
                 run(inputs, lake)
                 recovered.append(read_tables(lake) == expected)
-            print(f"{lake.parent.name}: {'the same tables' if recovered[-1] else 'OTHER TABLES'}", flush=True)
-    report(kills, recovered, seconds)
+            print(f"{lake.parent.name}: {'same tables' if recovered[-1] else 'DIFFERENT TABLES'}", flush=True)
+    report(interruptions, recovered, seconds)
 
 
 @contextmanager
-def disk_of(lake: Path, *, has_limits: bool) -> Iterator[None]:
-    """Make the folder above a lake: where it is to be full at times, a disk of its own."""
+def make_disk(lake: Path, *, is_limited: bool) -> Iterator[None]:
+    """Make the parent folder of a lake; if it must run full, on a separate disk."""
     lake.parent.mkdir()
-    if has_limits:
+    if is_limited:
         subprocess.run([*_MOUNT, "size=1g", "tmpfs", str(lake.parent)], check=True)
     try:
         yield
     finally:
-        if has_limits:
-            # Lazily: a JVM whose driver was killed may be about to end.
-            subprocess.run(["umount", "-l", str(lake.parent)], check=True)  # noqa: S607 -- where it lies differs by system
+        if is_limited:
+            # Lazily, because the JVM of a killed driver may still use it.
+            subprocess.run(["umount", "-l", str(lake.parent)], check=True)  # noqa: S607 -- its path differs between systems
 
 
-def hurt(inputs: Inputs, lake: Path, victim: str, when: float, num_bytes: int) -> Kill:
-    """Start a run and hurt it. `when`: seconds after its start; of a disk, the share of `num_bytes` that is free."""
+def interrupt(inputs: Inputs, lake: Path, victim: str, when: float, num_bytes: int) -> Interruption:
+    """Start a run and interrupt it.
+
+    Args:
+        inputs: inputs of the run.
+        lake: its lake.
+        victim: what to kill or remove.
+        when: seconds after the start; for a disk, its free space as a share of `num_bytes`.
+        num_bytes: bytes of a complete lake.
+    """
     if victim == "disk":
         room = int(when * num_bytes)
         subprocess.run([*_MOUNT, f"remount,size={count_bytes(lake) + room}", str(lake.parent)], check=True)
@@ -138,28 +152,28 @@ def hurt(inputs: Inputs, lake: Path, victim: str, when: float, num_bytes: int) -
             code = job.wait()
         subprocess.run([*_MOUNT, "remount,size=1g", str(lake.parent)], check=True)
     elif victim == "source":
-        code = take_source(inputs, lake, when)
+        code = remove_source(inputs, lake, when)
     else:
-        code = kill(inputs, lake, victim, when)
-    return Kill(victim, when, code, find_stage(lake))
+        code = kill_part(inputs, lake, victim, when)
+    return Interruption(victim, when, code, find_stage(lake))
 
 
 def count_bytes(folder: Path) -> int:
-    """Return the bytes that the files below a folder take, each a whole number of pages."""
+    """Return the bytes of the files in a folder, each rounded up to whole pages."""
     return sum(-(-file.stat().st_size // _PAGE) * _PAGE for file in folder.rglob("*") if file.is_file())
 
 
-def kill(inputs: Inputs, lake: Path, victim: str, after_seconds: float) -> int:
-    """Start a run and kill a part of it; return its exit status."""
+def kill_part(inputs: Inputs, lake: Path, victim: str, after_seconds: float) -> int:
+    """Start a run and kill one of its processes; return the exit status of the run."""
     with start(inputs, lake) as job:
         time.sleep(after_seconds)
-        while job.poll() is None and not hit(job.pid, victim):
-            time.sleep(_POLL_SECONDS)  # there is no such process yet
+        while job.poll() is None and not kill_process(job.pid, victim):
+            time.sleep(_POLL_SECONDS)  # the process does not exist yet
         return job.wait()
 
 
-def take_source(inputs: Inputs, lake: Path, after_seconds: float) -> int:
-    """Take the videos away while a run goes on; bring them back after it, and release what was quarantined."""
+def remove_source(inputs: Inputs, lake: Path, after_seconds: float) -> int:
+    """Remove the videos during a run; after it restore them, and release the quarantined videos."""
     with start(inputs, lake) as job:
         time.sleep(after_seconds)
         target = inputs.clips.readlink()
@@ -168,7 +182,7 @@ def take_source(inputs: Inputs, lake: Path, after_seconds: float) -> int:
     inputs.clips.symlink_to(target)
     if (lake / "quarantine").exists():
         release = [sys.executable, "-m", "jobs.cli", "quarantine", "--lake", str(lake), "--release-code", "NOT_FOUND"]
-        # It ends with 2 where all had been read before they went away.
+        # It exits with 2 if all videos had been read before they were removed.
         subprocess.run(release, cwd=REPOSITORY, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return code
 
@@ -181,20 +195,18 @@ def start(inputs: Inputs, lake: Path) -> subprocess.Popen[bytes]:
 
 
 def run(inputs: Inputs, lake: Path) -> None:
-    """Run the nightly job to its end.
+    """Run the nightly job without interruption.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the job failed.
     """
     with start(inputs, lake) as job:
         if job.wait():
-            raise RuntimeError(
-                f"the night that was run again ended with exit status {job.returncode}; see {lake}/_logs"
-            )
+            raise RuntimeError(f"the uninterrupted run ended with exit status {job.returncode}; see {lake}/_logs")
 
 
-def hit(driver: int, victim: str) -> bool:
-    """Kill one process of the kind; tell whether there was one."""
+def kill_process(driver: int, victim: str) -> bool:
+    """Kill a process of this kind; return whether there was one."""
     if victim == "driver":
         os.kill(driver, signal.SIGKILL)
         return True
@@ -205,7 +217,7 @@ def hit(driver: int, victim: str) -> bool:
 
 
 def list_descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those that these have."""
+    """Return the ids of all descendants of a process."""
     found = []
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -218,7 +230,7 @@ def list_descendants(pid: int) -> list[int]:
 
 
 def read_command(pid: int) -> str:
-    """Return the command line of a process; empty where it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -226,7 +238,7 @@ def read_command(pid: int) -> str:
 
 
 def find_stage(lake: Path) -> str:
-    """Return the last thing that the night's log speaks of."""
+    """Return the last stage in the newest log."""
     logs = sorted(lake.glob("_logs/*.jsonl"))
     lines = logs[-1].read_text().splitlines() if logs else []
     stages = [line.partition('"stage": "')[2].partition('"')[0] for line in lines if '"stage": "' in line]
@@ -234,7 +246,7 @@ def find_stage(lake: Path) -> str:
 
 
 def read_tables(lake: Path) -> dict[str, list[object]]:
-    """Read what the tables hold, in an order of its own; a lone vector is told by its hash."""
+    """Read the compared columns of the tables, sorted, with hashes in place of vectors."""
     tables = {}
     for name, columns in _COLUMNS.items():
         rows = DeltaTable(str(lake / name)).to_pyarrow_table(columns=list(columns)).to_pylist()
@@ -247,20 +259,21 @@ def _shorten(value: object) -> str:
     return text if isinstance(value, str | float | int | bool) else hashlib.sha256(text.encode()).hexdigest()
 
 
-def report(kills: list[Kill], recovered: list[bool], whole_seconds: float) -> None:
-    """Print each kill, then how many lakes were recovered."""
+def report(interruptions: list[Interruption], recovered: list[bool], whole_seconds: float) -> None:
+    """Print each interruption, then the number of lakes that recovered."""
     rows = [
         (
-            kill.victim,
-            f"{kill.after_seconds:.2f}",
-            kill.stage,
-            "went on" if kill.code == 0 else f"ended with {kill.code}",
+            interruption.victim,
+            f"{interruption.after_seconds:.2f}",
+            interruption.stage,
+            "succeeded" if interruption.code == 0 else f"failed with {interruption.code}",
         )
-        for kill in kills
+        for interruption in interruptions
     ]
-    print_table(f"nights of {whole_seconds:.0f} s", ("killed", "after s", "after stage", "the night"), rows)
+    print_table(f"runs of {whole_seconds:.0f} s", ("victim", "after s", "last stage", "run"), rows)
     print(
-        f"{len(kills)} kills; {sum(recovered)} of {len(recovered)} lakes hold what a night that was left alone leaves"
+        f"{len(interruptions)} interruptions; {sum(recovered)} of {len(recovered)} lakes have the same tables as an "
+        "uninterrupted run"
     )
 
 

@@ -1,1 +1,1 @@
-"""What a build function may use: table contracts, the run, stages as types, progress and the run log."""
+"""What a build function may use: table contracts, the run, stage types, progress and the run log."""

@@ -1,4 +1,4 @@
-"""Progress of a run for a person at a terminal; a line in the log now and then for everybody else."""
+"""Shows the progress of a run: a bar at a terminal, and a line in the log every `_LOG_EVERY_SECONDS`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOG_EVERY_SECONDS = 30.0
 
 
 class _RateColumn(TextColumn):
-    """Videos a second since the task began."""
+    """Videos per second since the start of the task."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -45,7 +45,7 @@ class _RateColumn(TextColumn):
 
 @contextmanager
 def show_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while the block runs, at a terminal; yield what is told (done, in all)."""
+    """Show a bar at a terminal while the block runs; yield a function that updates it with (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
@@ -53,13 +53,13 @@ def show_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]
 
 
 class Progress:
-    """Counts videos as tasks finish them and shows the count while a Spark action blocks the driver.
+    """Counts the videos that tasks have tried, and shows the count while a Spark action blocks the driver.
 
-    Executors count by a Spark accumulator, whose updates arrive as tasks end. Runs on: driver.
+    Executors count with a Spark accumulator, whose updates arrive when tasks end. Runs on: driver.
 
     Args:
-        spark: session whose tasks report.
-        console: where the bar is drawn, if it is a terminal.
+        spark: session whose tasks count videos.
+        console: console for the bar; without a terminal, no bar is drawn.
     """
 
     def __init__(self, spark: SparkSession, console: Console) -> None:
@@ -69,16 +69,16 @@ class Progress:
 
     @property
     def counter(self) -> Callable[[int], None]:
-        """Return what an executor calls with the number of videos it has done."""
+        """The function that executors call with a number of tried videos."""
         return self._accumulator.add
 
     def expect(self, num_videos: int) -> None:
-        """Say how many more videos will be tried."""
+        """Add to the number of videos that will be tried."""
         self._expected += num_videos
 
     @contextmanager
     def show(self, stage: str) -> Iterator[None]:
-        """Show that a stage is at work, and while videos are expected how many of them are done."""
+        """Show a stage while the block runs and, if videos are expected, how many of them are done."""
         bar = Bar(
             SpinnerColumn(),
             TextColumn("{task.description:<12}"),
@@ -103,7 +103,7 @@ class Progress:
                 watcher.join()
 
     def _watch(self, bar: Bar, stage: str, stop: threading.Event) -> None:
-        """Redraw the bar, and log now and then, until told to stop."""
+        """Update the bar and log the counts periodically until `stop` is set."""
         done_before, expected_before = self._accumulator.value, self._expected
         task = bar.add_task(stage, total=None)
         logged_at = time.monotonic()

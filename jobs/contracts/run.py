@@ -1,4 +1,4 @@
-"""What a run is: one night's identity, clock and settings, handed to every build."""
+"""One run of the pipeline: its id, clock, settings and model, as every build function receives them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CODE_VERSION = "0.1.0"
 
 
 def keep_on_executors(name: str, rows: DataFrame) -> DataFrame:
-    """Keep rows on the executors that computed them, where no lake gives them a place. Runs on: driver."""
+    """Keep rows on the executors that computed them: a checkpoint without a lake. Runs on: driver."""
     del name
     return rows.localCheckpoint()
 
@@ -38,13 +38,13 @@ class Run:
 
     Attributes:
         run_id: unique; starts with the UTC time, so that runs sort by their start.
-        run_date: the night the run is for, as the scheduler counts nights.
-        started_at: UTC, the run's only clock: what is due or late is judged by it.
-        manifest_uri: the manifest, absolute.
+        run_date: the date that the scheduler runs it for.
+        started_at: start, UTC. It is the only clock of the run: what is due is decided by it.
+        manifest_uri: absolute path or URI of the manifest.
         config: validated settings.
-        progress: where the describing tasks report.
-        checkpoint: writes rows that a build uses more than once, under a name, and reads them back; the one door to
-            storage that a build has.
+        progress: counts the videos that describing tasks have tried.
+        checkpoint: writes rows that a build uses more than once under a name, and reads them back. It is the only
+            access to storage that a build has.
     """
 
     run_id: str
@@ -57,15 +57,15 @@ class Run:
 
     @property
     def manifest_base(self) -> str:
-        """The folder that the manifest lies in; relative uris start there."""
+        """The folder of the manifest. Relative uris are relative to it."""
         return self.manifest_uri.rstrip("/").rpartition("/")[0] or "/"
 
     @cached_property
     def roots(self) -> Roots:
-        """The places that videos may be read from: the manifest's folder and what the config adds.
+        """The folders that videos may be read from: that of the manifest, and `manifest.roots`.
 
         Raises:
-            UsageError: the config adds a place that cannot be a root.
+            UsageError: a value of `manifest.roots` cannot be a root.
         """
         try:
             return Roots.of(self.manifest_base, *self.config.manifest.roots)
@@ -74,39 +74,39 @@ class Run:
 
     @cached_property
     def model(self) -> EmbeddingModel:
-        """The embedding model in use; its descriptor_id says which descriptors it takes.
+        """The embedding model in use. Its descriptor_id names the descriptors that it embeds.
 
         Raises:
-            UsageError: the config asks for a model that is not there.
+            UsageError: the configured model does not exist.
         """
         return find_configured_model(self.config)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that change whenever a setting that decides the tables' rows does, or the model's calibration.
+        """16 hex digits that change exactly if a setting that affects rows or the calibration of the model changes.
 
         Raises:
-            UsageError: the config asks for a model that is not there.
+            UsageError: the configured model does not exist.
         """
         parts = (self.config.fingerprint(), self.model.calibration, self.model.verifier)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def windows(self) -> Windows:
-        """The segments that longer videos are cut into."""
+        """The windows by which videos are cut into segments."""
         return find_windows(self.config)
 
     @property
     def verifier(self) -> Verifier | None:
-        """What weighs the evidence for a pair; None where it has none, or the config gives a threshold of cosine.
+        """The verifier of the model; None if the model has none or `pairs.min_cosine_similarity` is set.
 
-        Its own threshold is the config's, where the config gives one.
+        `pairs.min_match_probability` replaces its threshold.
         """
         return choose_verifier(self.config, self.model)
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What the model's similarities mean; its threshold is the config's, where the config gives one.
+        """The calibration of the model's similarities. `pairs.min_cosine_similarity` replaces its threshold.
 
         Raises:
             UsageError: neither the model nor the config has a threshold.
@@ -115,23 +115,24 @@ class Run:
         if configured is None:
             if calibrated is None:
                 raise UsageError(
-                    f"no threshold has been calibrated for {self.model.model_id}; set pairs.min_cosine_similarity"
+                    f"model {self.model.model_id} has no calibrated threshold; set pairs.min_cosine_similarity"
                 )
             return calibrated
         return (calibrated or Calibration.without_labels(configured)).at_threshold(configured)
 
     @cached_property
     def search(self) -> str:
-        """How pairs are found: "faiss" or "inverted_index".
+        """The search for pairs: "faiss" or "inverted_index".
 
         Raises:
-            UsageError: the inverted index is asked for where it would be slow (no bag of words) or blind (at 0).
+            UsageError: `pairs.search` is inverted_index, and the method is not a bag of words, which makes it slow, or
+                the threshold is not above 0, which makes it miss pairs.
         """
         search, threshold = self.config.pairs.search, self.calibration.min_cosine_similarity
         if search == "inverted_index" and self.model.method not in SPARSE_METHODS:
             raise UsageError(
-                f"pairs.search: inverted_index is for {' and '.join(sorted(SPARSE_METHODS))}, whose vectors are mostly "
-                f"zeros; the method is {self.model.method}: take faiss"
+                f"pairs.search: inverted_index needs a method with sparse vectors, "
+                f"{' or '.join(sorted(SPARSE_METHODS))}; the method is {self.model.method}; set pairs.search to faiss"
             )
         if search == "inverted_index" and threshold <= 0:
             raise UsageError(
@@ -142,26 +143,26 @@ class Run:
 
 
 def find_configured_model(config: Config) -> EmbeddingModel:
-    """Return the embedding model that a config means, its windows in its name.
+    """Return the configured embedding model, with the windows in its model_id.
 
     Raises:
-        UsageError: the config asks for a model that is not there.
+        UsageError: the configured model does not exist.
     """
     describe, embeddings = config.describe, config.embeddings
     try:
         model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
     except ValueError as error:
         raise UsageError(f"embeddings: {error}") from error
-    return name_windows(model, find_windows(config))
+    return add_windows_to_id(model, find_windows(config))
 
 
 def find_windows(config: Config) -> Windows:
-    """Return the segments that a config has longer videos cut into."""
+    """Return the configured windows by which videos are cut into segments."""
     return Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
 
 
 def choose_verifier(config: Config, model: EmbeddingModel) -> Verifier | None:
-    """Return what weighs the evidence for a pair, at the config's threshold if it has one: see `Run.verifier`."""
+    """Return the verifier of a model, with the configured threshold if there is one: see `Run.verifier`."""
     pairs = config.pairs
     if model.verifier is None or pairs.min_cosine_similarity is not None:
         return None
@@ -169,6 +170,6 @@ def choose_verifier(config: Config, model: EmbeddingModel) -> Verifier | None:
     return model.verifier if threshold is None else replace(model.verifier, min_probability=threshold)
 
 
-def name_windows(model: EmbeddingModel, windows: Windows) -> EmbeddingModel:
-    """Put the windows into the name of a model that cuts videos into them: other windows are other embeddings."""
+def add_windows_to_id(model: EmbeddingModel, windows: Windows) -> EmbeddingModel:
+    """Add the windows to the id of a model that embeds segments, because other windows make other embeddings."""
     return replace(model, model_id=f"{model.model_id}-{windows.name}") if model.keeps_frames else model

@@ -1,4 +1,4 @@
-"""The run's log: a JSON object a line, each with the run_id."""
+"""The log of a run: one JSON object per line, each with the run_id."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _logger.propagate = False
 
 
 class _JsonLines(logging.Formatter):
-    """Formats a record as one JSON object: at, level, run_id, message, then the event's own fields."""
+    """Formats a record as one JSON object: at, level, run_id, message, then the fields of the event."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
         self._run_id = run_id
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the JSON line of a record."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -42,15 +42,15 @@ class _Log:
     """Writes events with fields: `log.info("stage done", stage="pairs", seconds=1.5)`."""
 
     def info(self, message: str, **fields: object) -> None:
-        """Log what happened."""
+        """Log an event."""
         _logger.info(message, extra={"fields": fields})
 
     def warning(self, message: str, **fields: object) -> None:
-        """Log what is not as it should be, and does not stop the run."""
+        """Log a problem that does not stop the run."""
         _logger.warning(message, extra={"fields": fields})
 
     def error(self, message: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
-        """Log what failed, with its traceback if there is one."""
+        """Log a failure, with its traceback if given."""
         _logger.error(message, exc_info=exc_info, extra={"fields": fields})
 
 
@@ -60,9 +60,9 @@ _NOTE = "the log of this run: "
 
 @contextmanager
 def log_to(file: Path, run_id: str) -> Iterator[None]:
-    """Send the log to a file while the run lasts. Runs on: driver.
+    """Write the log to a file while the block runs. Runs on: driver.
 
-    What ends the block early is logged with its traceback, and bears a note of the file (`find_log`).
+    An exception that ends the block is logged with its traceback. `find_log` returns the file from a note on it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file, encoding="utf-8")
@@ -72,7 +72,7 @@ def log_to(file: Path, run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        log.error("failed", exc_info=error)  # noqa: TRY400 - this is no logger of Python's
+        log.error("failed", exc_info=error)  # noqa: TRY400 - `log` is not a logger of the logging module
         error.add_note(f"{_NOTE}{file}")
         raise
     finally:
@@ -81,6 +81,6 @@ def log_to(file: Path, run_id: str) -> Iterator[None]:
 
 
 def find_log(error: BaseException) -> str | None:
-    """Return the file that has the traceback of a fault, or None where it was raised while nothing was logged."""
+    """Return the log file with the traceback of an error; None if it was raised outside of `log_to`."""
     notes = (note for note in getattr(error, "__notes__", ()) if note.startswith(_NOTE))
     return next((note.removeprefix(_NOTE) for note in notes), None)

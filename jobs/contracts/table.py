@@ -1,4 +1,4 @@
-"""What a table is: its grain, its columns once as DDL, its key and its checks."""
+"""The contract of a table: its grain, its columns as DDL, its key and its checks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ class Table:
     """The contract of one Delta table at `<lake>/<name>`.
 
     Attributes:
-        name: folder under the lake, and the name of the view that SQL sees.
-        grain: what one row is, in one line; becomes the table's comment.
+        name: folder in the lake, and name of the SQL view.
+        grain: what a row is, in one line; it becomes the comment of the table.
         ddl: columns with types, NOT NULL and COMMENT (units included), as Spark DDL.
-        key: the columns that identify a row; merges go by them, and the files are clustered on them.
-        checks: constraint name to SQL expression; Delta enforces them on every write.
-        audit_columns: who wrote a row and when; a row that differs in these alone is not written again.
-        compared: the columns that tell whether a row differs, where one of them stands for the rest; empty for all
-            but key and audit columns.
-        is_replaced: True when a build yields the whole table, so that rows it no longer yields are deleted;
-            False when a build yields only what is new or changed.
-        num_indexed_columns: leading columns that get file statistics; vectors and blobs come after them.
+        key: columns that identify a row. Merges match rows by them, and files are clustered by them.
+        checks: name of a constraint -> SQL expression; Delta enforces it on every write.
+        audit_columns: columns that record which run wrote a row and when. A row that differs only in them is not
+            written again.
+        compared: columns that are compared to find changed rows, if they represent all others; empty for all columns
+            except key and audit columns.
+        is_replaced: True if a build returns the whole table: missing rows are deleted. False if a build returns only
+            new and changed rows.
+        num_indexed_columns: number of leading columns with file statistics; vectors and blobs come after them.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What must hold before a night is published: measures of it, judged by limits and by the last nights."""
+"""The audits of a run before it is published: its measures are compared with limits and with earlier runs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from jobs.engine.measures import Measures
 
 _MIN_RUNS = 3
-"""Published runs below which there is nothing to drift from: a median of two is either."""
+"""Drift is not checked with fewer published runs: a median of two values is not robust."""
 _NOISE = 0.01
-"""Values below are taken for this one where they are compared: from .001 to .003 is a factor, and nothing else."""
+"""Smaller values count as this value in ratios: a rise from .001 to .003 is noise."""
 _DRIFTING = ("failed_fraction", "clustered_fraction", "pairs_per_video")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
-        audit: its name.
-        value: what was measured.
-        limit: it trips above this.
-        setting: the key of the config that sets the limit.
-        what: the measured numbers, for people.
-        remedy: what to do where it trips.
+        audit: name of the audit.
+        value: measured value.
+        limit: the audit trips above this value.
+        setting: key of the config that sets the limit.
+        what: the measured numbers, in words.
+        remedy: what to do if it trips.
     """
 
     audit: str
@@ -41,12 +41,12 @@ class Finding:
 
     @property
     def is_tripped(self) -> bool:
-        """Whether the night must not be published."""
+        """Whether the run must not be published."""
         return self.value > self.limit
 
 
 def audit_failures(measures: Measures, config: QualityConfig) -> Finding | None:
-    """Hold the share of videos that failed; None below `min_attempts` tries."""
+    """Check the share of failed videos; None below `min_attempts` attempts."""
     if measures.num_tried < max(config.min_attempts, 1):
         return None
     codes = sorted(measures.error_counts.items(), key=lambda item: (-item[1], item[0]))
@@ -57,12 +57,12 @@ def audit_failures(measures: Measures, config: QualityConfig) -> Finding | None:
         "quality.max_failed_fraction",
         f"{measures.num_failed} of {measures.num_tried} videos failed"
         + (f" ({', '.join(f'{code} {count}' for code, count in codes)})" if codes else ""),
-        "look at the quarantine table, mend the cause, and release them: ndvr quarantine --release-code",
+        "look at the quarantine table, fix the cause, and release the videos: ndvr quarantine --release-code",
     )
 
 
 def audit_largest_cluster(measures: Measures, config: QualityConfig) -> Finding | None:
-    """Hold the share of videos in the largest cluster: chained strangers; None below `min_videos` videos."""
+    """Check the share of videos in the largest cluster, which may chain unrelated videos; None below `min_videos`."""
     if measures.num_videos < config.min_videos:
         return None
     return Finding(
@@ -71,12 +71,12 @@ def audit_largest_cluster(measures: Measures, config: QualityConfig) -> Finding 
         config.max_cluster_fraction,
         "quality.max_cluster_fraction",
         f"{measures.num_in_largest} of {measures.num_videos} videos are in one cluster ({measures.largest_cluster_id})",
-        "look for strangers in it; raise pairs.min_match_probability or clusters.min_path_probability",
+        "look for unrelated videos in it; raise pairs.min_match_probability or clusters.min_path_probability",
     )
 
 
 def audit_new_pairs(measures: Measures, config: QualityConfig) -> Finding | None:
-    """Hold the pairs that new videos have, on average; None below `min_videos` new videos."""
+    """Check the average number of pairs of new videos; None below `min_videos` new videos."""
     if measures.num_new_videos < config.min_videos:
         return None
     return Finding(
@@ -85,12 +85,12 @@ def audit_new_pairs(measures: Measures, config: QualityConfig) -> Finding | None
         config.max_pairs_per_new_video,
         "quality.max_pairs_per_new_video",
         f"{measures.num_new_videos} new videos have {measures.num_new_pairs} pairs",
-        "look at what they share: a title card, a blank picture, a model of other videos",
+        "look at what they share, such as a title card or a blank picture; check that the model fits the videos",
     )
 
 
 def audit_keepers(measures: Measures, config: QualityConfig) -> Finding | None:
-    """Hold the share of members whose cluster has not exactly one keeper; None where there is no cluster."""
+    """Check the share of members of clusters without exactly one keeper; None without clusters."""
     if not measures.num_clustered:
         return None
     return Finding(
@@ -98,16 +98,16 @@ def audit_keepers(measures: Measures, config: QualityConfig) -> Finding | None:
         measures.values["without_keeper_fraction"],
         config.max_without_keeper_fraction,
         "quality.max_without_keeper_fraction",
-        f"{measures.num_without_keeper} of {measures.num_clustered} rows of clusters have not exactly one keeper",
-        "this is a fault of ndvr: report it, with the log of the run",
+        f"{measures.num_without_keeper} of {measures.num_clustered} rows of clusters have no keeper or several",
+        "this is a bug of ndvr; report it with the log of the run",
     )
 
 
 def audit_drift(measures: Measures, history: Sequence[Mapping[str, float]], config: QualityConfig) -> Iterator[Finding]:
-    """Compare shares with their medians over the last published runs, `history`.
+    """Compare measures with their medians over the last published runs, `history`.
 
-    More and less count alike, but that less videos fail is no fault. Below `min_videos` videos, or tries, and before
-    the fourth published run nothing is compared.
+    Increases and decreases count, but a decrease of failures does not. Nothing is compared below `min_videos` videos or
+    attempts, and before the fourth published run.
     """
     for name in _DRIFTING:
         earlier = [values[name] for values in history if name in values][: config.drift_runs]
@@ -121,16 +121,16 @@ def audit_drift(measures: Measures, history: Sequence[Mapping[str, float]], conf
             ratio if name == "failed_fraction" else max(ratio, 1 / ratio),
             config.max_drift_factor,
             "quality.max_drift_factor",
-            f"{name} is {value:.3g}, and its median over the last {len(earlier)} published runs {usual:.3g}",
-            "find what has changed: the manifest, the files, the model, the settings",
+            f"{name} is {value:.3g}; its median over the last {len(earlier)} published runs is {usual:.3g}",
+            "find out what changed: the manifest, the files, the model or the settings",
         )
 
 
 def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: QualityConfig) -> list[Finding]:
-    """Do all audits for which there is enough to judge by. Runs on: driver.
+    """Run all audits that have enough data. Runs on: driver.
 
     Args:
-        measures: of what is about to be published.
+        measures: measures of the rows to publish.
         history: `audit_values` of the last published runs, the newest first.
         config: the limits.
     """
@@ -140,7 +140,7 @@ def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: Qu
 
 
 def report_failed_gates(findings: Iterable[Finding]) -> str | None:
-    """Tell what tripped, a line each: measured value, limit, setting, what to do; None where nothing did."""
+    """Report the tripped audits, one line each: value, numbers, setting, limit, what to do; None if none tripped."""
     lines = [
         f"  {f.audit} {f.value:.4g}: {f.what}; {f.setting} is {f.limit:g}. {f.remedy[0].upper()}{f.remedy[1:]}"
         for f in findings

@@ -68,21 +68,21 @@ class Claims:
 
     def _choose(self, rows: DataFrame, limit: int) -> list[Row]:
         """Return the first rows that no active run has claimed."""
-        living = self._heartbeat.find_living()
-        if living:
-            others = self._read_claims().where(F.col("run_id").isin(*living))
+        active = self._heartbeat.find_active()
+        if active:
+            others = self._read_claims().where(F.col("run_id").isin(*active))
             rows = rows.join(others.select("video_id"), "video_id", "left_anti")
         return rows.orderBy(F.xxhash64("video_id"), "video_id").limit(limit).collect()
 
     def _claim(self, chosen: list[Row]) -> list[Row]:
         """Claim the videos and return those that no other run had claimed before."""
-        self._heartbeat.start()  # a claim without a heartbeat would not hold
+        self._heartbeat.start()  # other runs ignore the claims of a run without a heartbeat
         run = (self._run.model.descriptor_id, self._run.run_id, datetime.now(UTC))
         rows = self._lake.spark.createDataFrame([(row["video_id"], *run) for row in chosen], claims.TABLE.schema)
         retry_conflicts(lambda: self._merge(rows), claims.TABLE.name)
         mine = self._read_claims().where(F.col("run_id") == self._run.run_id).select("video_id").collect()
-        held = {row["video_id"] for row in mine}
-        return [row for row in chosen if row["video_id"] in held]
+        claimed = {row["video_id"] for row in mine}
+        return [row for row in chosen if row["video_id"] in claimed]
 
     def _merge(self, rows: DataFrame) -> None:
         """Add the claims that conflict with no active run, and delete those of this run and of ended runs.
@@ -92,7 +92,7 @@ class Claims:
         from delta.tables import DeltaTable
 
         owners = {row["run_id"] for row in self._lake.read("claims").select("run_id").distinct().collect()}
-        ended = sorted(owners - self._heartbeat.find_living() - {self._run.run_id})
+        ended = sorted(owners - self._heartbeat.find_active() - {self._run.run_id})
         values: dict[str, str | Column] = {name: F.col(f"source.`{name}`") for name in rows.columns}
         merge = (
             DeltaTable.forPath(self._lake.spark, self._lake.path("claims"))

@@ -1,4 +1,4 @@
-"""Reading the operator's manifest: CSV, JSON lines, Parquet or Delta, checked before any work starts."""
+"""Reads the operator's manifest (CSV, JSON lines, Parquet or Delta) and checks it before any work starts."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _OPTIONS: dict[str, dict[str, str]] = {
 
 
 def read_manifest(spark: SparkSession, uri: str) -> DataFrame:
-    """Read and check the manifest. Grain: its own rows, its own columns. Runs on: driver.
+    """Read and check the manifest. Its rows and columns are unchanged. Runs on: driver.
 
     Raises:
-        UsageError: it does not exist, or its format is none of those known.
-        ContractError: it is empty, lacks a column, has a row that cannot be read, a row without video_id, or one
-            video_id with different URIs. The message names the file, the column and the first offending rows.
+        UsageError: it does not exist, or its format is unknown.
+        ContractError: it is empty, lacks a column, has a row that cannot be parsed, a row without video_id, or one
+            video_id with different URIs. The message names the file, the column and the first such rows.
     """
     file_format = _format_of(spark, uri)
     try:
@@ -62,7 +62,7 @@ def read_manifest(spark: SparkSession, uri: str) -> DataFrame:
 
 
 def _format_of(spark: SparkSession, uri: str) -> str:
-    """Tell the manifest's format by its Delta log or its name."""
+    """Return the format of the manifest, by its Delta log or its name."""
     from delta.tables import DeltaTable
 
     if DeltaTable.isDeltaTable(spark, uri):
@@ -82,7 +82,7 @@ def _load(spark: SparkSession, uri: str, file_format: str) -> DataFrame:
     rows = reader.load(uri)
     if file_format == "csv":
         schema = StructType([*rows.schema.fields, StructField(_CORRUPT, StringType())])
-    elif rows.columns == [_CORRUPT]:  # Spark shows it beside other columns alone
+    elif rows.columns == [_CORRUPT]:  # Spark shows this column only next to others
         schema = StructType([*(StructField(name, StringType()) for name in REQUIRED_COLUMNS), *rows.schema.fields])
     else:
         return rows
@@ -95,15 +95,15 @@ def _check(rows: DataFrame, uri: str) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in found]
     is_corrupt = F.col(_CORRUPT).isNotNull() if _CORRUPT in rows.columns else F.lit(False)
     if _CORRUPT in rows.columns and not missing:
-        _refuse_rows(rows, is_corrupt, uri, "cannot be parsed", (_CORRUPT,))
+        _reject_rows(rows, is_corrupt, uri, "cannot be parsed", (_CORRUPT,))
     if missing:
         raise ContractError(
             f"manifest {uri!r} lacks the column(s) {', '.join(missing)}; it has {', '.join(found) or 'none'}"
         )
     has_no_id = F.col("video_id").isNull() | (F.trim(F.col("video_id").cast("string")) == "")
-    _refuse_rows(rows, has_no_id, uri, "have no video_id", found)
+    _reject_rows(rows, has_no_id, uri, "have no video_id", found)
     if rows.isEmpty():
-        raise ContractError(f"manifest {uri!r} has no rows; give one with at least one video")
+        raise ContractError(f"manifest {uri!r} has no rows; it needs at least one video")
     clashes = (
         rows.select("video_id", F.coalesce(F.col("uri").cast("string"), F.lit("")).alias("uri"))
         .groupBy("video_id")
@@ -115,26 +115,26 @@ def _check(rows: DataFrame, uri: str) -> None:
         .where("num_uris > 1")
         .drop("num_uris")
     )
-    _refuse_rows(
+    _reject_rows(
         clashes,
         F.lit(True),
         uri,
-        "name one video_id with different values of uri",
+        "have the same video_id and different values of uri",
         ("video_id", "uri", "other_uri"),
     )
 
 
-def _refuse_rows(rows: DataFrame, is_bad: Column, uri: str, fault: str, columns: Sequence[str]) -> None:
-    """Raise ContractError where any row is bad, with the first of them."""
+def _reject_rows(rows: DataFrame, is_bad: Column, uri: str, problem: str, columns: Sequence[str]) -> None:
+    """Raise ContractError if any row is bad, with the first of them."""
     shown = [F.col("`" + name.replace("`", "``") + "`").cast("string").alias(name) for name in columns]
-    # All columns are read: CSV and JSON judge a row by those that a query asks for.
+    # Read all columns, because CSV and JSON parse a row only as far as a query needs.
     bad = rows.withColumn("_is_bad", is_bad).where("_is_bad").select(F.to_json(F.struct(*shown)), "*")
     first = [row[0] for row in bad.take(_NUM_SHOWN)]
     if first:
-        raise ContractError(f"manifest {uri!r}: rows {fault}; the first: " + "; ".join(first))
+        raise ContractError(f"manifest {uri!r}: rows {problem}; the first: " + "; ".join(first))
 
 
 def _find_cause(error: Exception) -> str:
-    """Return the line of a Spark error that names its kind, without the Java stack."""
+    """Return the line of a Spark error that names its kind, without the Java stack trace."""
     lines = str(error).splitlines()
     return next((line[line.find("[") :] for line in lines if "Exception: [" in line), lines[0])

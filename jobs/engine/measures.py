@@ -1,4 +1,4 @@
-"""What a night is about to publish, counted: what its audits judge."""
+"""Counts the rows that a run is about to publish, for its audits."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measures:
-    """What a night is about to publish, in numbers.
+    """Counts of the rows that a run is about to publish.
 
-    New, and tried, is what has been since the last night that was published: one that was refused is refused again
-    until its cause is mended. Pairs of relation `common` are not counted: an intro makes as many as it likes.
+    New and tried videos are counted since the last published run, so that a rejected run is rejected again until the
+    cause is fixed. Pairs of relation `common` are not counted, because an intro can make any number of them.
 
     Attributes:
-        num_described: videos tried and described.
-        error_counts: videos tried and in quarantine, by error_code.
-        num_videos: described by the model in use, and not removed.
-        num_new_videos: of them, new to the model.
+        num_described: tried videos that are described.
+        error_counts: tried videos that are in quarantine, by error_code.
+        num_videos: videos with embeddings of the model in use, without removed ones.
+        num_new_videos: number of these that are new to the model.
         num_pairs: pairs.
-        num_new_pairs: of them, those with a new video.
+        num_new_pairs: pairs with a new video.
         num_clustered: rows of `clusters`.
-        num_without_keeper: of them, those of a cluster that has not exactly one keeper.
-        largest_cluster_id: None where there is no cluster.
-        num_in_largest: videos in it.
+        num_without_keeper: rows of `clusters` whose cluster does not have exactly one keeper.
+        largest_cluster_id: id of the largest cluster; None without clusters.
+        num_in_largest: videos in the largest cluster.
     """
 
     num_described: int = 0
@@ -49,17 +49,17 @@ class Measures:
 
     @property
     def num_failed(self) -> int:
-        """Videos tried and in quarantine."""
+        """Tried videos that are in quarantine."""
         return sum(self.error_counts.values())
 
     @property
     def num_tried(self) -> int:
-        """Videos described or in quarantine."""
+        """Tried videos: those described and those in quarantine."""
         return self.num_described + self.num_failed
 
     @property
     def values(self) -> dict[str, float]:
-        """What is kept in `runs.audit_values`, and what later runs compare with: ratios of what is there."""
+        """The ratios whose denominator is not 0. `runs.audit_values` stores them; later runs compare with them."""
         ratios = {
             "failed_fraction": (self.num_failed, self.num_tried),
             "largest_cluster_fraction": (self.num_in_largest, self.num_videos),
@@ -73,21 +73,21 @@ class Measures:
 
 @dataclass(frozen=True)
 class EarlierRuns:
-    """The nights before this one, as `runs` tells.
+    """The earlier runs, as recorded in `runs`.
 
     Attributes:
-        refused: run_ids of those that failed since the last that was published.
-        last_of_model: run_id of the last that was published with the model in use; empty where there is none.
-        history: what the audits of published ones measured, the newest first; nothing of those of older versions.
+        rejected: run_ids of the failed runs since the last published run.
+        last_of_model: run_id of the last run that was published with the model in use; empty without one.
+        history: `audit_values` of the published runs that recorded them, the newest first.
     """
 
-    refused: list[str]
+    rejected: list[str]
     last_of_model: str
     history: list[dict[str, float]]
 
 
 def read_earlier_runs(lake: Lake, run: Run) -> EarlierRuns:
-    """Read them: a row a night, a few hundred. Runs on: driver."""
+    """Read the earlier runs: one row per run, a few hundred. Runs on: driver."""
     whole = lake.read("runs").where("stage = 'run'").select("run_id", "status", "model_id", "audit_values").collect()
     rows = sorted(whole, reverse=True, key=lambda row: row["run_id"])
     published = [row for row in rows if row["status"] == "done"]
@@ -99,27 +99,27 @@ def read_earlier_runs(lake: Lake, run: Run) -> EarlierRuns:
     )
 
 
-def measure_attempts(lake: Lake, run: Run, nights: EarlierRuns) -> Measures:
-    """Count the videos tried in this night and in those that were refused before it, as they stand now.
+def measure_attempts(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
+    """Count the videos that this run and the rejected runs before it tried, by their present state.
 
-    What backfills tried is not counted: the past may be as broken as it is. Runs on: driver.
+    Videos that backfills tried are not counted, because old videos may fail more often. Runs on: driver.
     """
-    is_of_night = F.col("run_id").isin(run.run_id, *nights.refused)
-    described = lake.read("descriptors").where(is_of_night & (F.col("descriptor_id") == run.model.descriptor_id))
-    failed = lake.read("quarantine").where(is_of_night).groupBy("error_code").count()
+    is_counted_run = F.col("run_id").isin(run.run_id, *earlier.rejected)
+    described = lake.read("descriptors").where(is_counted_run & (F.col("descriptor_id") == run.model.descriptor_id))
+    failed = lake.read("quarantine").where(is_counted_run).groupBy("error_code").count()
     return Measures(
         num_described=described.count(), error_counts={row["error_code"]: row["count"] for row in failed.collect()}
     )
 
 
-def measure_staged(lake: Lake, run: Run, nights: EarlierRuns) -> Measures:
-    """Count all that the audits judge, in what is staged and what is stored. Runs on: driver; counted on executors."""
+def measure_staged(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
+    """Count everything that the audits need, in staged and stored rows. Runs on: driver; counts on executors."""
     of_model = F.col("model_id") == run.model.model_id
-    tried = measure_attempts(lake, run, nights)
+    tried = measure_attempts(lake, run, earlier)
     present = lake.read("manifest").where("removed_at IS NULL").select("video_id")
     embedded = lake.read("embeddings").where(of_model & (F.col("segment_index") == 0)).select("video_id", "run_id")
     videos = embedded.join(present, "video_id", "left_semi")
-    is_new = F.col("run_id") > nights.last_of_model
+    is_new = F.col("run_id") > earlier.last_of_model
     counted = videos.agg(F.count("*").alias("all"), F.count_if(is_new).alias("new")).collect()[0]
     pairs = _count_pairs(
         lake.read("pairs").where(of_model & (F.col("relation") != "common")), videos.where(is_new).select("video_id")
@@ -145,7 +145,7 @@ def measure_staged(lake: Lake, run: Run, nights: EarlierRuns) -> Measures:
 
 
 def _count_pairs(pairs: DataFrame, new: DataFrame) -> Row:
-    """Count pairs, `all` and those with a new video, `new`."""
+    """Count all pairs, as `all`, and the pairs with a new video, as `new`."""
     marked = pairs.select("left_id", "right_id")
     for end in ("left_id", "right_id"):
         marked = marked.join(new.select(F.col("video_id").alias(end), F.lit(True).alias(f"new_{end}")), end, "left")

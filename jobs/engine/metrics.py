@@ -1,4 +1,4 @@
-"""A run's figures for Prometheus, pushed when it ends: a nightly job is over before anybody could scrape it."""
+"""Pushes the metrics of a run to Prometheus when it ends, because a nightly job ends before it can be scraped."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TIMEOUT_SECONDS = 10.0
 
 
 def check_client(config: MetricsConfig) -> None:
-    """See that there is something to push with, before any work starts. Runs on: driver.
+    """Check before any work starts that the metrics client is installed. Runs on: driver.
 
     Raises:
-        UsageError: a Pushgateway is configured and its client is not installed.
+        UsageError: a Pushgateway is configured, and its client is not installed.
     """
     if config.pushgateway_url is None:
         return
@@ -28,15 +28,15 @@ def check_client(config: MetricsConfig) -> None:
         import prometheus_client  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            "metrics.pushgateway_url is set, and prometheus-client is not installed: pip install 'ndvr[metrics]'"
+            "metrics.pushgateway_url is set, but prometheus-client is not installed; run pip install 'ndvr[metrics]'"
         ) from error
 
 
 def push_summary(summary: RunSummary, config: MetricsConfig) -> None:
-    """Push a run's figures, if the config says where to. Runs on: driver.
+    """Push the metrics of a run if a Pushgateway is configured. Runs on: driver.
 
-    A push replaces the figures of the same names that an earlier run of the lake left, and leaves the others: after a
-    failed night `ndvr_last_success_timestamp_seconds` is the last good one's. One that fails is a warning in the log.
+    A push replaces metrics with the same names of earlier runs on the lake, and keeps others. After a failed run,
+    `ndvr_last_success_timestamp_seconds` is still that of the last successful run. A failed push logs a warning.
     """
     if config.pushgateway_url is None:
         return
@@ -50,14 +50,14 @@ def push_summary(summary: RunSummary, config: MetricsConfig) -> None:
             grouping_key={"lake": summary.lake},
             timeout=_TIMEOUT_SECONDS,
         )
-    except (OSError, ValueError) as error:  # no host, no answer, an answer that is no 2xx; no URL
+    except (OSError, ValueError) as error:  # unknown host, no answer, a status other than 2xx, or an invalid URL
         log.warning("metrics not pushed", url=config.pushgateway_url, why=str(error))
     else:
         log.info("metrics pushed", url=config.pushgateway_url)
 
 
 def make_metrics(summary: RunSummary) -> CollectorRegistry:
-    """Make gauges of a summary, in Prometheus's base units. Runs on: driver."""
+    """Make gauges from a summary, in base units of Prometheus. Runs on: driver."""
     from prometheus_client import CollectorRegistry, Gauge
 
     registry = CollectorRegistry()
@@ -71,20 +71,25 @@ def make_metrics(summary: RunSummary) -> CollectorRegistry:
             family.labels(key).set(value)
 
     ended_at = summary.started_at.timestamp() + summary.seconds
-    gauge("ndvr_run_exit_code", "Of the last run: 0 is done", summary.exit_code)
-    gauge("ndvr_run_seconds", "How long the last run took", summary.seconds)
-    gauge("ndvr_run_end_timestamp_seconds", "When the last run ended", ended_at)
+    gauge("ndvr_run_exit_code", "Exit code of the last run; 0 is success", summary.exit_code)
+    gauge("ndvr_run_seconds", "Duration of the last run", summary.seconds)
+    gauge("ndvr_run_end_timestamp_seconds", "End of the last run", ended_at)
     if summary.status == "done":
-        gauge("ndvr_last_success_timestamp_seconds", "When the last run that was published ended", ended_at)
-    gauge("ndvr_videos_described", "By the last run", summary.num_described)
+        gauge("ndvr_last_success_timestamp_seconds", "End of the last published run", ended_at)
+    gauge("ndvr_videos_described", "Videos that the last run described", summary.num_described)
     quarantined: dict[str, float] = {**summary.error_counts}
-    gauges("ndvr_videos_quarantined", "By the last run", "error_code", quarantined)
-    gauges("ndvr_stage_seconds", "Of the last run", "stage", {s.stage: s.seconds for s in summary.stages})
+    gauges("ndvr_videos_quarantined", "Videos that the last run quarantined", "error_code", quarantined)
+    gauges(
+        "ndvr_stage_seconds",
+        "Duration of a stage of the last run",
+        "stage",
+        {s.stage: s.seconds for s in summary.stages},
+    )
     rows: dict[str, float] = {s.stage: s.num_rows for s in summary.stages if s.num_rows is not None}
-    gauges("ndvr_stage_rows", "Built by the last run", "stage", rows)
-    gauges("ndvr_audit_value", "What was measured", "audit", {a.audit: a.value for a in summary.audits})
-    gauges("ndvr_audit_limit", "It trips above this", "audit", {a.audit: a.limit for a in summary.audits})
+    gauges("ndvr_stage_rows", "Rows that a stage of the last run built", "stage", rows)
+    gauges("ndvr_audit_value", "Value that an audit measured", "audit", {a.audit: a.value for a in summary.audits})
+    gauges("ndvr_audit_limit", "Value above which an audit trips", "audit", {a.audit: a.limit for a in summary.audits})
     recalls = [s.search_recall for s in summary.stages if s.search_recall is not None]
     if recalls:
-        gauge("ndvr_search_recall", "Share of the pairs that cells found, estimated", recalls[0])
+        gauge("ndvr_search_recall", "Estimated share of the pairs that cells found", recalls[0])
     return registry

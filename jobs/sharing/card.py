@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
-from jobs.contracts.run import CODE_VERSION, name_windows
+from jobs.contracts.run import CODE_VERSION, add_windows_to_id
 from jobs.sharing.selection import COLUMNS
 from models.artefact import CARD_FILE, ModelCard, find_folder
 from models.embedding_models import find_model
@@ -78,7 +78,7 @@ def find_model_card(lake: Lake, model_id: str) -> dict[str, Any] | None:
         model = find_model(embeddings.method, describe.backbone, describe.descriptor_id, embeddings.artefact_dir)
     except ValueError:  # the model has moved, or another version of ndvr wrote the settings
         return None
-    named = name_windows(model, Windows(embeddings.window_seconds, embeddings.hop_seconds))
+    named = add_windows_to_id(model, Windows(embeddings.window_seconds, embeddings.hop_seconds))
     if model.artefact is None or named.model_id != model_id:
         return None
     return asdict(ModelCard.from_json((find_folder(model.artefact) / CARD_FILE).read_bytes()))

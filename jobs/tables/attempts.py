@@ -1,6 +1,6 @@
-"""attempts: what came of each video tried in this run, a row each; staged, never kept.
+"""attempts: the videos tried in this run, with the result of each. It exists only in the staging area.
 
-Its good rows become `descriptors`, the others `quarantine`.
+Rows of described videos become `descriptors`, the others `quarantine`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ TABLE = Table(
     ddl=ATTEMPT_DDL,
 )
 DUE_READS = ("manifest", "descriptors", "quarantine")
-"""What `select_due` reads."""
+"""The tables that `select_due` reads."""
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Describe the videos of a batch. Grain: one row per attempted video, unordered.
 
-    Runs on: driver. Executors describe the videos when the rows are written, one task per partition of `due`.
+    Runs on: driver. Executors describe the videos when the rows are written, with one task per partition of `due`.
     """
     config = run.config.describe
     settings = describe_settings(run.config, run.roots, config.sampling)
@@ -64,9 +64,9 @@ def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int)
 def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Select the manifest rows that must be described in this run.
 
-    Due is a video that is there and has no descriptors of this uri, file and descriptor_id, unless it is quarantined
-    and its time has not come. A file that has been changed since it was described, or failed, is due; but none twice in
-    one run. Reads manifest, descriptors and quarantine. Runs on: driver.
+    A video is due if it is not removed and has no descriptors with this uri, file and descriptor_id, unless it is in
+    quarantine and its next attempt is later. A video whose file changed since it was described or failed is due too. No
+    video is tried twice in one run. Reads manifest, descriptors and quarantine. Runs on: driver.
     """
     described = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
     done = described.select("video_id", "uri", "size_bytes", F.col("described_at").alias("tried_at"), "run_id")
@@ -86,12 +86,12 @@ def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
 
 def _is_same_file(run: Run) -> Column:
-    """Tell whether a row of the manifest names the file that was tried."""
+    """Return the condition that a row of the manifest names the file that was tried."""
     is_same = F.col("manifest.video_id").eqNullSafe(F.col("done.video_id")) & F.col("manifest.uri").eqNullSafe(
         F.col("done.uri")
     )
     modified_at = F.col("manifest.modified_at")
-    # A time that lies ahead is a wrong clock: it would make its file due for ever.
+    # A time in the future comes from a wrong clock, and would make the file due in every run.
     is_newer = (modified_at > F.col("done.tried_at")) & (modified_at <= F.lit(run.started_at))
     is_changed = F.coalesce(is_newer, F.lit(False)) | F.coalesce(
         F.col("manifest.size_bytes") != F.col("done.size_bytes"), F.lit(False)
@@ -100,7 +100,7 @@ def _is_same_file(run: Run) -> Column:
 
 
 def describe_settings(config: Config, roots: Roots, sampling: SamplingRule) -> DescribeSettings:
-    """Return the settings with which executors describe the videos below `roots`, sampled by `sampling`."""
+    """Return the settings for executors that describe videos below `roots`, sampled by `sampling`."""
     describe = config.describe
     return DescribeSettings(
         roots,

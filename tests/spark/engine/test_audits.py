@@ -45,10 +45,10 @@ TRIPPED = {
     "failed_fraction": "2 of 3 videos failed (NOT_FOUND 2); quality.max_failed_fraction is 0.5. Look at the quarantine",
     "largest_cluster_fraction": "3 of 10 videos are in one cluster",
     "pairs_per_new_video": "1 new videos have 1 pairs; quality.max_pairs_per_new_video is 0.5.",
-    "without_keeper_fraction": "2 of 9 rows of clusters have not exactly one keeper",
-    "drift_of_failed_fraction": "failed_fraction is 0.667, and its median over the last 4 published runs 0.02",
-    "drift_of_clustered_fraction": "clustered_fraction is 0.9, and its median over the last 4 published runs 0.02",
-    "drift_of_pairs_per_video": "pairs_per_video is 0.6, and its median over the last 4 published runs 6;",
+    "without_keeper_fraction": "2 of 9 rows of clusters have no keeper or several",
+    "drift_of_failed_fraction": "failed_fraction is 0.667; its median over the last 4 published runs is 0.02",
+    "drift_of_clustered_fraction": "clustered_fraction is 0.9; its median over the last 4 published runs is 0.02",
+    "drift_of_pairs_per_video": "pairs_per_video is 0.6; its median over the last 4 published runs is 6;",
 }
 
 

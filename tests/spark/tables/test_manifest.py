@@ -192,7 +192,7 @@ BAD_MANIFESTS = {
     "both columns missing": ("m.csv", "a;b\n1;2\n", 3, "lacks the column(s) video_id, uri; it has a;b"),
     "an empty CSV file": ("m.csv", "", 3, "lacks the column(s) video_id, uri; it has none"),
     "an empty JSON file": ("m.json", "", 3, "lacks the column(s) video_id, uri; it has none"),
-    "a header alone": ("m.csv", "video_id,uri\n", 3, "has no rows; give one with at least one video"),
+    "a header alone": ("m.csv", "video_id,uri\n", 3, "has no rows; it needs at least one video"),
     "one id with two URIs": (
         "m.csv",
         "video_id,uri\n1,a.mp4\n2,b.mp4\n1,c.mp4\n",

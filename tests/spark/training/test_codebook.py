@@ -187,7 +187,10 @@ def test_an_inverted_index_of_vectors_that_are_not_sparse_is_refused_before_any_
         "embeddings": {"method": "averaged"},
         "pairs": {"min_cosine_similarity": 0.9, "search": "inverted_index"},
     }
-    with pytest.raises(UsageError, match=r"pairs\.search: inverted_index is for bow_layer and bow_vector, .* averaged"):
+    with pytest.raises(
+        UsageError,
+        match=r"pairs\.search: inverted_index needs a method .*, bow_layer or bow_vector; .* averaged",
+    ):
         run_night(described.manifest, tmp_path / "lake", settings)
     assert not (tmp_path / "lake" / "manifest").exists()
 

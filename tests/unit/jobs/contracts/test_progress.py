@@ -12,7 +12,7 @@ from jobs.contracts.progress import Progress, show_bar
 
 
 class FakeAccumulator:
-    """A Spark accumulator, in one process."""
+    """A replacement for a Spark accumulator."""
 
     value = 0
 
@@ -21,10 +21,10 @@ class FakeAccumulator:
 
 
 class FakeSession:
-    """A session that can do no more than make an accumulator."""
+    """A replacement for a session that only makes accumulators."""
 
     @property
-    def sparkContext(self) -> FakeSession:  # noqa: N802 -- PySpark's name
+    def sparkContext(self) -> FakeSession:  # noqa: N802 -- name in PySpark
         return self
 
     def accumulator(self, start: int) -> FakeAccumulator:
@@ -41,7 +41,7 @@ def make_progress(*, is_terminal: bool) -> tuple[Progress, io.StringIO]:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Log at every look, and collect what is logged."""
+    """Collect the logged events. The counts are logged at every poll."""
     events: list[dict[str, Any]] = []
 
     class Log:
@@ -55,16 +55,16 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def wait_for(events: list[dict[str, Any]], num_done: int) -> None:
-    """Return when a log line says so many are done."""
+    """Wait until an event has this num_done."""
     tick = threading.Event()
     for _ in range(500):
         if any(event["num_done"] == num_done for event in events):
             return
         tick.wait(0.01)
-    pytest.fail(f"no log line says that {num_done} are done: {events}")
+    pytest.fail(f"no event has num_done {num_done}: {events}")
 
 
-def test_a_terminal_sees_how_many_of_how_many_are_done(logged: list[dict[str, Any]]) -> None:
+def test_a_terminal_shows_done_and_expected_videos(logged: list[dict[str, Any]]) -> None:
     shown, out = make_progress(is_terminal=True)
     with shown.show("attempts"):
         shown.expect(5)
@@ -75,7 +75,7 @@ def test_a_terminal_sees_how_many_of_how_many_are_done(logged: list[dict[str, An
     assert "videos/s" in out.getvalue()
 
 
-def test_what_is_no_terminal_sees_nothing(logged: list[dict[str, Any]]) -> None:
+def test_nothing_is_shown_without_a_terminal(logged: list[dict[str, Any]]) -> None:
     shown, out = make_progress(is_terminal=False)
     with shown.show("attempts"):
         shown.expect(5)
@@ -84,7 +84,7 @@ def test_what_is_no_terminal_sees_nothing(logged: list[dict[str, Any]]) -> None:
     assert out.getvalue() == ""
 
 
-def test_the_log_says_how_many_are_done_in_this_stage(logged: list[dict[str, Any]]) -> None:
+def test_the_log_has_the_videos_done_in_this_stage(logged: list[dict[str, Any]]) -> None:
     shown, _ = make_progress(is_terminal=False)
     with shown.show("attempts"):
         shown.expect(3)
@@ -105,7 +105,7 @@ def test_a_stage_without_videos_logs_nothing(logged: list[dict[str, Any]]) -> No
     assert logged == []
 
 
-def test_a_stage_that_fails_is_heard_and_its_watcher_ends() -> None:
+def test_the_error_of_a_stage_is_raised_and_its_thread_ends() -> None:
     shown, _ = make_progress(is_terminal=False)
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError), shown.show("pairs"):
@@ -114,11 +114,11 @@ def test_a_stage_that_fails_is_heard_and_its_watcher_ends() -> None:
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_bar_shows_what_it_is_told_to_a_terminal_alone(is_terminal: bool) -> None:
+def test_a_bar_is_shown_only_at_a_terminal(is_terminal: bool) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=is_terminal, width=120)
-    with show_bar(console, "epochs") as tell:
-        tell(3, 5)
-        tell(4, 5)
+    with show_bar(console, "epochs") as update:
+        update(3, 5)
+        update(4, 5)
     shown = out.getvalue()
     assert ("epochs" in shown, "4/5" in shown) == (is_terminal, is_terminal)

@@ -11,7 +11,7 @@ import pytest
 from jobs.config.loading import load_config
 from jobs.config.settings import Config
 from jobs.contracts.progress import Progress
-from jobs.contracts.run import Run, name_windows
+from jobs.contracts.run import Run, add_windows_to_id
 from jobs.errors import UsageError
 from models.artefact import BACKGROUND, ModelCard, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.calibration import Calibration
@@ -30,7 +30,7 @@ WORDS = EmbeddingModel("bow_vector-tiny-0", "tiny", "bow_vector", "late", "x", N
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _remove_environment_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in [name for name in os.environ if name.startswith("NDVR_")]:
@@ -49,20 +49,20 @@ def write_model(folder: Path, fusion: str = "late", verifier: Verifier | None = 
 
 
 def make(folder: Path, **settings: Any) -> Run:
-    """A run with that model."""
+    """Return a run with the model in a folder."""
     sections: dict[str, Any] = {"describe": {"backbone": "tiny"}, "embeddings": {"artefact_dir": folder}}
     for name, section in settings.items():
         sections[name] = sections.get(name, {}) | section
-    progress = create_autospec(Progress)  # a true one starts Spark
+    progress = create_autospec(Progress)  # the real one starts Spark
     return Run("r", date(2024, 5, 1), datetime(2024, 5, 1, tzinfo=UTC), "/manifest.csv", Config(**sections), progress)
 
 
-def test_the_windows_are_the_configs(tmp_path: Path) -> None:
+def test_the_windows_come_from_the_config(tmp_path: Path) -> None:
     assert make(write_model(tmp_path)).windows == Windows(4.0, 2.0)
     assert make(tmp_path, embeddings={"window_seconds": 6, "hop_seconds": 1.5}).windows == Windows(6.0, 1.5)
 
 
-def test_other_windows_are_another_model_where_videos_are_cut_into_them(tmp_path: Path) -> None:
+def test_a_model_that_embeds_segments_has_the_windows_in_its_id(tmp_path: Path) -> None:
     _, card = unpack_artefact(read_artefact(write_model(tmp_path)))
     run = make(tmp_path)
     named = f"contrastive-{run.config.describe.descriptor_id}-{card.version}"
@@ -70,21 +70,21 @@ def test_other_windows_are_another_model_where_videos_are_cut_into_them(tmp_path
     assert make(tmp_path, embeddings={"hop_seconds": 0.5}).model.model_id == f"{named}-w4h0.5"
 
 
-def test_a_model_that_keeps_no_frames_has_no_windows_in_its_name() -> None:
+def test_a_model_without_frame_vectors_has_no_windows_in_its_id() -> None:
     windows = Windows(4.0, 2.0)
-    assert name_windows(EARLY, windows) is EARLY
-    assert name_windows(WORDS, windows) is WORDS
-    assert name_windows(LATE, windows).model_id == "contrastive-tiny-0-w4h2"
+    assert add_windows_to_id(EARLY, windows) is EARLY
+    assert add_windows_to_id(WORDS, windows) is WORDS
+    assert add_windows_to_id(LATE, windows).model_id == "contrastive-tiny-0-w4h2"
     assert (EARLY.keeps_frames, WORDS.keeps_frames, LATE.keeps_frames) == (False, False, True)
 
 
-def test_a_model_with_windows_in_its_name_is_loaded_from_its_artefact(tmp_path: Path) -> None:
+def test_a_model_with_windows_in_its_id_is_loaded_from_its_artefact(tmp_path: Path) -> None:
     model = make(write_model(tmp_path)).model
     assert model.load().embed_video(np.float32([[1, 0, -1]])).tolist() == pytest.approx([1.0, 0.0])
     assert model.load_background().vectors.tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
-def test_a_background_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_a_background_of_another_version_is_rejected(tmp_path: Path) -> None:
     stale = find_model("auto", "tiny", "tiny-1fps-0", write_model(tmp_path))
     tensors, card = unpack_artefact(read_artefact(tmp_path))
     write_artefact(tmp_path, pack_artefact(tensors | {BACKGROUND: np.eye(2)[::-1]}, card))
@@ -92,28 +92,28 @@ def test_a_background_of_another_version_is_refused(tmp_path: Path) -> None:
         stale.load_background()
 
 
-def test_the_verifier_is_the_models(tmp_path: Path) -> None:
+def test_the_verifier_is_that_of_the_model(tmp_path: Path) -> None:
     assert make(write_model(tmp_path)).verifier == VERIFIER
 
 
-def test_a_model_without_a_verifier_has_none(tmp_path: Path) -> None:
+def test_a_run_has_no_verifier_if_the_model_has_none(tmp_path: Path) -> None:
     assert make(write_model(tmp_path, verifier=None)).verifier is None
     assert make(tmp_path, pairs={"min_match_probability": 0.9}).verifier is None
 
 
-def test_a_threshold_of_cosine_turns_the_verifier_off(tmp_path: Path) -> None:
+def test_a_cosine_threshold_disables_the_verifier(tmp_path: Path) -> None:
     run = make(write_model(tmp_path), pairs={"min_cosine_similarity": 0.8})
     assert run.verifier is None
     assert run.calibration.min_cosine_similarity == 0.8
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.35, 1.0])
-def test_the_configs_threshold_of_probability_wins_over_the_models(threshold: float, tmp_path: Path) -> None:
+def test_the_configured_probability_threshold_overrides_that_of_the_model(threshold: float, tmp_path: Path) -> None:
     run = make(write_model(tmp_path), pairs={"min_match_probability": threshold})
     assert run.verifier == Verifier(threshold, -1.0, VERIFIER.weights, "pairs")
 
 
-def test_windows_that_leave_gaps_are_refused(tmp_path: Path) -> None:
+def test_windows_with_gaps_are_rejected(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("embeddings: {window_seconds: 3, hop_seconds: 5}\n", encoding="utf-8")
     with pytest.raises(
@@ -124,15 +124,15 @@ def test_windows_that_leave_gaps_are_refused(tmp_path: Path) -> None:
         load_config(file)
 
 
-def test_windows_may_touch() -> None:
+def test_windows_without_overlap_are_accepted() -> None:
     assert Config(embeddings={"window_seconds": 3, "hop_seconds": 3}).embeddings.hop_seconds == 3.0
 
 
 def test_the_fingerprint_changes_with_settings_and_with_the_calibration_of_the_model(tmp_path: Path) -> None:
     first = make(write_model(tmp_path))
-    told = {first.fingerprint, make(tmp_path).fingerprint}
-    assert len(told) == 1
-    assert make(tmp_path, pairs={"min_match_probability": 0.9}).fingerprint not in told
+    same = {first.fingerprint, make(tmp_path).fingerprint}
+    assert len(same) == 1
+    assert make(tmp_path, pairs={"min_match_probability": 0.9}).fingerprint not in same
     fitted_again = make(write_model(tmp_path, verifier=replace(VERIFIER, min_probability=0.8)))
     assert fitted_again.model.model_id == first.model.model_id
-    assert fitted_again.fingerprint not in told
+    assert fitted_again.fingerprint not in same

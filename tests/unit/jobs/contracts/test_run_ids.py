@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from jobs.contracts.run_ids import make_run_id, parse_run_time
 
 
-def test_a_run_id_holds_the_start_of_its_run() -> None:
+def test_a_run_id_contains_the_start_of_its_run() -> None:
     started_at = datetime(2024, 5, 1, 2, 3, 4, tzinfo=UTC)
     assert parse_run_time(make_run_id(started_at)) == started_at
     assert parse_run_time("20240501T020304Z-abcdef") == started_at

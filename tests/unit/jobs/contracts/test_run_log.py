@@ -16,7 +16,7 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def test_an_event_is_a_json_object_on_one_line_with_the_run_id_and_its_fields(tmp_path: Path) -> None:
+def test_an_event_is_one_json_line_with_run_id_and_fields(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     with log_to(file, "run-1"):
         log.info("stage done", stage="pairs", seconds=1.5, path=tmp_path)
@@ -32,7 +32,7 @@ def test_an_event_is_a_json_object_on_one_line_with_the_run_id_and_its_fields(tm
     }
 
 
-def test_text_of_many_lines_and_any_script_stays_on_one_line(tmp_path: Path) -> None:
+def test_text_with_line_breaks_and_any_script_stays_on_one_line(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     with log_to(file, "run-1"):
         log.info("a\nb", name="日本語")
@@ -40,7 +40,7 @@ def test_text_of_many_lines_and_any_script_stays_on_one_line(tmp_path: Path) -> 
     assert lines_of(file)[0]["name"] == "日本語"
 
 
-def test_an_error_carries_its_traceback(tmp_path: Path) -> None:
+def test_a_logged_error_has_its_traceback(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     with log_to(file, "run-1"):
         try:
@@ -52,7 +52,7 @@ def test_an_error_carries_its_traceback(tmp_path: Path) -> None:
     assert event["traceback"].endswith("ValueError: invalid literal for int() with base 10: 'why'")
 
 
-def test_the_folder_is_made_and_a_second_run_has_a_file_of_its_own(tmp_path: Path) -> None:
+def test_the_folder_is_created_and_each_run_has_its_own_file(tmp_path: Path) -> None:
     first, second = tmp_path / "logs" / "1.jsonl", tmp_path / "logs" / "2.jsonl"
     with log_to(first, "run-1"):
         log.info("one")
@@ -62,7 +62,7 @@ def test_the_folder_is_made_and_a_second_run_has_a_file_of_its_own(tmp_path: Pat
     assert [event["run_id"] for event in lines_of(second)] == ["run-2"]
 
 
-def test_nothing_reaches_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_written_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with log_to(tmp_path / "run.jsonl", "run-1"):
         log.error("quiet")
     log.error("quiet too")

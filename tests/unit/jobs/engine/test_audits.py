@@ -16,12 +16,12 @@ USUAL = {"failed_fraction": 0.02, "clustered_fraction": 0.2, "pairs_per_video": 
 
 
 def find(config: QualityConfig, history: list[dict[str, float]] | None = None, **measures: Any) -> dict[str, Finding]:
-    """The findings by name."""
+    """Return the findings by name of the audit."""
     return {finding.audit: finding for finding in audit(Measures(**measures), history or [], config)}
 
 
 def tripped(config: QualityConfig, history: list[dict[str, float]] | None = None, **measures: Any) -> list[str]:
-    """The names of the audits that trip."""
+    """Return the names of the tripped audits."""
     return [name for name, finding in find(config, history, **measures).items() if finding.is_tripped]
 
 
@@ -29,20 +29,20 @@ def test_a_share_of_failures_at_the_limit_passes() -> None:
     assert tripped(HALF_OF_FOUR, num_described=2, error_counts={"NOT_FOUND": 2}) == []
 
 
-def test_a_share_above_the_limit_trips_and_names_numbers_codes_limit_and_way_out() -> None:
+def test_a_share_of_failures_above_the_limit_trips_and_reports_numbers_codes_limit_and_remedy() -> None:
     measures = Measures(num_described=1, error_counts={"NOT_FOUND": 2, "CORRUPT": 3})
     assert report_failed_gates(audit(measures, [], HALF_OF_FOUR)) == (
         "1 audit tripped:\n"
         "  failed_fraction 0.8333: 5 of 6 videos failed (CORRUPT 3, NOT_FOUND 2); quality.max_failed_fraction is 0.5. "
-        "Look at the quarantine table, mend the cause, and release them: ndvr quarantine --release-code"
+        "Look at the quarantine table, fix the cause, and release the videos: ndvr quarantine --release-code"
     )
 
 
-def test_fewer_tries_than_the_minimum_say_nothing() -> None:
+def test_failures_are_not_audited_below_the_minimum_of_attempts() -> None:
     assert find(HALF_OF_FOUR, num_described=0, error_counts={"NOT_FOUND": 3}) == {}
 
 
-def test_a_night_without_tries_passes() -> None:
+def test_a_run_without_attempts_passes() -> None:
     assert find(QualityConfig(max_failed_fraction=0.0, min_attempts=1)) == {}
 
 
@@ -51,7 +51,7 @@ def test_a_limit_of_one_never_trips() -> None:
     assert tripped(config, error_counts={"NOT_FOUND": 100}) == []
 
 
-def test_a_cluster_may_hold_its_share_of_the_videos_and_no_more() -> None:
+def test_a_cluster_above_its_share_of_the_videos_trips() -> None:
     large = {"num_videos": 10, "largest_cluster_id": "c-1", "num_clustered": 4}
     assert tripped(FROM_TEN, **large, num_in_largest=3) == []
     found = find(FROM_TEN, **large, num_in_largest=4)["largest_cluster_fraction"]
@@ -59,17 +59,17 @@ def test_a_cluster_may_hold_its_share_of_the_videos_and_no_more() -> None:
     assert found.what == "4 of 10 videos are in one cluster (c-1)"
 
 
-def test_a_small_lake_may_be_one_cluster() -> None:
+def test_the_largest_cluster_is_not_audited_in_a_small_lake() -> None:
     assert tripped(FROM_TEN, num_videos=9, num_in_largest=9, num_clustered=9) == []
 
 
-def test_new_videos_may_have_so_many_pairs_on_average() -> None:
+def test_an_average_number_of_pairs_of_new_videos_above_the_limit_trips() -> None:
     assert tripped(FROM_TEN, num_videos=99, num_new_videos=10, num_new_pairs=20) == []
     assert tripped(FROM_TEN, num_videos=99, num_new_videos=10, num_new_pairs=21) == ["pairs_per_new_video"]
     assert tripped(FROM_TEN, num_videos=99, num_new_videos=9, num_new_pairs=900) == []
 
 
-def test_one_row_without_its_keeper_is_one_too_many_in_any_lake() -> None:
+def test_a_cluster_without_keeper_trips_in_a_lake_of_any_size() -> None:
     assert tripped(QualityConfig(), num_videos=4, num_clustered=4, num_without_keeper=0) == []
     assert tripped(QualityConfig(), num_videos=4, num_clustered=4, num_without_keeper=2) == ["without_keeper_fraction"]
 
@@ -78,21 +78,21 @@ def test_one_row_without_its_keeper_is_one_too_many_in_any_lake() -> None:
     ("num_clustered", "trips"),
     [(200, False), (999, False), (39, True), (40, False)],
 )
-def test_the_share_in_clusters_may_be_a_fifth_to_five_times_its_median(num_clustered: int, trips: bool) -> None:
+def test_a_clustered_share_from_a_fifth_to_five_times_its_median_passes(num_clustered: int, trips: bool) -> None:
     measures = {"num_videos": 1000, "num_clustered": num_clustered, "num_pairs": 500}
     found = tripped(QualityConfig(), [USUAL] * 3, **measures)
     assert found == (["drift_of_clustered_fraction"] if trips else [])
 
 
-def test_pairs_per_video_drift_upwards_too() -> None:
+def test_a_rise_of_pairs_per_video_is_drift() -> None:
     measures = {"num_videos": 1000, "num_clustered": 200, "num_pairs": 2600}
     found = find(QualityConfig(), [USUAL] * 3, **measures)["drift_of_pairs_per_video"]
     assert found.value == pytest.approx(5.2)
-    assert found.what == "pairs_per_video is 2.6, and its median over the last 3 published runs 0.5"
+    assert found.what == "pairs_per_video is 2.6; its median over the last 3 published runs is 0.5"
     assert found.is_tripped
 
 
-def test_that_less_videos_fail_than_usually_is_no_drift() -> None:
+def test_fewer_failures_than_usual_are_not_drift() -> None:
     often = [USUAL | {"failed_fraction": 0.5}] * 3
     assert tripped(QualityConfig(), often, num_described=2000) == []
     seldom = [USUAL | {"failed_fraction": 0.01}] * 3
@@ -100,12 +100,12 @@ def test_that_less_videos_fail_than_usually_is_no_drift() -> None:
     assert tripped(QualityConfig(), seldom, **failed) == ["drift_of_failed_fraction"]
 
 
-def test_shares_below_one_in_a_hundred_are_noise() -> None:
+def test_shares_below_one_percent_count_as_one_percent() -> None:
     never = [USUAL | {"failed_fraction": 0.0}] * 3
     assert tripped(QualityConfig(), never, num_described=960, error_counts={"CORRUPT": 40}) == []
 
 
-def test_nothing_drifts_before_the_third_published_run_or_in_a_small_lake() -> None:
+def test_drift_is_not_audited_before_the_fourth_run_or_in_a_small_lake() -> None:
     measures = {"num_videos": 1000, "num_clustered": 1000, "num_pairs": 9000}
     assert find(QualityConfig(max_cluster_fraction=1.0), [USUAL] * 2, **measures).keys() == {
         "largest_cluster_fraction",
@@ -114,8 +114,8 @@ def test_nothing_drifts_before_the_third_published_run_or_in_a_small_lake() -> N
     assert tripped(QualityConfig(), [USUAL] * 3, num_videos=999, num_clustered=999, num_pairs=9000) == []
 
 
-def test_the_median_is_that_of_the_newest_runs_that_measured_it() -> None:
-    """Nights that had nothing to publish measured failures alone."""
+def test_the_median_is_over_the_newest_runs_that_measured_the_value() -> None:
+    """Runs without anything to publish measure only failures."""
     idle = {"failed_fraction": 0.02}
     history = [idle, USUAL, idle, USUAL, USUAL, *([USUAL | {"pairs_per_video": 50.0}] * 9)]
     measures = {"num_videos": 1000, "num_clustered": 200, "num_pairs": 500}
@@ -123,16 +123,16 @@ def test_the_median_is_that_of_the_newest_runs_that_measured_it() -> None:
     assert tripped(QualityConfig(drift_runs=7), history, **measures) == ["drift_of_pairs_per_video"]
 
 
-def test_what_cannot_be_measured_has_no_value() -> None:
+def test_a_ratio_with_denominator_zero_has_no_value() -> None:
     assert Measures().values == {}
     assert Measures(num_described=3, error_counts={"CORRUPT": 1}).values == {"failed_fraction": 0.25}
 
 
-def test_nothing_tripped_is_no_report() -> None:
+def test_there_is_no_report_without_tripped_audits() -> None:
     assert report_failed_gates(audit(Measures(num_described=100), [], QualityConfig())) is None
 
 
-def test_a_complete_manifest_may_drop_a_share_of_the_known_videos() -> None:
+def test_a_complete_manifest_that_drops_too_many_known_videos_is_rejected() -> None:
     config = QualityConfig(max_removed_fraction=0.5, min_attempts=4)
     check_removed(2, 4, config)
     check_removed(3, 3, config)
@@ -140,5 +140,5 @@ def test_a_complete_manifest_may_drop_a_share_of_the_known_videos() -> None:
         check_removed(3, 4, config)
 
 
-def test_the_gate_ends_a_job_with_4() -> None:
+def test_the_exit_code_of_a_quality_error_is_4() -> None:
     assert QualityError.exit_code == 4

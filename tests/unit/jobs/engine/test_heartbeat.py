@@ -1,4 +1,4 @@
-"""Who is taken for alive: by the time of the last sign, and on this machine by the process."""
+"""Which runs count as active: by the time of the last beat, and on this machine by the process."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ HERE = socket.gethostname()
 NOW = 1_700_000_000.0
 
 
-def test_several_beats_may_be_missed() -> None:
+def test_a_lease_lasts_at_least_five_beats() -> None:
     assert LEASE_SECONDS >= 5 * BEAT_SECONDS
 
 
 @pytest.mark.parametrize(("age_seconds", "expected"), [(0.0, True), (LEASE_SECONDS - 1, True), (LEASE_SECONDS, False)])
-def test_a_run_elsewhere_lives_until_its_lease_ends(age_seconds: float, expected: bool) -> None:
+def test_a_run_on_another_machine_is_active_until_its_lease_ends(age_seconds: float, expected: bool) -> None:
     assert _is_alive("_alive.another-host.example.7", NOW - age_seconds, NOW) is expected
 
 
-def test_a_run_of_this_machine_is_dead_as_soon_as_its_process_is() -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    assert not _is_alive(f"_alive.{HERE}.{gone.pid}", NOW, NOW)
+def test_a_run_on_this_machine_is_active_while_its_process_exists() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert not _is_alive(f"_alive.{HERE}.{ended.pid}", NOW, NOW)
     assert _is_alive(f"_alive.{HERE}.{os.getpid()}", NOW, NOW)
 
 
-def test_the_process_of_somebody_else_lives() -> None:
+def test_a_process_of_another_user_counts_as_active() -> None:
     assert _is_alive(f"_alive.{HERE}.1", NOW, NOW)

@@ -1,4 +1,4 @@
-"""Figures of a run, pushed to a server of this machine that keeps what it is sent."""
+"""The metrics of a run, pushed to a local server that records requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Gateway(HTTPServer):
-    """Answers as it is told, and keeps method, path and body of each request."""
+    """Answers with `status`, and records method, path and body of each request."""
 
     status = 200
 
@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing on the terminal."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -61,14 +61,14 @@ def gateway() -> Iterator[Gateway]:
 
 
 def end_run(folder: Path, url: str, failure: Exception | None = None) -> list[dict[str, Any]]:
-    """Let a run end, well or with a failure, and return its log."""
+    """End a run, with or without a failure, and return its log."""
     config = Config(metrics={"pushgateway_url": url})
     outcome = Outcome([StageRecord("pairs", "done", 2.0, 5, search_recall=0.98)], 9, Counter({"CORRUPT": 3}))
     started_at = datetime(2024, 5, 1, 2, tzinfo=UTC)
-    account = RunSummaryWriter("run-1", date(2024, 5, 1), started_at, "/m.csv", "lake", config, outcome)
+    writer = RunSummaryWriter("run-1", date(2024, 5, 1), started_at, "/m.csv", "lake", config, outcome)
     with log_to(folder / "log.jsonl", "run-1"):
         try:
-            with account.written_to(folder / "summary.json"):
+            with writer.written_to(folder / "summary.json"):
                 if failure:
                     raise failure
         except QualityError:
@@ -76,7 +76,7 @@ def end_run(folder: Path, url: str, failure: Exception | None = None) -> list[di
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_the_figures_of_a_run_are_pushed_under_its_job_and_lake(gateway: Gateway, tmp_path: Path) -> None:
+def test_the_metrics_of_a_run_are_pushed_with_its_job_and_lake(gateway: Gateway, tmp_path: Path) -> None:
     events = end_run(tmp_path, gateway.url)
     ((method, path, body),) = gateway.requests
     assert (method, path) == ("POST", "/metrics/job/ndvr_nightly/lake/lake")
@@ -91,7 +91,7 @@ def test_the_figures_of_a_run_are_pushed_under_its_job_and_lake(gateway: Gateway
     assert [(event["level"], event["message"]) for event in events] == [("INFO", "metrics pushed")]
 
 
-def test_a_failed_run_pushes_its_exit_code_and_leaves_the_last_success_alone(gateway: Gateway, tmp_path: Path) -> None:
+def test_a_failed_run_pushes_its_exit_code_and_keeps_the_last_success(gateway: Gateway, tmp_path: Path) -> None:
     end_run(tmp_path, gateway.url, QualityError("too many failed"))
     ((_, _, body),) = gateway.requests
     assert "ndvr_run_exit_code 4.0" in body.splitlines()
@@ -99,7 +99,7 @@ def test_a_failed_run_pushes_its_exit_code_and_leaves_the_last_success_alone(gat
 
 
 @pytest.mark.parametrize("fault", ["refused", "answer", "no url"])
-def test_a_push_that_fails_is_a_warning_and_fails_nothing(gateway: Gateway, tmp_path: Path, fault: str) -> None:
+def test_a_failed_push_is_logged_as_a_warning(gateway: Gateway, tmp_path: Path, fault: str) -> None:
     gateway.status = 500
     url = {"refused": "http://127.0.0.1:1", "answer": gateway.url, "no url": "http://[nowhere"}[fault]
     (event,) = end_run(tmp_path, url)
@@ -107,16 +107,16 @@ def test_a_push_that_fails_is_a_warning_and_fails_nothing(gateway: Gateway, tmp_
     assert event["why"]
 
 
-def test_nothing_is_pushed_where_no_gateway_is_named(gateway: Gateway, tmp_path: Path) -> None:
-    account = RunSummaryWriter("run-1", date(2024, 5, 1), datetime(2024, 5, 1, tzinfo=UTC), "/m.csv", "lake", Config())
-    with account.written_to(tmp_path / "summary.json"):
+def test_nothing_is_pushed_without_a_configured_gateway(gateway: Gateway, tmp_path: Path) -> None:
+    writer = RunSummaryWriter("run-1", date(2024, 5, 1), datetime(2024, 5, 1, tzinfo=UTC), "/m.csv", "lake", Config())
+    with writer.written_to(tmp_path / "summary.json"):
         pass
     assert gateway.requests == []
 
 
-def test_a_missing_client_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_client_is_reported_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     check_client(Config(metrics={"pushgateway_url": "http://gateway:9091"}).metrics)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     check_client(Config().metrics)
-    with pytest.raises(UsageError, match=r"prometheus-client is not installed: pip install 'ndvr\[metrics\]'"):
+    with pytest.raises(UsageError, match=r"prometheus-client is not installed; run pip install 'ndvr\[metrics\]'"):
         check_client(Config(metrics={"pushgateway_url": "http://gateway:9091"}).metrics)

@@ -17,7 +17,7 @@ def test_neighbouring_buckets_are_joined_up_to_the_size_of_a_commit() -> None:
     ]
 
 
-def test_a_bucket_larger_than_a_commit_is_a_shard_of_its_own() -> None:
+def test_a_bucket_larger_than_a_commit_is_a_separate_shard() -> None:
     pending = [Pending("2024-01", 0, 1), Pending("2024-01", 1, 50), Pending("2024-01", 2, 1)]
     assert [shard.num_videos for shard in plan_shards(pending, 10)] == [1, 50, 1]
 
@@ -26,7 +26,7 @@ def test_months_are_never_joined() -> None:
     assert len(plan_shards([Pending("2024-01", 5, 1), Pending("2024-02", 5, 1)], 10)) == 2
 
 
-def test_nothing_pending_is_no_shard() -> None:
+def test_there_are_no_shards_without_pending_videos() -> None:
     assert plan_shards([], 10) == []
 
 

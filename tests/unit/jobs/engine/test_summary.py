@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_ID = "20240501T020000Z-abcdef"
-TRIPPED = Finding("failed_fraction", 0.75, 0.5, "quality.max_failed_fraction", "3 of 4 videos failed", "mend it")
+TRIPPED = Finding("failed_fraction", 0.75, 0.5, "quality.max_failed_fraction", "3 of 4 videos failed", "fix it")
 
 
-def account(**parts: Any) -> RunSummaryWriter:
+def make_writer(**parts: Any) -> RunSummaryWriter:
     started_at = datetime(2024, 5, 1, 2, tzinfo=UTC)
     return RunSummaryWriter(RUN_ID, date(2024, 5, 1), started_at, "/m.csv", "/lake", Config(), **parts)
 
 
-def done() -> Outcome:
-    """Of a run that built pairs and skipped duplicates."""
+def make_outcome() -> Outcome:
+    """Return the outcome of a run that built pairs and skipped duplicates."""
     pairs = StageRecord("pairs", "done", 2.0, 5, {"embeddings": 3}, {"embeddings": 40}, 7, search_plan="exact")
     kept = StageRecord("embeddings", "done", 0.5, 4, output_version=3)
     return Outcome([kept, pairs, StageRecord("duplicates", "skipped", 0.0)], 1, Counter({"CORRUPT": 3}), [TRIPPED])
 
 
-def test_a_summary_tells_stages_rows_rates_errors_audits_and_versions() -> None:
-    told = account(outcome=done(), model_id="m", fingerprint="f")
-    summary = json.loads(told.summarise(3.14159, None).model_dump_json())
+def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
+    writer = make_writer(outcome=make_outcome(), model_id="m", fingerprint="f")
+    summary = json.loads(writer.summarise(3.14159, None).model_dump_json())
     assert summary == {
         "schema_version": 1,
         "run_id": RUN_ID,
@@ -95,21 +95,23 @@ def test_every_field_is_documented_in_the_schema() -> None:
 @pytest.mark.parametrize(
     ("failure", "exit_code"), [(QualityError("no"), 4), (OSError("no space"), 1), (KeyboardInterrupt(), 1)]
 )
-def test_a_run_that_fails_is_summarised_and_fails_on(tmp_path: Path, failure: BaseException, exit_code: int) -> None:
+def test_a_failed_run_is_summarised_and_its_error_is_raised(
+    tmp_path: Path, failure: BaseException, exit_code: int
+) -> None:
     file = tmp_path / "summary.json"
-    with pytest.raises(type(failure)), account().written_to(file):
+    with pytest.raises(type(failure)), make_writer().written_to(file):
         raise failure
     summary = json.loads(file.read_text(encoding="utf-8"))
     assert (summary["status"], summary["exit_code"]) == ("failed", exit_code)
     assert summary["error"] == f"{type(failure).__name__}: {failure}"
 
 
-def test_it_is_printed_on_one_line_where_that_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with account().written_to(tmp_path / "quiet.json"):
+def test_as_json_prints_the_summary_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with make_writer().written_to(tmp_path / "quiet.json"):
         pass
     assert capsys.readouterr().out == ""
     file = tmp_path / "summary.json"
-    with account().written_to(file, as_json=True):
+    with make_writer().written_to(file, as_json=True):
         pass
     assert capsys.readouterr().out == file.read_text(encoding="utf-8")
     assert file.read_text(encoding="utf-8").count("\n") == 1
