@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ class DecodeLimits:
     stall_timeout_seconds: float = 60.0
     total_timeout_seconds: float = 3600.0
     decoder_memory_bytes: int = 3 * 1024**3
+
+    def shorten_timeouts(self, max_seconds: float) -> DecodeLimits:
+        """Return the same limits with both timeouts at most `max_seconds`."""
+        return replace(
+            self,
+            stall_timeout_seconds=min(self.stall_timeout_seconds, max_seconds),
+            total_timeout_seconds=min(self.total_timeout_seconds, max_seconds),
+        )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import Cost, Event, measure, print_table, run_nightly
+from models.registry import get_backbone
+from udfs.decoding.settings import DecoderSettings
 from udfs.describing.describe import describe_batches
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
@@ -148,7 +150,7 @@ def time_pool(requests: Sequence[VideoRequest], settings: DescribeSettings) -> t
     chunks: dict[str, list[NDArray[np.uint8]]] = {}
 
     def decode() -> None:
-        with DecoderPool(NUM_CORES, 224, settings.sampling, settings.limits, settings.roots) as pool:
+        with DecoderPool(settings.decoder, settings.roots, NUM_CORES) as pool:
             for event in pool.decode(requests):
                 if isinstance(event, FrameChunk):
                     chunks.setdefault(event.video_id, []).append(event.frames)
@@ -197,12 +199,13 @@ def decode_by_bare_decord(settings: DescribeSettings, frames_file: Path) -> Call
     import decord
 
     decord.logging.set_level(decord.logging.FATAL)
+    sampling = settings.decoder.sampling
 
     def decode(paths: list[str]) -> None:
         try:
             reader = decord.VideoReader(paths[0], width=224, height=224, num_threads=1)
             seconds = len(reader) / reader.get_avg_fps()
-            num_frames = max(settings.sampling.min_frames, round(seconds * settings.sampling.sample_fps))
+            num_frames = max(sampling.min_frames, round(seconds * sampling.sample_fps))
             numbers = np.unique(np.linspace(0, len(reader) - 1, num_frames).astype(int))
             for number in numbers.tolist():
                 reader[number].asnumpy()
@@ -247,7 +250,7 @@ def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- only 
 
 def _settings(root: Path) -> DescribeSettings:
     """Return the default settings."""
-    return DescribeSettings(Roots.of(str(root)))
+    return DescribeSettings(Roots.of(str(root)), DecoderSettings(get_backbone(DescribeSettings.backbone).input_px))
 
 
 if __name__ == "__main__":

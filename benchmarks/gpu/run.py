@@ -27,6 +27,7 @@ from models.backbones import build_backbone
 from models.describer import FrameDescriber, choose_device, has_bf16, limit_threads
 from models.registry import get_backbone
 from models.weights import load_state_dict
+from udfs.decoding.settings import DecoderSettings
 from udfs.describing.describe import decoders_of_this_worker, describe_batches
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
@@ -128,13 +129,13 @@ def measure_describing(files: Sequence[Path]) -> None:
 
 def make_settings(root: Path, batch: int, decoders: int) -> DescribeSettings:
     """Return the default settings with this backbone, batch size and number of decoders."""
-    return DescribeSettings(Roots.of(str(root)), backbone=_BACKBONE, batch_frames=batch, num_decoders=decoders)
+    decoder = DecoderSettings(get_backbone(_BACKBONE).input_px)
+    return DescribeSettings(Roots.of(str(root)), decoder, backbone=_BACKBONE, batch_frames=batch, num_decoders=decoders)
 
 
 def decode(uris: Mapping[str, str], settings: DescribeSettings) -> None:
     """Decode videos with the same decoders as describing, and discard the frames."""
-    px = get_backbone(_BACKBONE).input_px
-    pool = decoders_of_this_worker(settings.num_decoders, px, settings.sampling, settings.limits, settings.roots)
+    pool = decoders_of_this_worker(settings.decoder, settings.roots, settings.num_decoders)
     for _ in pool.decode([VideoRequest(video_id, uri) for video_id, uri in uris.items()]):
         pass
 

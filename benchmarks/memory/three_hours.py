@@ -16,8 +16,9 @@ import av
 import numpy as np
 
 from udfs.decoding.pool import DecoderPool
+from udfs.decoding.settings import DecoderSettings
 from udfs.opening.locate import Roots
-from udfs.video import DecodeLimits, FrameChunk, SamplingRule, VideoDone, VideoFailed, VideoRequest
+from udfs.video import FrameChunk, VideoDone, VideoFailed, VideoRequest
 
 SEGMENT_SECONDS = 60
 FRAME_PX = 224
@@ -82,7 +83,7 @@ def find_child(pool: DecoderPool) -> int:
 def measure(path: Path, short: Path) -> None:
     """Decode a short video to load all libraries, then the long video, and print the memory and time."""
     roots = Roots.of(str(path.parent))
-    with DecoderPool(1, FRAME_PX, SamplingRule(), DecodeLimits(), roots) as pool:
+    with DecoderPool(DecoderSettings(FRAME_PX), roots) as pool:
         list(pool.decode([VideoRequest("short", str(short))]))
         pids = {"parent": "self", "child": find_child(pool)}
         for pid in pids.values():

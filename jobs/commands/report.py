@@ -17,7 +17,6 @@ from jobs.contracts.run_log import log
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
 from jobs.tables import clusters, decisions, duplicates, pairs, runs
-from jobs.tables.attempts import describe_settings
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
@@ -75,7 +74,7 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     """
     from jobs.review.charts import draw_charts
     from jobs.review.cluster_selection import choose_illustrated, read_videos, select_clusters, select_contained
-    from jobs.review.illustrations import SAMPLING, find_roots, illustrate_pairs
+    from jobs.review.illustrations import illustrate_pairs, strip_settings
     from jobs.review.overview import read_as_published, read_history, read_overview
     from jobs.review.pages import write_pages
 
@@ -92,9 +91,7 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     videos = read_videos(lake, named | {cluster.keeper_id for cluster in shown})
     illustrated = choose_illustrated(shown)
     log.info("report gathered", num_clusters=len(shown), num_illustrated=len(illustrated))
-    roots = find_roots(config.manifest.roots, videos.values())
-    reading = describe_settings(config, roots, SAMPLING)
-    illustrate_pairs(illustrated, videos, lake, history[0].model_id, reading, folder)
+    illustrate_pairs(illustrated, videos, lake, history[0].model_id, strip_settings(config, videos.values()), folder)
     return write_pages(overview, draw_charts(overview, folder), shown, videos, lake.root, folder)
 
 

@@ -28,6 +28,7 @@ from jobs.config.operation import (
 )
 from models.embedding_models import Method
 from models.registry import descriptor_id, get_backbone
+from udfs.decoding.settings import DecoderSettings
 from udfs.describing.settings import DescribeSettings, Precision
 from udfs.video import DecodeLimits, SamplingRule
 
@@ -98,6 +99,11 @@ class DescribeConfig(Section):
     def limits(self) -> DecodeLimits:
         """The limits for one video."""
         return DecodeLimits(**{field.name: getattr(self, field.name) for field in fields(DecodeLimits)})
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """How videos are decoded for the backbone."""
+        return DecoderSettings(get_backbone(self.backbone).input_px, self.sampling, self.limits)
 
 
 class ManifestConfig(Section):

@@ -54,15 +54,10 @@ class VideoEmbedder:
         from models.weights import WeightsError
         from udfs.decoding.pool import DecoderPool
 
-        sampling = config.describe.sampling
-        settings = describe_settings(config, roots, sampling)
-        limits = settings.limits
+        settings = describe_settings(config.describe, roots)
+        decoder = settings.decoder
         if time_limit_seconds is not None:
-            limits = replace(
-                limits,
-                total_timeout_seconds=min(limits.total_timeout_seconds, time_limit_seconds),
-                stall_timeout_seconds=min(limits.stall_timeout_seconds, time_limit_seconds),
-            )
+            decoder = replace(decoder, limits=decoder.limits.shorten_timeouts(time_limit_seconds))
         try:
             self._describer = describer_of_this_task(settings)
         except WeightsError as error:
@@ -76,7 +71,7 @@ class VideoEmbedder:
         self._pools: queue.SimpleQueue[DecoderPool | None] = queue.SimpleQueue()
         self._num_at_once = num_at_once
         for _ in range(num_at_once):
-            self._pools.put(DecoderPool(1, self._describer.spec.input_px, sampling, limits, roots))
+            self._pools.put(DecoderPool(decoder, roots))
 
     def embed(self, uri: str) -> list[dict[str, Any]]:
         """Describe and embed a video: rows of `embeddings`, the whole first, then the windows.

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
 from jobs.review.report_data import Strip
+from udfs.decoding.settings import DecoderSettings
 from udfs.illustrating.strips import STRIPS_DDL, StripSettings, make_strips
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, Row
 
+    from jobs.config.settings import Config
     from jobs.lake.lake import Lake
     from jobs.review.report_data import ReviewedPair, ReviewedVideo
-    from udfs.describing.settings import DescribeSettings
 
 PICTURES = "pictures"
 _FRAME_PX = 160
@@ -45,12 +46,18 @@ def find_roots(places: Iterable[str], videos: Iterable[ReviewedVideo]) -> Roots:
     return Roots.of(*dict.fromkeys((*places, *sorted(folders))))
 
 
+def strip_settings(config: Config, videos: Iterable[ReviewedVideo]) -> StripSettings:
+    """Return the settings with which executors make the strips of videos."""
+    decoder = DecoderSettings(_FRAME_PX, SAMPLING, config.describe.limits)
+    return StripSettings(decoder, find_roots(config.manifest.roots, videos), _NUM_MOMENTS)
+
+
 def illustrate_pairs(
     pairs: Sequence[ReviewedPair],
     videos: Mapping[str, ReviewedVideo],
     lake: Lake,
     model_id: str,
-    reading: DescribeSettings,
+    settings: StripSettings,
     folder: Path,
 ) -> None:
     """Make the pictures of pairs on executors, write them into `folder`, and set them on the pairs.
@@ -62,13 +69,12 @@ def illustrate_pairs(
         videos: all videos of the pairs, by id.
         lake: the lake with the `embeddings` to align.
         model_id: model of the embeddings.
-        reading: sampling, limits and roots of the decoders.
+        settings: as `strip_settings` returns them.
         folder: pictures are written into its subfolder PICTURES.
     """
     if not pairs:
         return
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    settings = StripSettings(_FRAME_PX, _NUM_MOMENTS, reading.sampling, reading.limits, reading.roots)
     rows = _make_requests(pairs, videos, lake, model_id).mapInPandas(
         partial(make_strips, settings=settings), STRIPS_DDL
     )

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame, Row, SparkSession
 
-    from jobs.config.settings import Config
+    from jobs.config.settings import DescribeConfig
     from jobs.contracts.run import Run
     from udfs.opening.roots import Roots
-    from udfs.video import SamplingRule
 
 TABLE = Table(
     name="attempts",
@@ -42,11 +41,10 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
 
     Runs on: driver. Executors describe the videos when the rows are written, with one task per partition of `due`.
     """
-    config = run.config.describe
-    settings = describe_settings(run.config, run.roots, config.sampling)
+    settings = describe_settings(run.config.describe, run.roots)
     describe = partial(describe_batches, settings=settings, count_done=run.progress.counter)
     due = inputs["due"].select("video_id", "uri")
-    return due.mapInPandas(describe, TABLE.ddl, profile=gpu_profile(config.gpus_per_task))
+    return due.mapInPandas(describe, TABLE.ddl, profile=gpu_profile(run.config.describe.gpus_per_task))
 
 
 def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int) -> DataFrame:
@@ -99,11 +97,11 @@ def _is_same_file(run: Run) -> Column:
     return is_same & (~is_changed | (F.col("done.run_id") == run.run_id))
 
 
-def describe_settings(config: Config, roots: Roots, sampling: SamplingRule) -> DescribeSettings:
-    """Return the settings for executors that describe videos below `roots`, sampled by `sampling`."""
-    describe = config.describe
+def describe_settings(describe: DescribeConfig, roots: Roots) -> DescribeSettings:
+    """Return the settings for executors that describe videos below `roots`."""
     return DescribeSettings(
         roots,
+        describe.decoder,
         backbone=describe.backbone,
         weights_dir=str(describe.weights_dir) if describe.weights_dir else None,
         allow_download=describe.allow_download,
@@ -111,6 +109,4 @@ def describe_settings(config: Config, roots: Roots, sampling: SamplingRule) -> D
         batch_frames=describe.batch_frames,
         cuts_borders=describe.cut_borders,
         num_decoders=describe.decoders_per_task,
-        sampling=sampling,
-        limits=describe.limits,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from jobs.errors import UsageError, first_line
 from jobs.lake.session import gpu_profile
 from jobs.tables.attempts import describe_settings
 from models.registry import get_backbone
+from udfs.decoding.settings import DecoderSettings
 from udfs.describing.augment import VIEWS_DDL, ViewSettings, describe_views
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -203,9 +204,9 @@ def _view_settings(config: Config, videos: Sequence[TrainingVideo]) -> ViewSetti
     training = config.training
     folders = Roots.of(*sorted({video.uri.rpartition("/")[0] for video in videos}))
     sampling = SamplingRule(sample_fps=_SAMPLE_FPS, min_frames=2 * training.frames_per_video)
+    decoder = DecoderSettings(_PICTURE_PX, sampling, config.describe.limits)
     return ViewSettings(
-        describe_settings(config, folders, sampling),
-        _PICTURE_PX,
+        replace(describe_settings(config.describe, folders), decoder=decoder),
         training.frames_per_video,
         training.num_views,
         training.seed,
@@ -232,8 +233,8 @@ def _fingerprint(settings: ViewSettings) -> str:
     ingredients: list[Any] = [
         describe.backbone,
         describe.cuts_borders,
-        repr(describe.sampling),
-        settings.picture_px,
+        repr(describe.decoder.sampling),
+        describe.decoder.frame_px,
         settings.frames_per_video,
         settings.num_views,
         settings.seed,

@@ -9,15 +9,15 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Self
 
-from udfs.decoding.settings import DecoderSettings
 from udfs.decoding.worker import DecoderWorker
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from types import TracebackType
 
+    from udfs.decoding.settings import DecoderSettings
     from udfs.opening.locate import Roots
-    from udfs.video import DecodeEvent, DecodeLimits, SamplingRule, VideoRequest
+    from udfs.video import DecodeEvent, VideoRequest
 
 # This many chunks of up to 8 frames may wait for the caller, so that the next videos begin meanwhile.
 EVENTS_AHEAD_PER_CHILD = 8
@@ -94,24 +94,14 @@ class DecoderPool:
     """A fixed number of decoder children, each with a thread of this process. Use it as a context manager.
 
     Args:
-        num_children: how many videos are decoded at once; each child uses one core.
-        frame_px: the side of the square frames.
-        sampling: which frames are taken.
-        limits: what one video may cost.
-        roots: the only places that videos may be opened in.
+        settings: how videos are decoded.
+        roots: the only locations from which videos may be read.
+        num_children: number of videos that are decoded at the same time; each child uses one core.
     """
 
-    def __init__(
-        self,
-        num_children: int,
-        frame_px: int,
-        sampling: SamplingRule,
-        limits: DecodeLimits,
-        roots: Roots,
-    ) -> None:
+    def __init__(self, settings: DecoderSettings, roots: Roots, num_children: int = 1) -> None:
         if num_children < 1:
             raise ValueError(f"num_children must be at least 1, got {num_children}")
-        settings = DecoderSettings(frame_px, sampling, limits)
         self._threads = [_DecoderThread(DecoderWorker(settings, roots)) for _ in range(num_children)]
         self._session: _Session | None = None
         for thread in self._threads:

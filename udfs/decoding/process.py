@@ -73,7 +73,7 @@ class DecoderProcess:
         self.decoder = ""
         self.is_interrupted = False
         self.was_killed = False  # by others, such as the kernel when memory is short
-        self._limits = settings.limits
+        self._settings = settings
         self._is_ready = False
         self._log_fd = os.memfd_create("decoder-log")
         self._socket, childs_socket = socket.socketpair()
@@ -123,7 +123,7 @@ class DecoderProcess:
             BrokenWireError: it is gone, or talks nonsense.
         """
         while True:
-            silence_seconds = min(self._limits.stall_timeout_seconds, budget.left_seconds)
+            silence_seconds = min(self._settings.limits.stall_timeout_seconds, budget.left_seconds)
             started = time.monotonic()
             try:
                 message = self._receive_within(silence_seconds)

@@ -1,8 +1,8 @@
-"""The settings that a decoder child shares with its parent."""
+"""The settings of a decoder pool, which each child process shares with its parent."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from udfs.video import DecodeLimits, SamplingRule
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """The settings that hold for every video of a pool.
+    """The settings that apply to every video of a pool.
+
+    The driver builds this object once; the Spark task, the pool and its workers pass it on unchanged.
 
     Attributes:
         frame_px: side of the square frames, in px.
@@ -22,8 +24,8 @@ class DecoderSettings:
     """
 
     frame_px: int
-    sampling: SamplingRule
-    limits: DecodeLimits
+    sampling: SamplingRule = field(default_factory=SamplingRule)
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
 
     def to_header(self) -> Header:
         """Return the settings as JSON-compatible values, for the command line of the child."""

@@ -36,15 +36,14 @@ class ViewSettings:
     """What the executors must know.
 
     Attributes:
-        describe: how frames are decoded and described; its sampling should be denser than that of the lake's.
-        picture_px: longer side of the decoded pictures, larger than the backbone's input, so that crops stay sharp.
+        describe: how frames are decoded and described. Its decoder's sampling should be denser than the lake's, and
+            its decoder's `frame_px` larger than the backbone's `input_px`, so that crops stay sharp.
         frames_per_video: at most so many, evenly spread.
         num_views: edited views of each frame, besides the frame as it is.
         seed: of the edits.
     """
 
     describe: DescribeSettings
-    picture_px: int
     frames_per_video: int
     num_views: int
     seed: int
@@ -87,7 +86,7 @@ def describe_views(
         return
     describe = settings.describe
     describer = describer_of_this_task(describe)
-    pool = decoders_of_this_worker(1, settings.picture_px, describe.sampling, describe.limits, describe.roots)
+    pool = decoders_of_this_worker(describe.decoder, describe.roots, num_decoders=1)
     uris = [uri for pair in zip(rows["uri"], rows["other_uri"], strict=True) for uri in pair]
     requests = [VideoRequest(str(place), uri) for place, uri in enumerate(uris)]
     with closing(pool.decode(requests)) as events:

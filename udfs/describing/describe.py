@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from udfs.describing.description import Description, attempt_row
 from udfs.video import (
     DecodeEvent,
-    DecodeLimits,
     FrameChunk,
-    SamplingRule,
     VideoDone,
     VideoFacts,
     VideoFailed,
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from udfs.decoding.pool import DecoderPool
+    from udfs.decoding.settings import DecoderSettings
     from udfs.describing.settings import DescribeSettings
     from udfs.errors import RowError
     from udfs.opening.roots import Roots
@@ -158,9 +157,7 @@ def describe_batches(
     if not uris:
         return
     describer = describer_of_this_task(settings)
-    pool = decoders_of_this_worker(
-        settings.num_decoders, describer.spec.input_px, settings.sampling, settings.limits, settings.roots
-    )
+    pool = decoders_of_this_worker(settings.decoder, settings.roots, settings.num_decoders)
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
     with closing(pool.decode(requests)) as events:
         for video_id, outcome in describe_events(events, describer, cuts_borders=settings.cuts_borders):
@@ -169,13 +166,11 @@ def describe_batches(
 
 
 @cache
-def decoders_of_this_worker(
-    num_decoders: int, frame_px: int, sampling: SamplingRule, limits: DecodeLimits, roots: Roots
-) -> DecoderPool:
+def decoders_of_this_worker(settings: DecoderSettings, roots: Roots, num_decoders: int) -> DecoderPool:
     """Return the decoders of a Python worker, which outlive its tasks: starting one takes half a second.
 
     They end with the worker.
     """
     from udfs.decoding.pool import DecoderPool
 
-    return DecoderPool(num_decoders, frame_px, sampling, limits, roots)
+    return DecoderPool(settings, roots, num_decoders)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from udfs.video import DecodeLimits, SamplingRule
-
 if TYPE_CHECKING:
+    from udfs.decoding.settings import DecoderSettings
     from udfs.opening.roots import Roots
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -20,7 +19,8 @@ class DescribeSettings:
     The config section `describe` takes its defaults from here, from `DecodeLimits` and from `SamplingRule`.
 
     Attributes:
-        roots: the only places from which videos may be read.
+        roots: the only locations from which videos may be read.
+        decoder: how videos are decoded. Its `frame_px` is the backbone's `input_px`.
         backbone: name of the CNN in `models.registry`.
         weights_dir: folder on every node that holds weights files; None: none.
         allow_download: whether torch.hub may download weights that are found nowhere else.
@@ -28,11 +28,10 @@ class DescribeSettings:
         batch_frames: frames per CNN batch.
         cuts_borders: whether uniform borders are cut off before the CNN.
         num_decoders: decoder processes per task.
-        sampling: which frames are sampled.
-        limits: the most that one video may cost.
     """
 
     roots: Roots
+    decoder: DecoderSettings
     _: KW_ONLY
     backbone: str = "efficientnet_lite0_ndvr"
     weights_dir: str | None = None
@@ -41,5 +40,3 @@ class DescribeSettings:
     batch_frames: int = 8
     cuts_borders: bool = True
     num_decoders: int = 1
-    sampling: SamplingRule = field(default_factory=SamplingRule)
-    limits: DecodeLimits = field(default_factory=DecodeLimits)

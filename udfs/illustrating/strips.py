@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from udfs.decoding.settings import DecoderSettings
     from udfs.opening.roots import Roots
     from udfs.verifying.features import VideoFeatures
-    from udfs.video import DecodeEvent, DecodeLimits, SamplingRule
+    from udfs.video import DecodeEvent
 
 STRIPS_DDL = (
     "left_id STRING NOT NULL, right_id STRING NOT NULL, "
@@ -40,18 +41,15 @@ class StripSettings:
     """Settings of `make_strips`, sent to the executors.
 
     Attributes:
-        frame_px: longer side of the frames in a strip.
+        decoder: how videos are decoded. Its `frame_px` is the longer side of the frames in a strip. A frame is at most
+            half a sampling interval away from its moment.
+        roots: the only locations from which videos may be read.
         num_moments: frames per strip, at most.
-        sampling: how densely a video is sampled. A frame is at most half a sampling interval away from its moment.
-        limits: resource limits per video.
-        roots: the only locations that videos may be opened in.
     """
 
-    frame_px: int
-    num_moments: int
-    sampling: SamplingRule
-    limits: DecodeLimits
+    decoder: DecoderSettings
     roots: Roots
+    num_moments: int
 
 
 class _NearestFrames:
@@ -119,7 +117,7 @@ def _illustrate_pairs(rows: list[dict[str, Any]], settings: StripSettings) -> li
             uris[row[f"{side}_id"]] = row[f"{side}_uri"]
     videos = _decode(uris, {video_id: _NearestFrames(wanted) for video_id, wanted in seconds.items()}, settings)
     return [
-        _illustrate_pair(row, moments, picture, videos, settings.frame_px)
+        _illustrate_pair(row, moments, picture, videos, settings.decoder.frame_px)
         for row, (moments, picture) in zip(rows, matches, strict=True)
     ]
 
@@ -151,7 +149,7 @@ def _decode(
     """Decode videos and collect the frames nearest to their moments."""
     from udfs.describing.describe import decoders_of_this_worker
 
-    pool = decoders_of_this_worker(1, settings.frame_px, settings.sampling, settings.limits, settings.roots)
+    pool = decoders_of_this_worker(settings.decoder, settings.roots, num_decoders=1)
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
     with closing(pool.decode(requests)) as events:
         for event in events:

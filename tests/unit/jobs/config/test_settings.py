@@ -202,11 +202,11 @@ def test_describe_has_a_setting_with_the_same_default_for_each_limit_and_samplin
 @pytest.mark.parametrize("limit", [field.name for field in fields(DecodeLimits)])
 def test_each_limit_reaches_the_decoders(limit: str) -> None:
     describe = DescribeConfig.model_validate({limit: 7})
-    assert describe.limits == replace(DecodeLimits(), **{limit: 7})
+    assert describe.decoder.limits == replace(DecodeLimits(), **{limit: 7})
 
 
 def test_the_sampling_settings_reach_the_decoders() -> None:
-    assert DescribeConfig(sample_fps=2.0, min_frames=5).sampling == SamplingRule(sample_fps=2.0, min_frames=5)
+    assert DescribeConfig(sample_fps=2.0, min_frames=5).decoder.sampling == SamplingRule(sample_fps=2.0, min_frames=5)
 
 
 def test_the_fingerprint_of_the_default_settings_is_stable() -> None:

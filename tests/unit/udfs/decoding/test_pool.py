@@ -24,6 +24,7 @@ from tests.support.videos import cut_padding, make_video, read_number
 from udfs.decoding import worker
 from udfs.decoding.pool import EVENTS_AHEAD_PER_CHILD, DecoderPool
 from udfs.decoding.process import DecoderStartError
+from udfs.decoding.settings import DecoderSettings
 from udfs.decoding.worker import join_faults
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.locate import Roots
@@ -31,7 +32,6 @@ from udfs.video import (
     DecodeEvent,
     DecodeLimits,
     FrameChunk,
-    SamplingRule,
     VideoDone,
     VideoFailed,
     VideoRequest,
@@ -52,7 +52,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def open_pool(folder: Path, num_children: int = 1, limits: DecodeLimits = LIMITS) -> DecoderPool:
-    return DecoderPool(num_children, FRAME_PX, SamplingRule(), limits, Roots.of(str(folder)))
+    return DecoderPool(DecoderSettings(FRAME_PX, limits=limits), Roots.of(str(folder)), num_children)
 
 
 def decode_all(pool: DecoderPool, paths: Iterable[Path]) -> dict[str, list[DecodeEvent]]:
@@ -336,6 +336,12 @@ def test_missing_decord_is_a_fault_of_the_program(video: Path, tmp_path: Path, m
         decode_all(pool, [video])
 
 
+def test_a_time_limit_shortens_both_timeouts_and_lengthens_none() -> None:
+    limits = DecodeLimits(stall_timeout_seconds=5.0, total_timeout_seconds=60.0)
+    assert limits.shorten_timeouts(10.0) == DecodeLimits(stall_timeout_seconds=5.0, total_timeout_seconds=10.0)
+    assert limits.shorten_timeouts(1.0) == DecodeLimits(stall_timeout_seconds=1.0, total_timeout_seconds=1.0)
+
+
 def test_pool_of_no_children_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="num_children must be at least 1, got 0"):
         open_pool(tmp_path, num_children=0)
@@ -344,11 +350,12 @@ def test_pool_of_no_children_is_refused(tmp_path: Path) -> None:
 _PROGRAM = """
 import os, sys
 from udfs.decoding.pool import DecoderPool
+from udfs.decoding.settings import DecoderSettings
 from udfs.opening.locate import Roots
-from udfs.video import DecodeLimits, SamplingRule, VideoRequest
+from udfs.video import VideoRequest
 import udfs.video
 folder, ending = sys.argv[1:]
-pool = DecoderPool(1, 60, SamplingRule(), DecodeLimits(), Roots.of(folder))
+pool = DecoderPool(DecoderSettings(60), Roots.of(folder))
 events = pool.decode([VideoRequest(str(n), folder + "/good.mp4") for n in range(50)])
 next(events)
 task = f"/proc/self/task/{pool._threads[0].native_id}/children"

@@ -17,6 +17,7 @@ from models.describer import load_describer
 from models.views import EDITS, fit_to_square
 from tests.support.videos import make_video
 from udfs.decoding.pool import DecoderPool
+from udfs.decoding.settings import DecoderSettings
 from udfs.describing.augment import VIEWS_DDL, ViewSettings, _Pictures, describe_views
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
@@ -48,7 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _decoders_that_end_with_the_tests() -> Iterator[None]:
     with ExitStack() as pools, pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "udfs.describing.describe.decoders_of_this_worker", cache(lambda *a: pools.enter_context(DecoderPool(*a)))
+            "udfs.describing.describe.decoders_of_this_worker",
+            cache(
+                lambda settings, roots, num_decoders: pools.enter_context(DecoderPool(settings, roots, num_decoders))
+            ),
         )
         yield
 
@@ -56,6 +60,8 @@ def _decoders_that_end_with_the_tests() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def settings(folder: Path) -> ViewSettings:
     describe = DescribeSettings(
+        Roots.of(str(folder)),
+        DecoderSettings(PICTURE_PX, SAMPLING, DecodeLimits(stall_timeout_seconds=30.0)),
         backbone="tiny",
         weights_dir=None,
         allow_download=False,
@@ -63,11 +69,8 @@ def settings(folder: Path) -> ViewSettings:
         batch_frames=8,
         cuts_borders=True,
         num_decoders=1,
-        roots=Roots.of(str(folder)),
-        sampling=SAMPLING,
-        limits=DecodeLimits(stall_timeout_seconds=30.0),
     )
-    return ViewSettings(describe, PICTURE_PX, frames_per_video=3, num_views=4, seed=0)
+    return ViewSettings(describe, frames_per_video=3, num_views=4, seed=0)
 
 
 def requests(folder: Path, *names: str) -> pd.DataFrame:
@@ -121,7 +124,7 @@ def test_view_0_has_no_edits_and_every_other_one_to_three_the_same_in_all_frames
 
 
 def test_view_0_is_the_decoded_frame_cut_out_of_its_square(views: pd.DataFrame, folder: Path) -> None:
-    with DecoderPool(1, PICTURE_PX, SAMPLING, DecodeLimits(), Roots.of(str(folder))) as pool:
+    with DecoderPool(DecoderSettings(PICTURE_PX, SAMPLING), Roots.of(str(folder))) as pool:
         events = list(pool.decode([VideoRequest("a", str(folder / "a.mp4"))]))
     frames = np.concatenate([event.frames for event in events if isinstance(event, FrameChunk)])
     assert len(frames) == 6

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from tests.support.videos import draw_picture, make_video, read_number
+from udfs.decoding.settings import DecoderSettings
 from udfs.describing.describe import decoders_of_this_worker
 from udfs.embedding.embed import pack_vectors
 from udfs.illustrating.strips import StripSettings, make_strips
 from udfs.opening.roots import Roots
-from udfs.video import DecodeLimits, SamplingRule
+from udfs.video import SamplingRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +25,9 @@ FRAME_PX = 96
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[StripSettings]:
-    made = StripSettings(FRAME_PX, 4, SamplingRule(10.0, 1), DecodeLimits(), Roots.of(str(tmp_path)))
+    made = StripSettings(DecoderSettings(FRAME_PX, SamplingRule(10.0, 1)), Roots.of(str(tmp_path)), 4)
     yield made
-    decoders_of_this_worker(1, FRAME_PX, made.sampling, made.limits, made.roots).close()
+    decoders_of_this_worker(made.decoder, made.roots, num_decoders=1).close()
     decoders_of_this_worker.cache_clear()
 
 
