@@ -1,4 +1,7 @@
-"""Uniform borders of a picture: bars of black or of another colour, which re-uploads have and originals have not."""
+"""Detection of uniform borders: bars of black or of another colour, which re-uploads have and originals have not.
+
+The size of a picture in its square, and the padding that the decoder adds, are computed in `models.square`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch.nn import functional
+
+from models.square import fit_inside, pad_to_square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,16 +97,10 @@ def _cut_frame(frame: Frame) -> Frame:
     """Cut one frame: see `cut_borders`."""
     px = len(frame)
     top, bottom, left, right = find_content(frame)
-    height, width = bottom - top, right - left
-    scale = px / max(height, width)
     picture = frame[top:bottom, left:right]
-    if scale > 1:
-        size = (min(px, round(height * scale)), min(px, round(width * scale)))
+    width, height = fit_inside(right - left, bottom - top, px)
+    if (height, width) != picture.shape[:2]:
         pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-        scaled = functional.interpolate(pixels, size, mode="bicubic", antialias=True)
+        scaled = functional.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
         picture = scaled[0].permute(1, 2, 0).numpy()
-    square = np.zeros_like(frame)
-    height, width, _ = picture.shape
-    top, left = (px - height) // 2, (px - width) // 2
-    square[top : top + height, left : left + width] = picture
-    return square
+    return pad_to_square(picture, px)

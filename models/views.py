@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torchvision.transforms.v2 import functional
 
+from models.square import fit_inside, pad_to_square
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,13 +53,9 @@ def make_view(picture: Picture, other: Picture, names: tuple[str, ...], rng: np.
 
 def fit_to_square(picture: Picture, px: int) -> Picture:
     """Scale a picture so that its longer side is `px`, and centre it in a square of zeros: uint8 (px, px, 3)."""
-    scale = px / max(picture.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    scaled = picture if scale == 1 else resize(picture, height, width)
-    square = np.zeros((px, px, 3), dtype=np.uint8)
-    top, left = (px - height) // 2, (px - width) // 2
-    square[top : top + height, left : left + width] = scaled
-    return square
+    height, width = picture.shape[:2]
+    width, height = fit_inside(width, height, px)
+    return pad_to_square(picture if (height, width) == picture.shape[:2] else resize(picture, height, width), px)
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:

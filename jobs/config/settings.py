@@ -91,19 +91,13 @@ class DescribeConfig(Section):
         return descriptor_id(backbone, self.sample_fps, self.min_frames, cuts_borders=self.cut_borders)
 
     @property
-    def sampling(self) -> SamplingRule:
-        """Which frames of a video are sampled."""
-        return SamplingRule(sample_fps=self.sample_fps, min_frames=self.min_frames)
-
-    @property
-    def limits(self) -> DecodeLimits:
-        """The limits for one video."""
-        return DecodeLimits(**{field.name: getattr(self, field.name) for field in fields(DecodeLimits)})
-
-    @property
     def decoder(self) -> DecoderSettings:
         """How videos are decoded for the backbone."""
-        return DecoderSettings(get_backbone(self.backbone).input_px, self.sampling, self.limits)
+        return DecoderSettings(
+            get_backbone(self.backbone).input_px,
+            SamplingRule(**{field.name: getattr(self, field.name) for field in fields(SamplingRule)}),
+            DecodeLimits(**{field.name: getattr(self, field.name) for field in fields(DecodeLimits)}),
+        )
 
 
 class ManifestConfig(Section):

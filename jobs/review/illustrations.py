@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
 from jobs.review.report_data import Strip
-from udfs.decoding.settings import DecoderSettings
 from udfs.illustrating.strips import STRIPS_DDL, StripSettings, make_strips
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -48,7 +48,7 @@ def find_roots(places: Iterable[str], videos: Iterable[ReviewedVideo]) -> Roots:
 
 def strip_settings(config: Config, videos: Iterable[ReviewedVideo]) -> StripSettings:
     """Return the settings with which executors make the strips of videos."""
-    decoder = DecoderSettings(_FRAME_PX, SAMPLING, config.describe.limits)
+    decoder = replace(config.describe.decoder, frame_px=_FRAME_PX, sampling=SAMPLING)
     return StripSettings(decoder, find_roots(config.manifest.roots, videos), _NUM_MOMENTS)
 
 

@@ -17,7 +17,6 @@ from jobs.errors import UsageError, first_line
 from jobs.lake.session import gpu_profile
 from jobs.tables.attempts import describe_settings
 from models.registry import get_backbone
-from udfs.decoding.settings import DecoderSettings
 from udfs.describing.augment import VIEWS_DDL, ViewSettings, describe_views
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -204,7 +203,7 @@ def _view_settings(config: Config, videos: Sequence[TrainingVideo]) -> ViewSetti
     training = config.training
     folders = Roots.of(*sorted({video.uri.rpartition("/")[0] for video in videos}))
     sampling = SamplingRule(sample_fps=_SAMPLE_FPS, min_frames=2 * training.frames_per_video)
-    decoder = DecoderSettings(_PICTURE_PX, sampling, config.describe.limits)
+    decoder = replace(config.describe.decoder, frame_px=_PICTURE_PX, sampling=sampling)
     return ViewSettings(
         replace(describe_settings(config.describe, folders), decoder=decoder),
         training.frames_per_video,

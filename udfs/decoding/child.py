@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.square import pad_to_square
 from udfs.decoding.complaints import MAX_LOG_BYTES, Complaints
 from udfs.decoding.decode import DecodeJob, decode_with_decord, decode_with_pyav
 from udfs.decoding.index import index_video
-from udfs.decoding.letterbox import pad_to_square
 from udfs.decoding.sampling import choose_frames
 from udfs.decoding.settings import DecoderSettings
 from udfs.decoding.wire import BrokenWireError, Header, receive_message, send_message

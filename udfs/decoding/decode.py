@@ -9,8 +9,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.square import fit_inside
 from udfs.decoding.container import demux_stream, open_container
-from udfs.decoding.letterbox import fit_inside
 from udfs.decoding.sampling import pick_on_display
 from udfs.decoding.scaler import Scaler
 from udfs.errors import RowError, RowErrorCode

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from udfs.decoding.container import demux_stream, find_video_stream, open_container, refuse_by_complaint, refuse_size
-from udfs.decoding.letterbox import check_pixel_aspect
-from udfs.decoding.orientation import UPRIGHT, Orientation, read_orientation
+from udfs.decoding.orientation import UPRIGHT, Orientation, check_pixel_aspect, read_orientation
 from udfs.errors import RowError, RowErrorCode
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How a container says that coded frames are to be turned for display. Runs in decoder children."""
+"""Rotation, mirroring and pixel aspect that a container declares for display. Runs in decoder children."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 _QUARTER_DEGREES = 90
 _HALF_DEGREES = 180
+# Anamorphic video stays within 1:2 and 2:1. A pixel aspect outside of these bounds is a damaged header.
+MIN_PIXEL_ASPECT = 0.25
+MAX_PIXEL_ASPECT = 4.0
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,8 @@ def read_orientation(frame: VideoFrame) -> Orientation:
         a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
         is_mirrored = a * d - b * c < 0
     return Orientation(quarters * _QUARTER_DEGREES, is_mirrored)
+
+
+def check_pixel_aspect(pixel_aspect: float) -> float:
+    """Return a sample aspect ratio (displayed width of a pixel over its height) if it is plausible, else 1.0."""
+    return pixel_aspect if MIN_PIXEL_ASPECT <= pixel_aspect <= MAX_PIXEL_ASPECT else 1.0

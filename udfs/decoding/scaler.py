@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from udfs.decoding.letterbox import fit_inside
+from models.square import fit_inside
 from udfs.decoding.orientation import Orientation, read_orientation
 
 if TYPE_CHECKING:

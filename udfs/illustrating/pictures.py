@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from udfs.decoding.letterbox import fit_inside
+from models.square import fit_inside
 from udfs.verifying.frame_similarity import compare_frames
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def cut_padding(
     frames: Sequence[NDArray[np.uint8]], size_px: tuple[int, int], frame_px: int
 ) -> list[NDArray[np.uint8]]:
     """Cut off the padding that makes frames square: uint8 (px, px, 3) each -> uint8 (h, w, 3) each.
+
+    Borders of the video itself stay, so that a reviewer sees them. `models.borders.cut_borders` removes those too.
 
     Args:
         frames: of one video, at least one.

@@ -195,8 +195,8 @@ def test_the_fingerprint_ignores_maintenance_settings() -> None:
 
 
 def test_describe_has_a_setting_with_the_same_default_for_each_limit_and_sampling_rule() -> None:
-    assert DescribeConfig().limits == DecodeLimits()
-    assert DescribeConfig().sampling == SamplingRule()
+    assert DescribeConfig().decoder.limits == DecodeLimits()
+    assert DescribeConfig().decoder.sampling == SamplingRule()
 
 
 @pytest.mark.parametrize("limit", [field.name for field in fields(DecodeLimits)])

@@ -395,7 +395,7 @@ def test_children_die_with_their_parent(ending: str, status: int, video: Path) -
 def test_it_works_from_a_zip(video: Path, tmp_path: Path) -> None:
     archive = tmp_path / "code.zip"
     with zipfile.ZipFile(archive, "w") as code:
-        for module in sorted((REPOSITORY / "udfs").rglob("*.py")):
+        for module in [file for package in ("models", "udfs") for file in (REPOSITORY / package).rglob("*.py")]:
             code.write(module, module.relative_to(REPOSITORY))
     place, _, status = run_program(archive, video.parent, "left")
     assert place.startswith(str(archive))

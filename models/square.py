@@ -1,4 +1,7 @@
-"""Where a picture lies in its square: its size inside the box, and the zeros around it. Runs on executors."""
+"""The letterbox geometry of the network's square frames: the size of a picture in its square, and the padding around.
+
+This module only computes sizes and adds padding. `models.borders` finds borders that a picture already has.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,14 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Beyond these a header's pixel aspect is damage, not a format: anamorphic video stays within 1:2 and 2:1.
-MIN_PIXEL_ASPECT = 0.25
-MAX_PIXEL_ASPECT = 4.0
-
 
 def fit_inside(width: float, height: float, box_px: int) -> tuple[int, int]:
-    """Scale a picture so that its longer side fills the box.
+    """Return the size of a picture whose longer side fills a square box, with the aspect ratio kept.
 
     Args:
         width: as displayed, above 0, in any unit.
         height: in the same unit.
-        box_px: the side of the box.
+        box_px: side of the box.
 
     Returns:
         (width, height) in px, each in [1, box_px].
@@ -29,20 +28,15 @@ def fit_inside(width: float, height: float, box_px: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def check_pixel_aspect(pixel_aspect: float) -> float:
-    """Give a sample aspect ratio (width of a pixel by its height) if it is a likely one, else 1.0."""
-    return pixel_aspect if MIN_PIXEL_ASPECT <= pixel_aspect <= MAX_PIXEL_ASPECT else 1.0
-
-
 def pad_to_square(picture: NDArray[np.uint8], box_px: int) -> NDArray[np.uint8]:
     """Centre a picture in a square of zeros.
 
     Args:
         picture: uint8 (h, w, 3), h and w at most `box_px`.
-        box_px: the side of the square.
+        box_px: side of the square.
 
     Returns:
-        uint8 (box_px, box_px, 3). An odd pixel of padding goes below and to the right.
+        uint8 (box_px, box_px, 3). An odd pixel of padding is added below and to the right.
     """
     height, width, _ = picture.shape
     top, left = (box_px - height) // 2, (box_px - width) // 2

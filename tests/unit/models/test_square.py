@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from udfs.decoding.letterbox import check_pixel_aspect, fit_inside, pad_to_square
+from models.square import fit_inside, pad_to_square
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,3 @@ def test_picture_is_centred_in_zeros() -> None:
 def test_odd_padding_goes_below() -> None:
     picture = np.full((1, 2, 3), 7, dtype=np.uint8)
     assert pad_to_square(picture, 2)[..., 0].tolist() == [[7, 7], [0, 0]]
-
-
-@pytest.mark.parametrize(("given", "taken"), [(64 / 45, 64 / 45), (0.0, 1.0), (1e9, 1.0), (0.4, 0.4)])
-def test_absurd_pixel_aspect_is_not_believed(given: float, taken: float) -> None:
-    assert check_pixel_aspect(given) == taken
