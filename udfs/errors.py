@@ -1,4 +1,4 @@
-"""Why a video could not be described: the codes of the quarantine table, and the error that carries one."""
+"""The faults of rows: the error codes of the quarantine table, and the exception with such a code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_DETAIL_CHARACTERS = 500
 
 
 class RowErrorCode(StrEnum):
-    """A row's fault. The value is what `quarantine.error_code` holds."""
+    """The kind of a row's fault. The value is stored in `quarantine.error_code`."""
 
     MISSING_URI = "MISSING_URI"
     UNSUPPORTED_SCHEME = "UNSUPPORTED_SCHEME"
@@ -36,11 +36,11 @@ class RowErrorCode(StrEnum):
 
 
 class RowError(Exception):
-    """A fault of one row, to be quarantined; it never fails a task.
+    """A fault of one row. The row is quarantined; the task does not fail.
 
     Args:
-        code: what kind of fault.
-        detail: which value broke which rule, cut to `MAX_DETAIL_CHARACTERS`.
+        code: the kind of fault.
+        detail: which value violates which rule. It is truncated to `MAX_DETAIL_CHARACTERS`.
     """
 
     def __init__(self, code: RowErrorCode, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""The nouns that pass between opening, decoding and describing a video."""
+"""The types that opening, decoding and describing share: limits, requests and events of a video."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """The most that one video may cost before it is quarantined. The config section `describe` has a key for each."""
+    """Resource limits per video; a video that exceeds one is quarantined.
+
+    The config section `describe` has a key for each of them, with a description.
+    """
 
     max_file_bytes: int = 64 * 1024**3
     max_frame_pixels: int = 8192 * 4320
@@ -35,10 +38,10 @@ class DecodeLimits:
 
 @dataclass(frozen=True)
 class SamplingRule:
-    """Which frames are taken: one each `1 / sample_fps` seconds, denser where a clip would give too few.
+    """Which frames are sampled: one every `1 / sample_fps` seconds, more densely in short clips.
 
-    A clip shorter than `min_frames / sample_fps` seconds is sampled at `min_frames` even steps, so that every
-    video yields at least `min_frames` frames where it has them.
+    A clip shorter than `min_frames / sample_fps` seconds is sampled in `min_frames` equal steps. So every video with
+    at least `min_frames` frames yields at least that number.
     """
 
     sample_fps: float = 1.0
@@ -47,7 +50,7 @@ class SamplingRule:
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """One video to be decoded. `uri` is absolute, as the manifest table holds it."""
+    """A video to decode. `uri` is absolute, as in the manifest table; None if the manifest has none."""
 
     video_id: str
     uri: str | None
@@ -55,9 +58,10 @@ class VideoRequest:
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the container and its decoder say of a video, after rotation metadata has been obeyed.
+    """Facts of a video from its file, container and decoder.
 
-    `duration_seconds` comes from the frames' own timestamps, never from the container's header.
+    Width and height are those after the rotation of the metadata. `duration_seconds` is computed from the timestamps
+    of the frames; the container's header is not used.
     """
 
     size_bytes: int
@@ -78,9 +82,9 @@ class FrameChunk:
     """Some sampled frames of one video, in time order.
 
     Attributes:
-        video_id: which video.
-        frame_seconds: float64 (n,), presentation times from the video's first frame on.
-        frames: uint8 (n, frame_px, frame_px, 3), RGB, letter-padded with zeros to a square.
+        video_id: id of the video.
+        frame_seconds: float64 (n,), presentation times, relative to the first frame of the video.
+        frames: uint8 (n, frame_px, frame_px, 3), RGB, letterboxed: padded with zeros to a square.
     """
 
     video_id: str
@@ -90,7 +94,7 @@ class FrameChunk:
 
 @dataclass(frozen=True)
 class VideoRestarted:
-    """The chunks sent so far for this video are void: the second decoder begins anew."""
+    """Discard the chunks of this video that were sent so far: decoding starts again from the first frame."""
 
     video_id: str
 
@@ -105,7 +109,7 @@ class VideoDone:
 
 @dataclass(frozen=True)
 class VideoFailed:
-    """This video is to be quarantined; chunks sent for it are void."""
+    """This video cannot be decoded and will be quarantined. Discard the chunks that were sent for it."""
 
     video_id: str
     error: RowError

@@ -239,10 +239,10 @@ def describe_tasks(settings: DescribeSettings, frames_file: Path) -> Callable[[l
 
 def _load_describer(settings: DescribeSettings) -> Any:  # noqa: ANN401 -- only the child processes import torch
     from models.describer import limit_threads
-    from udfs.describing.device import describer_of_this_task
+    from udfs.describing.device import get_task_describer
 
     limit_threads(1)
-    describer = describer_of_this_task(settings)
+    describer = get_task_describer(settings)
     px = describer.spec.input_px
     describer.describe(np.zeros((1, px, px, 3), dtype=np.uint8))  # torch chooses its kernels in the first batch
     return describer

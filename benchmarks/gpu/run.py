@@ -28,7 +28,7 @@ from models.describer import FrameDescriber, choose_device, has_bf16, limit_thre
 from models.registry import get_backbone
 from models.weights import load_state_dict
 from udfs.decoding.settings import DecoderSettings
-from udfs.describing.describe import decoders_of_this_worker, describe_batches
+from udfs.describing.describe import describe_batches, get_worker_pool
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
 from udfs.searching.range_search import open_range_search
@@ -135,7 +135,7 @@ def make_settings(root: Path, batch: int, decoders: int) -> DescribeSettings:
 
 def decode(uris: Mapping[str, str], settings: DescribeSettings) -> None:
     """Decode videos with the same decoders as describing, and discard the frames."""
-    pool = decoders_of_this_worker(settings.decoder, settings.roots, settings.num_decoders)
+    pool = get_worker_pool(settings.decoder, settings.roots, settings.num_decoders)
     for _ in pool.decode([VideoRequest(video_id, uri) for video_id, uri in uris.items()]):
         pass
 

@@ -11,8 +11,8 @@ from jobs.contracts.run import find_windows
 from jobs.errors import UnreadableVideoError, UsageError
 from jobs.tables.attempts import describe_settings
 from udfs.describing.describe import describe_events
-from udfs.describing.description import attempt_row
-from udfs.describing.device import describer_of_this_task
+from udfs.describing.description import make_attempt_row
+from udfs.describing.device import get_task_describer
 from udfs.embedding.embed import INPUT_COLUMN, embed_batches
 from udfs.errors import RowError
 from udfs.video import VideoRequest
@@ -59,7 +59,7 @@ class VideoEmbedder:
         if time_limit_seconds is not None:
             decoder = replace(decoder, limits=decoder.limits.shorten_timeouts(time_limit_seconds))
         try:
-            self._describer = describer_of_this_task(settings)
+            self._describer = get_task_describer(settings)
         except WeightsError as error:
             raise UsageError(f"describe: {error}") from error
         # One thread, as in a Spark task of one core: the same kernels return the same numbers, and concurrent checks do
@@ -97,7 +97,7 @@ class VideoEmbedder:
         ((_, outcome),) = described
         if isinstance(outcome, RowError):
             raise UnreadableVideoError(str(outcome.code), outcome.detail)
-        row = attempt_row("", uri, outcome) | {"model_id": self._model.model_id, "run_id": ""}
+        row = make_attempt_row("", uri, outcome) | {"model_id": self._model.model_id, "run_id": ""}
         row["descriptor_dim"] = len(row["video_descriptor"])
         copied = ("video_id", "model_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds")
         names = [*copied, "descriptor_dim", INPUT_COLUMN[self._model.fusion]]

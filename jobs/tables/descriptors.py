@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.table import Table
-from udfs.describing.description import description_ddl
+from udfs.describing.description import make_description_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ TABLE = Table(
         described_at TIMESTAMP NOT NULL COMMENT 'start of that run, UTC',
         uri STRING NOT NULL COMMENT 'the URI that the video was read from',
     """
-    + description_ddl(is_nullable=False),
+    + make_description_ddl(is_nullable=False),
 )
 
 

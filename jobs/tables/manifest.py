@@ -9,7 +9,7 @@ from pyspark.sql.types import StructType
 
 from jobs.contracts.table import Table
 from jobs.errors import QualityError
-from udfs.opening.locate import look_at_video
+from udfs.opening.locate import read_file_facts
 from udfs.opening.roots import resolve_uri
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _check_files(rows: DataFrame, run: Run) -> DataFrame:
     roots = run.roots
 
     def look(uri: str | None) -> tuple[int, datetime | None] | None:
-        facts = look_at_video(uri, roots)
+        facts = read_file_facts(uri, roots)
         return None if facts is None else (facts.size_bytes, facts.modified_at)
 
     # Spark would call a deterministic function once for each field of its struct.

@@ -75,13 +75,17 @@ PYTHON = (
     "jobs/upgrade.py",
     "ndvr.py",
     "udfs/clustering",
+    "udfs/decoding",
+    "udfs/describing",
     "udfs/embedding",
+    "udfs/errors.py",
     "udfs/exporting",
     "udfs/illustrating",
     "udfs/indexing",
-    "udfs/opening/filesystems.py",
+    "udfs/opening",
     "udfs/searching",
     "udfs/verifying",
+    "udfs/video.py",
 )
 
 

@@ -1,1 +1,1 @@
-"""From an open file to sampled frames, in child processes that may die."""
+"""Decodes the sampled frames of videos in child processes."""

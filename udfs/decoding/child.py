@@ -1,6 +1,6 @@
-"""The child process that decodes: takes one file at a time from its parent, sends back frames or a fault.
+"""The child process that decodes: receives one file at a time from its parent, and sends back frames or a fault.
 
-It may crash, hang or run out of memory on any file; `process` then kills and replaces it.
+It may crash, hang or run out of memory on any file. `process` then kills and replaces it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.square import pad_to_square
-from udfs.decoding.complaints import MAX_LOG_BYTES, Complaints
 from udfs.decoding.decode import DecodeJob, decode_with_decord, decode_with_pyav
+from udfs.decoding.ffmpeg_log import MAX_LOG_BYTES, FfmpegLog
 from udfs.decoding.index import index_video
 from udfs.decoding.sampling import choose_frames
 from udfs.decoding.settings import DecoderSettings
-from udfs.decoding.wire import BrokenWireError, Header, receive_message, send_message
+from udfs.decoding.wire import BrokenConnectionError, Header, receive_message, send_message
 from udfs.errors import RowError, RowErrorCode
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from udfs.decoding.index import VideoIndex
 
 FRAMES_PER_CHUNK = 8
-_SECONDS_PER_SIGN = 1.0
+_HEARTBEAT_INTERVAL_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class _Parent:
-    """The parent's end of the socket, with a sign of life now and then while there is nothing else to say."""
+    """The connection to the parent. Sends a heartbeat if no other message was sent for some time."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -49,23 +49,23 @@ class _Parent:
         try:
             send_message(self.sock, header, payload)
         except OSError as error:
-            raise BrokenWireError("the parent is gone") from error
+            raise BrokenConnectionError("the parent closed the connection") from error
         self._last_sent = time.monotonic()
 
-    def alive(self) -> None:
-        if time.monotonic() - self._last_sent > _SECONDS_PER_SIGN:
+    def send_heartbeat(self) -> None:
+        if time.monotonic() - self._last_sent > _HEARTBEAT_INTERVAL_SECONDS:
             self.send({"kind": "alive"})
 
 
 def main(socket_fd: int, parent_pid: int, settings: Header) -> None:
-    """Serve the parent until it goes away. What `process` starts.
+    """Serve the parent until it closes the connection. `process` starts this function.
 
     Args:
-        socket_fd: a connected UNIX socket.
-        parent_pid: the process to die with.
-        settings: of `DecoderSettings`.
+        socket_fd: file descriptor of a connected UNIX socket.
+        parent_pid: id of the parent; this process ends when the parent ends.
+        settings: what `DecoderSettings.to_header` returned.
     """
-    _die_with(parent_pid)
+    _end_with_parent(parent_pid)
     decoder_settings = DecoderSettings.from_header(settings)
     parent = _Parent(socket.socket(fileno=socket_fd))
     _import_decoders()
@@ -74,22 +74,22 @@ def main(socket_fd: int, parent_pid: int, settings: Header) -> None:
         parent.send({"kind": "ready"})
         while True:
             _serve_one(parent, decoder_settings)
-    except (BrokenWireError, OSError):
-        os._exit(0)  # without the libraries' own farewells, which may hang
+    except (BrokenConnectionError, OSError):
+        os._exit(0)  # skips the exit handlers of the libraries, which may hang
 
 
-def _die_with(parent_pid: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's to handle
+def _end_with_parent(parent_pid: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:  # it died before that took hold
+    if os.getppid() != parent_pid:  # the parent ended before prctl took effect
         os._exit(0)
 
 
 def _import_decoders() -> None:
-    # PyAV first: decord puts its FFmpeg's symbols into the global scope, where PyAV would find them.
+    # PyAV first: decord exports the symbols of its FFmpeg globally, and PyAV would bind to them.
     av: Any = importlib.import_module("av")
-    # decord loads every CUDA library of the `nvidia` packages, 600 MiB, to decode on CPUs: hide them.
-    sys.modules["nvidia"] = None  # type: ignore[assignment] # how Python marks a module as not to be found
+    # decord loads every CUDA library of the `nvidia` packages, 600 MiB, even to decode on CPUs. So hide the packages.
+    sys.modules["nvidia"] = None  # type: ignore[assignment] # how Python marks a module as not found
     decord: Any = importlib.import_module("decord")
     decord.logging.set_level(decord.logging.ERROR)
     av.logging.restore_default_callback()
@@ -106,7 +106,7 @@ def _limit_resources(memory_bytes: int) -> None:
 def _serve_one(parent: _Parent, settings: DecoderSettings) -> None:
     first_byte, fds, _, _ = socket.recv_fds(parent.sock, 1, 1)
     if not first_byte or not fds:
-        raise BrokenWireError("the parent closed the socket")
+        raise BrokenConnectionError("the parent closed the connection")
     try:
         request, _ = receive_message(parent.sock)
         reply = _decode(f"/proc/self/fd/{fds[0]}", request, settings, parent)
@@ -116,33 +116,31 @@ def _serve_one(parent: _Parent, settings: DecoderSettings) -> None:
 
 
 def _decode(path: str, request: Header, settings: DecoderSettings, parent: _Parent) -> Header:
-    """Decode one file, sending its frames; give the last message, `done` or `failed`."""
+    """Decode one file and send its frames. Returns the last message, `done` or `failed`."""
     decoder = ""
-    complaints = Complaints()
+    log = FfmpegLog()
     try:
-        index = index_video(path, request["container"], settings.limits, complaints, parent.alive)
+        index = index_video(path, request["container"], settings.limits, log, parent.send_heartbeat)
         chosen = choose_frames(index.frame_seconds, index.duration_seconds, settings.sampling)
         job = DecodeJob(path, request["container"], index, chosen, settings.frame_px, settings.limits)
-        decoder = "decord" if request["allows_decord"] and index.decord_flaw is None else "pyav"
+        decoder = "decord" if request["allows_decord"] and index.decord_problem is None else "pyav"
         parent.send({"kind": "started", "decoder": decoder})
         pictures = (
-            decode_with_decord(job, complaints)
-            if decoder == "decord"
-            else decode_with_pyav(job, complaints, parent.alive)
+            decode_with_decord(job, log) if decoder == "decord" else decode_with_pyav(job, log, parent.send_heartbeat)
         )
         _send_pictures(pictures, settings.frame_px, parent)
-    except BrokenWireError:
+    except BrokenConnectionError:
         raise
     except RowError as error:
-        return _failed(error.code, error.detail)
+        return _make_failure(error.code, error.detail)
     except MemoryError as error:
-        return _failed(RowErrorCode.DECODER_OUT_OF_MEMORY, f"{decoder or 'opening'}: {error!r}")
-    except Exception as error:  # noqa: BLE001 -- here a hostile file meets the libraries; any fault is the file's
-        return _failed(RowErrorCode.DECODE_FAILED, f"{decoder or 'opening'}: {error!r}; {complaints.first_line()}")
-    return {"kind": "done", "facts": _tell_facts(index, decoder)}
+        return _make_failure(RowErrorCode.DECODER_OUT_OF_MEMORY, f"{decoder or 'opening'}: {error!r}")
+    except Exception as error:  # noqa: BLE001 -- libraries may raise anything on a hostile file; it is the file's fault
+        return _make_failure(RowErrorCode.DECODE_FAILED, f"{decoder or 'opening'}: {error!r}; {log.first_line()}")
+    return {"kind": "done", "facts": _make_facts(index, decoder)}
 
 
-def _failed(code: RowErrorCode, detail: str) -> Header:
+def _make_failure(code: RowErrorCode, detail: str) -> Header:
     return {"kind": "failed", "code": code.value, "detail": detail}
 
 
@@ -163,7 +161,7 @@ def _send_chunk(pictures: list[Picture], frame_px: int, parent: _Parent) -> None
     parent.send(header, frames.data.cast("B"))
 
 
-def _tell_facts(index: VideoIndex, decoder: str) -> Header:
+def _make_facts(index: VideoIndex, decoder: str) -> Header:
     size = (index.width, index.height)
     width, height = size[::-1] if index.orientation.is_sideways else size
     seconds = index.duration_seconds

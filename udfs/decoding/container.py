@@ -1,4 +1,4 @@
-"""Opening a recognised file by one demuxer alone, and choosing its video stream. Runs in decoder children."""
+"""Opens a recognised file with one demuxer only, and chooses its video stream. Runs in decoder children."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-    from udfs.decoding.complaints import Complaints
+    from udfs.decoding.ffmpeg_log import FfmpegLog
     from udfs.video import DecodeLimits
 
 _REFUSED_SIZE = re.compile(r"Picture size \d+x\d+ (is invalid|exceeds)")  # libavutil/imgutils.c
@@ -22,17 +22,17 @@ _REFUSED_STREAMS = "max_streams"  # libavformat/options.c and matroskadec.c
 
 
 def open_container(path: str, container: str, limits: DecodeLimits, *, forced: bool) -> InputContainer:
-    """Open a file by one demuxer alone, with no network and no other file.
+    """Open a file with one demuxer only, without network access and without opening other files.
 
     Args:
-        path: `/proc/self/fd/N`: a name that FFmpeg reads nothing into.
-        container: the demuxer's name.
-        limits: of streams and pixels.
-        forced: take that demuxer whatever FFmpeg itself would; else refuse the file if they differ.
+        path: `/proc/self/fd/N`: FFmpeg derives nothing from this name.
+        container: name of the demuxer.
+        limits: the limits of streams and pixels are used.
+        forced: True uses this demuxer even if FFmpeg would choose another; False raises an error in that case.
 
     Raises:
-        av.FFmpegError: it cannot be opened, or `forced` is False and FFmpeg would take another demuxer.
-            Of a type that is a MemoryError as well where memory ran out, or streams, as some demuxers say it.
+        av.FFmpegError: the file cannot be opened, or `forced` is False and FFmpeg would choose another demuxer.
+            The error is also a MemoryError if memory ran out, and with some demuxers if there are too many streams.
     """
     import av
 
@@ -46,18 +46,18 @@ def open_container(path: str, container: str, limits: DecodeLimits, *, forced: b
 
 
 def find_video_stream(opened: InputContainer) -> tuple[VideoStream, bool]:
-    """Choose the stream that FFmpeg thinks best, still pictures such as cover art left out.
+    """Choose the video stream that FFmpeg ranks best. Still pictures such as cover art are skipped.
 
     Returns:
-        The stream, and whether it is the one that decord takes.
+        The stream, and whether decord would choose the same one.
 
     Raises:
-        RowError: NO_VIDEO_STREAM, or OPEN_FAILED where there is no decoder for it.
+        RowError: NO_VIDEO_STREAM, or OPEN_FAILED if there is no decoder for the stream.
     """
     moving = [stream for stream in opened.streams.video if not _is_still(stream)]
     if not moving:
-        held = ", ".join(sorted({stream.type for stream in opened.streams})) or "nothing"
-        raise RowError(RowErrorCode.NO_VIDEO_STREAM, f"no moving picture in it; it holds: {held}")
+        found = ", ".join(sorted({stream.type for stream in opened.streams})) or "none"
+        raise RowError(RowErrorCode.NO_VIDEO_STREAM, f"the file has no stream of moving pictures; its streams: {found}")
     best = opened.streams.best("video")
     stream = next((stream for stream in moving if best and stream.index == best.index), moving[0])
     if stream.codec_context is None:
@@ -66,16 +66,16 @@ def find_video_stream(opened: InputContainer) -> tuple[VideoStream, bool]:
 
 
 def demux_stream(opened: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Read the packets of one stream, in file order, up to the file's end. Empty ones are left out.
+    """Yield the packets of one stream in file order. Empty packets are skipped.
 
     Raises:
-        av.FFmpegError: the container breaks off.
+        av.FFmpegError: the container ends early.
     """
     try:
         for packet in opened.demux(stream):
             if packet.size:
                 yield packet
-    except IndexError:  # PyAV at the end of a file in which further streams turned up on the way
+    except IndexError:  # raised by PyAV at the end of a file if streams were added while it was read
         return
 
 
@@ -85,23 +85,23 @@ def _is_still(stream: VideoStream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def refuse_by_complaint(complaints: Complaints, limits: DecodeLimits) -> None:
-    """Refuse a file of which libav said, while opening it, that a limit was passed: the header is not to be had.
+def check_logged_limits(log: FfmpegLog, limits: DecodeLimits) -> None:
+    """Refuse a file if FFmpeg logged that it exceeds a limit. Its header cannot be read in that case.
 
     Raises:
         RowError: TOO_MANY_STREAMS or TOO_MANY_PIXELS.
     """
-    log = complaints.read()
-    if _REFUSED_STREAMS in log:
+    logged = log.read()
+    if _REFUSED_STREAMS in logged:
         detail = f"more than {limits.max_streams} streams"
         raise RowError(RowErrorCode.TOO_MANY_STREAMS, detail)
-    if refused := _REFUSED_SIZE.search(log):
+    if refused := _REFUSED_SIZE.search(logged):
         detail = f"{refused.group()}; the limit is {limits.max_frame_pixels} pixels"
         raise RowError(RowErrorCode.TOO_MANY_PIXELS, detail)
 
 
-def refuse_size(width: int, height: int, limits: DecodeLimits) -> None:
-    """Refuse frames of too many pixels.
+def check_frame_size(width: int, height: int, limits: DecodeLimits) -> None:
+    """Refuse frames with too many pixels.
 
     Raises:
         RowError: TOO_MANY_PIXELS.

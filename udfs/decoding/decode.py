@@ -1,6 +1,6 @@
-"""The sampled frames of one video: by decord, or by PyAV where decord fails or would take wrong ones.
+"""Decodes the sampled frames of one video with decord, or with PyAV if decord fails or would return wrong frames.
 
-Both scale by the same FFmpeg filters, to the same bytes. Runs in decoder children.
+Both scale with the same FFmpeg filters and return the same bytes. Runs in decoder children.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.square import fit_inside
 from udfs.decoding.container import demux_stream, open_container
-from udfs.decoding.sampling import pick_on_display
+from udfs.decoding.sampling import select_displayed
 from udfs.decoding.scaler import Scaler
 from udfs.errors import RowError, RowErrorCode
 
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
-    from udfs.decoding.complaints import Complaints
+    from udfs.decoding.ffmpeg_log import FfmpegLog
     from udfs.decoding.index import VideoIndex
     from udfs.video import DecodeLimits
 
-# Sound files are at 0 on both scales. Most bit-flipped ones that decode to rubbish pass the first; those of codecs
-# that notice little (HEVC, VP9) pass the second, if any.
+# Undamaged files have 0 in both. Most bit-flipped files that decode to garbage exceed the first limit. Those of codecs
+# that detect few errors (HEVC, VP9) exceed only the second, or neither.
 MAX_DAMAGED_FRACTION = 0.25
-MAX_COMPLAINED_FRACTION = 0.03
+MAX_FAULTY_PACKET_FRACTION = 0.03
 
 
 class UnreliableDecoderError(Exception):
-    """decord's frames are not to be trusted for this file."""
+    """The frames that decord returns for this file are wrong, or may be."""
 
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """What is to be decoded.
+    """A file and the frames to decode from it.
 
     Attributes:
         path: `/proc/self/fd/N`.
-        container: the demuxer's name.
-        index: of the file.
+        container: name of the demuxer.
+        index: index of the file.
         chosen: int64 (m,), m >= 1, strictly ascending indices into `index.pts`.
-        frame_px: the side of the square that pictures are to fit in.
-        limits: of pixels.
+        frame_px: side of the square that pictures must fit in.
+        limits: the limit of pixels is used.
     """
 
     path: str
@@ -64,57 +64,57 @@ class Picture:
     """A sampled frame.
 
     Attributes:
-        seconds: when it appears, from the video's first frame on.
-        pixels: uint8 (h, w, 3), RGB, upright, its longer side as long as the square's.
+        seconds: when it appears, relative to the first frame of the video.
+        pixels: uint8 (h, w, 3), RGB, upright. The longer side is as long as the side of the square.
     """
 
     seconds: float
     pixels: NDArray[np.uint8]
 
 
-def decode_with_decord(job: DecodeJob, complaints: Complaints) -> Iterator[Picture]:
-    """Decode the chosen frames by decord, in time order.
+def decode_with_decord(job: DecodeJob, log: FfmpegLog) -> Iterator[Picture]:
+    """Decode the chosen frames with decord, in time order.
 
-    decord replaces a frame that it cannot decode by the last good one, and hides that FFmpeg conceals damage.
-    So its frames are given up at the first of either.
+    decord replaces a frame that it cannot decode by the last good one, and does not report that FFmpeg concealed
+    damage. So decoding stops with an error as soon as either happens.
 
     Raises:
-        UnreliableDecoderError: its frames are wrong, or may be.
-        decord.DECORDError, decord.DECORDLimitReachedError: it cannot decode the file.
+        UnreliableDecoderError: the frames are wrong, or may be.
+        decord.DECORDError, decord.DECORDLimitReachedError: decord cannot decode the file.
     """
     import decord
 
     width, height = fit_inside(*job.index.display_size, job.frame_px)
-    complaints.heard_more()
-    # fault_tol: a fraction so small that the first replaced frame is an error; 0 would switch it off.
+    log.has_grown()
+    # fault_tol is so small that the first replaced frame is an error; 0 would disable the check.
     reader = decord.VideoReader(job.path, width=width, height=height, num_threads=1, fault_tol=1e-9)
     if len(reader) != len(job.index.pts):
         raise UnreliableDecoderError(f"decord counts {len(reader)} frames, the file has {len(job.index.pts)}")
     seconds = job.index.frame_seconds
     for number in job.chosen.tolist():
         pixels: NDArray[np.uint8] = reader[number].asnumpy()
-        # A width whose rows FFmpeg pads to another whole number of bytes per pixel is misread: 48 px, say.
+        # decord misreads widths, such as 48 px, whose rows FFmpeg pads to another whole number of bytes per pixel.
         if pixels.shape != (height, width, 3):
-            raise UnreliableDecoderError(f"decord gave an array {pixels.shape}, not {(height, width, 3)}")
+            raise UnreliableDecoderError(f"decord returned an array {pixels.shape}, expected {(height, width, 3)}")
         yield Picture(float(seconds[number]), pixels)
-    del reader  # joins the decoder's thread, which may run ahead and complain late of what has been given already
-    if complaints.heard_more():
-        raise UnreliableDecoderError(f"FFmpeg complained: {complaints.first_line()}")
+    del reader  # joins the decoder's thread, which may run ahead and log errors of frames already yielded
+    if log.has_grown():
+        raise UnreliableDecoderError(f"FFmpeg logged an error: {log.first_line()}")
 
 
-def decode_with_pyav(job: DecodeJob, complaints: Complaints, alive: Callable[[], None]) -> Iterator[Picture]:
-    """Decode the stream from its start by PyAV, and give the chosen frames, in time order.
+def decode_with_pyav(job: DecodeJob, log: FfmpegLog, heartbeat: Callable[[], None]) -> Iterator[Picture]:
+    """Decode the stream from its start with PyAV, and yield the chosen frames in time order.
 
-    Where one does not come, that before it, which is then still on display, stands in for it.
+    A missing frame is replaced by its predecessor, which is still displayed at that time.
 
     Args:
-        job: what to decode.
-        complaints: of this video, with libav's log going there.
-        alive: called with every packet, as a sign of life.
+        job: the file and the frames to decode.
+        log: log of this video; FFmpeg must write to it.
+        heartbeat: called for every packet, to report that decoding makes progress.
 
     Raises:
         RowError: CORRUPT, at the end: more than `MAX_DAMAGED_FRACTION` of the chosen frames were damaged or missing,
-            or libav complained of more than `MAX_COMPLAINED_FRACTION` of the packets.
+            or FFmpeg reported errors for more than `MAX_FAULTY_PACKET_FRACTION` of the packets.
         av.FFmpegError: the file or its decoder cannot be opened.
         MemoryError: out of memory.
     """
@@ -122,80 +122,82 @@ def decode_with_pyav(job: DecodeJob, complaints: Complaints, alive: Callable[[],
     targets = index.pts[job.chosen].tolist()
     scaler = Scaler(index.pixel_aspect, job.frame_px)
     damage = _Damage()
-    num_sound = 0
-    decoded = _decode_stream(job, complaints, alive, damage)
-    for pts, (frame, is_damaged) in pick_on_display(decoded, targets):
-        num_sound += not is_damaged
+    num_undamaged = 0
+    decoded = _decode_stream(job, log, heartbeat, damage)
+    for pts, (frame, is_damaged) in select_displayed(decoded, targets):
+        num_undamaged += not is_damaged
         yield Picture(float((pts - targets[0]) * index.time_base), scaler.scale(frame))
-    num_bad = len(targets) - num_sound
-    if num_bad > MAX_DAMAGED_FRACTION * len(targets) or damage.complained_fraction > MAX_COMPLAINED_FRACTION:
-        if _tells_of_lack_of_memory(complaints):
-            raise MemoryError(complaints.first_line())
+    num_bad = len(targets) - num_undamaged
+    if num_bad > MAX_DAMAGED_FRACTION * len(targets) or damage.faulty_packet_fraction > MAX_FAULTY_PACKET_FRACTION:
+        if _is_out_of_memory(log):
+            raise MemoryError(log.first_line())
         detail = (
-            f"{num_bad} of {len(targets)} chosen frames are damaged or missing, FFmpeg complained of "
-            f"{damage.complained_fraction:.1%} of the packets: {complaints.first_line()}"
+            f"{num_bad} of {len(targets)} chosen frames are damaged or missing, FFmpeg reported errors for "
+            f"{damage.faulty_packet_fraction:.1%} of the packets: {log.first_line()}"
         )
         raise RowError(RowErrorCode.CORRUPT, detail)
 
 
-def _tells_of_lack_of_memory(complaints: Complaints) -> bool:
-    # libavcodec/decode.c; the H.264 decoder goes on without the frame. An absurd size fails alike, but is named.
-    log = complaints.read()
-    return "get_buffer() failed" in log and "Picture size" not in log
+def _is_out_of_memory(log: FfmpegLog) -> bool:
+    # From libavcodec/decode.c; the H.264 decoder continues without the frame. An implausible picture size logs the
+    # same line, but also a line with the size.
+    logged = log.read()
+    return "get_buffer() failed" in logged and "Picture size" not in logged
 
 
 class _Damage:
-    """What libav complained of so far.
+    """The errors that FFmpeg reported so far.
 
-    A frame counts as damaged if it did since the last key frame: until the next, each builds on the one before.
+    A frame counts as damaged if an error was reported since the last key frame, because all frames up to the next key
+    frame are predicted from earlier ones.
     """
 
     def __init__(self) -> None:
         self._num_packets = 0
-        self._num_complained = 0
+        self._num_faulty = 0
         self._is_spreading = False
-        self._found_at: dict[int | None, bool] = {}  # a packet's frame may come out several packets later
+        self._is_damaged_at: dict[int | None, bool] = {}  # the frame of a packet may follow several packets later
 
     @property
-    def complained_fraction(self) -> float:
-        return self._num_complained / max(1, self._num_packets)
+    def faulty_packet_fraction(self) -> float:
+        return self._num_faulty / max(1, self._num_packets)
 
-    def note(self, pts: int | None, *, is_key: bool, is_complained_of: bool) -> None:
-        """Take note of a packet."""
+    def add_packet(self, pts: int | None, *, is_key: bool, is_faulty: bool) -> None:
+        """Count a packet. `is_faulty`: FFmpeg reported an error for it."""
         self._num_packets += 1
-        self._num_complained += is_complained_of
-        self._is_spreading = is_complained_of or (self._is_spreading and not is_key)
-        self._found_at[pts] = self._is_spreading
+        self._num_faulty += is_faulty
+        self._is_spreading = is_faulty or (self._is_spreading and not is_key)
+        self._is_damaged_at[pts] = self._is_spreading
 
-    def reaches(self, pts: int | None) -> bool:
-        """Whether it reaches the frame of this time."""
-        return self._found_at.pop(pts, self._is_spreading)
+    def affects(self, pts: int | None) -> bool:
+        """Return whether the frame with this timestamp is damaged."""
+        return self._is_damaged_at.pop(pts, self._is_spreading)
 
 
 def _decode_stream(
-    job: DecodeJob, complaints: Complaints, alive: Callable[[], None], damage: _Damage
+    job: DecodeJob, log: FfmpegLog, heartbeat: Callable[[], None], damage: _Damage
 ) -> Iterator[tuple[int, tuple[VideoFrame, bool]]]:
-    """Decode what can be: (pts, (frame, whether it is damaged))."""
+    """Decode all frames that can be decoded: yields (pts, (frame, whether it is damaged))."""
     with open_container(job.path, job.container, job.limits, forced=True) as opened:
         stream = next(s for s in opened.streams.video if s.index == job.index.stream_index)
         stream.codec_context.options = {"max_pixels": str(job.limits.max_frame_pixels)}
         stream.codec_context.thread_count = 1
-        complaints.heard_more()
+        log.has_grown()
         next_pts = 0
         for packet in itertools.chain(demux_stream(opened, stream), [None]):
-            alive()
+            heartbeat()
             frames, is_refused = _decode_packet(stream, packet)
             if packet is not None:
-                is_complained_of = complaints.heard_more() or is_refused
-                damage.note(packet.pts, is_key=packet.is_keyframe, is_complained_of=is_complained_of)
+                is_faulty = log.has_grown() or is_refused
+                damage.add_packet(packet.pts, is_key=packet.is_keyframe, is_faulty=is_faulty)
             for frame in frames:
-                pts = next_pts if frame.pts is None or job.index.is_counted else frame.pts
+                pts = next_pts if frame.pts is None or not job.index.has_timestamps else frame.pts
                 next_pts = pts + 1
-                yield pts, (frame, damage.reaches(frame.pts) or frame.is_corrupt)
+                yield pts, (frame, damage.affects(frame.pts) or frame.is_corrupt)
 
 
 def _decode_packet(stream: VideoStream, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], bool]:
-    """Decode one packet, or None for what the decoder still holds: the frames, and whether it refused."""
+    """Decode one packet; None flushes the decoder. Returns the frames, and whether the decoder refused the packet."""
     import av
 
     try:

@@ -1,4 +1,4 @@
-"""When each frame of a video is shown, learnt by demuxing it once; only the first frame is decoded.
+"""Reads when each frame of a video is displayed, by demuxing the file once. Only the first frame is decoded.
 
 Runs in decoder children.
 """
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from udfs.decoding.container import demux_stream, find_video_stream, open_container, refuse_by_complaint, refuse_size
+from udfs.decoding.container import (
+    check_frame_size,
+    check_logged_limits,
+    demux_stream,
+    find_video_stream,
+    open_container,
+)
 from udfs.decoding.orientation import UPRIGHT, Orientation, check_pixel_aspect, read_orientation
 from udfs.errors import RowError, RowErrorCode
 
@@ -24,42 +30,43 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
-    from udfs.decoding.complaints import Complaints
+    from udfs.decoding.ffmpeg_log import FfmpegLog
     from udfs.video import DecodeLimits
 
 _GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS, libavformat/avformat.h; PyAV sets it, decord does not
-# Decoders that reorder give their first frame after at most 16 others (H.264, A.3.1), each maybe in two fields.
-_FIRST_LOOK_PACKETS = 64
-_PACKETS_PER_SIGN = 256
+# A decoder that reorders returns its first frame after at most 16 others (H.264, A.3.1), each in up to two fields.
+_FIRST_FRAME_PACKETS = 64
+_PACKETS_PER_HEARTBEAT = 256
 _FALLBACK_FPS = Fraction(25)
-# VP8's alternate reference frames are packets that are never shown; decord counts them as frames.
+# VP8's alternate reference frames are packets that are never displayed. decord counts them as frames.
 _CODECS_WITH_HIDDEN_PACKETS = frozenset({"vp8"})
-# FFmpeg seeks in these by guessing at bytes, and does not arrive at the frames that decord counts on.
+# FFmpeg seeks in these by guessing a byte position, and does not reach the frames that decord expects.
 _CONTAINERS_WITHOUT_INDEX = frozenset({"mpegts", "mpeg"})
 
 
-# decord pushes packets to its decoder's thread without waiting for it, and stops skipping after 10,000 of them that
-# brought no frame yet (MAX_POP_RETRIES_PER_FRAME); its frames are wrong from there on. At the file's end it waits.
+# decord queues packets for the thread of its decoder without waiting. After 10,000 packets without a frame
+# (MAX_POP_RETRIES_PER_FRAME) it stops skipping, and its frames are wrong from there on. It waits only at the end of
+# the file.
 _DECORD_MAX_PACKETS = 10_000
 _DECORD_MAX_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """The video stream that is decoded, and its frames in the order they are shown.
+    """The video stream that is decoded, and its frames in display order.
 
     Attributes:
-        stream_index: which of the container's streams.
+        stream_index: index of the stream in the container.
         codec: FFmpeg's name of the codec.
-        width: of the coded frames, in px.
-        height: likewise.
-        pixel_aspect: how wide a coded pixel is shown, by its height.
-        orientation: how the coded frames are turned for display.
+        width: width of the coded frames, in px.
+        height: height of the coded frames, in px.
+        pixel_aspect: displayed width of a coded pixel, divided by its height.
+        orientation: how the coded frames are rotated for display.
         time_base: seconds per tick.
-        pts: int64 (n,), n >= 1, strictly ascending, in ticks. Frames that edit lists hide are not in it.
-        duration_seconds: from the first frame's start to the last one's end.
-        is_counted: the file has no timestamps, and `pts` counts frames.
-        decord_flaw: why decord would take wrong frames of this file; None if it would not.
+        pts: int64 (n,), n >= 1, strictly ascending, in ticks. Frames that an edit list hides are left out.
+        duration_seconds: from the start of the first frame to the end of the last.
+        has_timestamps: whether the file has timestamps; if not, `pts` are the numbers of the frames.
+        decord_problem: why decord would return wrong frames of this file; None if it would not.
     """
 
     stream_index: int
@@ -71,24 +78,24 @@ class VideoIndex:
     time_base: Fraction
     pts: NDArray[np.int64]
     duration_seconds: float
-    is_counted: bool
-    decord_flaw: str | None
+    has_timestamps: bool
+    decord_problem: str | None
 
     @property
     def frame_seconds(self) -> NDArray[np.float64]:
-        """float64 (n,), when each frame appears, from the first one on."""
+        """float64 (n,), when each frame appears, relative to the first."""
         return to_seconds(self.pts - self.pts[0], self.time_base)
 
     @property
     def display_size(self) -> tuple[float, float]:
-        """(width, height) as a player shows it: in pixels made square, then turned."""
+        """(width, height) as displayed: with square pixels, and rotated."""
         width, height = self.width * self.pixel_aspect, float(self.height)
         return (height, width) if self.orientation.is_sideways else (width, height)
 
 
 @dataclass
 class _Packets:
-    """Of the packets of one stream, in file order: when each is shown and for how long, and what else matters."""
+    """The packets of one stream in file order: timestamps, durations, and the facts that decord depends on."""
 
     pts: list[int | None]
     durations: list[int]
@@ -99,84 +106,84 @@ class _Packets:
 
 
 def to_seconds(ticks: NDArray[np.int64], time_base: Fraction) -> NDArray[np.float64]:
-    """Convert, rounded once: 30 ticks of 1/30 s are 1.0 s and no less."""
+    """Convert ticks to seconds, rounding once: 30 ticks of 1/30 s are exactly 1.0 s."""
     seconds: NDArray[np.float64] = ticks * time_base.numerator / time_base.denominator
     return seconds
 
 
 def index_video(
-    path: str, container: str, limits: DecodeLimits, complaints: Complaints, alive: Callable[[], None]
+    path: str, container: str, limits: DecodeLimits, log: FfmpegLog, heartbeat: Callable[[], None]
 ) -> VideoIndex:
-    """Read a file from its first packet to its last, decoding no more than its first frame.
+    """Read a file from its first packet to its last, and decode only its first frame.
 
     Args:
-        path: as `open_container` takes it.
-        container: likewise.
-        limits: of streams, pixels and duration.
-        complaints: of this video, with libav's log going there.
-        alive: called now and then, as a sign of life.
+        path: as in `open_container`.
+        container: as in `open_container`.
+        limits: the limits of streams, pixels and duration are used.
+        log: log of this video; FFmpeg must write to it.
+        heartbeat: called regularly, to report that reading makes progress.
 
     Raises:
-        RowError: OPEN_FAILED, NO_VIDEO_STREAM, TOO_MANY_STREAMS, TOO_MANY_PIXELS, TOO_LONG or NO_FRAMES.
+        RowError: OPEN_FAILED, NO_VIDEO_STREAM, TOO_MANY_STREAMS, TOO_MANY_PIXELS, TOO_LONG, NO_FRAMES or CORRUPT.
         MemoryError: out of memory.
     """
     import av
 
     try:
-        index = _index(path, container, limits, complaints, alive)
+        index = _index(path, container, limits, log, heartbeat)
     except av.FFmpegError as error:
-        refuse_by_complaint(complaints, limits)
+        check_logged_limits(log, limits)
         if isinstance(error, MemoryError):
             raise
-        raise RowError(RowErrorCode.OPEN_FAILED, f"{error}; {complaints.first_line()}") from error
-    _refuse_duration(index.duration_seconds, limits)
+        raise RowError(RowErrorCode.OPEN_FAILED, f"{error}; {log.first_line()}") from error
+    _check_duration(index.duration_seconds, limits)
     return index
 
 
 def _index(
-    path: str, container: str, limits: DecodeLimits, complaints: Complaints, alive: Callable[[], None]
+    path: str, container: str, limits: DecodeLimits, log: FfmpegLog, heartbeat: Callable[[], None]
 ) -> VideoIndex:
-    opened, flaw = _open_as_ffmpeg_would(path, container, limits)
+    opened, problem = _open_as_ffmpeg_would(path, container, limits)
     with opened:
-        refuse_by_complaint(complaints, limits)
+        check_logged_limits(log, limits)
         opened.flags &= ~_GENERATE_PTS
         stream, is_best = find_video_stream(opened)
-        packets = _read_packets(opened, stream, limits, alive)
-        refuse_by_complaint(complaints, limits)
+        packets = _read_packets(opened, stream, limits, heartbeat)
+        check_logged_limits(log, limits)
         if None not in packets.pts:
-            return _make_index(stream, packets, flaw or (None if is_best else "it would take another stream"))
+            return _make_index(stream, packets, problem or (None if is_best else "decord would read another stream"))
     with open_container(path, container, limits, forced=True) as opened:
         stream, _ = find_video_stream(opened)
-        packets = _read_packets(opened, stream, limits, alive)
+        packets = _read_packets(opened, stream, limits, heartbeat)
         return _make_index(stream, packets, "packets without timestamps")
 
 
 def _open_as_ffmpeg_would(path: str, container: str, limits: DecodeLimits) -> tuple[InputContainer, str | None]:
-    """Open a file, and say whether decord, which has FFmpeg guess the container, would read it otherwise."""
+    """Open a file. Also return why decord, for which FFmpeg detects the container, would read it differently."""
     import av
 
     try:
         return open_container(path, container, limits, forced=False), None
     except av.FFmpegError:
         opened = open_container(path, container, limits, forced=True)
-        return opened, "FFmpeg would take it for another container"
+        return opened, "FFmpeg detects another container"
 
 
 def _read_packets(
-    opened: InputContainer, stream: VideoStream, limits: DecodeLimits, alive: Callable[[], None]
+    opened: InputContainer, stream: VideoStream, limits: DecodeLimits, heartbeat: Callable[[], None]
 ) -> _Packets:
     import av
 
-    refuse_size(stream.width, stream.height, limits)
+    check_frame_size(stream.width, stream.height, limits)
     stream.codec_context.options = {"max_pixels": str(limits.max_frame_pixels)}
     stream.codec_context.thread_count = 1
     packets = _Packets([], [], [])
     try:
         for number, packet in enumerate(demux_stream(opened, stream)):
-            if number % _PACKETS_PER_SIGN == 0:
-                alive()
-                _refuse_duration(_span_seconds(packets, stream), limits)
-            if packets.first_frame is None and number < _FIRST_LOOK_PACKETS:
+            if number % _PACKETS_PER_HEARTBEAT == 0:
+                heartbeat()
+                _check_duration(_measure_span_seconds(packets, stream), limits)
+            if packets.first_frame is None and number < _FIRST_FRAME_PACKETS:
                 packets.first_frame = _decode_first(packet)
             if packet.is_discard:
                 packets.num_hidden += 1
@@ -188,21 +195,21 @@ def _read_packets(
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        detail = f"the container breaks off after {len(packets.pts)} video packets: {error}"
+        detail = f"the container ends early, after {len(packets.pts)} video packets: {error}"
         raise RowError(RowErrorCode.CORRUPT, detail) from error
     return packets
 
 
-def _span_seconds(packets: _Packets, stream: VideoStream) -> float:
-    """Measure from the first packet to the last one read so far, 0 where that is not to be told."""
+def _measure_span_seconds(packets: _Packets, stream: VideoStream) -> float:
+    """Return the seconds from the first packet to the last one read so far; 0 if they have no timestamps."""
     if not packets.pts or packets.pts[0] is None or packets.pts[-1] is None or stream.time_base is None:
         return 0.0
     return float((packets.pts[-1] - packets.pts[0]) * stream.time_base)
 
 
-def _refuse_duration(seconds: float, limits: DecodeLimits) -> None:
+def _check_duration(seconds: float, limits: DecodeLimits) -> None:
     if seconds > limits.max_duration_seconds:
-        detail = f"{seconds:.0f} s or more by its frames, the limit is {limits.max_duration_seconds:.0f}"
+        detail = f"the frames span at least {seconds:.0f} s, the limit is {limits.max_duration_seconds:.0f} s"
         raise RowError(RowErrorCode.TOO_LONG, detail)
 
 
@@ -211,22 +218,22 @@ def _decode_first(packet: Packet[VideoStream]) -> VideoFrame | None:
 
     try:
         return next((frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)), None)
-    except av.FFmpegError:  # damage is for the decoder to judge
+    except av.FFmpegError:  # damage is measured when the video is decoded
         return None
 
 
-def _make_index(stream: VideoStream, packets: _Packets, flaw: str | None) -> VideoIndex:
+def _make_index(stream: VideoStream, packets: _Packets, problem: str | None) -> VideoIndex:
     if not packets.pts:
-        raise RowError(RowErrorCode.NO_FRAMES, f"video stream {stream.index} holds no packet to show")
-    is_counted = None in packets.pts
+        raise RowError(RowErrorCode.NO_FRAMES, f"video stream {stream.index} has no packet to display")
+    has_timestamps = None not in packets.pts
     time_base = stream.time_base or 1 / _FALLBACK_FPS
-    if is_counted:
+    if has_timestamps:
+        shown, order = np.unique(np.array(packets.pts, dtype=np.int64), return_index=True)
+        durations = np.array(packets.durations, dtype=np.int64)[order]
+    else:
         time_base = 1 / Fraction(stream.guessed_rate or _FALLBACK_FPS)
         shown = np.arange(len(packets.pts))
         durations = np.ones(len(shown), dtype=np.int64)
-    else:
-        shown, order = np.unique(np.array(packets.pts, dtype=np.int64), return_index=True)
-        durations = np.array(packets.durations, dtype=np.int64)[order]
     first = packets.first_frame
     return VideoIndex(
         stream_index=stream.index,
@@ -238,15 +245,15 @@ def _make_index(stream: VideoStream, packets: _Packets, flaw: str | None) -> Vid
         time_base=time_base,
         pts=shown,
         duration_seconds=_measure_duration(shown, durations, time_base),
-        is_counted=is_counted,
-        decord_flaw=flaw or _find_decord_flaw(stream, packets, len(shown)),
+        has_timestamps=has_timestamps,
+        decord_problem=problem or _find_decord_problem(stream, packets, len(shown)),
     )
 
 
 def _measure_duration(pts: NDArray[np.int64], durations: NDArray[np.int64], time_base: Fraction) -> float:
-    """Measure from the first frame's start to the last one's end.
+    """Return the seconds from the start of the first frame to the end of the last.
 
-    Where the file gives the last frame no length, it gets its predecessor's.
+    If the file declares no duration of the last frame, the interval before it is used.
     """
     last = int(durations[-1])
     if last <= 0 and len(pts) > 1:
@@ -254,29 +261,29 @@ def _measure_duration(pts: NDArray[np.int64], durations: NDArray[np.int64], time
     return float((int(pts[-1]) - int(pts[0]) + max(0, last)) * time_base)
 
 
-def _find_decord_flaw(stream: VideoStream, packets: _Packets, num_shown: int) -> str | None:
-    """Say why decord, which numbers packets and takes each for one frame, would take wrong ones."""
+def _find_decord_problem(stream: VideoStream, packets: _Packets, num_shown: int) -> str | None:
+    """Return why decord would return wrong frames; None if it would not. decord takes each packet for one frame."""
     first = packets.first_frame
     pts = np.array([0 if pts is None else pts for pts in packets.pts], dtype=np.int64)
-    flaws = {
+    problems = {
         "a container without an index to seek by": stream.container.format.name in _CONTAINERS_WITHOUT_INDEX,
-        "more packets than it can hold": len(packets.pts) > _DECORD_MAX_PACKETS
+        "more packets than decord can queue": len(packets.pts) > _DECORD_MAX_PACKETS
         or packets.num_bytes > _DECORD_MAX_BYTES,
         "an edit list hides frames": packets.num_hidden > 0,
         "packets that share a timestamp": num_shown < len(packets.pts),
-        "a codec with packets that are never shown": stream.codec.canonical_name in _CODECS_WITH_HIDDEN_PACKETS,
+        "a codec with packets that are never displayed": stream.codec.canonical_name in _CODECS_WITH_HIDDEN_PACKETS,
         "no frame among the first packets": first is None,
         "a mirroring display matrix": first is not None and read_orientation(first).is_mirrored,
-        "frames that are stored after a key frame and shown before it": _has_open_gop(pts, np.array(packets.keys)),
+        "an open group of pictures": _has_open_gop(pts, np.array(packets.keys)),
     }
-    return next((flaw for flaw, is_there in flaws.items() if is_there), None)
+    return next((problem for problem, is_present in problems.items() if is_present), None)
 
 
 def _has_open_gop(pts: NDArray[np.int64], keys: NDArray[np.bool_]) -> bool:
-    """Say whether a packet behind a key frame is shown before it.
+    """Return whether a packet is stored after a key frame and displayed before it (an open group of pictures).
 
-    decord numbers key frames in file order and frames in the order they are shown; it also loses such leading
-    frames when it seeks. x265 makes them by default.
+    decord numbers key frames in file order and frames in display order; it also loses such leading frames when it
+    seeks. x265 makes open groups by default.
     """
-    earliest_behind = np.minimum.accumulate(pts[::-1])[::-1]
-    return bool(np.any(earliest_behind[keys] < pts[keys]))
+    earliest_after = np.minimum.accumulate(pts[::-1])[::-1]
+    return bool(np.any(earliest_after[keys] < pts[keys]))

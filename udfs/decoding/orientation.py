@@ -18,11 +18,11 @@ MAX_PIXEL_ASPECT = 4.0
 
 @dataclass(frozen=True)
 class Orientation:
-    """A turn by quarters.
+    """A rotation by a multiple of 90 degrees, with or without mirroring.
 
     Attributes:
         rotation_degrees: 0, 90, 180 or 270, clockwise.
-        is_mirrored: whether the picture is mirrored as well.
+        is_mirrored: whether the picture is also mirrored.
     """
 
     rotation_degrees: int
@@ -30,7 +30,7 @@ class Orientation:
 
     @property
     def is_sideways(self) -> bool:
-        """Whether width and height change places."""
+        """Whether width and height are swapped for display."""
         return self.rotation_degrees % _HALF_DEGREES == _QUARTER_DEGREES
 
     @property
@@ -41,8 +41,8 @@ class Orientation:
 
 UPRIGHT = Orientation(0, is_mirrored=False)
 
-# Mirrored ones as in FFmpeg's own automatic rotation (fftools/ffmpeg_filter.c, configure_input_video_filter);
-# the others are decord's, so that both decoders give the same bytes.
+# The filters of mirrored frames are those of FFmpeg's automatic rotation (fftools/ffmpeg_filter.c,
+# configure_input_video_filter). The others are decord's, so that both decoders return the same bytes.
 _FILTERS: dict[tuple[int, bool], tuple[tuple[str, str], ...]] = {
     (0, False): (),
     (90, False): (("transpose", "clock"),),
@@ -56,10 +56,9 @@ _FILTERS: dict[tuple[int, bool], tuple[tuple[str, str], ...]] = {
 
 
 def read_orientation(frame: VideoFrame) -> Orientation:
-    """Read a frame's display matrix. Angles between quarters go to the nearest, as decord takes them.
+    """Read the display matrix of a frame. An angle is rounded to the nearest multiple of 90 degrees, as in decord.
 
-    The matrix is nine 32-bit integers; the sign of its determinant says whether it mirrors
-    (libavutil/display.h).
+    The matrix is nine 32-bit integers. It mirrors if its determinant is negative (libavutil/display.h).
     """
     clockwise_degrees = -frame.rotation % 360
     quarters = round(clockwise_degrees / _QUARTER_DEGREES) % 4

@@ -1,6 +1,6 @@
-"""Decoding videos in child processes while the caller works on the frames that have come. Runs on executors.
+"""Decodes videos in child processes while the caller processes the frames already decoded. Runs on executors.
 
-Whatever a file does, it ends in one `VideoDone` or `VideoFailed`.
+Every file ends with one `VideoDone` or `VideoFailed`, even if it crashes or hangs a decoder.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from udfs.opening.locate import Roots
     from udfs.video import DecodeEvent, VideoRequest
 
-# This many chunks of up to 8 frames may wait for the caller, so that the next videos begin meanwhile.
-EVENTS_AHEAD_PER_CHILD = 8
+# Up to this many chunks of 8 frames wait for the caller, so that decoding continues while the caller is busy.
+MAX_QUEUED_EVENTS_PER_CHILD = 8
 _PUT_TIMEOUT_SECONDS = 0.1
 _JOIN_TIMEOUT_SECONDS = 10.0
 
 
 class _CancelledError(Exception):
-    """The caller wants no more events."""
+    """The caller stopped reading events."""
 
 
-class _Ended:
-    """One thread's last word in a session; `fault` is a fault of the program, not of a file."""
+class _ThreadEnded:
+    """The last item of a thread in a session. `fault` is an error of the program, not of a file."""
 
     def __init__(self, fault: BaseException | None = None) -> None:
         self.fault = fault
 
 
 class _Session:
-    """One call of `decode`: the requests that the threads share, and the events they send."""
+    """One call of `decode`: the requests that the threads share, and the queue of their events."""
 
     def __init__(self, requests: Iterable[VideoRequest], num_threads: int) -> None:
-        self.events: queue.Queue[DecodeEvent | _Ended] = queue.Queue(num_threads * EVENTS_AHEAD_PER_CHILD)
+        self.events: queue.Queue[DecodeEvent | _ThreadEnded] = queue.Queue(num_threads * MAX_QUEUED_EVENTS_PER_CHILD)
         self._requests = iter(requests)
-        self._lock = threading.Lock()  # a generator must not be run by two threads at once
+        self._lock = threading.Lock()  # two threads must not advance a generator at the same time
         self._is_cancelled = threading.Event()
 
     def cancel(self) -> None:
@@ -52,7 +52,7 @@ class _Session:
         with self._lock:
             return None if self._is_cancelled.is_set() else next(self._requests, None)
 
-    def put(self, event: DecodeEvent | _Ended) -> None:
+    def put(self, event: DecodeEvent | _ThreadEnded) -> None:
         while not self._is_cancelled.is_set():
             try:
                 self.events.put(event, timeout=_PUT_TIMEOUT_SECONDS)
@@ -63,7 +63,7 @@ class _Session:
 
 
 class _DecoderThread(threading.Thread):
-    """Serves sessions with one child. The child dies with this thread, so the thread lives as long as the pool."""
+    """Serves sessions with one child. The child ends with this thread, so the thread runs until the pool is closed."""
 
     def __init__(self, worker: DecoderWorker) -> None:
         super().__init__(name="decoder", daemon=True)
@@ -74,24 +74,24 @@ class _DecoderThread(threading.Thread):
         for session in iter(self.sessions.get, None):
             try:
                 self._serve(session)
-                session.put(_Ended())
+                session.put(_ThreadEnded())
             except _CancelledError:
                 continue
         self.worker.close()
 
     def _serve(self, session: _Session) -> None:
         try:
-            self.worker.start_child()  # which takes half a second, while the first file is opened
+            self.worker.start_child()  # takes half a second; the first file is opened meanwhile
             while (request := session.take_request()) is not None:
                 self.worker.decode(request, session.put)
         except _CancelledError:
             raise
-        except BaseException as fault:  # noqa: BLE001 -- it is raised again in the caller's thread
-            session.put(_Ended(fault))
+        except BaseException as fault:  # noqa: BLE001 -- `decode` raises it again in the caller's thread
+            session.put(_ThreadEnded(fault))
 
 
 class DecoderPool:
-    """A fixed number of decoder children, each with a thread of this process. Use it as a context manager.
+    """A fixed number of decoder children, each with a thread of this process. Use as a context manager.
 
     Args:
         settings: how videos are decoded.
@@ -116,24 +116,24 @@ class DecoderPool:
         self.close()
 
     def decode(self, requests: Iterable[VideoRequest]) -> Generator[DecodeEvent]:
-        """Decode videos; events of different videos come interleaved, those of one video in their order.
+        """Decode videos. Events of different videos are interleaved; those of one video are in order.
 
-        Closing the iterator stops the decoding. One call at a time.
+        Closing the iterator stops the decoding. Only one call may be unfinished at a time.
 
         Args:
-            requests: read as children become free, by threads of this pool, one at a time.
+            requests: read by the threads of this pool, one at a time, whenever a child is free.
 
         Yields:
-            For each request, any number of `FrameChunk`, at most two `VideoRestarted` among them, and last
-            one `VideoDone` or `VideoFailed`.
+            For each request, any number of `FrameChunk` and at most two `VideoRestarted`, then one `VideoDone` or
+            `VideoFailed`.
 
         Raises:
             DecoderStartError: the decoders are not installed or do not start.
             RuntimeError: another call is not finished, or the pool is closed.
-            Exception: whatever `requests` raises.
+            Exception: any error that `requests` raises.
         """
         if self._session is not None or not self._threads:
-            raise RuntimeError("DecoderPool.decode needs an open pool with no other decode unfinished")
+            raise RuntimeError("DecoderPool.decode needs an open pool without another unfinished decode")
         session = self._session = _Session(requests, len(self._threads))
         num_running = len(self._threads)
         for thread in self._threads:
@@ -141,7 +141,7 @@ class DecoderPool:
         try:
             while num_running:
                 event = session.events.get()
-                if not isinstance(event, _Ended):
+                if not isinstance(event, _ThreadEnded):
                     yield event
                 elif event.fault is not None:
                     raise event.fault
@@ -153,7 +153,7 @@ class DecoderPool:
             self._session = None
 
     def close(self) -> None:
-        """End the children and threads. Safe to call again, or with a `decode` unfinished."""
+        """End the children and threads. May be called again, and while a `decode` is unfinished."""
         self._cancel()
         threads, self._threads = self._threads, []
         for thread in threads:

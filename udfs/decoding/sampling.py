@@ -1,4 +1,4 @@
-"""Which frames of a video are taken, from nothing but the frames' own timestamps. Pure numpy; runs on executors."""
+"""Chooses the sampled frames of a video from the timestamps of its frames. Pure numpy; runs on executors."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
     from udfs.video import SamplingRule
 
-# Matroska counts in milliseconds: a frame whose true time is a sampling time may be stamped up to half of one
-# later, and would be missed for its predecessor in one copy of a video and not in another.
+# Matroska stores timestamps in milliseconds, so a frame at a sampling time may be stamped up to half a millisecond
+# late. Without this tolerance its predecessor would be sampled instead, but only in some copies of the video.
 ROUNDING_SECONDS = 0.001
 
 Frame = TypeVar("Frame")
 
 
 def choose_sample_seconds(duration_seconds: float, rule: SamplingRule) -> NDArray[np.float64]:
-    """Give the times at which a video is looked at.
+    """Return the times at which a video is sampled.
 
     Args:
-        duration_seconds: from the first frame's start to the last one's end, at least 0.
+        duration_seconds: from the start of the first frame to the end of the last, at least 0.
         rule: `sample_fps` must be above 0, `min_frames` at least 1.
 
     Returns:
-        float64 (n,), ascending from 0.0, all below the duration except where that is 0: one each
-        `1 / sample_fps` seconds, or for a clip with fewer than `min_frames` of those, that many even steps.
+        float64 (n,), ascending from 0.0. All are below the duration, unless the duration is 0. There is one time every
+        `1 / sample_fps` seconds; a clip with fewer than `min_frames` of these has `min_frames` equal steps instead.
     """
     if duration_seconds < rule.min_frames / rule.sample_fps:
         return np.arange(rule.min_frames) * duration_seconds / rule.min_frames
@@ -39,18 +39,18 @@ def choose_sample_seconds(duration_seconds: float, rule: SamplingRule) -> NDArra
 
 
 def choose_frames(frame_seconds: NDArray[np.float64], duration_seconds: float, rule: SamplingRule) -> NDArray[np.int64]:
-    """Choose the frames that are on display at the sampling times.
+    """Choose the frames that are displayed at the sampling times.
 
-    Where those hit too few different frames (a still picture, then a burst), frames are taken at even steps
-    over their numbers instead, so that `min_frames` come wherever the video has them.
+    If these are fewer than `min_frames` different frames (a still picture, then a burst), frames at equal steps of
+    their index are chosen instead. So a video with at least `min_frames` frames always yields at least that number.
 
     Args:
         frame_seconds: float64 (n,), strictly ascending from 0.0: when each frame appears.
-        duration_seconds: when the last frame's time ends.
-        rule: as `choose_sample_seconds` takes it.
+        duration_seconds: when the last frame ends.
+        rule: as in `choose_sample_seconds`.
 
     Returns:
-        int64 (m,), strictly ascending indices into `frame_seconds`, from 0 on; m >= min(n, min_frames).
+        int64 (m,), strictly ascending indices into `frame_seconds`, the first is 0; m >= min(n, min_frames).
     """
     num_frames = len(frame_seconds)
     if num_frames == 0:
@@ -64,11 +64,11 @@ def choose_frames(frame_seconds: NDArray[np.float64], duration_seconds: float, r
     return chosen.astype(np.int64)
 
 
-def pick_on_display(frames: Iterable[tuple[int, Frame]], targets: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-    """Pick, from frames as they come, the one on display at each of some times.
+def select_displayed(frames: Iterable[tuple[int, Frame]], targets: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+    """Select, from a stream of frames, the frame that is displayed at each target time.
 
-    That is the last one that is not later. It is given once, however many times it serves; a time before the
-    first frame has none. No more frames are taken than are needed.
+    That is the last frame that is not later than the target. A frame is yielded once, even if it is displayed at
+    several targets. A target before the first frame selects none. No more frames are read than needed.
 
     Args:
         frames: (time, frame), ascending in time.

@@ -1,4 +1,4 @@
-"""Scaling decoded frames by the FFmpeg filters that decord uses, so that both give the same bytes.
+"""Scales decoded frames with the FFmpeg filters that decord uses, so that both decoders return the same bytes.
 
 Runs in decoder children.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Scaler:
-    """Turns frames upright and scales them into a box, bicubically; frames may change their size between.
+    """Turns frames upright and scales them into a box, bicubically. The size of the input frames may change.
 
     Args:
-        pixel_aspect: how wide a coded pixel is shown, by its height.
-        box_px: the longer side of what comes out.
+        pixel_aspect: displayed width of a coded pixel, divided by its height.
+        box_px: longer side of the scaled frames.
     """
 
     def __init__(self, pixel_aspect: float, box_px: int) -> None:
@@ -32,7 +32,7 @@ class Scaler:
         self._made_for: tuple[object, ...] = ()
 
     def scale(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Give uint8 (h, w, 3), RGB, upright."""
+        """Return the upright, scaled frame: uint8 (h, w, 3), RGB."""
         orientation = read_orientation(frame)
         kind = (frame.width, frame.height, frame.format.name, orientation)
         if self._graph is None or self._made_for != kind:

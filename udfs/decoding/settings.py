@@ -20,7 +20,7 @@ class DecoderSettings:
     Attributes:
         frame_px: side of the square frames, in px.
         sampling: which frames are sampled.
-        limits: the most that one video may cost.
+        limits: resource limits per video.
     """
 
     frame_px: int

@@ -1,6 +1,6 @@
-"""How a decoder child and its parent talk over a socket: lengths, a JSON header, then raw bytes. No pickle.
+"""The messages between a decoder child and its parent: lengths, a JSON header, then raw bytes. No pickle.
 
-The child runs hostile files, so the parent believes nothing of what it says that it can check.
+The child processes hostile files. So the parent trusts no part of a message that it can check.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
 Header = dict[str, Any]
 
 
-class BrokenWireError(Exception):
-    """The other side is gone, or talks nonsense."""
+class BrokenConnectionError(Exception):
+    """The connection was closed, or a message is invalid."""
 
 
 def pack_message(header: Header, payload_bytes: int = 0) -> bytes:
-    """Give the bytes that go before a payload of that many bytes."""
+    """Return the bytes that precede a payload of `payload_bytes` bytes."""
     encoded = json.dumps(header).encode()
     return _LENGTHS.pack(len(encoded), payload_bytes) + encoded
 
 
 def send_message(sock: socket.socket, header: Header, payload: memoryview | None = None) -> None:
-    """Send a message, blocking while the other side is busy.
+    """Send a message. Blocks while the receiver does not read.
 
     Raises:
-        OSError: the other side is gone.
+        OSError: the receiver closed the connection.
     """
     sock.sendall(pack_message(header, payload.nbytes if payload else 0))
     if payload:
@@ -48,19 +48,22 @@ def receive_message(sock: socket.socket) -> tuple[Header, bytearray]:
         Its header, and its payload, which may be empty.
 
     Raises:
-        BrokenWireError: the stream ended, or what came is no message.
-        TimeoutError: the socket's timeout passed with no byte.
-        OSError: the other side is gone.
+        BrokenConnectionError: the stream ended, or the message is invalid.
+        TimeoutError: no byte arrived within the timeout of the socket.
+        OSError: the sender closed the connection.
     """
     header_bytes, payload_bytes = _LENGTHS.unpack(_receive_exactly(sock, _LENGTHS.size))
     if header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
-        raise BrokenWireError(f"a message of {header_bytes} + {payload_bytes} bytes")
+        raise BrokenConnectionError(
+            f"a message declares {header_bytes} + {payload_bytes} bytes, "
+            f"the limit is {MAX_HEADER_BYTES} + {MAX_PAYLOAD_BYTES}"
+        )
     try:
         header = json.loads(_receive_exactly(sock, header_bytes))
     except ValueError as error:
-        raise BrokenWireError(f"a header that is no JSON: {error}") from error
+        raise BrokenConnectionError(f"the header of a message is not JSON: {error}") from error
     if not isinstance(header, dict):
-        raise BrokenWireError(f"a header that is no object: {header!r:.99}")
+        raise BrokenConnectionError(f"the header of a message is not a JSON object: {header!r:.99}")
     return header, _receive_exactly(sock, payload_bytes)
 
 
@@ -70,6 +73,6 @@ def _receive_exactly(sock: socket.socket, num_bytes: int) -> bytearray:
     while rest:
         count = sock.recv_into(rest)
         if count == 0:
-            raise BrokenWireError("the stream ended")
+            raise BrokenConnectionError("the stream ended")
         rest = rest[count:]
     return received

@@ -1,4 +1,4 @@
-"""One thread and its child process: opens videos, has the child decode them, tells what came of each.
+"""Opens videos, sends them to a child process and emits the events of each. One worker uses one thread and one child.
 
 Runs on executors.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from udfs.decoding.process import DecoderProcess, Message, TimeBudget
-from udfs.decoding.wire import BrokenWireError
+from udfs.decoding.wire import BrokenConnectionError
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import hash_content
 from udfs.opening.locate import open_video
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from udfs.opening.locate import OpenedVideo, Roots
     from udfs.video import DecodeEvent, VideoRequest
 
-# decord leaks some memory with every file.
+# A child is replaced after this many videos, because decord leaks some memory with every file.
 VIDEOS_PER_CHILD = 200
-# These say what became of the process; DECODE_FAILED of the second decoder says less.
-_FAULTS_OF_THE_PROCESS = frozenset(
+# These name what happened to the process, so they are more specific than DECODE_FAILED.
+_PROCESS_FAULTS = frozenset(
     {RowErrorCode.DECODE_TIMEOUT, RowErrorCode.DECODER_CRASHED, RowErrorCode.DECODER_OUT_OF_MEMORY}
 )
 
 
 @dataclass(frozen=True)
 class _Content:
-    """A recognised file."""
+    """An open file whose container is known."""
 
     video: OpenedVideo
     container: str
@@ -48,7 +48,7 @@ class _Content:
 
 
 class _AttemptError(Exception):
-    """One decoder did not bring a video to its end. `decoder` is empty if the file was not even opened."""
+    """One decoder failed on a video. `decoder` is empty if the child had not yet chosen one."""
 
     def __init__(self, decoder: str, fault: RowError, *, was_killed: bool = False) -> None:
         super().__init__(decoder, fault)
@@ -57,13 +57,18 @@ class _AttemptError(Exception):
         self.was_killed = was_killed
 
     @property
-    def may_be_of_others(self) -> bool:
-        """Whether the file may be without fault: its child was killed, or had died before it had begun."""
-        return self.was_killed or (not self.decoder and self.fault.code in _FAULTS_OF_THE_PROCESS)
+    def may_be_transient(self) -> bool:
+        """Whether the file may be good: the child was killed by another process, or failed before decoding began."""
+        return self.was_killed or (not self.decoder and self.fault.code in _PROCESS_FAULTS)
 
 
 class DecoderWorker:
-    """Decodes one video after another. One thread uses it; any may `interrupt` it."""
+    """Decodes one video after another. One thread uses it; any thread may call `interrupt`.
+
+    Args:
+        settings: how videos are decoded.
+        roots: the only locations from which videos may be read.
+    """
 
     def __init__(self, settings: DecoderSettings, roots: Roots) -> None:
         self._settings = settings
@@ -71,7 +76,7 @@ class DecoderWorker:
         self._child: DecoderProcess | None = None
 
     def start_child(self) -> DecoderProcess:
-        """Give the child, a new one where there is none or the last has served its time."""
+        """Return the child. Starts a new one if there is none, if it ended, or if it has decoded VIDEOS_PER_CHILD."""
         child = self._child
         if child is not None and (not child.is_running or child.num_served >= VIDEOS_PER_CHILD):
             self.close()
@@ -81,7 +86,7 @@ class DecoderWorker:
         return child
 
     def interrupt(self) -> None:
-        """Kill the child in the midst of whatever it does. Any thread may call this."""
+        """Kill the child immediately. Any thread may call this."""
         child = self._child
         if child is not None:
             child.interrupt()
@@ -93,11 +98,11 @@ class DecoderWorker:
             self._child = None
 
     def decode(self, request: VideoRequest, put: Callable[[DecodeEvent], None]) -> None:
-        """Decode one video, passing its events on; the last is one `VideoDone` or `VideoFailed`.
+        """Decode one video and pass its events to `put`. The last event is a `VideoDone` or a `VideoFailed`.
 
         Raises:
             DecoderStartError: no child starts.
-            OSError: a fault of this machine, such as no room for a copy of a remote file.
+            OSError: a fault of this machine, such as no disk space for the copy of a remote file.
         """
         limits = self._settings.limits
         try:
@@ -111,19 +116,19 @@ class DecoderWorker:
             put(VideoDone(request.video_id, facts))
 
     def _decode_content(self, video_id: str, content: _Content, put: Callable[[DecodeEvent], None]) -> VideoFacts:
-        """Try decord, then PyAV; once, what may be the fault of others is tried again as it was."""
+        """Try decord, then PyAV. A failure that may be transient is repeated once with the same decoder."""
         budget = TimeBudget(self._settings.limits.total_timeout_seconds)
-        allows_decord, was_forgiven = True, False
+        allows_decord, was_repeated = True, False
         first: RowError | None = None
         while True:
             try:
                 return self._attempt(video_id, content, put, budget, allows_decord=allows_decord)
             except _AttemptError as error:
-                is_forgiven = error.may_be_of_others and not was_forgiven
-                if not (is_forgiven or error.decoder == "decord") or budget.left_seconds <= 0:
-                    raise (join_faults(first, error.fault) if first else error.fault) from error
-                was_forgiven |= is_forgiven
-                allows_decord &= is_forgiven
+                may_repeat = error.may_be_transient and not was_repeated
+                if not (may_repeat or error.decoder == "decord") or budget.remaining_seconds <= 0:
+                    raise (choose_fault(first, error.fault) if first else error.fault) from error
+                was_repeated |= may_repeat
+                allows_decord &= may_repeat
                 first = error.fault
             put(VideoRestarted(video_id))
 
@@ -140,7 +145,7 @@ class DecoderWorker:
         is_usable = False
         try:
             child.request(content.video.fd, content.container, allows_decord=allows_decord)
-            content_sha256 = content.sha256  # computed here, while the child decodes
+            content_sha256 = content.sha256  # while the child decodes
             while (message := child.receive(budget)).header.get("kind") == "frames":
                 put(_read_chunk(message, video_id, self._settings.frame_px))
             fault = _read_fault(message)
@@ -151,26 +156,26 @@ class DecoderWorker:
         except TimeoutError as error:
             limits = self._settings.limits
             detail = (
-                f"{child.decoder or 'opening'}: silent for {limits.stall_timeout_seconds:g} s, "
-                f"or over {limits.total_timeout_seconds:g} s in all"
+                f"{child.decoder or 'opening'}: no progress for {limits.stall_timeout_seconds:g} s, "
+                f"or not finished within {limits.total_timeout_seconds:g} s"
             )
             raise _AttemptError(child.decoder, RowError(RowErrorCode.DECODE_TIMEOUT, detail)) from error
-        except BrokenWireError as error:
+        except BrokenConnectionError as error:
             is_usable = False
-            fault = child.explain_end(error)
+            fault = child.explain_exit(error)
             raise _AttemptError(child.decoder, fault, was_killed=child.was_killed) from error
         finally:
             if not is_usable:
                 self.close()
 
 
-def join_faults(first: RowError, second: RowError) -> RowError:
-    """Choose what to report when both decoders failed.
+def choose_fault(first: RowError, second: RowError) -> RowError:
+    """Return the fault to report when both decoders failed.
 
-    The second's fault counts: PyAV reads every packet and judges damage itself. Only where that says no more
-    than that it failed, and the first decoder's process crashed, hung or ran out of memory, the first's does.
+    This is the second fault, because PyAV reads every packet and measures the damage. It is the first fault if the
+    second is the unspecific DECODE_FAILED and the first process crashed, hung or ran out of memory.
     """
-    if second.code == RowErrorCode.DECODE_FAILED and first.code in _FAULTS_OF_THE_PROCESS:
+    if second.code == RowErrorCode.DECODE_FAILED and first.code in _PROCESS_FAULTS:
         first, second = second, first
     return RowError(second.code, f"{second.detail} | the other decoder: {first}")
 
@@ -178,23 +183,23 @@ def join_faults(first: RowError, second: RowError) -> RowError:
 def _read_chunk(message: Message, video_id: str, frame_px: int) -> FrameChunk:
     seconds = message.header.get("seconds")
     if not isinstance(seconds, list) or not all(isinstance(second, float) for second in seconds):
-        raise BrokenWireError("frames without times")
+        raise BrokenConnectionError("frames have no times")
     shape = (len(seconds), frame_px, frame_px, 3)
     if not seconds or len(message.payload) != math.prod(shape):
-        raise BrokenWireError(f"{len(message.payload)} bytes for frames {shape}")
+        raise BrokenConnectionError(f"{len(message.payload)} bytes cannot be frames of shape {shape}")
     frames = np.frombuffer(message.payload, dtype=np.uint8).reshape(shape)
     return FrameChunk(video_id, np.array(seconds, dtype=np.float64), frames)
 
 
 def _read_fault(message: Message) -> RowError | None:
-    """Read a `failed` message; None for a `done` one."""
+    """Return the fault of a `failed` message; None for a `done` message."""
     header = message.header
     if header.get("kind") == "done":
         return None
     try:
         return RowError(RowErrorCode(header["code"]), str(header["detail"]))
     except (KeyError, ValueError) as error:
-        raise BrokenWireError(f"no message of this protocol: {header!r:.99}") from error
+        raise BrokenConnectionError(f"not a message of a decoder child: {header!r:.99}") from error
 
 
 def _read_facts(message: Message, content: _Content, content_sha256: str) -> VideoFacts:
@@ -206,4 +211,4 @@ def _read_facts(message: Message, content: _Content, content_sha256: str) -> Vid
             **message.header["facts"],
         )
     except (KeyError, TypeError) as error:
-        raise BrokenWireError(f"not the facts of a video: {message.header!r:.99}") from error
+        raise BrokenConnectionError(f"the facts of the video are invalid: {message.header!r:.99}") from error

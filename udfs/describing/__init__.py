@@ -1,1 +1,1 @@
-"""From a video file to its descriptors, in batches."""
+"""Computes the frame descriptors of videos, in batches."""

@@ -1,4 +1,4 @@
-"""Videos to descriptors of edited views of their frames: what heads are trained on."""
+"""Computes descriptors of edited views of video frames, the training data of heads."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from udfs.video import DecodeEvent
 
 VIEWS_DDL = (
-    "video_id STRING NOT NULL, other_uri STRING NOT NULL COMMENT 'whose footage some views show beside the own', "
-    "frame_index INT NOT NULL COMMENT 'of the frames looked at, from 0', "
-    "view_index INT NOT NULL COMMENT '0 is the frame as it is', "
-    "edits ARRAY<STRING> NOT NULL COMMENT 'of models/views.py, in order', "
+    "video_id STRING NOT NULL, other_uri STRING NOT NULL COMMENT 'video of other footage, which some views also show', "
+    "frame_index INT NOT NULL COMMENT 'index among the chosen frames, from 0', "
+    "view_index INT NOT NULL COMMENT '0 is the unedited frame', "
+    "edits ARRAY<STRING> NOT NULL COMMENT 'names from models/views.py, in order', "
     "descriptor BINARY NOT NULL COMMENT 'float16 little-endian (dim,)'"
 )
-_MAX_HELD_FRAMES = 128  # of one video, at 600 kB each: a longer one is looked at more sparsely
-_NEARBY_SECONDS = 0.5  # a copy sampled once a second shows a frame up to so far from the original's
+_MAX_HELD_FRAMES = 128  # per video, 600 kB each; frames of a longer video are sampled more sparsely
+_NEARBY_SECONDS = 0.5  # the largest distance between a frame of the original and of a copy sampled once a second
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """What the executors must know.
+    """The settings of `describe_views`, sent to the executors.
 
     Attributes:
         describe: how frames are decoded and described. Its decoder's sampling should be denser than the lake's, and
             its decoder's `frame_px` larger than the backbone's `input_px`, so that crops stay sharp.
-        frames_per_video: at most so many, evenly spread.
-        num_views: edited views of each frame, besides the frame as it is.
-        seed: of the edits.
+        frames_per_video: maximum number of frames of a video, evenly spread.
+        num_views: number of edited views of each frame, in addition to the unedited frame.
+        seed: seed of the edits.
     """
 
     describe: DescribeSettings
@@ -51,7 +51,7 @@ class ViewSettings:
 
 @dataclass
 class _Pictures:
-    """Frames of one video, evenly thinned where there are too many."""
+    """Frames of one video. If there are too many, every second one is dropped, repeatedly."""
 
     seconds: list[float] = field(default_factory=list)
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -71,22 +71,27 @@ class _Pictures:
 def describe_views(
     batches: Iterator[pd.DataFrame], settings: ViewSettings, count_done: Callable[[int], None]
 ) -> Iterator[pd.DataFrame]:
-    """Describe views of a partition's videos: video_id, uri, other_uri -> VIEWS_DDL, a row a view, unordered.
+    """Describe views of the videos of a partition: video_id, uri, other_uri -> VIEWS_DDL, one row per view, unordered.
 
-    `other_uri` is a video of other footage, for edits that put two into one. A video that cannot be read gives no
-    rows. What comes out depends on the video, the other and the seed alone. Runs on: executor, by `mapInPandas`.
+    `other_uri` is a video of other footage, for edits that combine two pictures. A video that cannot be read has no
+    rows. The result depends only on the video, the other video and the seed. Runs on: executor, by `mapInPandas`.
+
+    Args:
+        batches: the rows of the partition.
+        settings: how frames are decoded, edited and described.
+        count_done: called with 1 after each video, to report progress.
     """
     import pandas as pd
 
-    from udfs.describing.describe import decoders_of_this_worker
-    from udfs.describing.device import describer_of_this_task
+    from udfs.describing.describe import get_worker_pool
+    from udfs.describing.device import get_task_describer
 
     rows = pd.concat([*batches, pd.DataFrame({"video_id": [], "uri": [], "other_uri": []}, dtype=object)])
     if rows.empty:
         return
     describe = settings.describe
-    describer = describer_of_this_task(describe)
-    pool = decoders_of_this_worker(describe.decoder, describe.roots, num_decoders=1)
+    describer = get_task_describer(describe)
+    pool = get_worker_pool(describe.decoder, describe.roots, num_decoders=1)
     uris = [uri for pair in zip(rows["uri"], rows["other_uri"], strict=True) for uri in pair]
     requests = [VideoRequest(str(place), uri) for place, uri in enumerate(uris)]
     with closing(pool.decode(requests)) as events:
@@ -100,7 +105,7 @@ def describe_views(
 
 
 def _collect(events: Iterable[DecodeEvent]) -> Iterator[tuple[str, _Pictures]]:
-    """Yield the pictures of each request, in the order of the requests; none of one that failed."""
+    """Yield the pictures of each request, in the order of the requests. A failed request has no pictures."""
     pictures = _Pictures()
     for event in events:
         match event:
@@ -140,28 +145,28 @@ def _describe_video(
 def _make_views(
     video_id: str, pictures: _Pictures, others: _Pictures, settings: ViewSettings
 ) -> Iterator[tuple[int, int, tuple[str, ...], NDArray[np.uint8]]]:
-    """Yield (frame_index, view_index, edits, picture). A view has the same edits in all frames, as a copy has."""
+    """Yield (frame_index, view_index, edits, picture). As in a real copy, a view has the same edits in all frames."""
     import numpy as np
 
     from models.views import draw_edit_names, make_view
 
     digest = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "big")
     times = np.array(pictures.seconds)
-    number = min(settings.frames_per_video, len(times))
-    anchors = np.unique(np.linspace(0, len(times) - 1, number).round().astype(int))
+    num_anchors = min(settings.frames_per_video, len(times))
+    anchors = np.unique(np.linspace(0, len(times) - 1, num_anchors).round().astype(int))
     edits = [draw_edit_names(np.random.default_rng([settings.seed, digest, v])) for v in range(settings.num_views)]
     for frame_index, anchor in enumerate(anchors):
-        yield frame_index, 0, (), _cut(pictures.frames[anchor])
+        yield frame_index, 0, (), _cut_content(pictures.frames[anchor])
         nearby = np.flatnonzero(np.abs(times - times[anchor]) <= _NEARBY_SECONDS)
         for view_index, names in enumerate(edits):
             rng = np.random.default_rng([settings.seed, digest, view_index, frame_index])
-            picture = _cut(pictures.frames[int(rng.choice(nearby))])
-            other = _cut(others.frames[frame_index % len(others.frames)]) if others.frames else 255 - picture
+            picture = _cut_content(pictures.frames[int(rng.choice(nearby))])
+            other = _cut_content(others.frames[frame_index % len(others.frames)]) if others.frames else 255 - picture
             yield frame_index, view_index + 1, names, make_view(picture, other, names, rng)
 
 
-def _cut(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Take the picture out of its square."""
+def _cut_content(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture without the padding of its square, and without other uniform borders."""
     from models.borders import find_content
 
     top, bottom, left, right = find_content(frame)

@@ -1,4 +1,4 @@
-"""Videos to descriptors: decoding in child processes beside a CNN that takes frames of several videos at once."""
+"""Computes descriptors of videos: child processes decode, and a CNN processes batches of frames of several videos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from udfs.describing.description import Description, attempt_row
+from udfs.describing.description import Description, make_attempt_row
 from udfs.video import (
     DecodeEvent,
     FrameChunk,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Describer(Protocol):
-    """What turns frames into descriptors; `models.describer.FrameDescriber` is one."""
+    """Computes descriptors of frames. `models.describer.FrameDescriber` is an implementation."""
 
     batch_frames: int
 
@@ -43,7 +43,7 @@ class Describer(Protocol):
 
 @dataclass
 class _Progress:
-    """A video whose frames are still coming in. Vectors are kept as float16, as they will be stored."""
+    """A video that is being decoded. Its vectors are kept as float16, as in the table."""
 
     frame_seconds: list[NDArray[np.float64]] = field(default_factory=list)
     vectors: list[NDArray[np.float16]] = field(default_factory=list)
@@ -51,19 +51,19 @@ class _Progress:
     facts: VideoFacts | None = None
 
     def finish(self) -> Description:
-        """Join what has come in."""
+        """Return the description of the complete video."""
         import numpy as np
 
         from models.pooling import pool_video
 
         if self.facts is None:
-            raise RuntimeError("a video was finished before its decoder was done")
+            raise RuntimeError("finish() was called before the decoder of the video was done")
         frames = np.concatenate(self.vectors)
         return Description(self.facts, np.concatenate(self.frame_seconds), pool_video(frames), frames)
 
 
 class _FrameQueue:
-    """Frames of several videos in the order of their arrival, described in batches of a fixed size."""
+    """Queue of the frames of several videos. They are described in batches of a fixed size."""
 
     def __init__(self, describer: Describer) -> None:
         self._describer = describer
@@ -71,13 +71,13 @@ class _FrameQueue:
         self.num_frames = 0
 
     def add(self, video: _Progress, frames: NDArray[np.uint8]) -> None:
-        """Put frames of a video at the end."""
+        """Append frames of a video."""
         self._pieces.append((video, frames))
         video.num_waiting += len(frames)
         self.num_frames += len(frames)
 
     def describe_one_batch(self) -> None:
-        """Describe the first frames, at most a batch of them, and hand the vectors to their videos."""
+        """Describe the first frames, at most one batch, and append the vectors to their videos."""
         import numpy as np
 
         taken: list[tuple[_Progress, NDArray[np.uint8]]] = []
@@ -102,11 +102,16 @@ class _FrameQueue:
 def describe_events(
     events: Iterable[DecodeEvent], describer: Describer, *, cuts_borders: bool = False
 ) -> Iterator[tuple[str, Description | RowError]]:
-    """Describe videos as their frames arrive; each ends as a description or as the fault of its row.
+    """Describe videos while their frames arrive. Yields (video_id, description or fault) of each video.
 
-    Frames of several videos share a batch, and a frame's vector does not depend on its batch mates, so the
-    outcome is the same whatever the order of events between videos. At most one batch and the chunks in flight
-    are held as pixels. Runs on: executor.
+    Frames of several videos share a batch. The vector of a frame does not depend on the other frames of its batch, so
+    the result does not depend on how events of different videos are interleaved. At most one batch and the chunks in
+    the queue are in memory as pixels. Runs on: executor.
+
+    Args:
+        events: events of a `DecoderPool`.
+        describer: computes the vectors.
+        cuts_borders: whether uniform borders are cut off the frames before they are described.
     """
     from models.borders import cut_borders
 
@@ -134,7 +139,7 @@ def describe_events(
 
 
 def _take_finished(videos: dict[str, _Progress]) -> Iterator[tuple[str, Description]]:
-    """Remove and yield the videos all of whose frames have been decoded and described."""
+    """Remove and yield the videos whose frames have all been decoded and described."""
     finished = [v for v, progress in videos.items() if progress.facts is not None and not progress.num_waiting]
     for video_id in finished:
         yield video_id, videos.pop(video_id).finish()
@@ -145,31 +150,36 @@ def describe_batches(
 ) -> Iterator[pd.DataFrame]:
     """Describe the videos of a partition: columns video_id, uri -> ATTEMPT_DDL, one row per video, unordered.
 
-    A video that cannot be described gives a row with an error_code; it never fails the task.
-    Runs on: executor, by `mapInPandas`. The CNN is built once per Python worker.
+    A video that cannot be described has a row with an error_code; it never fails the task.
+    Runs on: executor, by `mapInPandas`. The CNN is loaded once per Python worker.
+
+    Args:
+        batches: the rows of the partition.
+        settings: how videos are opened, decoded and described.
+        count_done: called with 1 after each video, to report progress.
     """
     import pandas as pd
 
-    from udfs.describing.device import describer_of_this_task
+    from udfs.describing.device import get_task_describer
 
     rows = pd.concat([*batches, pd.DataFrame({"video_id": [], "uri": []}, dtype=object)])
     uris: dict[str, str | None] = dict(zip(rows["video_id"], rows["uri"], strict=True))
     if not uris:
         return
-    describer = describer_of_this_task(settings)
-    pool = decoders_of_this_worker(settings.decoder, settings.roots, settings.num_decoders)
+    describer = get_task_describer(settings)
+    pool = get_worker_pool(settings.decoder, settings.roots, settings.num_decoders)
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
     with closing(pool.decode(requests)) as events:
         for video_id, outcome in describe_events(events, describer, cuts_borders=settings.cuts_borders):
             count_done(1)
-            yield pd.DataFrame([attempt_row(video_id, uris[video_id], outcome)])
+            yield pd.DataFrame([make_attempt_row(video_id, uris[video_id], outcome)])
 
 
 @cache
-def decoders_of_this_worker(settings: DecoderSettings, roots: Roots, num_decoders: int) -> DecoderPool:
-    """Return the decoders of a Python worker, which outlive its tasks: starting one takes half a second.
+def get_worker_pool(settings: DecoderSettings, roots: Roots, num_decoders: int) -> DecoderPool:
+    """Return the decoder pool of this Python worker.
 
-    They end with the worker.
+    Its children keep running between tasks, because starting one takes half a second. They end with the worker.
     """
     from udfs.decoding.pool import DecoderPool
 

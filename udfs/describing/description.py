@@ -1,4 +1,4 @@
-"""What describing a video yields: its columns, once, and a row of them."""
+"""The result of describing a video: the columns, defined once, and the row of a video."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
 
 # name, Spark type, comment
 _COLUMNS = (
-    ("size_bytes", "BIGINT", "of the file"),
-    ("content_sha256", "STRING", "of the file, hexadecimal"),
-    ("container_format", "STRING", "the name that FFmpeg gives the demuxer"),
-    ("video_codec", "STRING", "the name that FFmpeg gives the codec"),
-    ("width_px", "INT", "as displayed, rotation obeyed"),
-    ("height_px", "INT", "as displayed, rotation obeyed"),
-    ("rotation_degrees", "INT", "rotation metadata, clockwise"),
-    ("duration_seconds", "DOUBLE", "by the timestamps of the frames, never by the header"),
-    ("average_fps", "DOUBLE", "frames over duration"),
+    ("size_bytes", "BIGINT", "size of the file"),
+    ("content_sha256", "STRING", "SHA-256 of the file, hexadecimal"),
+    ("container_format", "STRING", "name of the demuxer in FFmpeg"),
+    ("video_codec", "STRING", "name of the codec in FFmpeg"),
+    ("width_px", "INT", "width as displayed, after rotation"),
+    ("height_px", "INT", "height as displayed, after rotation"),
+    ("rotation_degrees", "INT", "rotation in the metadata, clockwise"),
+    ("duration_seconds", "DOUBLE", "duration from the timestamps of the frames, not from the header"),
+    ("average_fps", "DOUBLE", "number of frames divided by the duration"),
     ("num_frames", "BIGINT", "frames in the video stream"),
-    ("decoder", "STRING", "which decoder read it"),
-    ("frame_seconds", "ARRAY<DOUBLE>", "times of the sampled frames, from the first frame on"),
+    ("decoder", "STRING", "decoder that read the video"),
+    ("frame_seconds", "ARRAY<DOUBLE>", "times of the sampled frames, relative to the first frame"),
     (
         "video_descriptor",
         "ARRAY<FLOAT>",
-        "mean of the normalised frame descriptors, its own mean removed, unit norm",
+        "mean of the normalised frame descriptors, centred to zero mean, unit norm",
     ),
     ("frame_descriptors", "BINARY", "float16 little-endian, row-major (sampled frames, dims)"),
 )
 
 
-def description_ddl(*, is_nullable: bool) -> str:
-    """Return the columns as Spark DDL: nullable where a failed video has a row too, else NOT NULL."""
+def make_description_ddl(*, is_nullable: bool) -> str:
+    """Return the columns as Spark DDL. They are nullable in a table that also has rows of failed videos."""
     null = "" if is_nullable else " NOT NULL"
     return ", ".join(f"{name} {kind}{null} COMMENT '{comment}'" for name, kind, comment in _COLUMNS)
 
 
 ATTEMPT_DDL = (
     "video_id STRING NOT NULL COMMENT 'id in the manifest', "
-    "uri STRING COMMENT 'where it was read from', "
-    "error_code STRING COMMENT 'null where the video was described', "
-    "error_detail STRING COMMENT 'which value broke which rule', "
-) + description_ddl(is_nullable=True)
+    "uri STRING COMMENT 'URI that the video was read from', "
+    "error_code STRING COMMENT 'null if the video was described', "
+    "error_detail STRING COMMENT 'which value violates which rule', "
+) + make_description_ddl(is_nullable=True)
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Description:
     """A described video.
 
     Attributes:
-        facts: what container and decoder say.
-        frame_seconds: float64 (n,), from the video's first frame on.
+        facts: facts of the file, its container and its decoder.
+        frame_seconds: float64 (n,), relative to the first frame of the video.
         video_descriptor: float32 (dim,), zero mean, unit norm.
         frame_descriptors: float16 (n, dim).
     """
@@ -66,8 +66,8 @@ class Description:
     frame_descriptors: NDArray[np.float16]
 
 
-def attempt_row(video_id: str, uri: str | None, outcome: Description | RowError) -> dict[str, Any]:
-    """Make the row of ATTEMPT_DDL for a video, described or failed. Runs on: executor."""
+def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowError) -> dict[str, Any]:
+    """Make the row of ATTEMPT_DDL of a video that was described or that failed. Runs on: executor."""
     row: dict[str, Any] = dict.fromkeys(name for name, _, _ in _COLUMNS)
     row |= {"video_id": video_id, "uri": uri, "error_code": None, "error_detail": None}
     if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""Which processor a Spark task computes on, and the CNN on it."""
+"""Loads the CNN on the device of a Spark task."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from udfs.describing.settings import DescribeSettings
 
 
-def describer_of_this_task(settings: DescribeSettings) -> FrameDescriber:
-    """Return the CNN on the device that Spark gave this task; one is built per Python worker.
+def get_task_describer(settings: DescribeSettings) -> FrameDescriber:
+    """Return the CNN on the device that Spark assigned to this task. It is loaded once per Python worker.
 
-    Torch gets as many threads as Spark gives the task cores (`spark.task.cpus`): more would fight other tasks.
-    Runs on: executor; outside a task (tests, the one-video check) it takes what the machine has.
+    Torch uses as many threads as Spark assigns cores to the task (`spark.task.cpus`); more would compete with other
+    tasks. Runs on: executor. Outside of a task (tests, the one-video check) the best device of the machine is used.
     """
     from pyspark import TaskContext
 

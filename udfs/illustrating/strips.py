@@ -147,9 +147,9 @@ def _decode(
     uris: dict[str, str | None], videos: dict[str, _NearestFrames], settings: StripSettings
 ) -> dict[str, _NearestFrames]:
     """Decode videos and collect the frames nearest to their moments."""
-    from udfs.describing.describe import decoders_of_this_worker
+    from udfs.describing.describe import get_worker_pool
 
-    pool = decoders_of_this_worker(settings.decoder, settings.roots, num_decoders=1)
+    pool = get_worker_pool(settings.decoder, settings.roots, num_decoders=1)
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
     with closing(pool.decode(requests)) as events:
         for event in events:

@@ -1,1 +1,1 @@
-"""From a URI to an open file that is what it claims to be, before any decoder sees it."""
+"""Opens videos within the allowed roots and checks what kind of file each one is."""

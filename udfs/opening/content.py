@@ -1,4 +1,4 @@
-"""Reading an open file by its descriptor. Runs on executors and in decoder children."""
+"""Reads and hashes an open file, given its file descriptor. Runs on executors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 def read_at(fd: int, offset: int, num_bytes: int) -> bytes:
-    """Read up to `num_bytes` at `offset`, fewer only at the end of the file. The file's position stays.
+    """Read up to `num_bytes` at `offset`; fewer only at the end of the file. The file position does not change.
 
     Raises:
-        RowError: READ_FAILED, when the disk or the network filesystem below it fails.
+        RowError: READ_FAILED, if the disk or the network file system fails.
     """
     parts = []
     try:
@@ -28,7 +28,7 @@ def read_at(fd: int, offset: int, num_bytes: int) -> bytes:
 
 
 def hash_content(fd: int) -> str:
-    """Hash a whole file, in blocks of 1 MiB; the file's position stays.
+    """Hash a whole file, in blocks of 1 MiB. The file position does not change.
 
     Returns:
         SHA-256, 64 lower-case hexadecimal digits.

@@ -1,6 +1,6 @@
-"""From a manifest's URI to an open file within the allowed roots, or to a row's fault. Runs on executors.
+"""Opens the file of a manifest's URI if it is within the allowed roots, else raises the fault of the row.
 
-The grammar of URIs and the roots themselves are in `roots`. Linux only: /proc tells what was really opened.
+Runs on executors. `roots` defines the syntax of URIs and the roots. Linux only: the opened path is read from /proc.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
     "FileFacts",
     "OpenedVideo",
     "Roots",
-    "look_at_video",
     "open_video",
+    "read_file_facts",
     "resolve_uri",
 ]
 
@@ -47,10 +47,10 @@ _CODE_OF_ERRNO = {
 
 @dataclass(frozen=True)
 class OpenedVideo:
-    """A regular file, open for reading. Closed on leaving its `with` block.
+    """A regular file, open for reading. The `with` statement closes it.
 
     Attributes:
-        fd: its file descriptor, at offset 0; not inherited by child processes unless passed on.
+        fd: its file descriptor, at offset 0. Child processes inherit it only if it is passed explicitly.
         size_bytes: its size when it was opened, at least 1.
     """
 
@@ -67,61 +67,61 @@ class OpenedVideo:
 
 
 def open_video(
-    uri: str | None, roots: Roots, max_file_bytes: int, filesystem_of: FilesystemOpener = open_filesystem
+    uri: str | None, roots: Roots, max_file_bytes: int, open_remote: FilesystemOpener = open_filesystem
 ) -> OpenedVideo:
-    """Open a video that lies within the roots.
+    """Open a video that is within the roots.
 
-    A remote one is first copied into an unlinked temporary file, so that decoders need no network.
+    A remote video is first copied into an unlinked temporary file, so that decoders need no network.
 
     Args:
-        uri: as `resolve_uri` made it.
-        roots: the only places that may be read; links and `..` that lead out of them are refused.
-        max_file_bytes: the largest file, in bytes, that is opened or copied.
-        filesystem_of: opens the filesystem of a remote root; tests pass their own.
+        uri: as `resolve_uri` returns it.
+        roots: the only locations from which videos may be read. Links and `..` that lead out of them are refused.
+        max_file_bytes: size of the largest file that is opened or copied.
+        open_remote: opens the file system of a remote root; tests pass their own.
 
     Raises:
         RowError: MISSING_URI, UNSUPPORTED_SCHEME, OUTSIDE_ROOTS, NOT_FOUND, ACCESS_DENIED, NOT_A_FILE,
             READ_FAILED, EMPTY_FILE or TOO_LARGE.
-        OSError: the machine's own fault, such as no room for the temporary file.
+        OSError: a fault of this machine, such as no disk space for the temporary file.
     """
     found = _locate(uri, roots)
     if isinstance(found, str):
         return _open_local(found, roots, max_file_bytes)
-    return _fetch(*found, max_file_bytes, filesystem_of)
+    return _fetch(*found, max_file_bytes, open_remote)
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a file system tells of a file that nobody has read.
+    """Facts that a file system reports without reading the file.
 
     Attributes:
-        size_bytes: at least 1.
-        modified_at: UTC; None where the store does not tell.
+        size_bytes: size of the file, at least 1.
+        modified_at: time of the last change, UTC; None if the store does not report it.
     """
 
     size_bytes: int
     modified_at: datetime | None
 
 
-def look_at_video(uri: str | None, roots: Roots, filesystem_of: FilesystemOpener = open_filesystem) -> FileFacts | None:
-    """Look at a video's file without reading it; None where `open_video` would refuse it, and tell why.
+def read_file_facts(uri: str | None, roots: Roots, open_remote: FilesystemOpener = open_filesystem) -> FileFacts | None:
+    """Return the facts of a video's file without reading it; None if `open_video` would raise a RowError.
 
     Raises:
-        OSError: the machine's own fault.
+        OSError: a fault of this machine.
     """
     try:
         found = _locate(uri, roots)
         if isinstance(found, str):
             with _open_local(found, roots, sys.maxsize) as opened:
                 return FileFacts(opened.size_bytes, datetime.fromtimestamp(os.fstat(opened.fd).st_mtime, UTC))
-        _, _, info = _look_remote(*found, sys.maxsize, filesystem_of)
+        _, _, info = _stat_remote(*found, sys.maxsize, open_remote)
     except RowError:
         return None
     return FileFacts(info.size, info.mtime)
 
 
 def _locate(uri: str | None, roots: Roots) -> str | tuple[RemoteRoot, str]:
-    """Tell where a URI leads: a local path, or a remote root and the path in it."""
+    """Return the local path of a URI, or its remote root and the path in it."""
     if not uri:
         raise RowError(RowErrorCode.MISSING_URI, "the manifest has no URI for this video")
     split = split_uri(uri)
@@ -131,7 +131,7 @@ def _locate(uri: str | None, roots: Roots) -> str | tuple[RemoteRoot, str]:
         return "/" + decode_percent(split.path)
     if split.scheme not in REMOTE_SCHEMES:
         rule = f"use a path, file:/// or one of {', '.join(sorted(REMOTE_SCHEMES))}"
-        raise RowError(RowErrorCode.UNSUPPORTED_SCHEME, f"{_show(uri)} is not opened: {rule}")
+        raise RowError(RowErrorCode.UNSUPPORTED_SCHEME, f"{_show(uri)} has an unsupported scheme or host: {rule}")
     found = roots.find_remote(split)
     if found is None:
         _refuse_outside(uri)
@@ -142,33 +142,33 @@ def _open_local(path: str, roots: Roots, max_file_bytes: int) -> OpenedVideo:
     folders = tuple(os.path.realpath(folder) for folder in roots.local_folders)
     try:
         if b"\0" in os.fsencode(path):
-            raise RowError(RowErrorCode.NOT_FOUND, f"a file name cannot hold a NUL byte: {_show(path)}")
-        # Links are followed here, once; the real path is then opened without following any at its end.
+            raise RowError(RowErrorCode.NOT_FOUND, f"a file name cannot contain a NUL byte: {_show(path)}")
+        # Links are resolved here, once. The real path is then opened with O_NOFOLLOW.
         real_path = os.path.realpath(path) if path.startswith("/") else path
         _require_within(real_path, folders, path)
-        # O_PATH looks without opening: a pipe does not block, a device is not woken.
-        looked_at = os.open(real_path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # O_PATH does not open the content: a pipe does not block, and a device is not activated.
+        checked_fd = os.open(real_path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return _open_looked_at(looked_at, path, folders, max_file_bytes)
+            return _open_checked(checked_fd, path, folders, max_file_bytes)
         finally:
-            os.close(looked_at)
+            os.close(checked_fd)
     except UnicodeError as error:
         raise RowError(RowErrorCode.NOT_FOUND, f"no file can have this name: {_show(path)}") from error
     except OSError as error:
         raise _row_error(error, path) from error
 
 
-def _open_looked_at(looked_at: int, path: str, folders: tuple[str, ...], max_file_bytes: int) -> OpenedVideo:
-    # A folder may have been swapped for a link since its real path was checked: ask what was reached.
-    reached = f"/proc/self/fd/{looked_at}"
-    _require_within(str(Path(reached).readlink()), folders, path)
-    status = os.fstat(looked_at)
+def _open_checked(checked_fd: int, path: str, folders: tuple[str, ...], max_file_bytes: int) -> OpenedVideo:
+    # A folder may have been replaced by a link since its real path was resolved. So check the path that was opened.
+    opened_path = f"/proc/self/fd/{checked_fd}"
+    _require_within(str(Path(opened_path).readlink()), folders, path)
+    status = os.fstat(checked_fd)
     if not stat.S_ISREG(status.st_mode):
         kind = stat.filemode(status.st_mode)[0]
         raise RowError(RowErrorCode.NOT_A_FILE, f"not a regular file (`ls -l` type {kind}): {_show(path)}")
     _check_size(status.st_size, max_file_bytes, path)
-    # This opens the very inode that was checked, whatever its name leads to by now.
-    return OpenedVideo(os.open(reached, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), status.st_size)
+    # This opens the inode that was checked, even if its name now refers to another file.
+    return OpenedVideo(os.open(opened_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), status.st_size)
 
 
 def _require_within(real_path: str, folders: tuple[str, ...], path: str) -> None:
@@ -177,14 +177,14 @@ def _require_within(real_path: str, folders: tuple[str, ...], path: str) -> None
 
 
 def _refuse_outside(uri: str) -> NoReturn:
-    rule = "a video must lie within the manifest's folder or a configured root, links and `..` resolved"
+    rule = "after links and `..` are resolved, a video must be in the manifest's folder or in a configured root"
     raise RowError(RowErrorCode.OUTSIDE_ROOTS, f"{_show(uri)} is outside the roots: {rule}")
 
 
-def _fetch(root: RemoteRoot, path: str, max_file_bytes: int, filesystem_of: FilesystemOpener) -> OpenedVideo:
+def _fetch(root: RemoteRoot, path: str, max_file_bytes: int, open_remote: FilesystemOpener) -> OpenedVideo:
     from pyarrow import ArrowException
 
-    filesystem, path, info = _look_remote(root, path, max_file_bytes, filesystem_of)
+    filesystem, path, info = _stat_remote(root, path, max_file_bytes, open_remote)
     try:
         stream = filesystem.open_input_stream(path)
     except (OSError, ArrowException) as error:
@@ -193,14 +193,14 @@ def _fetch(root: RemoteRoot, path: str, max_file_bytes: int, filesystem_of: File
         return _copy_to_temporary(stream, info.size, path)
 
 
-def _look_remote(
-    root: RemoteRoot, path: str, max_file_bytes: int, filesystem_of: FilesystemOpener
+def _stat_remote(
+    root: RemoteRoot, path: str, max_file_bytes: int, open_remote: FilesystemOpener
 ) -> tuple[Any, str, Any]:
-    """Return the filesystem, the path in it, and what it tells of the object there."""
+    """Return the file system, the path in it, and the file system's facts of the object."""
     from pyarrow import ArrowException
     from pyarrow.fs import FileType
 
-    filesystem, bucket = filesystem_of(root.filesystem_uri)
+    filesystem, bucket = open_remote(root.filesystem_uri)
     path = f"{bucket.rstrip('/')}/{path}"
     try:
         info = filesystem.get_file_info(path)
@@ -217,11 +217,11 @@ def _look_remote(
 
 
 def _copy_to_temporary(stream: Any, size_bytes: int, path: str) -> OpenedVideo:  # noqa: ANN401 (untyped library)
-    """Copy exactly `size_bytes`: an object that proves shorter or longer has changed meanwhile."""
+    """Copy exactly `size_bytes`. An object that is shorter or longer has changed meanwhile, and is refused."""
     from pyarrow import ArrowException
 
     with tempfile.TemporaryFile(prefix="ndvr-") as copy:
-        allowed = size_bytes + 1  # one more byte than announced is enough to know
+        allowed = size_bytes + 1  # one byte more than declared is enough to detect a longer object
         while allowed > 0:
             try:
                 block = stream.read(min(allowed, _BLOCK_BYTES))
@@ -232,7 +232,7 @@ def _copy_to_temporary(stream: Any, size_bytes: int, path: str) -> OpenedVideo: 
             copy.write(block)
             allowed -= len(block)
         if allowed != 1:
-            detail = f"the store announced {size_bytes} bytes and sent another number: {_show(path)}"
+            detail = f"the store declared {size_bytes} bytes but sent another number: {_show(path)}"
             raise RowError(RowErrorCode.READ_FAILED, detail)
         copy.flush()
         return OpenedVideo(os.open(f"/proc/self/fd/{copy.fileno()}", os.O_RDONLY | os.O_CLOEXEC), size_bytes)
@@ -248,7 +248,7 @@ def _check_size(size_bytes: int, max_file_bytes: int, path: str) -> None:
 
 def _row_error(error: Exception, path: str) -> RowError:
     code = _CODE_OF_ERRNO.get(getattr(error, "errno", None) or 0, RowErrorCode.READ_FAILED)
-    if "ACCESS_DENIED" in str(error):  # how Arrow words S3's 403, without an errno
+    if "ACCESS_DENIED" in str(error):  # Arrow reports the 403 of S3 with this text and without an errno
         code = RowErrorCode.ACCESS_DENIED
     reason = getattr(error, "strerror", None) or error
     return RowError(code, f"{reason}: {_show(path)}")

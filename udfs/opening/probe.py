@@ -1,10 +1,11 @@
-"""What a file is, by its first bytes, before any decoder sees it. Runs on executors.
+"""Recognises the container of a file by its first bytes, before any decoder reads it. Runs on executors.
 
-FFmpeg decides by content too, and some of its demuxers open other files or addresses that the content names;
-so only known containers pass, and what such a demuxer would claim is refused whatever else it looks like.
+FFmpeg also detects the container by content, and some of its demuxers open other files or addresses that the content
+names. So only known containers pass, and a file that such a demuxer would accept is refused even if it also looks like
+a known container.
 """
 
-# ruff: noqa: PLR2004 -- bare numbers here are those of the formats that the comments cite
+# ruff: noqa: PLR2004 -- the literal numbers are defined by the formats that the comments cite
 from __future__ import annotations
 
 import re
@@ -26,7 +27,7 @@ _HEAD_BYTES = 64 * 1024
 _FFMPEG_PROBE_BYTES = 1024 * 1024
 _SHOWN_BYTES = 16
 
-# ISO/IEC 14496-12 boxes that a file may begin with, and QuickTime's (mov.c, mov_probe).
+# Boxes that a file may begin with, of ISO/IEC 14496-12 and QuickTime (mov.c, mov_probe).
 _FIRST_BOXES = frozenset(
     (
         b"ftyp",
@@ -48,37 +49,37 @@ _SEQUENCE_BRANDS = frozenset((b"msf1", b"hevc", b"hevx", b"avis", b"mjp2", b"iso
 
 
 def recognise_container(fd: int, size_bytes: int) -> str:
-    """Name the FFmpeg demuxer that a file is for, by its first bytes alone. The name's ending plays no part.
+    """Return the FFmpeg demuxer for a file, from its first bytes only. The file name is not used.
 
     Args:
-        fd: a regular file, open for reading; its position stays.
+        fd: a regular file, open for reading. Its position does not change.
         size_bytes: its size.
 
     Returns:
-        A demuxer's name as FFmpeg spells it, such as `mov,mp4,m4a,3gp,3g2,mj2` or `matroska,webm`.
+        Name of the demuxer as in FFmpeg, such as `mov,mp4,m4a,3gp,3g2,mj2` or `matroska,webm`.
 
     Raises:
-        RowError: PLAYLIST_REFUSED for whatever may make a decoder open something else; NOT_A_VIDEO for all
-            else that is not a known video container; READ_FAILED.
+        RowError: PLAYLIST_REFUSED for a file that may make a decoder open another file; NOT_A_VIDEO for any other file
+            that is not a known video container; READ_FAILED.
     """
     head = read_at(fd, 0, _HEAD_BYTES)
     text = _read_text_head(fd, head)
     playlist = name_playlist(text)
     if playlist is not None:
-        detail = f"looks like {playlist}: such files make a decoder open others, so they are not opened"
-        raise RowError(RowErrorCode.PLAYLIST_REFUSED, f"{detail} (begins {text[:60]!r})")
+        detail = f"detected: {playlist}. Such a file makes a decoder open other files, so it is refused"
+        raise RowError(RowErrorCode.PLAYLIST_REFUSED, f"{detail} (it begins with {text[:60]!r})")
     still = _name_still_mov(head)
     if still is None:
         for container, recognises in _CONTAINERS:
             if recognises(head):
                 return container
-    detail = f"looks like {still or name_other(head)}, not a known video container"
-    shown = f"{size_bytes} bytes, the first {head[:_SHOWN_BYTES].hex()}"
+    detail = f"not a known video container; detected: {still or name_other(head)}"
+    shown = f"{size_bytes} bytes, the first are {head[:_SHOWN_BYTES].hex()}"
     raise RowError(RowErrorCode.NOT_A_VIDEO, f"{detail} ({shown})")
 
 
 def _read_text_head(fd: int, head: bytes) -> bytes:
-    """Give what FFmpeg's text searches see of a file: its probe buffer up to the first NUL byte."""
+    """Return the part of a file that FFmpeg searches for text: its probe buffer up to the first NUL byte."""
     if b"\0" not in head and len(head) == _HEAD_BYTES:
         head = read_at(fd, 0, _FFMPEG_PROBE_BYTES)
     return head.partition(b"\0")[0]
@@ -86,14 +87,14 @@ def _read_text_head(fd: int, head: bytes) -> bytes:
 
 def _is_mov(head: bytes) -> bool:
     box = head[4:8]
-    if box == b"jP  ":  # the signature box of the JPEG 2000 family; Motion JPEG 2000 says so in ftyp
+    if box == b"jP  ":  # the signature box of the JPEG 2000 family; Motion JPEG 2000 declares itself in ftyp
         return head[16:24] == b"ftypmjp2"
     size = int.from_bytes(head[:4], "big")
     return box in _FIRST_BOXES and (size in {0, 1} or size >= 8)
 
 
 def _name_still_mov(head: bytes) -> str | None:
-    """Name the still image that an ISO container's brands declare, if they declare no sequence as well."""
+    """Return the kind of still image that the brands of an ISO container declare; None if they declare a sequence."""
     if head[4:8] != b"ftyp" or head[8:12] not in _STILL_BRANDS:
         return None
     brands = {head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4], "big"), 256), 4)}
@@ -101,7 +102,7 @@ def _name_still_mov(head: bytes) -> str | None:
 
 
 def _is_matroska(head: bytes) -> bool:
-    # matroskadec.c reads other document types too; only these two are video in practice.
+    # matroskadec.c also reads other document types. Only these two are video in practice.
     return head.startswith(b"\x1aE\xdf\xa3") and any(name in head[:256] for name in (b"matroska", b"webm"))
 
 
@@ -115,9 +116,9 @@ def _is_flv(head: bytes) -> bool:
 
 
 def _is_mpegts(head: bytes) -> bool:
-    """Look for sync bytes at packets of 188, 192 (time code first) or 204 bytes (ISO/IEC 13818-1, 2.4.3.2).
+    """Check for a sync byte in each packet of 188, 192 (time code first) or 204 bytes (ISO/IEC 13818-1, 2.4.3.2).
 
-    One in five may be damaged. Fewer than five packets hold no video.
+    One in five may be damaged. Fewer than five packets contain no video.
     """
     for first, step in ((0, 188), (4, 192), (0, 204)):
         syncs = head[first : first + 20 * step : step]
@@ -127,12 +128,12 @@ def _is_mpegts(head: bytes) -> bool:
 
 
 def _is_mpeg_program_stream(head: bytes) -> bool:
-    # Pack header, then its marker bits: 0010 in MPEG-1, 01 in MPEG-2.
+    # A pack header, followed by its marker bits: 0010 in MPEG-1, 01 in MPEG-2.
     return head.startswith(b"\0\0\1\xba") and len(head) > 4 and (head[4] >> 4 == 2 or head[4] >> 6 == 1)
 
 
 def _is_mpeg_video(head: bytes) -> bool:
-    # Sequence header: neither width nor height nor the codes of aspect and frame rate may be 0.
+    # A sequence header: width, height and the codes of aspect ratio and frame rate must not be 0.
     if not head.startswith(b"\0\0\1\xb3") or len(head) < 8:
         return False
     sizes, codes = int.from_bytes(head[4:7], "big"), head[7]
@@ -140,14 +141,14 @@ def _is_mpeg_video(head: bytes) -> bool:
 
 
 def _find_nal_bytes(head: bytes) -> list[bytes]:
-    """Give the first two bytes of each NAL unit of an Annex B stream, if one begins the file."""
+    """Return the first two bytes of each NAL unit if the file begins as an Annex B stream; else an empty list."""
     if not head.startswith((b"\0\0\1", b"\0\0\0\1")):
         return []
     return [head[match.end() : match.end() + 2] for match in re.finditer(rb"\x00\x00\x01(?=..)", head, re.DOTALL)]
 
 
 def _is_h264(head: bytes) -> bool:
-    # ITU-T H.264, 7.3.1: type in the low five bits; a forbidden top bit; parameter sets are references.
+    # ITU-T H.264, 7.3.1: the type is in the low five bits, the top bit is 0, nal_ref_idc of parameter sets is not 0.
     nals = _find_nal_bytes(head)
     types = [nal[0] & 0x1F for nal in nals]
     are_legal = all(nal[0] < 0x80 for nal in nals[:8])
@@ -156,7 +157,7 @@ def _is_h264(head: bytes) -> bool:
 
 
 def _is_hevc(head: bytes) -> bool:
-    # ITU-T H.265, 7.3.1.2: six bits of type; parameter sets lie in layer 0 with temporal id 0.
+    # ITU-T H.265, 7.3.1.2: the type has six bits; parameter sets are in layer 0 with temporal id 0.
     nals = _find_nal_bytes(head)
     types = [nal[0] >> 1 for nal in nals if nal[0] < 0x80]
     has_sets = {b"\x40\x01", b"\x42\x01", b"\x44\x01"} <= set(nals)
@@ -164,12 +165,12 @@ def _is_hevc(head: bytes) -> bool:
 
 
 def _is_dv(head: bytes) -> bool:
-    # IEC 61834: a header DIF block, then from byte 80 on a subcode one.
+    # IEC 61834: a header DIF block, then a subcode block from byte 80 on.
     return head[:3] == b"\x1f\x07\x00" and head[3:4] in {b"\x3f", b"\xbf"} and head[80:81] == b"\x3f"
 
 
 def _is_apng(head: bytes) -> bool:
-    # apngdec.c: an acTL chunk before the first image data makes a PNG an animation.
+    # apngdec.c: a PNG is an animation if an acTL chunk precedes the first image data.
     if not head.startswith(b"\x89PNG\r\n\x1a\n"):
         return False
     at = 8

@@ -1,6 +1,6 @@
-"""Which places videos may be read from: the grammar of a manifest's URIs, and the allow-list of roots.
+"""The syntax of a manifest's URIs, and the roots: the only locations from which videos may be read.
 
-Made on the driver; `Roots` is then sent to the executors, where `locate.open_video` obeys it.
+The driver makes `Roots` and sends it to the executors, where `locate.open_video` enforces it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-# A drive letter (`C:`) or a name with a colon (`a:b.mp4`) is no scheme: two characters and `://` are.
+# A scheme has at least two characters and is followed by `://`. So a drive letter (`C:`) and a name with a colon
+# (`a:b.mp4`) are not schemes.
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<authority>[^/]*)/?(?P<path>.*)", re.DOTALL)
 _ONE_SLASH_FILE_URI = re.compile(r"\Afile:(?=/(?!/))", re.IGNORECASE)
 
-# What pyarrow.fs.FileSystem.from_uri opens over a network, under the one name that is compared.
+# The network schemes that pyarrow.fs.FileSystem.from_uri opens, each with the name under which it is compared.
 REMOTE_SCHEMES = {
     "s3": "s3",
-    "s3a": "s3",  # Hadoop's name of S3, which Spark's own paths carry
+    "s3a": "s3",  # Hadoop's name of S3, used in Spark's paths
     "gs": "gs",
     "gcs": "gs",
     "hdfs": "hdfs",
@@ -30,12 +31,12 @@ REMOTE_SCHEMES = {
 
 @dataclass(frozen=True)
 class SplitUri:
-    """A URI with a scheme, taken apart.
+    """The parts of a URI with a scheme.
 
     Attributes:
         scheme: in lower case.
         authority: bucket, container or host, as written; may be empty.
-        path: what follows the authority's slash, still percent-encoded, query and fragment included.
+        path: the rest after the slash that ends the authority, still percent-encoded, with query and fragment.
     """
 
     scheme: str
@@ -44,12 +45,12 @@ class SplitUri:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a `file:` URI."""
+        """Whether this is a `file:` URI."""
         return self.scheme == "file"
 
     @property
     def names_this_machine(self) -> bool:
-        """Whether a `file:` URI has no host, or `localhost`."""
+        """Whether the host of a `file:` URI is empty or `localhost`."""
         return self.authority.lower() in {"", "localhost"}
 
 
@@ -61,7 +62,7 @@ class RemoteRoot:
         scheme: one of the values of `REMOTE_SCHEMES`.
         authority: bucket, container or host.
         components: the decoded components of the prefix's path; empty for the whole bucket.
-        filesystem_uri: names the bucket or host, with the config's options (`?region=...`).
+        filesystem_uri: URI of the bucket or host, with the options of the config (`?region=...`).
     """
 
     scheme: str
@@ -72,10 +73,10 @@ class RemoteRoot:
 
 @dataclass(frozen=True)
 class Roots:
-    """The allow-list: the only places that videos may be opened in. Made by `Roots.of`.
+    """The only locations from which videos may be read. Made by `Roots.of`.
 
     Attributes:
-        local_folders: absolute paths, links in them not yet resolved.
+        local_folders: absolute paths; their links are not resolved yet.
         remote: remote prefixes.
     """
 
@@ -84,14 +85,14 @@ class Roots:
 
     @classmethod
     def of(cls, *places: str) -> Roots:
-        """Allow everything below each of these places: the manifest's folder, and what the config adds.
+        """Allow everything below each of these places: the manifest's folder, and the roots of the config.
 
         Args:
-            places: absolute local folders, `file://` URIs, or remote prefixes such as `s3://bucket/folder`,
-                whose query (`?endpoint_override=...`) configures their filesystem.
+            places: absolute local folders, `file://` URIs, or remote prefixes such as `s3://bucket/folder`. The query
+                of a prefix (`?endpoint_override=...`) configures its file system.
 
         Raises:
-            ValueError: a place is relative, of an unsupported scheme, or has an empty, `.` or `..` component.
+            ValueError: a place is relative, has an unsupported scheme, or has an empty, `.` or `..` component.
         """
         local_folders, remote = [], []
         for place in places:
@@ -103,19 +104,19 @@ class Roots:
         return cls(tuple(local_folders), tuple(remote))
 
     def find_remote(self, uri: SplitUri) -> tuple[RemoteRoot, str] | None:
-        """Find the root that a remote URI lies in, comparing whole components.
+        """Find the root that contains a remote URI, comparing whole components.
 
-        Only the path comes from the row: its filesystem's options come from the root, so that no manifest can
-        send the executor's credentials to an endpoint of its own by `?endpoint_override=`.
+        Only the path is taken from the row. The options of the file system come from the root, so that a manifest
+        cannot use `?endpoint_override=` to send the credentials of the executor to another endpoint.
 
         Args:
             uri: its scheme must be in `REMOTE_SCHEMES`.
 
         Returns:
-            The root, and the URI's decoded path below the bucket or host; None if it lies in no root or has
-            an empty, `.` or `..` component.
+            The root, and the URI's decoded path below the bucket or host; None if no root contains it, or if it has an
+            empty, `.` or `..` component.
         """
-        # Decoded before it is split, else `..%2F` would pass as part of one harmless component.
+        # Decode before splitting: otherwise `..%2F` would pass as a part of one component.
         components = tuple(decode_percent(uri.path).split("/"))
         if not _are_plain(components):
             return None
@@ -127,21 +128,21 @@ class Roots:
 
 
 def resolve_uri(uri: str, base: str) -> str:
-    """Make a manifest's URI absolute, in the one form that tables hold and `open_video` reads.
+    """Make a manifest's URI absolute, in the form that tables store and `open_video` reads.
 
-    The form is one of two, and its first characters tell which:
+    There are two forms. The first characters show which:
 
-    - `/...`: a path, literal to the last character (`%20` is three characters of the name);
-    - `scheme://...`: a URI, percent-decoded when it is opened.
+    - `/...`: a path, taken literally (`%20` is three characters of the name);
+    - `scheme://...`: a URI, which is percent-decoded when it is opened.
 
     Args:
-        uri: without a scheme a path, taken literally; with one (`file:/x` too) kept as given.
-        base: the manifest's own folder, a path or a URI; a relative path is joined to it. A query there
-            (`?region=...`) configures the filesystem and is left out of the result.
+        uri: a path without a scheme, taken literally, or a URI with one (also `file:/x`), returned as given.
+        base: the folder of the manifest, a path or a URI. A relative `uri` is joined to it. Its query (`?region=...`)
+            configures the file system and is left out of the result.
 
     Returns:
-        The absolute form. It may still lead out of every root: that is for `open_video` to refuse. An empty
-        `uri` stays empty, and is refused as missing.
+        The absolute form. It may be outside of every root; `open_video` refuses it then. An empty `uri` stays empty,
+        and `open_video` refuses it as missing.
     """
     uri = _ONE_SLASH_FILE_URI.sub("file://", uri)
     if not uri or uri.startswith("/") or split_uri(uri) is not None:
@@ -156,18 +157,18 @@ def resolve_uri(uri: str, base: str) -> str:
 
 
 def split_uri(uri: str) -> SplitUri | None:
-    """Take a URI with a scheme apart; None for a path."""
+    """Split a URI with a scheme into its parts; None for a path."""
     match = _URI.fullmatch(_ONE_SLASH_FILE_URI.sub("file://", uri))
     return match and SplitUri(match["scheme"].lower(), match["authority"], match["path"])
 
 
 def decode_percent(path: str) -> str:
-    """Percent-decode; bytes that are not UTF-8 become what `os.fsencode` turns back into the same bytes."""
+    """Percent-decode a path. Bytes that are not UTF-8 become surrogates, which `os.fsencode` restores."""
     return unquote(path, errors="surrogateescape")
 
 
 def is_within(path: str, folder: str) -> bool:
-    """Whether an absolute path is a folder or lies below it, by whole components. Resolves no links."""
+    """Return whether an absolute path is a folder or is below it, by whole components. Links are not resolved."""
     return path.startswith("/") and os.path.commonpath((folder, path)) == folder
 
 
@@ -180,7 +181,7 @@ def _local_root(place: str, split: SplitUri | None) -> str:
 
 def _remote_root(place: str, split: SplitUri) -> RemoteRoot:
     if split.scheme not in REMOTE_SCHEMES:
-        raise ValueError(f"root {place!r}: its scheme must be file or one of {sorted(REMOTE_SCHEMES)}")
+        raise ValueError(f"the scheme of root {place!r} must be file or one of {sorted(REMOTE_SCHEMES)}")
     authority, _, query = split.authority.partition("?")
     path, _, path_query = split.path.partition("?")
     folder = decode_percent(path).rstrip("/")

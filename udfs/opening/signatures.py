@@ -1,21 +1,21 @@
-"""The marks by which files that are no video are known: playlists and scripts first, then the rest."""
+"""Signatures of files that are not videos: playlists and scripts first, then other kinds."""
 
 from __future__ import annotations
 
 import re
 
-# Searched in a file's head up to its first NUL byte, which is what FFmpeg's own text searches see. The C
-# files named are libavformat's, whose probe functions these patterns widen where they are narrow. (mov.c
-# opens the files of a `dref` too, but only with its option enable_drefs, which is off by default.)
+# These are searched in the first bytes of a file up to the first NUL byte, as FFmpeg's text searches do. The named C
+# files are those of libavformat; some patterns match more than their probe functions. (mov.c also opens the files of a
+# `dref`, but only with its option enable_drefs, which is off by default.)
 _PLAYLISTS = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
         ("DASH manifest", rb"<MPD"),  # dashdec.c: anywhere, with "dash:profile"
         ("IMF composition playlist", rb"<CompositionPlaylist"),  # imfdec.c: anywhere, with "ContentTitle>"
-        ("SDP session description", rb"(?:\A|[\r\n])c=IN IP|\A\s*v=0\s"),  # rtsp.c: at any line's start
+        ("SDP session description", rb"(?:\A|[\r\n])c=IN IP|\A\s*v=0\s"),  # rtsp.c: at the start of any line
         ("HLS or M3U playlist", rb"\A\W*#EXTM3U"),  # hls.c
         ("ffconcat script", rb"\A\W*ffconcat\b"),  # concatdec.c
-        ("concat script", rb"\A(?:\s|#[^\n]*\n)*file\s+\S"),  # concatdec.c, chosen by name only
+        ("concat script", rb"\A(?:\s|#[^\n]*\n)*file\s+\S"),  # concatdec.c: chosen by file name only
         ("VobSub index", rb"\A\W*VobSub index file"),  # mpeg.c: opens the .sub beside it
         ("ffmetadata", rb"\A\s*;FFMETADATA"),  # ffmetadec.c
         ("ASX playlist", rb"\A\W*(?:\?xml[^>]*>\s*<)?ASX\b"),
@@ -85,16 +85,16 @@ _CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\f\r")) + b"\x7f"
 
 
 def name_playlist(text: bytes) -> str | None:
-    """Name the kind of playlist, manifest or script that a text is, or contains where FFmpeg looks for it.
+    """Return the kind of playlist, manifest or script that FFmpeg would detect in a text; None if there is none.
 
     Args:
-        text: a file's first bytes, up to the first NUL.
+        text: the first bytes of a file, up to the first NUL byte.
     """
     return next((name for name, pattern in _PLAYLISTS if pattern.search(text)), None)
 
 
 def name_other(head: bytes) -> str:
-    """Name what a file that is no known video container looks like, for people to read."""
+    """Return what kind of file this is, for a message. The file is not a known video container."""
     for offset, magic, name in _OTHER_FILES:
         if head.startswith(magic, offset):
             return name

@@ -1,9 +1,9 @@
-"""Whether a file's own structure says that bytes of it are missing. Runs on executors.
+"""Detects truncated files from the structure of their container. Runs on executors.
 
-Each container's check costs a bounded number of reads on any input; where it cannot tell, the file passes.
+The check of each container makes a bounded number of reads on any input. A file that it cannot decide passes.
 """
 
-# ruff: noqa: PLR2004 -- bare numbers here are those of the formats that the comments cite
+# ruff: noqa: PLR2004 -- the literal numbers are defined by the formats that the comments cite
 from __future__ import annotations
 
 import math
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MAX_READS = 400
-_MAX_GIF_STEPS = 1_000_000  # 0.3 s; at 255 bytes a sub-block, a GIF of 240 MiB
+_MAX_GIF_STEPS = 1_000_000  # takes 0.3 s; with sub-blocks of 255 bytes this is a GIF of 240 MiB
 _GIF_READ_BYTES = 1024 * 1024
 _OGG_MAX_PAGE_BYTES = 27 + 255 + 255 * 255
 
 
 class _UndecidedError(Exception):
-    """The structure breaks off or is too long to follow: the decoder has to tell."""
+    """The structure is damaged or too long to follow. The file passes, and the decoder decides."""
 
 
 class _Bytes:
-    """A file's bytes, read a limited number of times."""
+    """The bytes of a file. The number of reads is limited."""
 
     def __init__(self, fd: int, size_bytes: int) -> None:
         self._fd = fd
@@ -35,31 +35,31 @@ class _Bytes:
         self.size = size_bytes
 
     def at(self, offset: int, num_bytes: int) -> bytes:
-        """Read exactly `num_bytes`; undecided beyond the file's end or the number of reads."""
+        """Read exactly `num_bytes`. Undecided outside of the file, and at the limit of reads."""
         self._num_reads += 1
         if self._num_reads > _MAX_READS or not 0 <= offset <= self.size - num_bytes:
             raise _UndecidedError
         data = read_at(self._fd, offset, num_bytes)
-        if len(data) < num_bytes:  # the file has shrunk since it was opened
-            raise _truncated(f"{self.size} bytes when it was opened, less now")
+        if len(data) < num_bytes:
+            raise _truncated(f"the file had {self.size} bytes when it was opened and has fewer now")
         return data
 
     def unpack(self, layout: str, offset: int) -> tuple[int, ...]:
-        """Read integers, `layout` as in `struct`."""
+        """Read numbers. `layout` is a format of `struct`."""
         values: tuple[int, ...] = struct.unpack(layout, self.at(offset, struct.calcsize(layout)))
         return values
 
 
 def check_complete(fd: int, size_bytes: int, container: str) -> None:
-    """Refuse a file whose own structure says that bytes are missing.
+    """Refuse a file if the structure of its container shows that bytes are missing.
 
-    ISO media, Matroska, AVI, GIF, FLV, ASF, Ogg and APNG say so; the others cannot, and pass. So does a file
-    whose structure is damaged otherwise, and the unfinished recordings that decoders read as far as they go.
+    ISO media, Matroska, AVI, GIF, FLV, ASF, Ogg and APNG show this. Files of other containers pass. Files with other
+    structural damage also pass, and so do unfinished recordings, which decoders read up to their end.
 
     Args:
-        fd: a regular file, open for reading; its position stays.
+        fd: a regular file, open for reading. Its position does not change.
         size_bytes: its size.
-        container: what `probe.recognise_container` said.
+        container: what `probe.recognise_container` returned.
 
     Raises:
         RowError: TRUNCATED or READ_FAILED.
@@ -79,13 +79,14 @@ def _truncated(detail: str) -> RowError:
 
 def _require_end(data: _Bytes, end: int, what: str) -> None:
     if end > data.size:
-        raise _truncated(f"{what} ends at byte {end}, the file has {data.size}: {end - data.size} are missing")
+        raise _truncated(f"{what} ends at byte {end}, the file has {data.size} bytes: {end - data.size} are missing")
 
 
 def _iterate_boxes(data: _Bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Give (type, start of the content, end) of each ISO/IEC 14496-12 box. The last may end beyond `end`.
+    """Yield (type, start of the content, end) of each ISO/IEC 14496-12 box. The last may end beyond `end`.
 
-    A box begins with its size, 32 bits (1: 64 more follow the type; 0: up to `end`), and its type.
+    A box begins with its size in 32 bits, and its type. Size 1: the size follows the type, in 64 bits. Size 0: the box
+    ends at `end`.
     """
     while start + 8 <= end:
         header = data.at(start, 8)
@@ -104,13 +105,13 @@ def _iterate_boxes(data: _Bytes, start: int, end: int) -> Iterator[tuple[bytes, 
 def _check_mov(data: _Bytes) -> None:
     moov = None
     for kind, start, stop in _iterate_boxes(data, 0, data.size):
-        # Trailing bytes that are no box at all would declare any size: only boxes that matter count.
+        # Trailing bytes that are not a box would declare a random size. So only boxes that playback needs are checked.
         if kind in {b"ftyp", b"moov", b"mdat", b"moof"}:
             _require_end(data, stop, f"the {kind.decode()} box")
         if kind == b"moov":
             moov = (start, stop)
     if moov is None:
-        raise _truncated("there is no moov box: recording broke off, or a segment without its initialisation")
+        raise _truncated("there is no moov box: an interrupted recording, or a segment without its initialisation")
     for track in _find_boxes(data, *moov, b"trak"):
         for table in _find_boxes(data, *track, b"mdia", b"minf", b"stbl"):
             _check_chunk_offsets(data, *table)
@@ -126,7 +127,7 @@ def _find_boxes(data: _Bytes, start: int, stop: int, *path: bytes) -> Iterator[t
 
 
 def _check_chunk_offsets(data: _Bytes, start: int, stop: int) -> None:
-    """Check where a track's last chunk of samples begins (`stco`, or `co64` with 64 bits)."""
+    """Check that the last chunk of a track's samples begins within the file (`stco`, or `co64` with 64 bits)."""
     for kind, content, _ in _iterate_boxes(data, start, stop):
         width = {b"stco": 4, b"co64": 8}.get(kind)
         if width is None:
@@ -135,11 +136,11 @@ def _check_chunk_offsets(data: _Bytes, start: int, stop: int) -> None:
         if num_chunks:
             last = content + 8 + (num_chunks - 1) * width
             (offset,) = data.unpack(">I" if width == 4 else ">Q", last)
-            _require_end(data, offset + 1, "the last chunk's first byte")
+            _require_end(data, offset + 1, "the first byte of the last chunk")
 
 
 def _read_vint(data: _Bytes, offset: int) -> tuple[int, int]:
-    """Give (all bits of a variable-length integer of RFC 8794, its marker included; its length in bytes)."""
+    """Return a variable-length integer of RFC 8794 with its marker bit, and its length in bytes."""
     (first,) = data.at(offset, 1)
     length = 9 - first.bit_length()
     if length > 8:
@@ -148,7 +149,7 @@ def _read_vint(data: _Bytes, offset: int) -> tuple[int, int]:
 
 
 def _check_matroska(data: _Bytes) -> None:
-    """Walk to the Segment. An unknown size, all ones, is what live streams have."""
+    """Walk to the Segment. Live streams have an unknown size: all bits are 1."""
     offset = 0
     while offset < data.size:
         element, id_length = _read_vint(data, offset)
@@ -164,20 +165,20 @@ def _check_matroska(data: _Bytes) -> None:
 
 
 def _check_avi(data: _Bytes) -> None:
-    """Walk the RIFF chunks: one, and in OpenDML files further ones of kind AVIX."""
+    """Walk the RIFF chunks. OpenDML files have more than one; the further ones are of type AVIX."""
     start = 0
     while start + 12 <= data.size:
         magic, size, _ = struct.unpack("<4sI4s", data.at(start, 12))
-        # A recorder that crashed leaves 0 or the largest numbers: such a file is read as far as it goes.
+        # A recorder that crashed leaves a size of 0 or near the maximum. Decoders read such a file up to its end.
         if magic != b"RIFF" or size < 4 or size >= 0xFFFF0000:
             return
         stop = start + 8 + size
-        _require_end(data, stop - size % 2, "the RIFF chunk")  # the padding byte is often left out
+        _require_end(data, stop - size % 2, "the RIFF chunk")  # the padding byte is often missing
         start = stop + size % 2
 
 
 class _Forward:
-    """Bytes of a file from its start on, one after another, in large reads."""
+    """Reads a file byte by byte from its start, in large blocks."""
 
     def __init__(self, data: _Bytes) -> None:
         self._data = data
@@ -187,7 +188,7 @@ class _Forward:
         self._num_steps = 0
 
     def skip(self, num_bytes: int) -> None:
-        """Go on; it is the next read that notices the end."""
+        """Skip bytes. Only the next read checks for the end of the file."""
         self._offset += num_bytes
 
     def take(self) -> int:
@@ -198,7 +199,7 @@ class _Forward:
         at = self._offset - self._block_start
         if at >= len(self._block):
             if self._offset >= self._data.size:
-                raise _truncated(f"no trailer up to the file's end at byte {self._data.size}")
+                raise _truncated(f"there is no trailer before the end of the file at byte {self._data.size}")
             self._block_start, at = self._offset, 0
             self._block = self._data.at(self._offset, min(_GIF_READ_BYTES, self._data.size - self._offset))
         self._offset += 1
@@ -210,16 +211,16 @@ def _colour_table_bytes(flags: int) -> int:
 
 
 def _check_gif(data: _Bytes) -> None:
-    """Walk the blocks (GIF89a, appendix A): sub-blocks up to an empty one, and after all the trailer 0x3B."""
+    """Walk the blocks (GIF89a, appendix A). Each ends with an empty sub-block; the trailer 0x3B ends the file."""
     stream = _Forward(data)
     stream.skip(10)
     flags = stream.take()
     stream.skip(2 + _colour_table_bytes(flags))
     while True:
         introducer = stream.take()
-        if introducer == 0x21:  # extension: its label
+        if introducer == 0x21:  # extension: skip its label
             stream.skip(1)
-        elif introducer == 0x2C:  # image: place and size, then flags, colours, and the code size
+        elif introducer == 0x2C:  # image: position and size, flags, colour table, code size
             stream.skip(8)
             flags = stream.take()
             stream.skip(_colour_table_bytes(flags) + 1)
@@ -230,23 +231,23 @@ def _check_gif(data: _Bytes) -> None:
 
 
 def _check_flv(data: _Bytes) -> None:
-    """Check the metadata's `filesize`, else the last tag: type, 24 bits of size; behind it its whole size."""
+    """Check `filesize` of the metadata; without it the last tag: its type, its size in 24 bits, and its total size."""
     head = data.at(0, min(data.size, 16 * 1024))
-    key = head.find(b"\0\x08filesize\0")  # a number of the onMetaData object
+    key = head.find(b"\0\x08filesize\0")  # a number in the onMetaData object
     if key >= 0 and key + 19 <= len(head):
         (declared,) = struct.unpack_from(">d", head, key + 11)
         if math.isfinite(declared) and declared > 0:
-            _require_end(data, int(declared), "the file by its own metadata")
+            _require_end(data, int(declared), "the file, according to its metadata,")
             return
     (tag_size,) = data.unpack(">I", data.size - 4)
     start = data.size - 4 - tag_size
     (type_and_size,) = data.unpack(">I", start) if start >= 9 else (0,)
     if type_and_size >> 24 & 0x1F not in {8, 9, 18} or (type_and_size & 0xFFFFFF) + 11 != tag_size:
-        raise _truncated("the last tag is not whole")
+        raise _truncated("the last tag is incomplete")
 
 
 def _check_asf(data: _Bytes) -> None:
-    """Check the size in the file properties object (ASF specification, 3.2), unless it is a broadcast."""
+    """Check the size in the file properties object (ASF specification, 3.2). Broadcasts have none."""
     header_size, num_objects = data.unpack("<QI", 16)
     _require_end(data, header_size, "the header object")
     offset = 30
@@ -256,20 +257,20 @@ def _check_asf(data: _Bytes) -> None:
             (declared,) = data.unpack("<Q", offset + 40)
             (flags,) = data.unpack("<I", offset + 88)
             if not flags & 1:
-                _require_end(data, declared, "the file by its own header")
+                _require_end(data, declared, "the file, according to its header,")
             return
         offset += max(size, 24)
 
 
 def _check_ogg(data: _Bytes) -> None:
-    """Check the last page (RFC 3533): a header, a table of segment sizes, the segments."""
+    """Check the last page (RFC 3533): its header, its table of segment sizes, and its segments."""
     tail_start = max(0, data.size - _OGG_MAX_PAGE_BYTES)
     tail = data.at(tail_start, data.size - tail_start)
     page = tail.rfind(b"OggS\0")
     if page < 0:
         return
     header_end = page + 27
-    _require_end(data, tail_start + header_end, "the last page's header")
+    _require_end(data, tail_start + header_end, "the header of the last page")
     table_end = header_end + tail[header_end - 1]
     _require_end(data, tail_start + table_end + sum(tail[header_end:table_end]), "the last page")
 
@@ -278,7 +279,7 @@ def _check_apng(data: _Bytes) -> None:
     """Walk the PNG chunks (size, type, content, checksum) up to IEND."""
     offset = 8
     while True:
-        _require_end(data, offset + 12, "a chunk's header and checksum")
+        _require_end(data, offset + 12, "the header and checksum of a chunk")
         size, kind = struct.unpack(">I4s", data.at(offset, 8))
         if kind == b"IEND":
             return

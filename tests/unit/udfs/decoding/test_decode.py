@@ -1,4 +1,4 @@
-"""What a decoder child makes of one file: which frames, from which decoder, and which fault."""
+"""A decoder child returns the right frames of a file from the right decoder, or the right fault."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def child() -> Iterator[DecoderProcess]:
 
 
 def decode(child: DecoderProcess, path: Path, *, allows_decord: bool = True) -> Decoded:
-    """Have the child decode a file; a fault is raised."""
+    """Let the child decode a file. A fault is raised."""
     fd = os.open(path, os.O_RDONLY)
     try:
         child.request(fd, recognise_container(fd, path.stat().st_size), allows_decord=allows_decord)
@@ -77,8 +77,8 @@ def decode(child: DecoderProcess, path: Path, *, allows_decord: bool = True) -> 
     return Decoded(child.decoder, seconds, np.concatenate(chunks), message.header["facts"])
 
 
-def fault_of(path: Path, **limits: float) -> RowErrorCode:
-    """Which fault a child with these limits finds; by both decoders, where it is decord that finds it."""
+def find_fault(path: Path, **limits: float) -> RowErrorCode:
+    """The fault that a child with these limits reports with PyAV. With decord it must also report a fault."""
     child = DecoderProcess(DecoderSettings(FRAME_PX, RULE, replace(DecodeLimits(), **limits)))
     try:
         for allows_decord in (True, False):
@@ -90,7 +90,9 @@ def fault_of(path: Path, **limits: float) -> RowErrorCode:
 
 
 @pytest.mark.parametrize("recipe", CATALOGUE, ids=lambda recipe: recipe.name)
-def test_right_frames_of_every_kind_of_file(recipe: Recipe, child: DecoderProcess, tmp_path: Path) -> None:
+def test_the_right_frames_of_every_kind_of_file_are_decoded(
+    recipe: Recipe, child: DecoderProcess, tmp_path: Path
+) -> None:
     path = make_video(tmp_path / f"a{recipe.suffix}", recipe=recipe, seconds=2.4, fps=10)
     decoded = decode(child, path)
     assert decoded.numbers() == [0, 3, 6, 9, 12, 15, 18, 21]
@@ -102,7 +104,7 @@ def test_right_frames_of_every_kind_of_file(recipe: Recipe, child: DecoderProces
 
 
 @pytest.mark.parametrize("recipe", CATALOGUE, ids=lambda recipe: recipe.name)
-def test_both_decoders_give_the_same_bytes(recipe: Recipe, child: DecoderProcess, tmp_path: Path) -> None:
+def test_both_decoders_return_the_same_bytes(recipe: Recipe, child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / f"a{recipe.suffix}", recipe=recipe, seconds=9.5, fps=12, keyframe_every=20)
     first, second = decode(child, path), decode(child, path, allows_decord=False)
     assert second.decoder == "pyav"
@@ -117,7 +119,7 @@ def test_decord_decodes_the_most_common_kinds(child: DecoderProcess, tmp_path: P
         assert decode(child, make_video(tmp_path / f"{name}", recipe=recipe)).decoder == "decord"
 
 
-def test_colours_and_brightness_are_those_drawn(child: DecoderProcess, tmp_path: Path) -> None:
+def test_decoded_colours_and_brightness_equal_the_drawn_ones(child: DecoderProcess, tmp_path: Path) -> None:
     for name in ("libx264.mp4", "mjpeg.mov"):  # limited and full range
         decoded = decode(child, make_video(tmp_path / name, recipe=BY_NAME[name]))
         drawn = av.VideoFrame.from_ndarray(draw_picture(0), format="rgb24")
@@ -127,18 +129,18 @@ def test_colours_and_brightness_are_those_drawn(child: DecoderProcess, tmp_path:
         assert np.abs(picture.mean(axis=(0, 1)) - expected.mean(axis=(0, 1))).max() < 2
 
 
-def test_variable_frame_rate_gives_what_is_on_display(child: DecoderProcess, tmp_path: Path) -> None:
+def test_with_a_variable_frame_rate_the_displayed_frames_are_sampled(child: DecoderProcess, tmp_path: Path) -> None:
     shown_at = [0, 0.1, 0.2, 2.5, 2.6, 4.0, 7.04, 8.5, 8.7, 9.0]
     for suffix in (".mp4", ".mkv"):
         path = make_video(tmp_path / f"a{suffix}", recipe=replace(H264, suffix=suffix), frame_seconds=shown_at)
         for allows_decord in (True, False):
             decoded = decode(child, path, allows_decord=allows_decord)
-            # At 0, 1, 2, ... 9 s; fewer than 8 of the 10 frames, so even steps over their numbers.
+            # At 0, 1, 2, ... 9 s fewer than 8 of the 10 frames are displayed, so frames at equal steps are chosen.
             assert decoded.numbers() == [0, 1, 2, 3, 5, 6, 7, 9]
             assert decoded.seconds == pytest.approx([shown_at[n] for n in decoded.numbers()], abs=0.001)
 
 
-def test_start_other_than_zero_counts_as_zero(child: DecoderProcess, tmp_path: Path) -> None:
+def test_times_are_relative_to_the_first_frame(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", frame_seconds=[0.7 + 0.1 * n for n in range(20)])
     decoded = decode(child, path)
     assert decoded.seconds[0] == 0.0
@@ -146,7 +148,7 @@ def test_start_other_than_zero_counts_as_zero(child: DecoderProcess, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["libx264.mp4", "mpeg4.mp4"])
-def test_frames_hidden_by_an_edit_list_are_not_taken(name: str, child: DecoderProcess, tmp_path: Path) -> None:
+def test_frames_hidden_by_an_edit_list_are_not_sampled(name: str, child: DecoderProcess, tmp_path: Path) -> None:
     starts_before_zero = [-0.35 + 0.1 * n for n in range(20)]
     path = make_video(tmp_path / "a.mp4", recipe=BY_NAME[name], frame_seconds=starts_before_zero)
     decoded = decode(child, path)
@@ -156,7 +158,7 @@ def test_frames_hidden_by_an_edit_list_are_not_taken(name: str, child: DecoderPr
     assert decoded.seconds[0] == 0.0
 
 
-def test_open_groups_of_pictures_are_not_left_to_decord(child: DecoderProcess, tmp_path: Path) -> None:
+def test_open_groups_of_pictures_are_decoded_with_pyav(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mkv", recipe=BY_NAME["libx265.mkv"], seconds=9, keyframe_every=15)
     decoded = decode(child, path)
     assert decoded.decoder == "pyav"
@@ -164,7 +166,7 @@ def test_open_groups_of_pictures_are_not_left_to_decord(child: DecoderProcess, t
 
 
 @pytest.mark.slow
-def test_long_videos_are_not_left_to_decord(child: DecoderProcess, tmp_path: Path) -> None:
+def test_long_videos_are_decoded_with_pyav(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", recipe=BY_NAME["mpeg4.mp4"], seconds=1010, size=(32, 32))
     decoded = decode(child, path)
     assert decoded.decoder == "pyav"
@@ -173,7 +175,7 @@ def test_long_videos_are_not_left_to_decord(child: DecoderProcess, tmp_path: Pat
 
 @pytest.mark.parametrize("is_mirrored", [False, True])
 @pytest.mark.parametrize("clockwise_degrees", [0, 90, 180, 270])
-def test_display_matrix_is_obeyed(
+def test_the_display_matrix_is_applied(
     clockwise_degrees: int, is_mirrored: bool, child: DecoderProcess, tmp_path: Path
 ) -> None:
     upright = decode(child, make_video(tmp_path / "a.mp4")).frames[0]
@@ -182,14 +184,14 @@ def test_display_matrix_is_obeyed(
     expected = turned[:, ::-1] if is_mirrored else turned
     for allows_decord in (True, False):
         decoded = decode(child, path, allows_decord=allows_decord)
-        # Odd padding lies on the other side after a turn: one pixel's shift is allowed, no other turn fits.
+        # An odd pixel of padding is on the other side after a rotation. So a shift of one pixel is allowed.
         shifts = [np.roll(decoded.frames[0], shift, axis=(0, 1)) for shift in ((0, 0), (0, 1), (1, 0))]
         assert min(np.abs(shifted - expected).mean() for shifted in shifts) < 5
         sideways = clockwise_degrees in {90, 270}
         assert (decoded.facts["width_px"], decoded.facts["height_px"]) == ((64, 96) if sideways else (96, 64))
 
 
-def test_pixel_aspect_is_obeyed(child: DecoderProcess, tmp_path: Path) -> None:
+def test_the_pixel_aspect_is_applied(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", size=(64, 64), pixel_aspect=Fraction(2, 1))
     for allows_decord in (True, False):
         frame = decode(child, path, allows_decord=allows_decord).frames[0]
@@ -198,17 +200,17 @@ def test_pixel_aspect_is_obeyed(child: DecoderProcess, tmp_path: Path) -> None:
         assert frame[20:60].mean(axis=(0, 2)).min() > 0
 
 
-def test_width_that_decord_misreads_is_given_up(tmp_path: Path) -> None:
+def test_a_width_that_decord_misreads_is_an_error(tmp_path: Path) -> None:
     child = DecoderProcess(DecoderSettings(48, RULE, DecodeLimits()))
     path = make_video(tmp_path / "a.mp4")
     try:
-        with pytest.raises(RowError, match="decord gave an array"):
+        with pytest.raises(RowError, match="decord returned an array"):
             decode(child, path)
     finally:
         child.close()
 
 
-def test_header_that_lies_about_the_duration_is_not_believed(child: DecoderProcess, tmp_path: Path) -> None:
+def test_a_wrong_duration_in_the_header_is_ignored(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", seconds=2.0)
     content = bytearray(path.read_bytes())
     movie_header = content.index(b"mvhd") + 4
@@ -217,7 +219,7 @@ def test_header_that_lies_about_the_duration_is_not_believed(child: DecoderProce
     assert decode(child, path).facts["duration_seconds"] == pytest.approx(2.0, abs=0.01)
 
 
-def test_another_child_gives_the_same_bytes(child: DecoderProcess, tmp_path: Path) -> None:
+def test_another_child_returns_the_same_bytes(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4")
     other = DecoderProcess(DecoderSettings(FRAME_PX, RULE, DecodeLimits()))
     try:
@@ -226,11 +228,11 @@ def test_another_child_gives_the_same_bytes(child: DecoderProcess, tmp_path: Pat
         other.close()
 
 
-def test_limits_are_kept(tmp_path: Path) -> None:
+def test_limits_are_enforced(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", seconds=3.0)
-    assert fault_of(path, max_frame_pixels=96 * 64 - 1) == RowErrorCode.TOO_MANY_PIXELS
-    assert fault_of(path, max_duration_seconds=2.9) == RowErrorCode.TOO_LONG
-    assert fault_of(path, max_streams=0) == RowErrorCode.TOO_MANY_STREAMS
+    assert find_fault(path, max_frame_pixels=96 * 64 - 1) == RowErrorCode.TOO_MANY_PIXELS
+    assert find_fault(path, max_duration_seconds=2.9) == RowErrorCode.TOO_LONG
+    assert find_fault(path, max_streams=0) == RowErrorCode.TOO_MANY_STREAMS
 
 
 def write_sound(path: Path, *, with_cover: bool) -> Path:
@@ -251,12 +253,12 @@ def write_sound(path: Path, *, with_cover: bool) -> Path:
 
 
 @pytest.mark.parametrize("with_cover", [False, True])
-def test_sound_is_no_video_even_with_a_cover_picture(with_cover: bool, tmp_path: Path) -> None:
+def test_an_audio_file_is_refused_even_with_a_cover_picture(with_cover: bool, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.mp4", with_cover=with_cover)
-    assert fault_of(path) == RowErrorCode.NO_VIDEO_STREAM
+    assert find_fault(path) == RowErrorCode.NO_VIDEO_STREAM
 
 
-def test_video_without_a_packet_has_no_frames(tmp_path: Path) -> None:
+def test_a_video_without_packets_has_no_frames(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4")
     content = bytearray(path.read_bytes())
     for table in (b"stts", b"stsc", b"stsz", b"stco", b"ctts", b"stss"):
@@ -265,27 +267,27 @@ def test_video_without_a_packet_has_no_frames(tmp_path: Path) -> None:
             count_at = at + (12 if table == b"stsz" else 8)
             content[count_at : count_at + 4] = bytes(4)
     path.write_bytes(content)
-    assert fault_of(path) == RowErrorCode.NO_FRAMES
+    assert find_fault(path) == RowErrorCode.NO_FRAMES
 
 
 @pytest.mark.parametrize("name", ["libx264.mp4", "libx264.mkv", "libsvtav1.mp4", "mpeg4.avi", "gif.gif"])
-def test_rubbish_is_corrupt(name: str, tmp_path: Path) -> None:
+def test_a_video_with_flipped_bits_is_corrupt(name: str, tmp_path: Path) -> None:
     good = make_video(tmp_path / f"good-{name}", recipe=BY_NAME[name], seconds=9, size=(160, 120))
     content = good.read_bytes()
     body = tmp_path / "body"
-    body.write_bytes(content[2000:-6000])  # headers and indexes stay whole
+    body.write_bytes(content[2000:-6000])  # headers and indexes stay undamaged
     for seed in range(4):
         flipped = flip_bits(body, tmp_path / "flipped", 0.002, seed).read_bytes()
         bad = tmp_path / f"bad-{seed}-{name}"
         bad.write_bytes(content[:2000] + flipped + content[-6000:])
-        assert fault_of(bad) == RowErrorCode.CORRUPT
+        assert find_fault(bad) == RowErrorCode.CORRUPT
 
 
-def spoil_group_of_pictures(path: Path, number: int) -> None:
-    """Overwrite what lies between one key frame and the next.
+def damage_group_of_pictures(path: Path, number: int) -> None:
+    """Overwrite all packets from one key frame up to the next.
 
-    It is the packets that are overwritten, not bytes of some place: what an encoder writes depends on the processor's
-    instructions, and bytes that lie inside one slice can decode to rubbish that nobody notices.
+    Whole packets are overwritten, not a fixed range of bytes: the output of an encoder depends on the instruction set
+    of the processor, and damage within one slice may decode to garbage without an error.
     """
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
@@ -296,10 +298,10 @@ def spoil_group_of_pictures(path: Path, number: int) -> None:
     path.write_bytes(content)
 
 
-def test_one_bad_group_of_pictures_in_a_long_video_is_borne(child: DecoderProcess, tmp_path: Path) -> None:
+def test_one_damaged_group_of_pictures_in_a_long_video_is_tolerated(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", seconds=40, keyframe_every=7)
-    spoil_group_of_pictures(path, number=20)  # frames 140 to 146
-    with pytest.raises(RowError, match=r"FFmpeg complained|DECORD"):
+    damage_group_of_pictures(path, number=20)  # frames 140 to 146
+    with pytest.raises(RowError, match=r"FFmpeg logged an error|DECORD"):
         decode(child, path)
     decoded = decode(child, path, allows_decord=False)
     assert len(decoded.seconds) == 40

@@ -22,10 +22,10 @@ import pytest
 from tests.support import fake_decord
 from tests.support.videos import cut_padding, make_video, read_number
 from udfs.decoding import worker
-from udfs.decoding.pool import EVENTS_AHEAD_PER_CHILD, DecoderPool
+from udfs.decoding.pool import MAX_QUEUED_EVENTS_PER_CHILD, DecoderPool
 from udfs.decoding.process import DecoderStartError
 from udfs.decoding.settings import DecoderSettings
-from udfs.decoding.worker import join_faults
+from udfs.decoding.worker import choose_fault
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.locate import Roots
 from udfs.video import (
@@ -67,7 +67,7 @@ def kinds_of(events: list[DecodeEvent]) -> list[str]:
 
 
 def list_children() -> list[int]:
-    """The decoder children of this process that are alive."""
+    """The ids of the running decoder children of this process."""
     return [pid for pid in _list_processes_of_threads() if "udfs.decoding.child" in _read(f"/proc/{pid}/cmdline")]
 
 
@@ -77,16 +77,16 @@ def _list_processes_of_threads() -> list[int]:
 
 
 def _read(path: str) -> str:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process ended meanwhile
         return Path(path).read_text()
     return ""
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     deadline = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
-    return is_so()
+    return condition()
 
 
 def count_fds() -> int:
@@ -102,7 +102,7 @@ def nothing_leaks() -> Iterator[None]:
     assert wait_until(lambda: count_fds() <= fds)
 
 
-def test_good_video_gives_frames_then_facts(video: Path, tmp_path: Path) -> None:
+def test_a_good_video_yields_frames_and_then_its_facts(video: Path, tmp_path: Path) -> None:
     with open_pool(tmp_path) as pool:
         chunk, done = decode_all(pool, [video])["good.mp4"]
     assert isinstance(chunk, FrameChunk)
@@ -115,7 +115,7 @@ def test_good_video_gives_frames_then_facts(video: Path, tmp_path: Path) -> None
     assert done.facts.container_format.startswith("mov,mp4")
 
 
-def test_long_video_comes_in_chunks_of_eight(tmp_path: Path) -> None:
+def test_frames_of_a_long_video_arrive_in_chunks_of_eight(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", seconds=20)
     with open_pool(tmp_path) as pool:
         *chunks, done = decode_all(pool, [path])["a.mp4"]
@@ -124,7 +124,7 @@ def test_long_video_comes_in_chunks_of_eight(tmp_path: Path) -> None:
     assert sizes == [8, 8, 4]
 
 
-def test_every_file_ends_in_one_event_of_its_own(video: Path, tmp_path: Path) -> None:
+def test_every_file_ends_with_exactly_one_final_event(video: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
     (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[:5000])
@@ -144,7 +144,9 @@ def test_every_file_ends_in_one_event_of_its_own(video: Path, tmp_path: Path) ->
     assert len(events) == 10
 
 
-def test_nothing_of_it_reaches_the_terminal(video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_video_prints_nothing_to_the_terminal(
+    video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     content = bytearray(video.read_bytes())
     content[3000:9000:7] = bytes(len(content[3000:9000:7]))
     (tmp_path / "bad.mp4").write_bytes(content)
@@ -156,7 +158,7 @@ def test_nothing_of_it_reaches_the_terminal(video: Path, tmp_path: Path, capfd: 
 
 @pytest.fixture
 def decord_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Give children a decord that does what is asked."""
+    """Let children import a stand-in for decord that misbehaves as requested."""
 
     def install(how: str, num_frames: int = 24) -> None:
         folder = tmp_path / "fake"
@@ -170,7 +172,7 @@ def decord_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[st
 
 
 @pytest.mark.parametrize("how", fake_decord.HOW)
-def test_pyav_begins_anew_where_decord(
+def test_pyav_decodes_the_video_from_the_start_if_decord(
     how: str, decord_that: Callable[[str], None], video: Path, tmp_path: Path
 ) -> None:
     decord_that(how)
@@ -179,7 +181,7 @@ def test_pyav_begins_anew_where_decord(
         events = decode_all(pool, [video, other])
     for name in ("good.mp4", "other.mp4"):
         num_restarts = kinds_of(events[name]).count("VideoRestarted")
-        assert num_restarts == (2 if "killed" in how else 1)  # who was killed may be without fault
+        assert num_restarts == (2 if "killed" in how else 1)  # a kill may be transient, so decord is tried again
         restarted, chunk, done = events[name][-3:]
         assert isinstance(restarted, VideoRestarted)
         assert isinstance(chunk, FrameChunk)
@@ -189,7 +191,7 @@ def test_pyav_begins_anew_where_decord(
         assert numbers == list(range(0, 24, 3))
 
 
-def test_decord_that_counts_other_frames_is_not_believed(
+def test_frames_of_decord_are_discarded_if_it_counts_another_number_of_frames(
     decord_that: Callable[..., None], video: Path, tmp_path: Path
 ) -> None:
     decord_that("counts", num_frames=431)
@@ -197,34 +199,32 @@ def test_decord_that_counts_other_frames_is_not_believed(
         assert kinds_of(decode_all(pool, [video])["good.mp4"]) == ["VideoRestarted", "FrameChunk", "VideoDone"]
 
 
-def test_video_is_given_up_when_its_whole_time_is_over(
-    decord_that: Callable[..., None], video: Path, tmp_path: Path
-) -> None:
+def test_decoding_stops_at_the_total_timeout(decord_that: Callable[..., None], video: Path, tmp_path: Path) -> None:
     decord_that("hangs")
     limits = replace(LIMITS, stall_timeout_seconds=20.0, total_timeout_seconds=1.5)
     with open_pool(tmp_path, limits=limits) as pool:
         (*_, last) = decode_all(pool, [video])["good.mp4"]
     assert isinstance(last, VideoFailed)
     assert last.error.code == RowErrorCode.DECODE_TIMEOUT
-    assert "1.5 s in all" in last.error.detail
+    assert "not finished within 1.5 s" in last.error.detail
 
 
-def test_pyavs_verdict_counts_when_both_fail() -> None:
+def test_the_fault_of_pyav_is_reported_if_both_decoders_fail() -> None:
     crashed = RowError(RowErrorCode.DECODER_CRASHED, "SIGSEGV")
     corrupt = RowError(RowErrorCode.CORRUPT, "9 of 9 frames")
-    joined = join_faults(crashed, corrupt)
-    assert joined.code == RowErrorCode.CORRUPT
-    assert "SIGSEGV" in joined.detail
+    fault = choose_fault(crashed, corrupt)
+    assert fault.code == RowErrorCode.CORRUPT
+    assert "SIGSEGV" in fault.detail
 
 
-def test_a_crash_tells_more_than_that_decoding_failed() -> None:
+def test_a_crash_is_reported_instead_of_an_unspecific_failure() -> None:
     crashed = RowError(RowErrorCode.DECODER_CRASHED, "SIGSEGV")
     failed = RowError(RowErrorCode.DECODE_FAILED, "ValueError")
-    assert join_faults(crashed, failed).code == RowErrorCode.DECODER_CRASHED
-    assert join_faults(failed, failed).code == RowErrorCode.DECODE_FAILED
+    assert choose_fault(crashed, failed).code == RowErrorCode.DECODER_CRASHED
+    assert choose_fault(failed, failed).code == RowErrorCode.DECODE_FAILED
 
 
-def test_memory_limit_holds_for_real_decoders(tmp_path: Path) -> None:
+def test_the_memory_limit_applies_to_real_decoders(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", size=(1920, 1080), seconds=0.3)
     with open_pool(tmp_path, limits=replace(LIMITS, decoder_memory_bytes=8 * 1024**2)) as pool:
         (*_, last) = decode_all(pool, [path])["a.mp4"]
@@ -232,7 +232,7 @@ def test_memory_limit_holds_for_real_decoders(tmp_path: Path) -> None:
     assert last.error.code == RowErrorCode.DECODER_OUT_OF_MEMORY
 
 
-def test_child_that_is_killed_between_videos_is_replaced(video: Path, tmp_path: Path) -> None:
+def test_a_child_that_is_killed_between_videos_is_replaced(video: Path, tmp_path: Path) -> None:
     with open_pool(tmp_path) as pool:
         decode_all(pool, [video])
         (child,) = list_children()
@@ -244,7 +244,7 @@ def test_child_that_is_killed_between_videos_is_replaced(video: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_video_whose_child_was_killed_is_decoded_again_as_before(tmp_path: Path) -> None:
+def test_a_video_whose_child_was_killed_is_decoded_again_with_the_same_result(tmp_path: Path) -> None:
     path = make_video(tmp_path / "long.mp4", seconds=300.0, size=(64, 48))
     with open_pool(tmp_path) as pool:
         expected = decode_all(pool, [path])["long.mp4"]
@@ -260,7 +260,9 @@ def test_a_video_whose_child_was_killed_is_decoded_again_as_before(tmp_path: Pat
     assert [e.frame_seconds.tolist() for e in again[:-1]] == [e.frame_seconds.tolist() for e in expected[:-1]]
 
 
-def test_child_is_replaced_after_its_time(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_is_replaced_after_its_number_of_videos(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker, "VIDEOS_PER_CHILD", 2)
     with open_pool(tmp_path) as pool:
         children = []
@@ -270,7 +272,7 @@ def test_child_is_replaced_after_its_time(video: Path, tmp_path: Path, monkeypat
     assert children[0] == children[1] != children[2] == children[3]
 
 
-def test_requests_are_taken_no_faster_than_events_are(video: Path, tmp_path: Path) -> None:
+def test_requests_are_read_only_a_little_ahead_of_the_events(video: Path, tmp_path: Path) -> None:
     taken = []
 
     def requests() -> Iterator[VideoRequest]:
@@ -281,12 +283,12 @@ def test_requests_are_taken_no_faster_than_events_are(video: Path, tmp_path: Pat
     with open_pool(tmp_path) as pool:
         events = pool.decode(requests())
         next(events)
-        assert wait_until(lambda: len(taken) > EVENTS_AHEAD_PER_CHILD // 2)  # it works ahead
+        assert wait_until(lambda: len(taken) > MAX_QUEUED_EVENTS_PER_CHILD // 2)
         time.sleep(0.5)
-        assert len(taken) <= EVENTS_AHEAD_PER_CHILD + 2
+        assert len(taken) <= MAX_QUEUED_EVENTS_PER_CHILD + 2
 
 
-def test_caller_may_stop_early_and_begin_again(video: Path, tmp_path: Path) -> None:
+def test_the_caller_may_stop_early_and_decode_again(video: Path, tmp_path: Path) -> None:
     with open_pool(tmp_path, num_children=2) as pool:
         events = pool.decode(VideoRequest(str(number), str(video)) for number in range(100))
         next(events)
@@ -294,7 +296,7 @@ def test_caller_may_stop_early_and_begin_again(video: Path, tmp_path: Path) -> N
         assert kinds_of(decode_all(pool, [video])["good.mp4"]) == ["FrameChunk", "VideoDone"]
 
 
-def test_pool_may_be_closed_in_the_midst(video: Path, tmp_path: Path) -> None:
+def test_a_pool_may_be_closed_during_decoding(video: Path, tmp_path: Path) -> None:
     pool = open_pool(tmp_path)
     events = pool.decode(VideoRequest(str(number), str(video)) for number in range(100))
     next(events)
@@ -305,15 +307,15 @@ def test_pool_may_be_closed_in_the_midst(video: Path, tmp_path: Path) -> None:
     events.close()
 
 
-def test_two_decodes_at_once_are_refused(video: Path, tmp_path: Path) -> None:
+def test_two_unfinished_decodes_are_refused(video: Path, tmp_path: Path) -> None:
     with open_pool(tmp_path) as pool:
         events = pool.decode([VideoRequest("a", str(video))])
         next(events)
-        with pytest.raises(RuntimeError, match="no other decode unfinished"):
+        with pytest.raises(RuntimeError, match="without another unfinished decode"):
             next(pool.decode([]))
 
 
-def test_what_the_requests_raise_reaches_the_caller(video: Path, tmp_path: Path) -> None:
+def test_an_error_of_the_requests_is_raised_by_decode(video: Path, tmp_path: Path) -> None:
     def requests() -> Iterator[VideoRequest]:
         yield VideoRequest("a", str(video))
         raise ZeroDivisionError
@@ -322,12 +324,12 @@ def test_what_the_requests_raise_reaches_the_caller(video: Path, tmp_path: Path)
         list(pool.decode(requests()))
 
 
-def test_no_requests_give_no_events(tmp_path: Path) -> None:
+def test_no_requests_yield_no_events(tmp_path: Path) -> None:
     with open_pool(tmp_path) as pool:
         assert list(pool.decode([])) == []
 
 
-def test_missing_decord_is_a_fault_of_the_program(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_decord_is_a_start_error(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "fake"
     folder.mkdir()
     (folder / "decord.py").write_text("raise ImportError('no decord here')\n")
@@ -342,7 +344,7 @@ def test_a_time_limit_shortens_both_timeouts_and_lengthens_none() -> None:
     assert limits.shorten_timeouts(1.0) == DecodeLimits(stall_timeout_seconds=1.0, total_timeout_seconds=1.0)
 
 
-def test_pool_of_no_children_is_refused(tmp_path: Path) -> None:
+def test_a_pool_without_children_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="num_children must be at least 1, got 0"):
         open_pool(tmp_path, num_children=0)
 
@@ -366,7 +368,7 @@ if ending == "killed":
 
 
 def run_program(import_path: Path, folder: Path, ending: str) -> tuple[str, int, int]:
-    """Run a program that stops with a decode unfinished: where its code was, its child, its exit status."""
+    """Run a program that ends during a decode. Returns the path of its code, the id of its child, its exit status."""
     home = folder / "elsewhere"
     home.mkdir()
     packages = next(entry for entry in sys.path if entry.endswith("site-packages"))
@@ -386,13 +388,13 @@ def run_program(import_path: Path, folder: Path, ending: str) -> tuple[str, int,
 
 
 @pytest.mark.parametrize(("ending", "status"), [("killed", -signal.SIGKILL), ("left", 0)])
-def test_children_die_with_their_parent(ending: str, status: int, video: Path) -> None:
+def test_children_end_with_their_parent(ending: str, status: int, video: Path) -> None:
     _, child, returned = run_program(REPOSITORY, video.parent, ending)
     assert returned == status
     assert wait_until(lambda: not Path(f"/proc/{child}").exists())
 
 
-def test_it_works_from_a_zip(video: Path, tmp_path: Path) -> None:
+def test_decoding_works_from_a_zip_file(video: Path, tmp_path: Path) -> None:
     archive = tmp_path / "code.zip"
     with zipfile.ZipFile(archive, "w") as code:
         for module in [file for package in ("models", "udfs") for file in (REPOSITORY / package).rglob("*.py")]:
@@ -402,7 +404,7 @@ def test_it_works_from_a_zip(video: Path, tmp_path: Path) -> None:
     assert status == 0
 
 
-def test_frames_are_the_same_whatever_the_neighbours(video: Path, tmp_path: Path) -> None:
+def test_frames_do_not_depend_on_videos_decoded_at_the_same_time(video: Path, tmp_path: Path) -> None:
     others = [make_video(tmp_path / f"{seed}.mp4", seed=seed, size=(128, 72)) for seed in range(1, 6)]
     with open_pool(tmp_path) as pool:
         (alone, _) = decode_all(pool, [video])["good.mp4"]

@@ -1,4 +1,4 @@
-"""Views of real videos, by the smallest network."""
+"""Views of real videos, described by the smallest network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEY = ["video_id", "frame_index", "view_index"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four videos that look nothing like each other, and two that are none."""
+    """Four different videos, a video of few frames, and a text file."""
     folder = tmp_path_factory.mktemp("videos")
     for seed, name in enumerate("abcd"):
         make_video(folder / f"{name}.mp4", seconds=3.0, seed=seed)
@@ -46,10 +46,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _decoders_that_end_with_the_tests() -> Iterator[None]:
+def _close_decoders_after_the_tests() -> Iterator[None]:
     with ExitStack() as pools, pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "udfs.describing.describe.decoders_of_this_worker",
+            "udfs.describing.describe.get_worker_pool",
             cache(
                 lambda settings, roots, num_decoders: pools.enter_context(DecoderPool(settings, roots, num_decoders))
             ),
@@ -74,14 +74,14 @@ def settings(folder: Path) -> ViewSettings:
 
 
 def requests(folder: Path, *names: str) -> pd.DataFrame:
-    """Rows of videos and of others, named so: "ab" is the video a with the other b."""
+    """Rows of videos with their other videos: "ab" is the video a with the other video b."""
     pairs = [name.split("-") if "-" in name else list(name) for name in names]
     rows = [(video, str(folder / f"{video}.mp4"), str(folder / f"{other}.mp4")) for video, other in pairs]
     return pd.DataFrame(rows, columns=["video_id", "uri", "other_uri"])
 
 
 def describe(settings: ViewSettings, *batches: pd.DataFrame) -> pd.DataFrame:
-    """Return all rows, in the order of video, frame and view."""
+    """Return all rows, sorted by video, frame and view."""
     rows = pd.concat(describe_views(iter(batches), settings, lambda _: None))
     return rows.sort_values(KEY, ignore_index=True)
 
@@ -112,7 +112,9 @@ def test_a_row_names_the_other_footage(views: pd.DataFrame, folder: Path) -> Non
     }
 
 
-def test_view_0_has_no_edits_and_every_other_one_to_three_the_same_in_all_frames(views: pd.DataFrame) -> None:
+def test_view_0_has_no_edits_and_each_other_view_has_one_to_three_which_are_the_same_in_all_frames(
+    views: pd.DataFrame,
+) -> None:
     named = views.assign(edits=views["edits"].map(tuple))
     assert set(named[named["view_index"] == 0]["edits"]) == {()}
     of_view = named[named["view_index"] > 0].groupby(["video_id", "view_index"])["edits"].agg(set)
@@ -123,7 +125,7 @@ def test_view_0_has_no_edits_and_every_other_one_to_three_the_same_in_all_frames
     assert len(set(names)) > 6
 
 
-def test_view_0_is_the_decoded_frame_cut_out_of_its_square(views: pd.DataFrame, folder: Path) -> None:
+def test_view_0_is_the_decoded_frame_without_its_padding(views: pd.DataFrame, folder: Path) -> None:
     with DecoderPool(DecoderSettings(PICTURE_PX, SAMPLING), Roots.of(str(folder))) as pool:
         events = list(pool.decode([VideoRequest("a", str(folder / "a.mp4"))]))
     frames = np.concatenate([event.frames for event in events if isinstance(event, FrameChunk)])
@@ -138,7 +140,7 @@ def test_view_0_is_the_decoded_frame_cut_out_of_its_square(views: pd.DataFrame, 
     np.testing.assert_array_equal(vectors(of_a), expected)
 
 
-def test_an_edited_view_is_not_the_frame_as_it_is(views: pd.DataFrame) -> None:
+def test_an_edited_view_differs_from_the_unedited_frame(views: pd.DataFrame) -> None:
     for _, rows in views.groupby(["video_id", "frame_index"]):
         assert len(set(rows["descriptor"])) == 5
 
@@ -146,7 +148,7 @@ def test_an_edited_view_is_not_the_frame_as_it_is(views: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     "partitions", [[["ca"], ["ab"], ["bc"]], [["bc", "ca", "ab"]]], ids=["each alone", "another order"]
 )
-def test_what_comes_out_does_not_depend_on_how_videos_are_shared_among_tasks(
+def test_the_result_does_not_depend_on_the_partitions_of_the_videos(
     partitions: list[list[str]], views: pd.DataFrame, folder: Path, settings: ViewSettings
 ) -> None:
     parts = [describe(settings, requests(folder, *names)) for names in partitions]
@@ -154,12 +156,12 @@ def test_what_comes_out_does_not_depend_on_how_videos_are_shared_among_tasks(
     pd.testing.assert_frame_equal(again, views)
 
 
-def test_a_partition_may_come_in_several_batches(views: pd.DataFrame, folder: Path, settings: ViewSettings) -> None:
+def test_a_partition_may_consist_of_several_batches(views: pd.DataFrame, folder: Path, settings: ViewSettings) -> None:
     batches = [requests(folder, "ab"), requests(folder), requests(folder, "bc", "ca")]
     pd.testing.assert_frame_equal(describe(settings, *batches), views)
 
 
-def test_another_seed_edits_otherwise_and_leaves_view_0(
+def test_another_seed_changes_all_views_except_view_0(
     views: pd.DataFrame, folder: Path, settings: ViewSettings
 ) -> None:
     again = describe(replace(settings, seed=1), requests(folder, "ab", "bc", "ca"))
@@ -168,12 +170,14 @@ def test_another_seed_edits_otherwise_and_leaves_view_0(
     assert not is_same[views["view_index"] > 0].any()
 
 
-def test_more_views_begin_with_those_of_fewer(views: pd.DataFrame, folder: Path, settings: ViewSettings) -> None:
+def test_a_larger_number_of_views_begins_with_the_same_views(
+    views: pd.DataFrame, folder: Path, settings: ViewSettings
+) -> None:
     more = describe(replace(settings, num_views=5), requests(folder, "ab", "bc", "ca"))
     pd.testing.assert_frame_equal(more[more["view_index"] < 5].reset_index(drop=True), views)
 
 
-def test_a_video_that_cannot_be_read_gives_no_rows_and_does_not_disturb_the_next(
+def test_a_video_that_cannot_be_read_has_no_rows_and_does_not_affect_the_next(
     views: pd.DataFrame, folder: Path, settings: ViewSettings
 ) -> None:
     counted: list[int] = []
@@ -184,7 +188,7 @@ def test_a_video_that_cannot_be_read_gives_no_rows_and_does_not_disturb_the_next
 
 
 @pytest.mark.parametrize("other", ["text", "missing"])
-def test_where_the_other_cannot_be_read_a_view_shows_the_picture_inverted_beside_itself(
+def test_if_the_other_video_cannot_be_read_the_inverted_picture_replaces_it(
     other: str, views: pd.DataFrame, folder: Path, settings: ViewSettings
 ) -> None:
     found = describe(settings, requests(folder, f"a-{other}", "bc", "ca"))
@@ -196,31 +200,31 @@ def test_where_the_other_cannot_be_read_a_view_shows_the_picture_inverted_beside
     assert not is_same[shows_other & (views["video_id"] == "a")].any()
 
 
-def test_a_video_of_fewer_frames_than_asked_gives_those_it_has(folder: Path, settings: ViewSettings) -> None:
+def test_a_video_with_fewer_frames_than_requested_yields_all_its_frames(folder: Path, settings: ViewSettings) -> None:
     found = describe(settings, requests(folder, "short-a"))
     assert sorted(set(found["frame_index"])) == [0, 1]
     assert len(found) == 2 * 5
 
 
-def test_borders_that_an_edit_draws_are_cut_only_where_the_lake_cuts_them(
+def test_borders_that_an_edit_adds_are_cut_only_if_cuts_borders_is_set(
     views: pd.DataFrame, folder: Path, settings: ViewSettings
 ) -> None:
     uncut = replace(settings, describe=replace(settings.describe, cuts_borders=False))
     found = describe(uncut, requests(folder, "ab", "bc", "ca"))
     is_same = found["descriptor"] == views["descriptor"]
-    assert is_same[views["view_index"] == 0].all()  # a picture that fills its square one way has nothing to cut
+    assert is_same[views["view_index"] == 0].all()  # a picture that fills its square in one direction has no border
     is_padded = views["edits"].map(lambda edits: edits == ["pad"])
     assert is_padded.any()
     assert not is_same[is_padded].any()
 
 
-def test_no_videos_give_nothing(settings: ViewSettings, folder: Path) -> None:
+def test_no_videos_yield_no_rows(settings: ViewSettings, folder: Path) -> None:
     assert list(describe_views(iter([]), settings, lambda _: None)) == []
     assert list(describe_views(iter([requests(folder)]), settings, lambda _: None)) == []
 
 
 def chunks(num_frames: int, size: int) -> Iterator[FrameChunk]:
-    """Frames that show their number."""
+    """Frames whose grey value is their number."""
     numbers = np.arange(num_frames)
     for part in np.split(numbers, range(size, num_frames, size)):
         yield FrameChunk("v", part / 2, np.broadcast_to(part[:, None, None, None], (len(part), 2, 2, 3)))

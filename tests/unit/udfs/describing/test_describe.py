@@ -1,4 +1,4 @@
-"""Describing with a stand-in CNN: a frame's descriptor is (its red value, 1, 0)."""
+"""Describing with a fake CNN: the descriptor of a frame is (its red value, 1, 0)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from udfs.describing.describe import describe_events
-from udfs.describing.description import Description, attempt_row
+from udfs.describing.description import Description, make_attempt_row
 from udfs.errors import RowError, RowErrorCode
 from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted
 
@@ -25,7 +25,7 @@ BROKEN = RowError(RowErrorCode.CORRUPT, "frame 3 of 9")
 
 
 class RedDescriber:
-    """Stands in for the CNN and remembers the sizes of its batches."""
+    """A fake CNN that records the sizes of its batches."""
 
     def __init__(self, batch_frames: int) -> None:
         self.batch_frames = batch_frames
@@ -58,7 +58,7 @@ def reds_of(outcome: Description | RowError) -> list[float]:
     return outcome.frame_descriptors[:, 0].tolist()
 
 
-def test_a_video_keeps_its_frames_in_order_with_their_times() -> None:
+def test_the_frames_of_a_video_stay_in_order_with_their_times() -> None:
     (outcome,) = describe([chunk("a", 1, 2), chunk("a", 3), done("a")]).values()
     assert isinstance(outcome, Description)
     assert outcome.frame_descriptors.tolist() == [[1.0, 1.0, 0.0], [2.0, 1.0, 0.0], [3.0, 1.0, 0.0]]
@@ -75,7 +75,7 @@ def test_the_video_vector_has_mean_0_and_norm_1() -> None:
     assert np.linalg.norm(outcome.video_descriptor) == pytest.approx(1)
 
 
-def test_frames_of_several_videos_share_full_batches_and_only_the_last_is_short() -> None:
+def test_frames_of_several_videos_share_batches_and_only_the_last_batch_is_not_full() -> None:
     describer = RedDescriber(4)
     events = [chunk("a", 1, 2, 3), chunk("b", 4, 5, 6), done("a"), chunk("c", 7, 8, 9), done("b"), done("c")]
     outcomes = dict(describe_events(events, describer))
@@ -83,7 +83,7 @@ def test_frames_of_several_videos_share_full_batches_and_only_the_last_is_short(
     assert [reds_of(outcomes[video_id]) for video_id in "abc"] == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
-def test_a_chunk_larger_than_a_batch_is_cut() -> None:
+def test_a_chunk_larger_than_a_batch_is_split() -> None:
     describer = RedDescriber(2)
     ((_, outcome),) = describe_events([chunk("a", 1, 2, 3, 4, 5), done("a")], describer)
     assert describer.batch_sizes == [2, 2, 1]
@@ -91,7 +91,7 @@ def test_a_chunk_larger_than_a_batch_is_cut() -> None:
 
 
 @pytest.mark.parametrize("batch_frames", [1, 2, 3, 100])
-def test_the_outcome_is_the_same_however_videos_and_batches_interleave(batch_frames: int) -> None:
+def test_the_result_does_not_depend_on_how_videos_and_batches_interleave(batch_frames: int) -> None:
     one = [chunk("a", 1, 2), chunk("a", 3), done("a"), chunk("b", 4), done("b")]
     other = [chunk("b", 4), chunk("a", 1, 2), done("b"), chunk("a", 3), done("a")]
     for events in (one, other):
@@ -99,7 +99,7 @@ def test_the_outcome_is_the_same_however_videos_and_batches_interleave(batch_fra
         assert (reds_of(outcomes["a"]), reds_of(outcomes["b"])) == ([1, 2, 3], [4])
 
 
-def test_a_video_is_handed_on_as_soon_as_its_last_frame_is_described() -> None:
+def test_a_video_is_yielded_as_soon_as_its_last_frame_is_described() -> None:
     read = []
 
     def events() -> Iterator[DecodeEvent]:
@@ -112,25 +112,25 @@ def test_a_video_is_handed_on_as_soon_as_its_last_frame_is_described() -> None:
     assert len(read) == 2
 
 
-def test_a_failed_video_is_an_error_and_the_others_are_described() -> None:
+def test_a_failed_video_yields_its_error_and_the_others_are_described() -> None:
     outcomes = describe([chunk("a", 1), chunk("b", 2), VideoFailed("a", BROKEN), done("b")])
     assert outcomes["a"] is BROKEN
     assert reds_of(outcomes["b"]) == [2]
 
 
-def test_a_video_that_fails_before_its_first_frame_is_an_error() -> None:
+def test_a_video_that_fails_before_its_first_frame_yields_its_error() -> None:
     assert describe([VideoFailed("a", BROKEN)]) == {"a": BROKEN}
 
 
-def test_a_restarted_video_forgets_what_was_sent_before() -> None:
+def test_frames_sent_before_a_restart_are_discarded() -> None:
     events = [chunk("a", 1, 2), VideoRestarted("a"), chunk("a", 7, 8, 9), done("a")]
     for batch_frames in (1, 4):
         assert reds_of(describe(events, batch_frames)["a"]) == [7, 8, 9]
 
 
 @pytest.mark.parametrize(("cuts_borders", "red"), [(False, 200), (True, 0)])
-def test_bars_are_cut_before_the_cnn_sees_a_frame_where_that_is_asked_for(cuts_borders: bool, red: int) -> None:
-    """Between red bars lies a picture; once it is alone in its square, zeros are above it."""
+def test_borders_are_cut_before_the_cnn_only_if_requested(cuts_borders: bool, red: int) -> None:
+    """The picture is between red bars. After they are cut, the rows above the picture are zero."""
     frames = np.zeros((1, 12, 12, 3), dtype=np.uint8)
     frames[..., 0] = 200
     frames[0, 4:8] = np.random.default_rng(0).integers(0, 256, (4, 12, 3))
@@ -139,20 +139,20 @@ def test_bars_are_cut_before_the_cnn_sees_a_frame_where_that_is_asked_for(cuts_b
     assert reds_of(outcome) == [red]
 
 
-def test_no_events_give_nothing() -> None:
+def test_no_events_yield_no_descriptions() -> None:
     assert describe([]) == {}
 
 
-def test_the_row_of_a_described_video_holds_its_facts_and_little_endian_float16_frames() -> None:
+def test_the_row_of_a_described_video_has_its_facts_and_little_endian_float16_frames() -> None:
     (outcome,) = describe([chunk("a", 1, 2), done("a")]).values()
-    row = attempt_row("a", "/v/a.mp4", outcome)
+    row = make_attempt_row("a", "/v/a.mp4", outcome)
     assert (row["video_id"], row["uri"], row["error_code"], row["error_detail"]) == ("a", "/v/a.mp4", None, None)
     assert (row["width_px"], row["duration_seconds"], row["decoder"]) == (4, 1.5, "decord")
     assert row["frame_descriptors"] == np.array([[1, 1, 0], [2, 1, 0]], dtype="<f2").tobytes()
 
 
-def test_the_row_of_a_failed_video_holds_code_and_detail_alone() -> None:
-    row = attempt_row("a", None, BROKEN)
+def test_the_row_of_a_failed_video_has_only_code_and_detail() -> None:
+    row = make_attempt_row("a", None, BROKEN)
     assert {name: value for name, value in row.items() if value is not None} == {
         "video_id": "a",
         "error_code": "CORRUPT",
@@ -162,4 +162,4 @@ def test_the_row_of_a_failed_video_holds_code_and_detail_alone() -> None:
 
 def test_both_kinds_of_row_have_the_same_columns() -> None:
     (outcome,) = describe([chunk("a", 1), done("a")]).values()
-    assert set(attempt_row("a", None, outcome)) == set(attempt_row("a", None, BROKEN))
+    assert set(make_attempt_row("a", None, outcome)) == set(make_attempt_row("a", None, BROKEN))

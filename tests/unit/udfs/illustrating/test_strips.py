@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.support.videos import draw_picture, make_video, read_number
 from udfs.decoding.settings import DecoderSettings
-from udfs.describing.describe import decoders_of_this_worker
+from udfs.describing.describe import get_worker_pool
 from udfs.embedding.embed import pack_vectors
 from udfs.illustrating.strips import StripSettings, make_strips
 from udfs.opening.roots import Roots
@@ -27,8 +27,8 @@ FRAME_PX = 96
 def settings(tmp_path: Path) -> Iterator[StripSettings]:
     made = StripSettings(DecoderSettings(FRAME_PX, SamplingRule(10.0, 1)), Roots.of(str(tmp_path)), 4)
     yield made
-    decoders_of_this_worker(made.decoder, made.roots, num_decoders=1).close()
-    decoders_of_this_worker.cache_clear()
+    get_worker_pool(made.decoder, made.roots, num_decoders=1).close()
+    get_worker_pool.cache_clear()
 
 
 def make_row(left: Path, right: Path, **changes: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pyarrow import fs
 from tests.support.hostile import ODD_NAMES, make_fifo, make_link_out, make_link_to_device
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import hash_content, read_at
-from udfs.opening.locate import FileFacts, Roots, look_at_video, open_video, resolve_uri
+from udfs.opening.locate import FileFacts, Roots, open_video, read_file_facts, resolve_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ LIMIT = 1000
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """A root beside folders that are none."""
+    """A root next to folders that are not roots."""
     for name in ("clips", "clips-secret", "bucket"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.mp4").write_bytes(b"video")
@@ -77,14 +77,14 @@ def test_a_percent_sign_is_literal_in_a_path_and_decoded_in_a_uri(clips: Path) -
     assert content_of(f"file://{clips}/a%2520b", roots) == b"literal"
 
 
-def test_a_name_that_is_not_utf8_is_reached_by_a_uri(clips: Path) -> None:
+def test_a_name_that_is_not_utf8_can_be_opened_by_a_uri(clips: Path) -> None:
     with open(os.fsencode(clips) + b"/\xff.mp4", "wb") as file:  # noqa: PTH123 (a Path holds no such bytes)
         file.write(b"latin")
     assert content_of(f"file://{clips}/%FF.mp4", Roots.of(str(clips))) == b"latin"
 
 
 @pytest.mark.parametrize("uri", [None, ""])
-def test_no_uri_is_missing(uri: str | None) -> None:
+def test_an_empty_uri_is_missing(uri: str | None) -> None:
     assert code_of(uri, Roots.of("/")) == "MISSING_URI"
 
 
@@ -112,24 +112,24 @@ def test_other_schemes_and_hosts_are_not_supported(uri: str) -> None:
     "name",
     ["../clips-secret/a.mp4", "../../../../etc/passwd", "/etc/passwd", "/proc/self/mem", "../clips/../x"],
 )
-def test_dots_and_absolute_paths_do_not_lead_out(clips: Path, name: str) -> None:
+def test_dots_and_absolute_paths_outside_of_the_roots_are_refused(clips: Path, name: str) -> None:
     uri = resolve_uri(name, str(clips))
     assert code_of(uri, Roots.of(str(clips))) == "OUTSIDE_ROOTS"
     assert code_of(f"file://{uri.replace('..', '%2e%2e')}", Roots.of(str(clips))) == "OUTSIDE_ROOTS"
 
 
-def test_a_path_that_is_not_absolute_is_outside(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_outside_of_the_roots(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clips)
     assert code_of("a.mp4", Roots.of(str(clips))) == "OUTSIDE_ROOTS"
 
 
-def test_whether_a_file_outside_exists_is_not_told(clips: Path) -> None:
+def test_the_error_does_not_reveal_whether_a_file_outside_of_the_roots_exists(clips: Path) -> None:
     roots = Roots.of(str(clips))
     assert code_of(f"{clips}-secret/a.mp4", roots) == "OUTSIDE_ROOTS"
     assert code_of(f"{clips}-secret/absent.mp4", roots) == "OUTSIDE_ROOTS"
 
 
-def test_links_are_followed_within_the_roots_only(clips: Path) -> None:
+def test_links_are_followed_only_within_the_roots(clips: Path) -> None:
     (clips / "inside.mp4").symlink_to("a.mp4")
     (clips / "dangling.mp4").symlink_to("absent.mp4")
     (clips / "folder").symlink_to(clips.parent / "clips-secret")
@@ -143,7 +143,7 @@ def test_links_are_followed_within_the_roots_only(clips: Path) -> None:
     assert code_of(str(device.path), roots) in device.codes
 
 
-def test_a_circle_of_links_is_a_rows_fault(clips: Path) -> None:
+def test_a_cycle_of_links_is_a_row_error(clips: Path) -> None:
     (clips / "loop.mp4").symlink_to("loop.mp4")
     assert code_of(f"{clips}/loop.mp4", Roots.of(str(clips))) in {"NOT_FOUND", "NOT_A_FILE"}
 
@@ -155,7 +155,7 @@ def test_a_root_may_itself_be_a_link(clips: Path) -> None:
 
 
 @pytest.mark.parametrize("swapped", ["folder", "file"])
-def test_a_swap_for_a_link_between_check_and_open_is_caught(
+def test_replacing_a_file_by_a_link_between_check_and_open_is_detected(
     clips: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
 ) -> None:
     (clips / "sub").mkdir()
@@ -178,7 +178,7 @@ def test_a_swap_for_a_link_between_check_and_open_is_caught(
     assert code_of(f"{clips}/sub/a.mp4", Roots.of(str(clips))) == expected
 
 
-def test_what_is_no_regular_file_is_refused_without_blocking(clips: Path) -> None:
+def test_anything_but_a_regular_file_is_refused_without_blocking(clips: Path) -> None:
     make_fifo(clips)
     (clips / "folder.mp4").mkdir()
     listener = socket.socket(socket.AF_UNIX)
@@ -190,7 +190,7 @@ def test_what_is_no_regular_file_is_refused_without_blocking(clips: Path) -> Non
     assert code_of("/dev/null", Roots.of("/dev")) == "NOT_A_FILE"
 
 
-def test_sizes_of_nothing_and_beyond_the_limit_are_refused(clips: Path) -> None:
+def test_empty_and_too_large_files_are_refused(clips: Path) -> None:
     (clips / "empty.mp4").touch()
     (clips / "exact.mp4").write_bytes(bytes(LIMIT))
     (clips / "large.mp4").write_bytes(bytes(LIMIT + 1))
@@ -201,7 +201,7 @@ def test_sizes_of_nothing_and_beyond_the_limit_are_refused(clips: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["absent.mp4", "a.mp4/b.mp4", "x" * 300, "y/" * 3000, "a\0.mp4", "\ud800.mp4"])
-def test_a_name_that_no_file_has_is_not_found(clips: Path, name: str) -> None:
+def test_a_name_that_no_file_can_have_is_not_found(clips: Path, name: str) -> None:
     assert code_of(f"{clips}/{name}", Roots.of(str(clips))) == "NOT_FOUND"
 
 
@@ -215,7 +215,7 @@ def test_a_name_that_no_file_has_is_not_found(clips: Path, name: str) -> None:
         (errno.ESTALE, "READ_FAILED"),
     ],
 )
-def test_the_machines_refusals_become_row_errors(
+def test_errors_of_the_operating_system_become_row_errors(
     clips: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
 ) -> None:
     def refuse(path: str, _flags: int) -> int:
@@ -226,12 +226,12 @@ def test_the_machines_refusals_become_row_errors(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_a_file_without_permission_is_denied(clips: Path) -> None:
+def test_a_file_without_read_permission_is_denied(clips: Path) -> None:
     (clips / "a.mp4").chmod(0)
     assert code_of(f"{clips}/a.mp4", Roots.of(str(clips))) == "ACCESS_DENIED"
 
 
-def test_an_error_shows_what_and_why_and_can_be_stored_as_utf8(clips: Path) -> None:
+def test_an_error_names_file_value_and_limit_and_is_valid_utf8(clips: Path) -> None:
     (clips / "large.mp4").write_bytes(bytes(1001))
     with pytest.raises(RowError, match="1001 bytes, the limit is 1000") as caught:
         open_video(f"{clips}/large.mp4", Roots.of(str(clips)), LIMIT)
@@ -242,27 +242,27 @@ def test_an_error_shows_what_and_why_and_can_be_stored_as_utf8(clips: Path) -> N
 
 
 class TestRemote:
-    """A local folder stands in for a store; what pyarrow makes of real ones is its own affair."""
+    """Remote videos. A local folder is used as the store; pyarrow tests real stores."""
 
     @pytest.fixture
     def opener(self, clips: Path) -> Any:
         store = fs.SubTreeFileSystem(str(clips.parent), fs.LocalFileSystem())
         return lambda uri: (store, {"s3://bucket/": "bucket", "hdfs://host:1/": "/bucket/"}[uri])
 
-    def test_an_object_is_copied_into_a_file_without_a_name(self, clips: Path, opener: Any) -> None:
+    def test_an_object_is_copied_into_an_unlinked_file(self, clips: Path, opener: Any) -> None:
         (clips.parent / "bucket" / "a b%20.mp4").write_bytes(b"odd")
         roots = Roots.of("s3://bucket", "hdfs://host:1/")
-        assert content_of("s3://bucket/a.mp4", roots, filesystem_of=opener) == b"video"
-        assert content_of("hdfs://host:1/a.mp4", roots, filesystem_of=opener) == b"video"
+        assert content_of("s3://bucket/a.mp4", roots, open_remote=opener) == b"video"
+        assert content_of("hdfs://host:1/a.mp4", roots, open_remote=opener) == b"video"
         uri = resolve_uri("a b%20.mp4", "s3://bucket")
-        assert content_of(uri, roots, filesystem_of=opener) == b"odd"
+        assert content_of(uri, roots, open_remote=opener) == b"odd"
         with open_video("s3://bucket/a.mp4", roots, LIMIT, opener) as opened:
             assert os.fstat(opened.fd).st_nlink == 0
             assert not os.get_inheritable(opened.fd)
             with pytest.raises(OSError, match="Bad file descriptor"):
                 os.write(opened.fd, b"x")
 
-    def test_faults_of_an_object_are_told_apart(self, clips: Path, opener: Any) -> None:
+    def test_each_fault_of_an_object_has_its_code(self, clips: Path, opener: Any) -> None:
         bucket = clips.parent / "bucket"
         (bucket / "empty.mp4").touch()
         (bucket / "large.mp4").write_bytes(bytes(LIMIT + 1))
@@ -276,14 +276,14 @@ class TestRemote:
             ("%2e%2e/clips/a.mp4", "OUTSIDE_ROOTS"),
             ("%ED%A0%80.mp4", "NOT_FOUND"),
         ):
-            assert code_of(f"s3://bucket/{name}", roots, filesystem_of=opener) == code
-        assert code_of("s3://other/a.mp4", roots, filesystem_of=opener) == "OUTSIDE_ROOTS"
+            assert code_of(f"s3://bucket/{name}", roots, open_remote=opener) == code
+        assert code_of("s3://other/a.mp4", roots, open_remote=opener) == "OUTSIDE_ROOTS"
 
     @pytest.mark.parametrize("sent_bytes", [0, 4, 6, 10**7])
-    def test_an_object_of_another_size_than_announced_is_not_read_on(self, sent_bytes: int) -> None:
+    def test_reading_stops_if_an_object_has_another_size_than_declared(self, sent_bytes: int) -> None:
         stream = io.BytesIO(bytes(sent_bytes))
         opener = _store_of(size=5, stream=stream)
-        assert code_of("s3://b/a", Roots.of("s3://b"), filesystem_of=opener) == "READ_FAILED"
+        assert code_of("s3://b/a", Roots.of("s3://b"), open_remote=opener) == "READ_FAILED"
         assert stream.closed
 
     @pytest.mark.parametrize(
@@ -296,17 +296,17 @@ class TestRemote:
             (pa.ArrowInvalid("no such thing"), "READ_FAILED"),
         ],
     )
-    def test_a_stores_errors_become_row_errors(self, error: Exception, code: str) -> None:
+    def test_errors_of_a_store_become_row_errors(self, error: Exception, code: str) -> None:
         roots = Roots.of("s3://b")
 
         class Failing(io.BytesIO):
             def read(self, _size: int | None = -1) -> bytes:
                 raise error
 
-        assert code_of("s3://b/a", roots, filesystem_of=_store_of(size=5, stream=Failing())) == code
-        assert code_of("s3://b/a", roots, filesystem_of=_store_of(size=5, stream=error)) == code
+        assert code_of("s3://b/a", roots, open_remote=_store_of(size=5, stream=Failing())) == code
+        assert code_of("s3://b/a", roots, open_remote=_store_of(size=5, stream=error)) == code
 
-    def test_a_store_that_cannot_be_opened_is_the_machines_fault(self) -> None:
+    def test_a_store_that_cannot_be_opened_is_not_a_row_error(self) -> None:
         def refuse(_uri: str) -> Any:
             raise OSError("Unable to load libjvm")
 
@@ -327,7 +327,7 @@ def _store_of(size: int, stream: io.BytesIO | Exception) -> Any:
     return lambda _uri: (Store(), "b")
 
 
-def test_a_hash_covers_the_whole_file_and_leaves_the_position(tmp_path: Path) -> None:
+def test_a_hash_covers_the_whole_file_and_keeps_the_file_position(tmp_path: Path) -> None:
     content = os.urandom(1024 * 1024 + 3)
     (tmp_path / "a").write_bytes(content)
     with (tmp_path / "a").open("rb", buffering=0) as file:
@@ -336,7 +336,7 @@ def test_a_hash_covers_the_whole_file_and_leaves_the_position(tmp_path: Path) ->
         assert file.tell() == 7
 
 
-def test_a_failing_disk_is_a_rows_fault(tmp_path: Path) -> None:
+def test_a_read_error_of_the_disk_is_a_row_error(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(RowError, match="READ_FAILED: reading at byte 0 failed"):
@@ -345,23 +345,23 @@ def test_a_failing_disk_is_a_rows_fault(tmp_path: Path) -> None:
         os.close(folder)
 
 
-def test_a_look_tells_size_and_time_and_reads_nothing(clips: Path) -> None:
-    path = clips / "looked-at.mp4"
+def test_file_facts_are_size_and_time_and_the_file_is_not_read(clips: Path) -> None:
+    path = clips / "clip.mp4"
     path.write_bytes(b"12345")
     os.utime(path, (1_700_000_000, 1_700_000_000.5))
     path.chmod(0o600)
-    facts = look_at_video(str(path), Roots.of(str(clips)))
+    facts = read_file_facts(str(path), Roots.of(str(clips)))
     assert facts == FileFacts(5, datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC))
     assert path.stat().st_atime == 1_700_000_000
 
 
 @pytest.mark.parametrize("name", ["missing.mp4", "../outside.mp4", ""])
-def test_what_would_not_be_opened_is_not_looked_at(clips: Path, name: str) -> None:
-    assert look_at_video(name and str(clips / name), Roots.of(str(clips))) is None
+def test_a_video_that_open_video_refuses_has_no_file_facts(clips: Path, name: str) -> None:
+    assert read_file_facts(name and str(clips / name), Roots.of(str(clips))) is None
 
 
-def test_a_look_at_a_remote_file_opens_no_stream() -> None:
+def test_file_facts_of_a_remote_file_open_no_stream() -> None:
     opener = _store_of(size=5, stream=AssertionError("it was opened"))
-    facts = look_at_video("s3://b/a", Roots.of("s3://b"), filesystem_of=opener)
+    facts = read_file_facts("s3://b/a", Roots.of("s3://b"), open_remote=opener)
     assert facts is not None
     assert facts.size_bytes == 5

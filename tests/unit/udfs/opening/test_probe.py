@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOV = "mov,mp4,m4a,3gp,3g2,mj2"
-# name, codec, muxer (None: as the name says), pixel format, FFmpeg's demuxer
+# name, codec, muxer (None: by the file extension), pixel format, demuxer
 GOOD_VIDEOS = [
     ("a.mp4", "mpeg4", None, "yuv420p", MOV),
     ("a.mov", "mjpeg", None, "yuvj420p", MOV),
@@ -51,7 +51,7 @@ def recognise(content: bytes) -> str:
         return container
 
 
-def refusal_of(content: bytes) -> RowError:
+def find_error(content: bytes) -> RowError:
     with pytest.raises(RowError) as caught:
         recognise(content)
     return caught.value
@@ -73,7 +73,7 @@ def test_a_good_video_is_recognised_and_complete_under_any_name(
     [
         (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", MOV),
         (b"\0\0\0\x08wide\0\0\0\x20mdat", MOV),
-        (b"\0\0\0\x14ftypM4A \0\0\2\0isom", MOV),  # may hold a picture track: the decoder tells
+        (b"\0\0\0\x14ftypM4A \0\0\2\0isom", MOV),  # may contain a video track; the decoder finds out
         (b"\0\0\0\x18ftypavif\0\0\0\0avismiaf", MOV),
         (b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypmjp2", MOV),
         (b"RIFF\0\0\0\0AVI LIST", "avi"),
@@ -124,11 +124,11 @@ def test_a_container_is_recognised_by_its_first_bytes(head: bytes, container: st
         (b"G".ljust(188, b"\xff") * 4, "text"),
     ],
 )
-def test_what_is_no_video_is_named_and_shown(head: bytes, name: str) -> None:
-    error = refusal_of(head)
+def test_the_error_for_a_file_that_is_not_a_video_names_its_kind_and_first_bytes(head: bytes, name: str) -> None:
+    error = find_error(head)
     assert error.code == "NOT_A_VIDEO"
     assert name in error.detail
-    assert f"{len(head)} bytes, the first {head[:16].hex()}" in error.detail
+    assert f"{len(head)} bytes, the first are {head[:16].hex()}" in error.detail
 
 
 PLAYLISTS = [
@@ -157,8 +157,8 @@ PLAYLISTS = [
 
 
 @pytest.mark.parametrize(("text", "name"), PLAYLISTS)
-def test_what_makes_a_decoder_open_something_else_is_refused(text: bytes, name: str) -> None:
-    error = refusal_of(text)
+def test_a_file_that_makes_a_decoder_open_other_files_is_refused(text: bytes, name: str) -> None:
+    error = find_error(text)
     assert error.code == "PLAYLIST_REFUSED"
     assert name in error.detail
 
@@ -176,14 +176,14 @@ def test_what_makes_a_decoder_open_something_else_is_refused(text: bytes, name: 
         b"\nc=IN IP4 127.0.0.1\n",
     ],
 )
-def test_a_containers_magic_does_not_hide_a_manifest(magic: bytes, text: bytes) -> None:
+def test_a_manifest_is_detected_behind_the_signature_of_a_container(magic: bytes, text: bytes) -> None:
     """FFmpeg's dash_probe, imf_probe and sdp_probe search its probe buffer up to the first NUL byte."""
-    assert refusal_of(magic + text).code == "PLAYLIST_REFUSED"
-    assert refusal_of(magic + b"x" * 900_000 + text).code == "PLAYLIST_REFUSED"
+    assert find_error(magic + text).code == "PLAYLIST_REFUSED"
+    assert find_error(magic + b"x" * 900_000 + text).code == "PLAYLIST_REFUSED"
     assert recognise(magic + b"\0" + text)
 
 
-def test_hostile_files_get_the_codes_they_may_have(tmp_path: Path) -> None:
+def test_hostile_files_have_an_expected_error_code(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     outside = hostile.write_tiny_video(tmp_path / "outside.mp4")
@@ -191,28 +191,28 @@ def test_hostile_files_get_the_codes_they_may_have(tmp_path: Path) -> None:
     needs_a_decoder = {"huge-frames-60000.mp4", "many-streams.mkv"}
     for file in hostile.write_each_kind(root, good, outside):
         if file.path.name in needs_a_decoder:
-            assert pass_or_code(file.path, root) is None
+            assert find_code(file.path, root) is None
         else:
-            assert pass_or_code(file.path, root) in file.codes, file.path
+            assert find_code(file.path, root) in file.codes, file.path
 
 
-def test_damage_and_odd_names_get_the_codes_they_may_have(tmp_path: Path) -> None:
+def test_damaged_files_and_odd_names_have_an_expected_error_code(tmp_path: Path) -> None:
     good = hostile.write_tiny_video(tmp_path / "good.mp4")
     files = hostile.write_odd_names(tmp_path, good)
     files += [hostile.write_flipped(tmp_path, good, fraction) for fraction in (0.001, 0.02, 0.5, 1.0)]
     files.append(hostile.write_huge_header(tmp_path, good))
     for file in files:
-        assert pass_or_code(file.path, tmp_path) in {*file.codes, None}, file.path
+        assert find_code(file.path, tmp_path) in {*file.codes, None}, file.path
 
 
-def test_polyglots_hide_no_nul_byte_that_would_make_them_harmless(tmp_path: Path) -> None:
+def test_polyglot_files_contain_no_nul_byte_that_would_make_them_harmless(tmp_path: Path) -> None:
     for write in (hostile.write_gif_dash, hostile.write_mkv_dash):
         content = write(tmp_path, tmp_path / "good.mp4").path.read_bytes()
         assert content.index(b"<MPD") < content.index(b"dash:profile")
         assert b"\0" not in content
 
 
-def pass_or_code(path: Path, root: Path) -> str | None:
+def find_code(path: Path, root: Path) -> str | None:
     try:
         with open_video(str(path), Roots.of(str(root)), 10**9) as opened:
             container = recognise_container(opened.fd, opened.size_bytes)

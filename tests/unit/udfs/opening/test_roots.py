@@ -38,16 +38,16 @@ if TYPE_CHECKING:
         ("", "/data", ""),
     ],
 )
-def test_a_uri_is_made_absolute_in_one_form(uri: str, base: str, absolute: str) -> None:
+def test_a_uri_is_made_absolute(uri: str, base: str, absolute: str) -> None:
     assert resolve_uri(uri, base) == absolute
 
 
-def test_what_is_absolute_stays_so_when_resolved_again() -> None:
+def test_resolving_an_absolute_uri_again_does_not_change_it() -> None:
     once = resolve_uri("a b%20.mp4", "s3://bucket/folder")
     assert resolve_uri(once, "/other") == once
 
 
-def test_a_relative_base_is_a_folder_below_the_present_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_base_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolve_uri("a.mp4", "lake") == f"{tmp_path}/lake/a.mp4"
 
@@ -67,12 +67,12 @@ def test_a_relative_base_is_a_folder_below_the_present_one(tmp_path: Path, monke
         "s3://bucket/%2E%2E/b",
     ],
 )
-def test_a_root_that_allows_other_than_it_seems_is_refused(place: str) -> None:
+def test_an_ambiguous_root_is_refused(place: str) -> None:
     with pytest.raises(ValueError, match="root"):
         Roots.of(place)
 
 
-def test_local_roots_are_decoded_only_from_uris() -> None:
+def test_only_local_roots_given_as_uris_are_percent_decoded() -> None:
     roots = Roots.of("/data/a%20b", "file:///data/a%20b", "file://localhost/x")
     assert roots.local_folders == ("/data/a%20b", "/data/a b", "/x")
 
@@ -110,7 +110,7 @@ def test_remote_roots_are_compared_by_whole_components(uri: str, path: str | Non
     assert (found and found[1]) == path
 
 
-def test_a_roots_options_come_from_the_config_alone() -> None:
+def test_the_options_of_a_root_come_only_from_the_config() -> None:
     (root,) = Roots.of("s3a://bucket/clips?endpoint_override=minio:9000").remote
     assert root.filesystem_uri == "s3://bucket/?endpoint_override=minio:9000"
     assert root.components == ("clips",)

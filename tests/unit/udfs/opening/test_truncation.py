@@ -49,20 +49,20 @@ BIG_MDAT = struct.pack(">I4sQ", 1, b"mdat", 20) + b"data"
     [
         (FTYP + box(b"mdat", b"data") + box(b"moov"), True),
         (FTYP + BIG_MDAT + box(b"moov"), True),
-        (FTYP + box(b"moov") + b"\0\0\0\0mdat" + b"data", True),  # size 0: up to the end
+        (FTYP + box(b"moov") + b"\0\0\0\0mdat" + b"data", True),  # size 0: ends at the end of the file
         (FTYP + box(b"moov") + box(b"mdat", b"data", missing=1), False),
         (FTYP + box(b"moov") + BIG_MDAT[:-1], False),
-        (FTYP + box(b"mdat", b"data"), False),  # the recording broke off before its moov
+        (FTYP + box(b"mdat", b"data"), False),  # the recording was interrupted before its moov box
         (FTYP, False),
         (box(b"styp") + box(b"moof") + box(b"mdat"), False),  # a segment without its initialisation
         (FTYP + box(b"mdat", b"data") + box(b"moov", missing=1), False),
-        (FTYP + box(b"moov") + b"garbage that is no box", True),
+        (FTYP + box(b"moov") + b"garbage that is not a box", True),
         (FTYP + box(b"moov") + bytes(100), True),
         (FTYP + box(b"moov") + box(b"free", missing=9), True),
-        (FTYP + box(b"moov") + b"\0\0\0\x07mdat", True),  # no box is so small: damaged, not cut
+        (FTYP + box(b"moov") + b"\0\0\0\x07mdat", True),  # a box cannot be this small: damaged, not truncated
         (FTYP + track(last_chunk_at=20) + box(b"mdat", b"data"), True),
         (FTYP + track(last_chunk_at=999), False),
-        (FTYP + box(b"free") * 500 + box(b"mdat", missing=9), True),  # beyond what is followed
+        (FTYP + box(b"free") * 500 + box(b"mdat", missing=9), True),  # more boxes than are read
     ],
 )
 def test_iso_media_is_checked_by_its_boxes(content: bytes, expected: bool) -> None:
@@ -79,11 +79,11 @@ SEGMENT = b"\x18\x53\x80\x67"
         (EBML + SEGMENT + b"\x84data", True),
         (EBML + b"\xec\x81x" + SEGMENT + b"\x84data", True),
         (EBML + SEGMENT + b"\x85data", False),
-        (EBML + SEGMENT + b"\xffdata", True),  # unknown: a live stream
+        (EBML + SEGMENT + b"\xffdata", True),  # unknown size: a live stream
         (EBML + SEGMENT + b"\x01" + b"\xff" * 7 + b"data", True),
         (EBML, False),
         (EBML[:-1], False),
-        (EBML + b"\0", True),  # no element begins so
+        (EBML + b"\0", True),  # not the start of an element
     ],
 )
 def test_matroska_is_checked_by_its_segment(content: bytes, expected: bool) -> None:
@@ -98,13 +98,13 @@ def riff(kind: bytes, content: bytes, size: int | None = None) -> bytes:
     ("content", "expected"),
     [
         (riff(b"AVI ", b"data"), True),
-        (riff(b"AVI ", b"data", size=9), True),  # the padding byte is left out
+        (riff(b"AVI ", b"data", size=9), True),  # the padding byte is missing
         (riff(b"AVI ", b"data", size=10), False),
         (riff(b"AVI ", b"data", size=0), True),  # the recorder crashed
         (riff(b"AVI ", b"data", size=0xFFFFFFFF), True),
         (riff(b"AVI ", b"data") + riff(b"AVIX", b"more"), True),
         (riff(b"AVI ", b"data") + riff(b"AVIX", b"more", size=99), False),
-        (riff(b"AVI ", b"data") + b"garbage behind it", True),
+        (riff(b"AVI ", b"data") + b"trailing garbage", True),
     ],
 )
 def test_avi_is_checked_by_its_riff_chunks(content: bytes, expected: bool) -> None:
@@ -119,7 +119,7 @@ GIF = b"GIF89a\1\0\1\0\0\0\0" + b"!\xf9\4\0\0\0\0\0" + b",\0\0\0\0\1\0\1\0\x80" 
     [
         (GIF + b";", True),
         (GIF + b";garbage", True),
-        (GIF + b"\x99", True),  # damaged, not cut
+        (GIF + b"\x99", True),  # damaged, not truncated
         (GIF, False),
         *((GIF[:cut], False) for cut in range(6, len(GIF))),
     ],
@@ -141,7 +141,7 @@ FLV_TAG = b"\x09\0\0\4" + bytes(7) + b"data" + b"\0\0\0\x0f"
         (FLV + FLV_TAG + FLV_TAG[:9], False),
         (FLV + b"\0\x08filesize\0" + struct.pack(">d", 32), True),
         (FLV + b"\0\x08filesize\0" + struct.pack(">d", 33), False),
-        (FLV + b"\0\x08filesize\0" + struct.pack(">d", float("nan")), False),  # then its tail tells
+        (FLV + b"\0\x08filesize\0" + struct.pack(">d", float("nan")), False),  # so the last tag is checked
     ],
 )
 def test_flv_is_checked_by_its_own_size_or_last_tag(content: bytes, expected: bool) -> None:
@@ -186,14 +186,14 @@ def test_an_animated_png_is_checked_up_to_its_end_chunk(content: bytes, expected
     assert is_complete(content, "apng") is expected
 
 
-@pytest.mark.parametrize("container", ["mpegts", "mpeg", "h264", "mxf", "unheard of"])
-def test_containers_that_cannot_tell_pass(container: str) -> None:
+@pytest.mark.parametrize("container", ["mpegts", "mpeg", "h264", "mxf", "unknown"])
+def test_containers_that_do_not_show_truncation_pass(container: str) -> None:
     assert is_complete(b"anything", container)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.gif", "a.flv", "a.asf", "a.apng", "fast.mp4"])
 @pytest.mark.parametrize("kept_fraction", [0.02, 0.3, 0.61, 0.9, 0.999])
-def test_a_cut_video_is_truncated(tmp_path: Path, name: str, kept_fraction: float) -> None:
+def test_a_video_with_its_end_cut_off_is_truncated(tmp_path: Path, name: str, kept_fraction: float) -> None:
     codec, pixels, container = {
         "mp4": ("mpeg4", "yuv420p", MOV),
         "mkv": ("mpeg4", "yuv420p", "matroska,webm"),
@@ -222,7 +222,7 @@ def test_a_cut_video_is_truncated(tmp_path: Path, name: str, kept_fraction: floa
         ("apng", bytes(8) + (bytes(4) + b"tEXt" + bytes(4)) * 10**5),
     ],
 )
-def test_endless_structures_cost_a_bounded_number_of_reads(
+def test_very_long_structures_take_a_bounded_number_of_reads(
     monkeypatch: pytest.MonkeyPatch, container: str, content: bytes
 ) -> None:
     num_reads = 0
@@ -237,9 +237,9 @@ def test_endless_structures_cost_a_bounded_number_of_reads(
     assert num_reads <= 400
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_truncated() -> None:
+def test_a_file_that_becomes_shorter_while_it_is_read_is_truncated() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(FTYP)
         file.flush()
-        with pytest.raises(RowError, match="TRUNCATED: 1000 bytes when it was opened, less now"):
+        with pytest.raises(RowError, match="TRUNCATED: the file had 1000 bytes when it was opened and has fewer now"):
             check_complete(file.fileno(), 1000, MOV)
