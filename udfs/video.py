@@ -60,8 +60,8 @@ class VideoRequest:
 class VideoFacts:
     """Facts of a video from its file, container and decoder.
 
-    Width and height are those after the rotation of the metadata. `duration_seconds` is computed from the timestamps
-    of the frames; the container's header is not used.
+    Width and height are as displayed, after rotation. `duration_seconds` is computed from the timestamps of the frames;
+    the header of the container is not used.
     """
 
     size_bytes: int

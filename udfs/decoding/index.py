@@ -130,7 +130,7 @@ def index_video(
     import av
 
     try:
-        index = _index(path, container, limits, log, heartbeat)
+        index = _build_index(path, container, limits, log, heartbeat)
     except av.FFmpegError as error:
         check_logged_limits(log, limits)
         if isinstance(error, MemoryError):
@@ -140,7 +140,7 @@ def index_video(
     return index
 
 
-def _index(
+def _build_index(
     path: str, container: str, limits: DecodeLimits, log: FfmpegLog, heartbeat: Callable[[], None]
 ) -> VideoIndex:
     opened, problem = _open_as_ffmpeg_would(path, container, limits)

@@ -42,7 +42,7 @@ class Message:
     """A message of a child.
 
     Attributes:
-        header: untrusted: the format is that of `child`, but a hostile file may have changed it.
+        header: not trusted, because a hostile file may have taken control of the child.
         payload: bytes of frames; may be empty.
     """
 
@@ -65,7 +65,7 @@ class DecoderProcess:
     Attributes:
         num_served: number of files it was given.
         decoder: the decoder that it reported for the current file; empty before that.
-        is_interrupted: whether `interrupt` was called. The child can then not be used any more.
+        is_interrupted: whether `interrupt` was called. The child is then unusable.
         was_killed: whether another process killed it, such as the kernel when memory ran out.
     """
 

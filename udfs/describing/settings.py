@@ -22,12 +22,12 @@ class DescribeSettings:
         roots: the only locations from which videos may be read.
         decoder: how videos are decoded. Its `frame_px` is the backbone's `input_px`.
         backbone: name of the CNN in `models.registry`.
-        weights_dir: folder on every node that holds weights files; None: none.
+        weights_dir: folder on every node with weights files; None if there is none.
         allow_download: whether torch.hub may download weights that are found nowhere else.
-        precision: of the CNN; auto: bf16 where the hardware supports it.
-        batch_frames: frames per CNN batch.
-        cuts_borders: whether uniform borders are cut off before the CNN.
-        num_decoders: decoder processes per task.
+        precision: precision of the CNN; auto uses bf16 if the hardware supports it.
+        batch_frames: number of frames in a batch of the CNN.
+        cuts_borders: whether uniform borders are cut off the frames before the CNN.
+        num_decoders: number of decoder processes per task.
     """
 
     roots: Roots

@@ -155,7 +155,7 @@ def _open_local(path: str, roots: Roots, max_file_bytes: int) -> OpenedVideo:
     except UnicodeError as error:
         raise RowError(RowErrorCode.NOT_FOUND, f"no file can have this name: {_show(path)}") from error
     except OSError as error:
-        raise _row_error(error, path) from error
+        raise _make_row_error(error, path) from error
 
 
 def _open_checked(checked_fd: int, path: str, folders: tuple[str, ...], max_file_bytes: int) -> OpenedVideo:
@@ -188,7 +188,7 @@ def _fetch(root: RemoteRoot, path: str, max_file_bytes: int, open_remote: Filesy
     try:
         stream = filesystem.open_input_stream(path)
     except (OSError, ArrowException) as error:
-        raise _row_error(error, path) from error
+        raise _make_row_error(error, path) from error
     with stream:
         return _copy_to_temporary(stream, info.size, path)
 
@@ -207,11 +207,11 @@ def _stat_remote(
     except UnicodeError as error:
         raise RowError(RowErrorCode.NOT_FOUND, f"no object can have this name: {_show(path)}") from error
     except (OSError, ArrowException) as error:
-        raise _row_error(error, path) from error
+        raise _make_row_error(error, path) from error
     if info.type == FileType.NotFound:
         raise RowError(RowErrorCode.NOT_FOUND, f"no such object: {_show(path)}")
     if info.type != FileType.File:
-        raise RowError(RowErrorCode.NOT_A_FILE, f"a folder, not a file: {_show(path)}")
+        raise RowError(RowErrorCode.NOT_A_FILE, f"this is a folder, not a file: {_show(path)}")
     _check_size(info.size, max_file_bytes, path)
     return filesystem, path, info
 
@@ -226,7 +226,7 @@ def _copy_to_temporary(stream: Any, size_bytes: int, path: str) -> OpenedVideo: 
             try:
                 block = stream.read(min(allowed, _BLOCK_BYTES))
             except (OSError, ArrowException) as error:
-                raise _row_error(error, path) from error
+                raise _make_row_error(error, path) from error
             if not block:
                 break
             copy.write(block)
@@ -240,13 +240,13 @@ def _copy_to_temporary(stream: Any, size_bytes: int, path: str) -> OpenedVideo: 
 
 def _check_size(size_bytes: int, max_file_bytes: int, path: str) -> None:
     if size_bytes == 0:
-        raise RowError(RowErrorCode.EMPTY_FILE, f"0 bytes: {_show(path)}")
+        raise RowError(RowErrorCode.EMPTY_FILE, f"the file is empty: {_show(path)}")
     if size_bytes > max_file_bytes:
         detail = f"{size_bytes} bytes, the limit is {max_file_bytes}: {_show(path)}"
         raise RowError(RowErrorCode.TOO_LARGE, detail)
 
 
-def _row_error(error: Exception, path: str) -> RowError:
+def _make_row_error(error: Exception, path: str) -> RowError:
     code = _CODE_OF_ERRNO.get(getattr(error, "errno", None) or 0, RowErrorCode.READ_FAILED)
     if "ACCESS_DENIED" in str(error):  # Arrow reports the 403 of S3 with this text and without an errno
         code = RowErrorCode.ACCESS_DENIED

@@ -182,7 +182,7 @@ def _is_apng(head: bytes) -> bool:
     return False
 
 
-def _starts(*magics: bytes) -> Callable[[bytes], bool]:
+def _match_start(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(magics)
 
 
@@ -190,21 +190,21 @@ _CONTAINERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("mov,mp4,m4a,3gp,3g2,mj2", _is_mov),
     ("matroska,webm", _is_matroska),
     ("avi", _is_avi),
-    ("gif", _starts(b"GIF87a", b"GIF89a")),
+    ("gif", _match_start(b"GIF87a", b"GIF89a")),
     ("flv", _is_flv),
     ("mpegts", _is_mpegts),
     ("mpeg", _is_mpeg_program_stream),
     ("mpegvideo", _is_mpeg_video),
     ("h264", _is_h264),
     ("hevc", _is_hevc),
-    ("asf", _starts(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
-    ("ogg", _starts(b"OggS\0")),
-    ("mxf", _starts(bytes.fromhex("060e2b34020501010d0102010102"))),
-    ("rm", _starts(b".RMF")),
-    ("ivf", _starts(b"DKIF\0\0")),
-    ("yuv4mpegpipe", _starts(b"YUV4MPEG2 ")),
-    ("nut", _starts(b"nut/multimedia container\0")),
+    ("asf", _match_start(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+    ("ogg", _match_start(b"OggS\0")),
+    ("mxf", _match_start(bytes.fromhex("060e2b34020501010d0102010102"))),
+    ("rm", _match_start(b".RMF")),
+    ("ivf", _match_start(b"DKIF\0\0")),
+    ("yuv4mpegpipe", _match_start(b"YUV4MPEG2 ")),
+    ("nut", _match_start(b"nut/multimedia container\0")),
     ("dv", _is_dv),
     ("apng", _is_apng),
-    ("wtv", _starts(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
+    ("wtv", _match_start(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
 )

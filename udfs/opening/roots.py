@@ -98,9 +98,9 @@ class Roots:
         for place in places:
             split = split_uri(place)
             if split is None or split.is_local:
-                local_folders.append(_local_root(place, split))
+                local_folders.append(_parse_local_root(place, split))
             else:
-                remote.append(_remote_root(place, split))
+                remote.append(_parse_remote_root(place, split))
         return cls(tuple(local_folders), tuple(remote))
 
     def find_remote(self, uri: SplitUri) -> tuple[RemoteRoot, str] | None:
@@ -168,18 +168,18 @@ def decode_percent(path: str) -> str:
 
 
 def is_within(path: str, folder: str) -> bool:
-    """Return whether an absolute path is a folder or is below it, by whole components. Links are not resolved."""
+    """Return whether an absolute path is `folder` or below it, by whole components. Links are not resolved."""
     return path.startswith("/") and os.path.commonpath((folder, path)) == folder
 
 
-def _local_root(place: str, split: SplitUri | None) -> str:
+def _parse_local_root(place: str, split: SplitUri | None) -> str:
     folder = place if split is None else "/" + decode_percent(split.path)
     if not folder.startswith("/") or (split is not None and not split.names_this_machine):
         raise ValueError(f"a root must be an absolute folder of this machine or a remote prefix, got {place!r}")
     return folder
 
 
-def _remote_root(place: str, split: SplitUri) -> RemoteRoot:
+def _parse_remote_root(place: str, split: SplitUri) -> RemoteRoot:
     if split.scheme not in REMOTE_SCHEMES:
         raise ValueError(f"the scheme of root {place!r} must be file or one of {sorted(REMOTE_SCHEMES)}")
     authority, _, query = split.authority.partition("?")

@@ -34,19 +34,19 @@ class _Bytes:
         self._num_reads = 0
         self.size = size_bytes
 
-    def at(self, offset: int, num_bytes: int) -> bytes:
-        """Read exactly `num_bytes`. Undecided outside of the file, and at the limit of reads."""
+    def read(self, offset: int, num_bytes: int) -> bytes:
+        """Read exactly `num_bytes`. Raises _UndecidedError outside of the file, and at the limit of reads."""
         self._num_reads += 1
         if self._num_reads > _MAX_READS or not 0 <= offset <= self.size - num_bytes:
             raise _UndecidedError
         data = read_at(self._fd, offset, num_bytes)
         if len(data) < num_bytes:
-            raise _truncated(f"the file had {self.size} bytes when it was opened and has fewer now")
+            raise _make_error(f"the file had {self.size} bytes when it was opened and has fewer now")
         return data
 
     def unpack(self, layout: str, offset: int) -> tuple[int, ...]:
         """Read numbers. `layout` is a format of `struct`."""
-        values: tuple[int, ...] = struct.unpack(layout, self.at(offset, struct.calcsize(layout)))
+        values: tuple[int, ...] = struct.unpack(layout, self.read(offset, struct.calcsize(layout)))
         return values
 
 
@@ -73,13 +73,13 @@ def check_complete(fd: int, size_bytes: int, container: str) -> None:
         return
 
 
-def _truncated(detail: str) -> RowError:
+def _make_error(detail: str) -> RowError:
     return RowError(RowErrorCode.TRUNCATED, detail)
 
 
 def _require_end(data: _Bytes, end: int, what: str) -> None:
     if end > data.size:
-        raise _truncated(f"{what} ends at byte {end}, the file has {data.size} bytes: {end - data.size} are missing")
+        raise _make_error(f"{what} ends at byte {end}, the file has {data.size} bytes: {end - data.size} are missing")
 
 
 def _iterate_boxes(data: _Bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -89,7 +89,7 @@ def _iterate_boxes(data: _Bytes, start: int, end: int) -> Iterator[tuple[bytes, 
     ends at `end`.
     """
     while start + 8 <= end:
-        header = data.at(start, 8)
+        header = data.read(start, 8)
         size, kind = int.from_bytes(header[:4], "big"), header[4:]
         content = start + 8
         if size == 1:
@@ -111,7 +111,7 @@ def _check_mov(data: _Bytes) -> None:
         if kind == b"moov":
             moov = (start, stop)
     if moov is None:
-        raise _truncated("there is no moov box: an interrupted recording, or a segment without its initialisation")
+        raise _make_error("there is no moov box: an interrupted recording, or a segment without its initialisation")
     for track in _find_boxes(data, *moov, b"trak"):
         for table in _find_boxes(data, *track, b"mdia", b"minf", b"stbl"):
             _check_chunk_offsets(data, *table)
@@ -141,11 +141,11 @@ def _check_chunk_offsets(data: _Bytes, start: int, stop: int) -> None:
 
 def _read_vint(data: _Bytes, offset: int) -> tuple[int, int]:
     """Return a variable-length integer of RFC 8794 with its marker bit, and its length in bytes."""
-    (first,) = data.at(offset, 1)
+    (first,) = data.read(offset, 1)
     length = 9 - first.bit_length()
     if length > 8:
         raise _UndecidedError
-    return int.from_bytes(data.at(offset, length), "big"), length
+    return int.from_bytes(data.read(offset, length), "big"), length
 
 
 def _check_matroska(data: _Bytes) -> None:
@@ -161,14 +161,14 @@ def _check_matroska(data: _Bytes) -> None:
         if element == 0x18538067:
             _require_end(data, offset, "the Segment")
             return
-    raise _truncated("the file ends before its Segment")
+    raise _make_error("the file ends before its Segment")
 
 
 def _check_avi(data: _Bytes) -> None:
-    """Walk the RIFF chunks. OpenDML files have more than one; the further ones are of type AVIX."""
+    """Walk the RIFF chunks. OpenDML files have several; all after the first are of type AVIX."""
     start = 0
     while start + 12 <= data.size:
-        magic, size, _ = struct.unpack("<4sI4s", data.at(start, 12))
+        magic, size, _ = struct.unpack("<4sI4s", data.read(start, 12))
         # A recorder that crashed leaves a size of 0 or near the maximum. Decoders read such a file up to its end.
         if magic != b"RIFF" or size < 4 or size >= 0xFFFF0000:
             return
@@ -177,7 +177,7 @@ def _check_avi(data: _Bytes) -> None:
         start = stop + size % 2
 
 
-class _Forward:
+class _ByteReader:
     """Reads a file byte by byte from its start, in large blocks."""
 
     def __init__(self, data: _Bytes) -> None:
@@ -191,7 +191,7 @@ class _Forward:
         """Skip bytes. Only the next read checks for the end of the file."""
         self._offset += num_bytes
 
-    def take(self) -> int:
+    def read_byte(self) -> int:
         """Read the next byte."""
         self._num_steps += 1
         if self._num_steps > _MAX_GIF_STEPS:
@@ -199,40 +199,40 @@ class _Forward:
         at = self._offset - self._block_start
         if at >= len(self._block):
             if self._offset >= self._data.size:
-                raise _truncated(f"there is no trailer before the end of the file at byte {self._data.size}")
+                raise _make_error(f"there is no trailer before the end of the file at byte {self._data.size}")
             self._block_start, at = self._offset, 0
-            self._block = self._data.at(self._offset, min(_GIF_READ_BYTES, self._data.size - self._offset))
+            self._block = self._data.read(self._offset, min(_GIF_READ_BYTES, self._data.size - self._offset))
         self._offset += 1
         return self._block[at]
 
 
-def _colour_table_bytes(flags: int) -> int:
+def _measure_colour_table(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _check_gif(data: _Bytes) -> None:
     """Walk the blocks (GIF89a, appendix A). Each ends with an empty sub-block; the trailer 0x3B ends the file."""
-    stream = _Forward(data)
+    stream = _ByteReader(data)
     stream.skip(10)
-    flags = stream.take()
-    stream.skip(2 + _colour_table_bytes(flags))
+    flags = stream.read_byte()
+    stream.skip(2 + _measure_colour_table(flags))
     while True:
-        introducer = stream.take()
+        introducer = stream.read_byte()
         if introducer == 0x21:  # extension: skip its label
             stream.skip(1)
         elif introducer == 0x2C:  # image: position and size, flags, colour table, code size
             stream.skip(8)
-            flags = stream.take()
-            stream.skip(_colour_table_bytes(flags) + 1)
+            flags = stream.read_byte()
+            stream.skip(_measure_colour_table(flags) + 1)
         else:  # the trailer, or damage
             return
-        while num_bytes := stream.take():
+        while num_bytes := stream.read_byte():
             stream.skip(num_bytes)
 
 
 def _check_flv(data: _Bytes) -> None:
-    """Check `filesize` of the metadata; without it the last tag: its type, its size in 24 bits, and its total size."""
-    head = data.at(0, min(data.size, 16 * 1024))
+    """Check `filesize` of the metadata; without it the last tag: type, size in 24 bits, content, then total size."""
+    head = data.read(0, min(data.size, 16 * 1024))
     key = head.find(b"\0\x08filesize\0")  # a number in the onMetaData object
     if key >= 0 and key + 19 <= len(head):
         (declared,) = struct.unpack_from(">d", head, key + 11)
@@ -243,16 +243,16 @@ def _check_flv(data: _Bytes) -> None:
     start = data.size - 4 - tag_size
     (type_and_size,) = data.unpack(">I", start) if start >= 9 else (0,)
     if type_and_size >> 24 & 0x1F not in {8, 9, 18} or (type_and_size & 0xFFFFFF) + 11 != tag_size:
-        raise _truncated("the last tag is incomplete")
+        raise _make_error("the last tag is incomplete")
 
 
 def _check_asf(data: _Bytes) -> None:
-    """Check the size in the file properties object (ASF specification, 3.2). Broadcasts have none."""
+    """Check the size in the file properties object (ASF specification, 3.2). It is not valid in broadcasts."""
     header_size, num_objects = data.unpack("<QI", 16)
     _require_end(data, header_size, "the header object")
     offset = 30
     for _ in range(min(num_objects, _MAX_READS)):
-        kind, size = struct.unpack("<16sQ", data.at(offset, 24))
+        kind, size = struct.unpack("<16sQ", data.read(offset, 24))
         if kind == bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"):
             (declared,) = data.unpack("<Q", offset + 40)
             (flags,) = data.unpack("<I", offset + 88)
@@ -265,7 +265,7 @@ def _check_asf(data: _Bytes) -> None:
 def _check_ogg(data: _Bytes) -> None:
     """Check the last page (RFC 3533): its header, its table of segment sizes, and its segments."""
     tail_start = max(0, data.size - _OGG_MAX_PAGE_BYTES)
-    tail = data.at(tail_start, data.size - tail_start)
+    tail = data.read(tail_start, data.size - tail_start)
     page = tail.rfind(b"OggS\0")
     if page < 0:
         return
@@ -280,7 +280,7 @@ def _check_apng(data: _Bytes) -> None:
     offset = 8
     while True:
         _require_end(data, offset + 12, "the header and checksum of a chunk")
-        size, kind = struct.unpack(">I4s", data.at(offset, 8))
+        size, kind = struct.unpack(">I4s", data.read(offset, 8))
         if kind == b"IEND":
             return
         offset += 12 + size
