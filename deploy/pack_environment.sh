@@ -1,14 +1,14 @@
 #!/bin/sh
-# Packs the Python environment for executors that have none of ndvr's dependencies:
-#   sh deploy/pack_environment.sh dist/env.tar.gz [REQUIREMENTS]     # by default all of deploy/requirements.lock: 7 GB
+# Packs the Python environment, for executors without the dependencies of ndvr:
+#   sh deploy/pack_environment.sh dist/env.tar.gz [REQUIREMENTS]     # default: deploy/requirements.lock, 7 GB
 #   .venv/bin/spark-submit --archives dist/env.tar.gz#env --conf spark.pyspark.python=./env/bin/python \
 #       --conf spark.pyspark.driver.python=$PWD/.venv/bin/python --py-files dist/ndvr-0.1.0.zip ... jobs/nightly.py ...
-# Spark unpacks the archive once for each executor (give nodes the disk for it), in its working folder, as `env`.
+# Spark unpacks the archive once per executor as `env` in its working folder; nodes need enough disk for it.
 #
-# What it cannot do: the environment's Python is a link to the one it was made with (uv and venv copy none), so nodes need
-# the same Python at the same path, on the same architecture with a C library at least as new. Where they have not, take
-# the image of deploy/docker. uv's relocatable environments have no absolute paths in their scripts, which is all that
-# venv-pack (last released in 2019) would do besides.
+# Limits: the Python in the environment is a link to the one it was made with (uv and venv do not copy it). Nodes need the
+# same Python at the same path, the same architecture, and a C library that is not older. Otherwise use the image of
+# deploy/docker. Scripts in relocatable environments of uv have no absolute paths, so venv-pack (last released in 2019)
+# is not needed.
 set -eu
 
 archive=$1

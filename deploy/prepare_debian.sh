@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks that this machine has what no Python package brings: Java 17 or later, and a Python 3.11 or later that can
-# make virtual environments; with the argument `browser`, also the Chromium that tests drive through the review pages.
-# Installs Debian's packages for what is missing where it may, else says what to do.
+# Checks the requirements that no Python package provides: Java 17 or later, and Python 3.11 or later that can make
+# virtual environments; with the argument `browser`, also Chromium for the tests of the review pages.
+# With root rights it installs missing Debian packages; otherwise it prints what to do.
 set -eu
 
 WANTED=${1:-}
@@ -14,7 +14,7 @@ fail() {
     exit 1
 }
 
-# The major version of the Java that Spark would start: JAVA_HOME's if that is set, else the one on PATH.
+# Major version of the Java that Spark starts: the one in JAVA_HOME if it is set, else the one on PATH.
 java_major() {
     java=${JAVA_HOME:+$JAVA_HOME/bin/}java
     "$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'
@@ -25,7 +25,7 @@ has_java() {
     [ "${major:-0}" -ge "$MIN_JAVA" ]
 }
 
-# Debian's python3 has the module venv without ensurepip until python3-venv is installed.
+# Without python3-venv, python3 of Debian has the module venv but not ensurepip.
 has_venv() {
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null
 }
@@ -41,17 +41,17 @@ missing_packages() {
 }
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    fail "$PYTHON must be Python 3.11 or later; name another one with: make PYTHON=/path/to/python3 setup"
+    fail "$PYTHON must be Python 3.11 or later; to use another one, run: make PYTHON=/path/to/python3 setup"
 
 if [ -n "${JAVA_HOME:-}" ] && ! has_java; then
-    fail "JAVA_HOME=$JAVA_HOME must hold Java $MIN_JAVA or later; correct it, or unset it to use the Java on PATH"
+    fail "JAVA_HOME=$JAVA_HOME must contain Java $MIN_JAVA or later; correct it, or unset it to use the Java on PATH"
 fi
 
 packages=$(missing_packages | xargs)
 [ -n "$packages" ] || exit 0
 
 command -v apt-get >/dev/null ||
-    fail "this is no Debian: install what it calls $packages (Java $MIN_JAVA or later), then run make again"
+    fail "apt-get not found; install the equivalents of $packages (Java $MIN_JAVA or later), then run make again"
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -72,4 +72,4 @@ trap 'rm -f "$log"' EXIT
 }
 
 [ -z "$(missing_packages)" ] ||
-    fail "installed $packages, yet still missing: $(missing_packages | xargs); see: java -version; $PYTHON -m ensurepip"
+    fail "installed $packages, but still missing: $(missing_packages | xargs); see: java -version; $PYTHON -m ensurepip"

@@ -1,4 +1,4 @@
-"""What holds for every test: sharing between processes, their order, and settings of the tools."""
+"""For all tests: folders shared between processes, the order of files, and settings of tools."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from tests.support.wheel import build_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The time that an example takes depends on how busy the machine is.
+# The time of an example depends on the load of the machine.
 settings.register_profile("ndvr", deadline=None)
 settings.register_profile("fast", deadline=None, max_examples=10)  # `make test-fast` selects it
 settings.load_profile("ndvr")
 use_archive()
-# Each process that computes has a core at most. The threads of one operation would wait for each other, and on a busy
-# machine they wait for most of the time.
+# A computing process has at most one core. On a busy machine, threads of one operation mostly wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A process runs the tests of one file in a row and then takes the next file. Long files come first, so that no
-# process is left alone with one at the end. The figures are seconds on two idle cores; other files take less than 10.
+# A process runs all tests of one file and then takes the next file. Long files come first, so that all processes end at
+# about the same time. The figures are seconds on two idle cores; other files take less than 10.
 LONG_FILES = {
     "test_submit.py": 300,
     "test_changes.py": 200,
@@ -52,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of what this run's processes build once for all of them."""
+    """Return the folder for files that the processes of this test run build once and share."""
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
     folder.mkdir(exist_ok=True)
@@ -61,6 +60,6 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(shared_folder: Path) -> Path:
-    """Return the project's wheel."""
+    """Return the built wheel."""
     (built,) = build_once(shared_folder / "wheel", build_wheel).glob("ndvr-*.whl")
     return built

@@ -1,10 +1,10 @@
 # ruff: noqa: INP001 - Airflow loads it as a file, not as a module of a package
-"""The nightly job as an Airflow DAG: a spark-submit for the night, then one for maintenance.
+"""The nightly job as an Airflow DAG: spark-submit of the nightly run, then spark-submit of maintenance.
 
-Needs Airflow 3 with `apache-airflow-providers-apache-spark`, the connection `spark_default`, and these variables:
-`ndvr_manifest`, `ndvr_lake`, `ndvr_config` (path or URI each), and `ndvr_home`, the folder on the worker that holds
-`nightly.py` and `maintain.py` (of jobs/), `ndvr-0.1.0.zip` (`make zip`), `env.tar.gz` (deploy/pack_environment.sh), and
-what that holds, unpacked as `env`, for the driver.
+It needs Airflow 3 with `apache-airflow-providers-apache-spark`, the connection `spark_default`, and these variables:
+`ndvr_manifest`, `ndvr_lake`, `ndvr_config` (paths or URIs), and `ndvr_home`. The last is a folder on the worker with
+`nightly.py` and `maintain.py` (from jobs/), `ndvr-0.1.0.zip` (`make zip`), `env.tar.gz` (deploy/pack_environment.sh),
+and, for the driver, the unpacked archive as the folder `env`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHARED = {
     "py_files": f"{HOME}/ndvr-0.1.0.zip",
     "archives": f"{HOME}/env.tar.gz#env",
     "conf": {"spark.speculation": "false"},  # see deploy/spark/spark-defaults-cpu.conf
-    # The first is the executors', where Spark unpacks the archive.
+    # PYSPARK_PYTHON is for executors, where Spark unpacks the archive.
     "env_vars": {"PYSPARK_PYTHON": "./env/bin/python", "PYSPARK_DRIVER_PYTHON": f"{HOME}/env/bin/python"},
 }
 
@@ -31,10 +31,10 @@ with DAG(
     description="Near-duplicate videos: manifest in, duplicates out",
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,  # a night takes everything that is there: those that were missed need no run of their own
-    max_active_runs=1,  # a night that is late must not meet the next one
+    catchup=False,  # a run processes all due videos, so missed runs need not be repeated
+    max_active_runs=1,  # a late run must not overlap the next one
     default_args={
-        # What a night has described is kept: a second try goes on there. A gate that tripped (exit code 4) trips again.
+        # Described videos are kept, so a retry continues there. A tripped quality gate (exit code 4) trips again.
         "retries": 1,
         "retry_delay": timedelta(minutes=10),
     },
@@ -57,7 +57,7 @@ with DAG(
         ],
         **SHARED,
     )
-    latest_only = LatestOnlyOperator(task_id="latest_only")  # a night that is run again needs no maintenance
+    latest_only = LatestOnlyOperator(task_id="latest_only")  # no maintenance after a repeated run of an earlier date
     maintain = SparkSubmitOperator(
         task_id="maintain",
         application=f"{HOME}/maintain.py",

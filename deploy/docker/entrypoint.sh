@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the image runs. Spark on Kubernetes starts its pods with the words `driver` and `executor` and tells the rest in
-# the environment (org.apache.spark.deploy.k8s); anything else is a command of its own: `ndvr sql ...`.
+# Entry point of the image. Spark on Kubernetes starts its pods with the argument `driver` or `executor`, and passes other
+# values as environment variables (org.apache.spark.deploy.k8s). Any other argument is a command, such as `ndvr sql ...`.
 set -eu
 
 case ${1:-} in
@@ -10,7 +10,7 @@ driver)
         --conf "spark.driver.bindAddress=$SPARK_DRIVER_BIND_ADDRESS" --deploy-mode client "$@"
     ;;
 executor)
-    # The JVM's options come one a variable, SPARK_JAVA_OPT_0 and on, and may hold spaces.
+    # Options of the JVM are in the variables SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1, ..., and may contain spaces.
     set --
     number=0
     while eval "option=\${SPARK_JAVA_OPT_$number-}" && [ -n "$option" ]; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts Delta's JARs beside Spark's own: fetch_delta.sh io.delta:delta-spark_4.2_2.13:4.4.0
+# Adds the JARs of Delta to those of Spark: fetch_delta.sh io.delta:delta-spark_4.2_2.13:4.4.0
 set -eu
 
 package=$1
@@ -9,9 +9,9 @@ trap 'rm -rf "$ivy"' EXIT
 "$SPARK_HOME/bin/spark-submit" --packages "$package" --conf "spark.jars.ivy=$ivy" \
     --conf spark.jars.ivySettings=ivysettings.xml "$ivy/nothing.py"
 for jar in "$ivy"/jars/*.jar; do
-    # Ivy puts the organisation before the name: io.delta_delta-spark_...
+    # File names of Ivy start with the organisation: io.delta_delta-spark_...
     name=$(basename "$jar" | sed 's/^[^_]*_//')
-    # What Spark has itself, in the version that it was built with, must not be there twice.
+    # Skip JARs that Spark contains, in the version that it was built with.
     artifact=$(printf '%s\n' "$name" | sed 's/-[0-9][0-9.]*[^/]*\.jar$//')
     if ! ls "$SPARK_HOME/jars" | grep -q "^$artifact-[0-9]"; then
         cp "$jar" "$SPARK_HOME/jars/$name"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tells Spark which GPUs this machine has, as spark.executor.resource.gpu.discoveryScript (Spark's documentation,
-# "Custom Resource Scheduling") wants it: {"name": "gpu", "addresses": ["0", "1"]}. nvidia-smi counts in the order of the
-# PCI bus; CUDA does where CUDA_DEVICE_ORDER=PCI_BUS_ID, which spark-defaults-gpu.conf sets.
+# Prints the GPUs of this machine for spark.executor.resource.gpu.discoveryScript (Spark documentation, "Custom Resource
+# Scheduling"): {"name": "gpu", "addresses": ["0", "1"]}. nvidia-smi numbers GPUs in the order of the PCI bus. CUDA does
+# the same with CUDA_DEVICE_ORDER=PCI_BUS_ID, which spark-defaults-gpu.conf sets.
 set -eu
 
 found=$(nvidia-smi --query-gpu=index --format=csv,noheader)

@@ -1,4 +1,4 @@
-"""The wheel, which is also the zip for --py-files; a catalogue of four videos; a lake that a local run makes of it."""
+"""Fixtures: the wheel, also as the zip for --py-files; a catalogue of four videos; and the lake of a local run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ VIDEOS = (
 
 @dataclass(frozen=True)
 class Installed:
-    """What an operator has: the zip, the scripts, and a Spark.
+    """The files of an installation: the zip, the scripts, and Spark.
 
     Attributes:
-        zip_file: the wheel under the name of a zip.
-        scripts: a folder of `nightly.py` and `cli.py` of jobs/ alone.
+        zip_file: the wheel with the suffix .zip.
+        scripts: folder with only `nightly.py` and `cli.py` of jobs/.
         spark: a distribution of Spark.
-        manifest: of VIDEOS.
-        config: settings for an untrained network, which is quick to load.
+        manifest: manifest of VIDEOS.
+        config: settings for an untrained network, which loads quickly.
     """
 
     zip_file: Path
@@ -49,14 +49,14 @@ class Installed:
     def submit(
         self, folder: Path, *arguments: str, master: str, script: str = "nightly.py"
     ) -> subprocess.CompletedProcess[str]:
-        """Run spark-submit in an empty folder with the code in the zip alone."""
+        """Run spark-submit in an empty folder. The code is only in the zip."""
         empty = folder / "empty"
         empty.mkdir()
         options = ("--packages", DELTA_PACKAGE, "--py-files", str(self.zip_file))
         return self.spark.submit(self.scripts / script, *arguments, master=master, options=options, folder=empty)
 
     def arguments(self, lake: Path, manifest: Path | None = None, config: Path | None = None) -> list[str]:
-        """Return the nightly's arguments."""
+        """Return the arguments of the nightly job."""
         given = {"manifest": manifest or self.manifest, "lake": lake, "config": config or self.config}
         return [part for name, path in given.items() for part in (f"--{name}", str(path))]
 
@@ -87,7 +87,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 @pytest.fixture(scope="session")
 def ndvr(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of an installed wheel; what the wheel needs comes from this environment."""
+    """Return the command of the installed wheel. Its dependencies come from this environment."""
     place = tmp_path_factory.mktemp("wheel")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(place), str(wheel)]
     subprocess.run(install, capture_output=True, check=True)
@@ -111,7 +111,7 @@ def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
 def local_night(
     ndvr: Path, installed: Installed, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The lake that `ndvr nightly` of the installed wheel makes on two cores, and how it ended."""
+    """Return the lake that `ndvr nightly` of the installed wheel makes on two cores, and the finished process."""
     folder = tmp_path_factory.mktemp("local")
     lake = folder / "lake"
     done = run_ndvr(ndvr, folder, "nightly", *installed.arguments(lake), "--master", "local[2]")

@@ -1,4 +1,4 @@
-"""An environment that is packed for executors is the one that they run in; here one with a single small package."""
+"""Executors run in the environment that is packed for them; here with a single small package."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_executors_run_in_the_packed_environment(tmp_path: Path, monkeypatch: py
     pack = ["sh", str(ROOT / "deploy" / "pack_environment.sh"), str(archive), str(requirements)]
     done = subprocess.run(pack, cwd=tmp_path, capture_output=True, text=True, check=False)
     if "error sending request" in done.stderr or "dns error" in done.stderr:
-        pytest.skip(f"PyPI is out of reach: {done.stderr[-200:]}")
+        pytest.skip(f"PyPI is unreachable: {done.stderr[-200:]}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{archive}: ")
 

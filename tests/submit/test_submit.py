@@ -1,4 +1,4 @@
-"""The nightly job as it runs in production: spark-submit in an empty folder, its code in the zip alone."""
+"""The nightly job as in production: spark-submit in an empty folder, with code only in the zip."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 TABLES = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "cluster_events", "duplicates")
-OF_ONE_RUN = ("run_id", "described_at", "last_tried_at", "next_retry_at")
+RUN_COLUMNS = ("run_id", "described_at", "last_tried_at", "next_retry_at")
 LOOK = """
 import json
 from pyspark import TaskContext
@@ -46,7 +46,7 @@ def find_gpus(batches):
         addresses = gpus.addresses if gpus else []
         yield pd.DataFrame({"found": [json.dumps([addresses, task.cpus(), choose_device(addresses)])]})
 
-spark = start_session("what tasks find")
+spark = start_session("found by tasks")
 ids = spark.range(8, numPartitions=4).select(F.udf(find_code, StringType())("id"))
 import jobs.lake.session
 print("CODE", json.dumps([jobs.lake.session.__file__, sorted({row[0] for row in ids.collect()})]))
@@ -56,15 +56,15 @@ for name, profile in (("WITH", gpu_profile(1.0)), ("WITHOUT", gpu_profile(0.0)))
 """
 
 
-def contents(lake: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of all tables without what differs from run to run."""
+def read_content(lake: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of all tables without the columns that differ between runs."""
     return {
-        table: [{k: v for k, v in row.items() if k not in OF_ONE_RUN} for row in read_rows(lake, table)]
+        table: [{k: v for k, v in row.items() if k not in RUN_COLUMNS} for row in read_rows(lake, table)]
         for table in TABLES
     }
 
 
-def test_the_command_of_the_wheel_runs_the_night(
+def test_the_command_of_the_wheel_runs_the_nightly_job(
     local_night: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     lake, done = local_night
@@ -73,7 +73,7 @@ def test_the_command_of_the_wheel_runs_the_night(
     assert [(row["video_id"], row["duplicate_of"]) for row in read_rows(lake, "duplicates")] == [("tiles-low", "tiles")]
 
 
-def test_its_terminal_shows_the_summary_and_nothing_of_spark(
+def test_its_output_has_the_summary_and_no_messages_of_spark(
     local_night: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     _, done = local_night
@@ -82,7 +82,7 @@ def test_its_terminal_shows_the_summary_and_nothing_of_spark(
     assert done.stdout == ""
 
 
-def test_the_command_of_the_wheel_answers_sql_and_leaves_stderr_alone(
+def test_the_command_of_the_wheel_answers_sql_without_output_on_stderr(
     ndvr: Path, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     query = "SELECT video_id, duplicate_of FROM duplicates"
@@ -91,15 +91,15 @@ def test_the_command_of_the_wheel_answers_sql_and_leaves_stderr_alone(
     assert done.stdout.splitlines() == ["video_id,duplicate_of", "tiles-low,tiles"]
 
 
-def test_a_cluster_makes_the_tables_that_one_machine_makes(
+def test_a_cluster_makes_the_same_tables_as_one_machine(
     installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """A standalone cluster of two executors in processes of their own."""
+    """A standalone cluster of two executors in separate processes."""
     lake = tmp_path / "lake"
     with installed.spark.standalone_cluster(tmp_path / "cluster") as master:
         done = installed.submit(tmp_path, *installed.arguments(lake), master=master)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert contents(lake) == contents(local_night[0])
+    assert read_content(lake) == read_content(local_night[0])
 
 
 def test_spark_submit_runs_a_command_on_the_driver(
@@ -114,7 +114,7 @@ def test_spark_submit_runs_a_command_on_the_driver(
 def test_spark_submit_runs_a_command_that_needs_executors(
     installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """Executors read the videos of a report, and make its pictures."""
+    """Executors read the videos of a report and make its pictures."""
     out = tmp_path / "report"
     arguments = ("report", "--lake", str(local_night[0]), "--out", str(out))
     done = installed.submit(tmp_path, *arguments, master="local-cluster[1,1,1024]", script="cli.py")
@@ -125,7 +125,7 @@ def test_spark_submit_runs_a_command_that_needs_executors(
 
 @pytest.fixture(scope="module")
 def found(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a script finds on its driver and in tasks on two executors, each with the GPU of a made-up nvidia-smi."""
+    """Return what a script finds on the driver and in tasks on two executors, each with a GPU of a fake nvidia-smi."""
     folder = tmp_path_factory.mktemp("found")
     tools, empty = folder / "bin", folder / "empty"
     tools.mkdir()
@@ -160,12 +160,12 @@ def test_driver_and_executors_use_code_and_artefacts_of_the_zip(installed: Insta
         assert dims > 0
 
 
-def test_a_task_that_describes_has_the_gpu_of_its_executor_and_other_tasks_have_none(found: dict[str, Any]) -> None:
+def test_only_a_describing_task_has_the_gpu_of_its_executor(found: dict[str, Any]) -> None:
     assert found["WITH"] == [["3"], 1, "cpu"]
     assert found["WITHOUT"] == [[], 1, "cpu"]
 
 
-def test_a_wrong_config_ends_with_2(installed: Installed, tmp_path: Path) -> None:
+def test_the_exit_code_for_an_invalid_config_is_2(installed: Installed, tmp_path: Path) -> None:
     config = tmp_path / "wrong.yaml"
     config.write_text("pairs: {block_rows: 0}\n", encoding="utf-8")
     done = installed.submit(tmp_path, *installed.arguments(tmp_path / "lake", config=config), master="local[1]")
@@ -174,7 +174,7 @@ def test_a_wrong_config_ends_with_2(installed: Installed, tmp_path: Path) -> Non
     assert not (tmp_path / "lake").exists()
 
 
-def test_a_manifest_that_breaks_its_contract_ends_with_3(installed: Installed, tmp_path: Path) -> None:
+def test_the_exit_code_for_a_manifest_that_violates_its_contract_is_3(installed: Installed, tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("id,uri\n1,a.mp4\n", encoding="utf-8")
     done = installed.submit(tmp_path, *installed.arguments(tmp_path / "lake", manifest), master="local[1]")
@@ -183,7 +183,7 @@ def test_a_manifest_that_breaks_its_contract_ends_with_3(installed: Installed, t
     assert read_versions(tmp_path / "lake") == {}
 
 
-def test_a_night_of_failures_ends_with_4_and_publishes_nothing(
+def test_the_exit_code_for_a_tripped_quality_gate_is_4_and_nothing_is_published(
     installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     lake = shutil.copytree(local_night[0], tmp_path / "lake")

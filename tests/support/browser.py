@@ -1,4 +1,4 @@
-"""A headless Chromium, where this machine has one."""
+"""A headless Chromium, if it is installed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 20.0
 needs_browser = pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("chromedriver")),
-    reason="needs Debian's packages chromium and chromium-driver",
+    reason="needs the Debian packages chromium and chromium-driver",
 )
 
 
 @contextmanager
 def open_browser(downloads: Path, width_px: int = 1280) -> Iterator[Chrome]:
-    """Start Chromium without a window; what is saved goes to `downloads`. It is offline."""
+    """Start Chromium without a window and without network; downloads are saved in `downloads`."""
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
     options = ChromeOptions()
@@ -43,7 +43,7 @@ def open_browser(downloads: Path, width_px: int = 1280) -> Iterator[Chrome]:
 
 
 def click(browser: Chrome, element: WebElement) -> None:
-    """Click an element clear of the bar below."""
+    """Scroll an element to the centre, away from the bar at the bottom, and click it."""
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
     element.click()
 

@@ -1,6 +1,6 @@
-"""A small catalogue of real videos with copies, unrelated ones and broken files, and its manifest.
+"""Makes a small catalogue of real videos with copies, unrelated videos and broken files, and its manifest.
 
-By the shipped model the copies are at a cosine similarity of .78 and above, strangers at .35 and below.
+With the default model, copies have a cosine similarity of .78 or more, and other pairs .35 or less.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ SCENES: dict[str, Drawing] = {
 
 
 def make_scene(path: Path, scene: str, *, seconds: float = 2.0, size: tuple[int, int] = (160, 120)) -> Path:
-    """Write a video of a scene at 10 frames a second; scenes look nothing like each other."""
+    """Write a video of a scene at 10 frames per second. All scenes look different."""
     width, height = size
     y, x = np.mgrid[0:height, 0:width] / width
     path.parent.mkdir(parents=True, exist_ok=True)

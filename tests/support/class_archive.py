@@ -12,12 +12,12 @@ import tempfile
 from pathlib import Path
 
 ARCHIVE = Path(__file__).parents[2] / ".venv" / "spark-classes.jsa"
-# An archive of another JVM or another class path is ignored. That is no reason to write into a test's output.
+# The JVM ignores an archive for another JVM or class path. It must not write a warning into the output of a test.
 _QUIET = "-Xlog:disable -Xlog:all=error:stderr"
 
 
 def java_options() -> str:
-    """Return the JVM's options that make it use the archive; empty without one."""
+    """Return the JVM options that use the archive; empty if there is none."""
     return f"-XX:SharedArchiveFile={ARCHIVE} {_QUIET}" if ARCHIVE.exists() else ""
 
 
@@ -48,7 +48,7 @@ def main(archive: str) -> None:
         gateway = spark.sparkContext._gateway
         spark.stop()
         gateway.shutdown()
-        gateway.proc.stdin.close()  # the JVM ends when its input does
+        gateway.proc.stdin.close()  # the JVM ends at the end of its input
         gateway.proc.wait()
     Path(unfinished).replace(archive)
 

@@ -1,4 +1,4 @@
-"""Makes small clips whose pixels tell the time: the left half's grey level rises with each frame."""
+"""Makes small clips whose pixels show the time: the grey level of the left half rises with each frame."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FPS = 10
-WIDTH_PX, HEIGHT_PX = 100, 60  # no multiples of 16, on purpose
+WIDTH_PX, HEIGHT_PX = 100, 60  # deliberately no multiples of 16
 FIRST_GREY, GREY_STEP = 30, 4
 GREEN = (0, 160, 0)
 
 
 def clock_frame(number: int, right: tuple[int, int, int] = GREEN) -> NDArray[np.uint8]:
-    """One RGB frame: grey on the left, `right` on the right."""
+    """Return an RGB frame, grey on the left and `right` on the right."""
     frame = np.full((HEIGHT_PX, WIDTH_PX, 3), FIRST_GREY + GREY_STEP * number, np.uint8)
     frame[:, WIDTH_PX // 2 :] = right
     return frame
 
 
 def write_clock_clip(path: Path, num_frames: int = 40, right: tuple[int, int, int] = GREEN) -> Path:
-    """Write `num_frames` of the clock's frames, and return the path."""
+    """Write a clip of `num_frames` clock frames, and return the path."""
     return write_frames(path, (clock_frame(number, right) for number in range(num_frames)))
 
 
 def write_frames(path: Path, frames: Iterable[NDArray[np.uint8]]) -> Path:
-    """Write RGB frames of 100 x 60 px at 10 frames a second, and return the path."""
+    """Write RGB frames of 100 x 60 px at 10 frames per second, and return the path."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS, options={"b": "2000000"})
         stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
@@ -44,7 +44,7 @@ def write_frames(path: Path, frames: Iterable[NDArray[np.uint8]]) -> Path:
 
 
 def frame_at(path: Path, seconds: float) -> NDArray[np.uint8]:
-    """The RGB frame that a player shows so many seconds after the first one."""
+    """Return the RGB frame that a player shows at this time after the first frame."""
     with av.open(str(path)) as container:
         decoded = list(container.decode(video=0))
     # 2 ms: some containers round times to milliseconds.
@@ -53,7 +53,7 @@ def frame_at(path: Path, seconds: float) -> NDArray[np.uint8]:
 
 
 def seconds_shown(frame: NDArray[np.uint8]) -> float:
-    """The time that a frame's left half tells, in seconds of the clip it was made from."""
+    """Return the time that the left half of a frame shows, in seconds of the original clip."""
     height, width, _ = frame.shape
     grey = frame[height // 3 : height // 2, width // 5 : width * 2 // 5].mean()
     return round((grey - FIRST_GREY) / GREY_STEP) / FPS

@@ -1,4 +1,4 @@
-"""The command blocks of README.md and docs/, and what stands before them: who runs them, or why nobody does."""
+"""Reads the command blocks of README.md and docs/, with the comment before each that names its test or the reason."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Block:
     """A block of a page.
 
     Attributes:
-        page: its path in the repository.
-        line: of the page, from 1.
-        language: as the fence says it.
-        text: what is in it.
-        remark: of the HTML comment on the line before it; empty without one.
+        page: path in the repository.
+        line: line number in the page, from 1.
+        language: language of the fence.
+        text: content of the block.
+        remark: HTML comment on the line before the block; empty without one.
     """
 
     page: str
@@ -41,7 +41,7 @@ class Block:
 
     @property
     def run_by(self) -> list[str]:
-        """The tests that run it, other than that of documented commands."""
+        """The tests that run the block, if the remark names any."""
         return self.remark.removeprefix("run by ").split() if self.remark.startswith("run by ") else []
 
     @property
@@ -50,7 +50,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """Its lines, joined where one goes on."""
+        """The commands of the block, one per logical line."""
         lines = self.text.replace("\\\n", " ").splitlines()
         return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
@@ -70,7 +70,7 @@ def _read_page(page: Path) -> Iterator[Block]:
 
 
 def split_command(line: str) -> list[str]:
-    """Split a line as a shell would, up to what redirects or follows it; assignments before it are left out."""
+    """Split the first command of a line as a shell does, without assignments and redirections."""
     words = shlex.split(line, comments=True)
     end = next((at for at, word in enumerate(words) if word in _CONTROL), len(words))
     start = next((at for at, word in enumerate(words) if not re.match(r"\w+=", word)), len(words))
@@ -78,13 +78,13 @@ def split_command(line: str) -> list[str]:
 
 
 def find_ndvr(line: str) -> list[str] | None:
-    """Return what `ndvr` is given on a line; None where the line starts something else."""
+    """Return the arguments of `ndvr` on a line; None if the line runs another command."""
     words = split_command(line)
     return words[1:] if words and Path(words[0]).name == "ndvr" else None
 
 
 def find_script(line: str) -> tuple[str, list[str]] | None:
-    """Return the module of jobs/ that spark-submit starts on a line, and what it is given."""
+    """Return the module of jobs/ that spark-submit runs on a line, and its arguments; None if it runs none."""
     words = split_command(line)
     if not words or Path(words[0]).name != "spark-submit":
         return None

@@ -1,4 +1,4 @@
-"""A stand-in for decord that misbehaves as the environment says. Tests put it on the import path as `decord`."""
+"""A fake decord that fails in the way that FAKE_DECORD names. Tests put it on the import path as `decord`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logging = SimpleNamespace(ERROR=16, set_level=lambda _level: None)
 
 
 class VideoReader:
-    """Reads any file as frames of one grey, and misbehaves at the fourth one."""
+    """Reads any file as grey frames, and fails at the fourth frame."""
 
     def __init__(self, _uri: str, *, width: int, height: int, **_options: float) -> None:
         self._shape = (height, width, 3)
@@ -25,14 +25,14 @@ class VideoReader:
 
     def __getitem__(self, number: int) -> SimpleNamespace:
         if number >= 3:
-            misbehave(os.environ["FAKE_DECORD"])
+            fail(os.environ["FAKE_DECORD"])
         pixels = np.full(self._shape, 99, dtype=np.uint8)
         return SimpleNamespace(asnumpy=lambda: pixels)
 
 
-def misbehave(how: str) -> None:
-    """Do one of `HOW`; anything else does nothing."""
-    HOW.get(how, lambda: None)()
+def fail(how: str) -> None:
+    """Fail in one of the ways of `FAILURES`; any other name has no effect."""
+    FAILURES.get(how, lambda: None)()
 
 
 def _raise() -> None:
@@ -45,14 +45,14 @@ def _abort_for_want_of_memory() -> None:
 
 
 def _talk_nonsense() -> None:
-    # The socket may have any number: the child inherits the one that it had among its parent's open files.
+    # The descriptor of the socket can have any number, because the child inherits it from its parent.
     for link in list(Path("/proc/self/fd").iterdir()):
         if (fd := int(link.name)) > 2:
             with contextlib.suppress(OSError):
                 os.write(fd, bytes(range(200, 256)) * 9)
 
 
-HOW = {
+FAILURES = {
     "hangs": lambda: time.sleep(600),
     "crashes": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "is killed by the kernel": lambda: os.kill(os.getpid(), signal.SIGKILL),

@@ -1,4 +1,4 @@
-"""Indexes written without Spark: of a few videos that are embedded here, or of rows that a test makes up."""
+"""Writes indexes without Spark, of a few embedded videos or of generated rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEGMENT_SCHEMA = pa.schema(
 
 
 def embed_videos(videos: Mapping[str, Path], config: Config | None = None) -> list[dict[str, Any]]:
-    """Return rows of `embeddings` of videos by their ids, as a night would write them, in the order of the ids."""
+    """Return the rows of `embeddings` that a run would write for videos, sorted by id."""
     config = config or Config()
     embedder = VideoEmbedder(config, find_configured_model(config), Roots.of("/"))
     try:
@@ -56,12 +56,12 @@ def write_index(
     """Publish an index of rows of `embeddings`.
 
     Args:
-        lake: its folder.
-        shards: the rows of each.
-        keepers: video_id -> the keeper of its cluster, whose name is the cluster's too.
-        dead: videos that are in a shard but not present.
-        version: of the index; part of the names of its folders.
-        config: the settings of the night.
+        lake: folder of the lake.
+        shards: the rows of each shard.
+        keepers: video_id -> keeper of its cluster, whose id is also the cluster_id.
+        dead: videos that are in a shard but no longer present.
+        version: version of the index, which is part of the names of its folders.
+        config: settings of the run.
     """
     batches = [pa.RecordBatch.from_pylist(list(rows), schema=SEGMENT_SCHEMA) for rows in shards]
     return publish_shards(lake, ([batch] for batch in batches), keepers or {}, dead, version, config or Config())

@@ -1,4 +1,4 @@
-"""Running nights in tests, and looking at a lake without Spark."""
+"""Runs the nightly job in tests, and reads a lake without Spark."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TINY = {
     "embeddings": {"method": "averaged"},
     "pairs": {"min_cosine_similarity": 0.93},
 }
-"""Settings of an untrained network: the catalogue's copies are at .97 and above, strangers at .87 and below."""
+"""Settings for an untrained network. In the catalogue, copies have a cosine of .97 or more, other pairs .87 or less."""
 
 
 def run_night(manifest: Path, lake: Path, settings: dict[str, Any]) -> Outcome:
@@ -37,19 +37,19 @@ def run_night(manifest: Path, lake: Path, settings: dict[str, Any]) -> Outcome:
 
 
 def make_run(spark: SparkSession, manifest: Path, settings: dict[str, Any]) -> Run:
-    """Make what a build is handed, for the builds that are called alone."""
+    """Make a run for tests that call a build function directly."""
     console = Console(stderr=True)
     started_at = datetime(2024, 5, 1, 12, tzinfo=UTC)
     return Run("test-run", NIGHT, started_at, str(manifest), Config(**settings), Progress(spark, console))
 
 
 def present_in(embeddings: DataFrame) -> DataFrame:
-    """Make what `pairs` must know of the manifest: that every embedded video is there."""
+    """Make the columns of `manifest` that `pairs` reads, with every embedded video present."""
     return embeddings.select("video_id", F.lit(None).cast("timestamp").alias("removed_at")).distinct()
 
 
 def read_rows(lake: Path, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows by delta-rs, in the order of their text."""
+    """Return the rows of a table, read with delta-rs and sorted by their text."""
     return sorted(DeltaTable(str(lake / table)).to_pyarrow_table().to_pylist(), key=str)
 
 
@@ -59,6 +59,6 @@ def read_versions(lake: Path) -> dict[str, int]:
 
 
 def read_metadata(lake: Path, table: str) -> dict[str, str]:
-    """Return what the newest commit of a table says in its userMetadata."""
+    """Return the userMetadata of the newest commit of a table."""
     metadata: dict[str, str] = json.loads(DeltaTable(str(lake / table)).history(1)[0]["userMetadata"])
     return metadata

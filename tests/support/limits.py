@@ -1,7 +1,7 @@
-"""How long the tests wait for other processes.
+"""The time that tests wait for other processes.
 
-The longest of them takes about a minute on two idle cores. The limit is far above ten times that, because a limit
-that a busy machine exceeds fails tests without a fault. The limit of a whole test is in pyproject.toml.
+The longest process takes about a minute on two idle cores. The limit is far more than ten times that, so that a busy
+machine does not fail tests. The limit of a whole test is in pyproject.toml.
 """
 
 from __future__ import annotations

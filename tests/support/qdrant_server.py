@@ -1,4 +1,4 @@
-"""Qdrant's REST interface over its embedded engine: no server of it can be installed from where tests install."""
+"""The REST interface of Qdrant over its embedded engine, because PyPI and Debian have no Qdrant server."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _DONE = {"operation_id": 0, "status": "completed"}
 
 @dataclass
 class Database:
-    """What a test sees of the server.
+    """The server, as tests use it.
 
     Attributes:
-        url: where it listens.
-        api_key: without it requests are refused.
-        engine: what answers.
-        written: ids of the points of each request that wrote some.
-        is_broken: whether it fails to write.
+        url: URL of the server.
+        api_key: key that requests must have.
+        engine: the embedded engine.
+        written: ids of the points in each request that wrote points.
+        is_broken: whether writing fails.
     """
 
     url: str
@@ -36,7 +36,7 @@ class Database:
     is_broken: bool = False
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Any:
-        """Do what a request asks; KeyError for what is not known."""
+        """Answer a request; KeyError if it is unknown."""
         _, _, name, *rest = path.split("/", 3)
         engine = self.engine
         answers: dict[tuple[str, str], Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""Reports of clusters that no lake holds."""
+"""Makes review reports without a lake."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ ROW = {
 
 
 def make_cluster(*ids: str, changed_in: str = RUN.run_id) -> ReviewedCluster:
-    """Make a cluster of videos, of which the first is kept and has a pair with each other one."""
+    """Make a cluster. Its first video is the keeper, and has a pair with each other video."""
     pairs = [ReviewedPair(video_id, ids[0], ROW, None) for video_id in ids[1:]]
     return ReviewedCluster(f"cluster of {ids[0]}", len(ids), 0.9876, changed_in, ids[0], "published first", pairs)
 
 
 def make_part(shorter_id: str, longer_id: str, probability: float = 0.9) -> ReviewedCluster:
-    """Make a video that lies in a longer one."""
+    """Make a pair of a video that is contained in a longer one."""
     row = ROW | {"relation": "contained", "match_probability": probability, "right_coverage": 0.2}
     pair = ReviewedPair(shorter_id, longer_id, row, None)
     return ReviewedCluster(longer_id, 2, probability, RUN.run_id, longer_id, "", [pair], is_part=True)
 
 
 def make_pages(clusters: Sequence[ReviewedCluster], folder: Path, videos: Sequence[ReviewedVideo] = ()) -> None:
-    """Write the pages of clusters."""
+    """Write the review pages of clusters."""
     named = {video_id for cluster in clusters for pair in cluster.pairs for video_id in pair.ids}
     known = {video_id: ReviewedVideo(video_id) for video_id in named} | {video.video_id: video for video in videos}
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The one Spark session that the tests of a process share: made for small tables, not for throughput."""
+"""The Spark session that the tests of a process share. It is tuned for small tables."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ ROOT = Path(__file__).parents[2]
 
 
 def start_test_session(folder: Path) -> SparkSession:
-    """Start Spark on two cores, its files and its log in `folder`."""
-    # The workers must find the packages as this process does; an installed wheel would be another version of them.
+    """Start Spark on two cores, with its files and log in `folder`."""
+    # The workers must import the packages from here, because an installed wheel may be another version.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     conf = {
         "spark.driver.memory": "2g",
-        # A test run is over before the optimising compiler has paid for itself.
+        # The optimising compiler is not worth its time in a short test run.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
-        # The same holds for compiling each query's own classes, a fifth of a small run. tests/submit runs one that does
-        # so, and one with several shuffle partitions.
+        # Neither is compiling the classes of queries, which takes a fifth of a small run. tests/submit has a run that
+        # compiles them, and one with several shuffle partitions.
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.shuffle.partitions": "1",
         "spark.databricks.delta.snapshotPartitions": "1",
-        # Nobody reads the plans that the UI would show.
+        # The plans in the UI are not used.
         "spark.sql.ui.explainMode": "simple",
         "spark.python.daemon.module": "tests.support.spark_daemon",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),

@@ -1,4 +1,4 @@
-"""Spark as an operator has it: spark-submit, and a standalone cluster of two workers, all on this machine."""
+"""Spark as in production: spark-submit, and a standalone cluster of two workers on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.limits import PROCESS_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A test run is over before the optimising compiler has paid for itself.
+# The optimising compiler is not worth its time in a short test run.
 _JAVA_OPTIONS = f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC {java_options()}"
 _SMALL = {
     "spark.driver.memory": "1g",
@@ -31,8 +31,8 @@ _SMALL = {
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # Each of these JVMs ends before compiling the classes of its queries has paid for itself. `ndvr nightly` of the
-    # wheel, whose tables these runs are compared with, does compile them.
+    # Compiling the classes of queries is not worth its time in these short runs. `ndvr nightly` of the wheel compiles
+    # them, and these runs are compared with its tables.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
@@ -42,13 +42,13 @@ _SMALL = {
 
 @dataclass(frozen=True)
 class SparkHome:
-    """PySpark's own distribution under another path, so that its clusters leave their files there."""
+    """The distribution of PySpark under another path, so that its clusters write their files there."""
 
     path: Path
 
     @classmethod
     def make(cls, path: Path) -> SparkHome:
-        """Link what the distribution holds into a new folder."""
+        """Link the files of the distribution into a new folder."""
         path.mkdir()
         for part in Path(pyspark.__file__).parent.iterdir():
             if part.name != "work":
@@ -57,7 +57,7 @@ class SparkHome:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a machine without the repository: nothing on PYTHONPATH, this interpreter."""
+        """The environment of a machine without the repository: an empty PYTHONPATH, and this interpreter."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "NDVR_"))
         }
@@ -75,7 +75,7 @@ class SparkHome:
     def submit(
         self, script: Path, *arguments: str, master: str, options: tuple[str, ...], folder: Path
     ) -> subprocess.CompletedProcess[str]:
-        """Run spark-submit in a folder and wait for it; its standard output takes all that the script prints."""
+        """Run spark-submit in a folder and wait for it. All output of the script is in its standard output."""
         conf = [part for key, value in _SMALL.items() for part in ("--conf", f"{key}={value}")]
         command = [
             str(self.path / "bin" / "spark-submit"),
@@ -98,7 +98,7 @@ class SparkHome:
 
     @contextmanager
     def standalone_cluster(self, folder: Path) -> Iterator[str]:
-        """Start a master and two workers of one core each; give the master's URL, and stop them all at the end."""
+        """Start a master and two workers of one core each; yield the URL of the master, and stop them at the end."""
         port, ui_port = _free_ports(2)
         url = f"spark://127.0.0.1:{port}"
         master = ("master.Master", "--port", str(port), "--webui-port", str(ui_port))
@@ -123,7 +123,7 @@ class SparkHome:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports of the loopback that nobody listens on."""
+    """Return free ports of the loopback interface."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listening.getsockname()[1] for listening in sockets]
     for listening in sockets:
@@ -132,7 +132,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait_for_workers(ui_port: int, count: int) -> None:
-    """Return when the master counts so many workers."""
+    """Wait until the master has this number of workers."""
     deadline = time.monotonic() + PROCESS_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -140,6 +140,6 @@ def _wait_for_workers(ui_port: int, count: int) -> None:
                 if json.load(answer)["aliveworkers"] >= count:
                     return
         except (URLError, TimeoutError, ConnectionError, json.JSONDecodeError):
-            pass  # it is not up yet: for a moment every address answers with the master's page
+            pass  # it is not ready: at first every address returns the page of the master
         time.sleep(0.25)
-    raise TimeoutError(f"the master has not seen {count} workers in {PROCESS_SECONDS} s")
+    raise TimeoutError(f"the master did not register {count} workers in {PROCESS_SECONDS} s")

@@ -1,7 +1,7 @@
-"""Spark's daemon for Python workers, with the imports of this project done before it forks any worker.
+"""The daemon of Spark for Python workers. It imports the modules of this project before it forks workers.
 
-A worker is forked for each task that runs beside others, and again after a minute without work. Each would import
-torch, which takes more processor time than most tests' own work. Tests of tests/submit use Spark's own daemon.
+Spark forks a worker for each parallel task, and again after a minute without work. Each worker would import torch,
+which takes more CPU time than most tests. Tests in tests/submit use the standard daemon of Spark.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small real videos, made by PyAV: moving, rich pictures that carry their own frame number."""
+"""Makes small real videos with PyAV. Each frame is a moving scene that contains its frame number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUM_BITS = 10
-_STRIP = 0.25  # the number's blocks take this part of the picture's height, at the bottom
+_STRIP = 0.25  # share of the height, at the bottom, for the blocks of the number
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Recipe:
     """A codec in a container.
 
     Attributes:
-        codec: PyAV's name of the encoder.
-        suffix: of the file; the container follows from it.
-        pixel_format: what is encoded.
-        options: of the encoder.
+        codec: name of the encoder in PyAV.
+        suffix: suffix of the file, which determines the container.
+        pixel_format: pixel format of the encoded frames.
+        options: options of the encoder.
     """
 
     codec: str
@@ -46,7 +46,7 @@ _X264 = {"preset": "veryfast", "crf": "18"}
 _X265 = {"preset": "ultrafast", "crf": "18", "x265-params": "log-level=none:pools=1"}
 _VPX = {"deadline": "realtime", "cpu-used": "8", "b": "900k"}
 _AV1 = {"preset": "8", "crf": "20", "svtav1-params": "lp=1"}
-os.environ.setdefault("SVT_LOG", "1")  # else the AV1 encoder tells stderr of its settings
+os.environ.setdefault("SVT_LOG", "1")  # otherwise the AV1 encoder prints its settings to stderr
 CATALOGUE = (
     Recipe("libx264", ".mp4", options=_X264),
     Recipe("libx264", ".mkv", options=_X264),
@@ -70,7 +70,7 @@ CATALOGUE = (
 
 
 def skip_without_encoder(codec: str) -> None:
-    """Skip the running test where PyAV has been built without an encoder."""
+    """Skip the current test if PyAV was built without an encoder."""
     try:
         av.Codec(codec, "w")
     except av.codec.codec.UnknownCodecError:
@@ -78,28 +78,28 @@ def skip_without_encoder(codec: str) -> None:
 
 
 def draw_picture(number: int, size: tuple[int, int] = (96, 64), seed: int = 0, speed: float = 1.0) -> NDArray[np.uint8]:
-    """Draw frame `number`: coloured waves and a disc that drift, over a strip of blocks that spell the number.
+    """Draw frame `number`: moving coloured waves and a disc, above a strip of blocks that encode the number.
 
     Args:
         number: in [0, 1024).
         size: (width, height) in px.
-        seed: another one gives another scene.
-        speed: how fast things move.
+        seed: seed of the scene.
+        speed: speed of the movement.
 
     Returns:
         uint8 (height, width, 3), RGB.
     """
     width, height = size
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / max(width, height)
     picture = np.zeros((height, width, 3))
     for channel in range(3):
         for _ in range(3):
-            fx, fy, phase, drift = chance.uniform([1, 1, 0, -0.3], [6, 6, 6.3, 0.3])
+            fx, fy, phase, drift = rng.uniform([1, 1, 0, -0.3], [6, 6, 6.3, 0.3])
             picture[..., channel] += np.sin(6.3 * (fx * x + fy * y) + phase + drift * speed * number)
     picture = 128 + 35 * picture
-    centre = chance.uniform(0.2, 0.6, 2) + 0.1 * np.sin(speed * number / 7 + np.array([0, 1.6]))
-    picture[(x - centre[0]) ** 2 + (y - centre[1]) ** 2 < 0.01] = chance.uniform(0, 255, 3)
+    centre = rng.uniform(0.2, 0.6, 2) + 0.1 * np.sin(speed * number / 7 + np.array([0, 1.6]))
+    picture[(x - centre[0]) ** 2 + (y - centre[1]) ** 2 < 0.01] = rng.uniform(0, 255, 3)
     strip = height - int(height * _STRIP)
     for bit in range(NUM_BITS):
         left, right = width * bit // NUM_BITS, width * (bit + 1) // NUM_BITS
@@ -108,21 +108,21 @@ def draw_picture(number: int, size: tuple[int, int] = (96, 64), seed: int = 0, s
 
 
 def read_number(picture: NDArray[np.uint8]) -> int:
-    """Read the frame number back from an upright picture of any size, its padding cut off."""
+    """Read the frame number from an upright picture of any size, without padding."""
     height, width, _ = picture.shape
     row = picture[int(height * (1 - _STRIP / 2))].mean(axis=-1)
     return sum(int(row[int(width * (bit + 0.5) / NUM_BITS)] > 127) << bit for bit in range(NUM_BITS))
 
 
 def cut_padding(square: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Cut the zeros off a letter-padded square: `size` is the (width, height) that was fitted, in any unit."""
+    """Cut the zero padding off a square. `size` is the (width, height) of the picture, in any unit."""
     box = len(square)
     width, height = (max(1, round(side * box / max(size))) for side in size)
     top, left = (box - height) // 2, (box - width) // 2
     return square[top : top + height, left : left + width]
 
 
-def make_video(  # noqa: PLR0913 -- one maker for all of the tests; each names the few things it is about
+def make_video(  # noqa: PLR0913 -- all tests use it; each passes only a few arguments
     path: Path,
     *,
     seconds: float = 2.0,
@@ -136,19 +136,19 @@ def make_video(  # noqa: PLR0913 -- one maker for all of the tests; each names t
     pixel_aspect: Fraction | None = None,
     keyframe_every: int = 12,
 ) -> Path:
-    """Write a video and give its path.
+    """Write a video and return its path.
 
     Args:
-        path: its suffix is the recipe's.
-        seconds: how long it is shown; of no effect where `frame_seconds` is given.
-        fps: frames a second, likewise.
-        size: (width, height) as coded, even.
+        path: path with the suffix of the recipe.
+        seconds: duration; without effect if `frame_seconds` is given.
+        fps: frames per second; without effect if `frame_seconds` is given.
+        size: coded (width, height), even.
         recipe: codec and container.
-        seed: of the scene.
-        frame_seconds: when each frame appears, to the millisecond, for a variable frame rate. May start anywhere.
-        clockwise_degrees: how players are told to turn it.
-        is_mirrored: whether they are told to mirror it left to right after that.
-        pixel_aspect: how wide players are told to show a pixel, by its height.
+        seed: seed of the scene.
+        frame_seconds: time of each frame, rounded to milliseconds, for a variable frame rate. It may start at any time.
+        clockwise_degrees: rotation in the metadata.
+        is_mirrored: whether the metadata mirrors it left to right after the rotation.
+        pixel_aspect: ratio of width to height of a pixel in the metadata.
         keyframe_every: frames between key frames.
     """
     skip_without_encoder(recipe.codec)
@@ -176,10 +176,10 @@ def make_video(  # noqa: PLR0913 -- one maker for all of the tests; each names t
 
 
 def flip_bits(source: Path, target: Path, fraction: float, seed: int = 0) -> Path:
-    """Copy a file with one bit flipped in some of its bytes, at least one, chosen by the seed."""
+    """Copy a file with one bit flipped in a random share of its bytes, at least one byte."""
     content = np.frombuffer(source.read_bytes(), dtype=np.uint8).copy()
-    chance = np.random.default_rng(seed)
-    at = chance.choice(len(content), max(1, round(len(content) * fraction)), replace=False)
-    content[at] ^= np.left_shift(1, chance.integers(0, 8, len(at))).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    at = rng.choice(len(content), max(1, round(len(content) * fraction)), replace=False)
+    content[at] ^= np.left_shift(1, rng.integers(0, 8, len(at))).astype(np.uint8)
     target.write_bytes(content.tobytes())
     return target

@@ -1,4 +1,4 @@
-"""The project's wheel, as a release builds it."""
+"""Builds the wheel as for a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small lake whose rows are written, not described: two nights, as docs/sql.md prints them."""
+"""A small lake with literal rows of two runs, which docs/sql.md prints."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _STAGES = (  # run, stage, seconds, rows
 
 
 def write_lake(spark: SparkSession, folder: Path) -> Path:
-    """Write the tables and return the lake's folder."""
+    """Write the tables and return the folder of the lake."""
     lake = Lake(spark, str(folder))
     rows = _make_rows()
 
@@ -80,16 +80,17 @@ def write_lake(spark: SparkSession, folder: Path) -> Path:
 
 
 def append_rows(lake: Lake, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Append rows in one file; what they leave out is null, or nothing of its type where it must not be null."""
+    """Append rows in one file. A missing value is null, or a default of its type if it must not be null."""
     if rows:
         whole = [
-            {f.name: row.get(f.name, _nothing(f.dataType, f.nullable)) for f in table.schema.fields} for row in rows
+            {f.name: row.get(f.name, _choose_default(f.dataType, f.nullable)) for f in table.schema.fields}
+            for row in rows
         ]
         lake.append(table, lake.spark.createDataFrame(whole, table.schema).coalesce(1))
 
 
-def _nothing(kind: DataType, is_nullable: bool) -> Any:
-    """Return null, or what passes the checks of a column that must have a value."""
+def _choose_default(kind: DataType, is_nullable: bool) -> Any:
+    """Return null, or a value that passes the checks of a column that must not be null."""
     if is_nullable:
         return None
     values = {

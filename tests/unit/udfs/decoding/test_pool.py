@@ -171,7 +171,7 @@ def decord_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[st
     return install
 
 
-@pytest.mark.parametrize("how", fake_decord.HOW)
+@pytest.mark.parametrize("how", fake_decord.FAILURES)
 def test_pyav_decodes_the_video_from_the_start_if_decord(
     how: str, decord_that: Callable[[str], None], video: Path, tmp_path: Path
 ) -> None:
