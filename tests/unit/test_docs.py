@@ -1,4 +1,4 @@
-"""The documentation: that it builds, that its commands are commands, and that what it lists is all there is."""
+"""The documentation builds, its commands are valid, and its lists are complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BLOCKS = read_blocks("sh")
 TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 PICTURES = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
-# The word by which a test that runs such a line is known.
+# Start of a line -> a word in the test that runs it.
 OTHER_COMMANDS = {
     "make zip": "zip",
     "export PYSPARK_PYTHON=": "PYSPARK_",
@@ -40,13 +40,13 @@ OTHER_COMMANDS = {
 
 
 def parse(command: TyperCommand, name: str, arguments: list[str]) -> None:
-    """Hand a command line to the parser, which refuses what it does not know; nothing is run."""
+    """Parse a command line without running it. The parser rejects unknown arguments."""
     command.make_context(name, list(arguments))
 
 
 def parse_ndvr(arguments: list[str]) -> None:
     name, *rest = arguments
-    assert name in JOBS, f"there is no ndvr {name}"
+    assert name in JOBS, f"ndvr {name} does not exist"
     parse(load_job(name), name, rest)
 
 
@@ -60,22 +60,22 @@ def test_every_command_is_accepted_by_its_parser(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
-def test_every_command_block_is_run_by_a_test_or_says_why_it_is_not(block: Block) -> None:
-    """Without a remark it is run by tests/spark/test_documented_commands.py, which knows ndvr alone."""
+def test_every_command_block_is_run_by_a_test_or_has_a_reason(block: Block) -> None:
+    """tests/spark/test_documented_commands.py runs blocks without a remark. It runs only ndvr."""
     if block.is_not_run:
         return
     if not block.run_by:
         others = [line for line in block.commands if find_ndvr(line) is None]
-        assert others == [], "say before the block: <!-- run by tests/... -->, or <!-- not run: why -->"
+        assert others == [], "add before the block: <!-- run by tests/... -->, or <!-- not run: why -->"
         return
     tests = "".join((ROOT / test).read_text(encoding="utf-8") for test in block.run_by)
     for line in block.commands:
-        told = name_in_tests(line)
-        assert any(word in tests for word in told), f"{block.run_by} speaks of none of {told}: {line}"
+        words = list_test_words(line)
+        assert any(word in tests for word in words), f"{block.run_by} contains none of {words}: {line}"
 
 
-def name_in_tests(line: str) -> set[str]:
-    """Return the words of which a test that runs a line has one."""
+def list_test_words(line: str) -> set[str]:
+    """Return words of which a test that runs the line contains at least one."""
     if (arguments := find_ndvr(line)) is not None:
         module = JOBS[arguments[0]].module
         return {f'"{arguments[0]}"', f"from {module} import app", f"{module.rpartition('.')[2]}.app"}
@@ -88,7 +88,7 @@ def name_in_tests(line: str) -> set[str]:
     "line",
     ["ndvr nightly --manifest m.csv --lake lake --nope", "ndvr nightly --lake lake", "ndvr nightli --lake lake"],
 )
-def test_a_command_that_is_not_one_would_be_found(line: str) -> None:
+def test_an_invalid_command_is_found(line: str) -> None:
     with pytest.raises((typer.TyperException, AssertionError)):
         parse_ndvr(find_ndvr(line) or [])
 
@@ -101,8 +101,8 @@ def test_the_examples_of_help_are_accepted_by_the_parser(name: str) -> None:
         parse_ndvr(find_ndvr(line.removeprefix("$ ")) or [])
 
 
-def test_commands_and_options_that_prose_names_are_there() -> None:
-    faults = []
+def test_commands_and_options_in_text_exist() -> None:
+    errors_found = []
     for page in PAGES:
         for code in re.findall(r"`ndvr ([^`\n]+)`", page.read_text(encoding="utf-8")):
             name, *words = code.split()
@@ -110,8 +110,8 @@ def test_commands_and_options_that_prose_names_are_there() -> None:
                 continue
             known = {option for param in load_job(name).params for option in param.opts} if name in JOBS else set()
             missing = [word for word in words if word.startswith("--") and word not in known | {"--help"}]
-            faults += [f"{page.name}: {code}"] if name not in JOBS or missing else []
-    assert faults == []
+            errors_found += [f"{page.name}: {code}"] if name not in JOBS or missing else []
+    assert errors_found == []
 
 
 @pytest.mark.parametrize("block", read_blocks("yaml"), ids=lambda block: block.name)
@@ -121,7 +121,7 @@ def test_every_block_of_settings_is_valid(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", read_blocks("python"), ids=lambda block: block.name)
-def test_every_block_of_python_names_what_is_there(block: Block) -> None:
+def test_every_block_of_python_uses_existing_names(block: Block) -> None:
     compile(block.text, block.name, "exec")
     for module, name in re.findall(r"^from ([\w.]+) import (\w+)", block.text, flags=re.MULTILINE):
         assert hasattr(import_module(module), name)
@@ -136,27 +136,27 @@ def test_the_page_on_sql_lists_every_table_in_the_order_of_the_pipeline() -> Non
 
 
 def test_every_error_code_has_a_cause_and_a_remedy() -> None:
-    told = re.findall(r"^\| `([A-Z_]+)` \| .+ \| .+ \|$", TROUBLES, flags=re.MULTILINE)
-    assert told == [code.value for code in RowErrorCode]
+    documented = re.findall(r"^\| `([A-Z_]+)` \| .+ \| .+ \|$", TROUBLES, flags=re.MULTILINE)
+    assert documented == [code.value for code in RowErrorCode]
 
 
 def test_every_exit_code_has_a_cause() -> None:
-    told = set(map(int, re.findall(r"^\| (\d+) \| .+ \|$", TROUBLES, flags=re.MULTILINE)))
+    documented = set(map(int, re.findall(r"^\| (\d+) \| .+ \|$", TROUBLES, flags=re.MULTILINE)))
     known = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
-    assert told == known | {0, DUPLICATE_EXIT_CODE, 130}
+    assert documented == known | {0, DUPLICATE_EXIT_CODE, 130}
 
 
-def test_every_command_that_prints_json_says_what_it_prints() -> None:
+def test_the_json_of_every_command_is_documented() -> None:
     page = (ROOT / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \|$", page, flags=re.MULTILINE)
-    assert told == [name for name in JOBS if any("--json" in param.opts for param in load_job(name).params)]
-    assert set(JOBS) - set(told) == {"demo", "serve"}, "neither answers on the terminal"
+    documented = re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \|$", page, flags=re.MULTILINE)
+    assert documented == [name for name in JOBS if any("--json" in param.opts for param in load_job(name).params)]
+    assert set(JOBS) - set(documented) == {"demo", "serve"}, "neither prints an answer on the terminal"
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_every_picture_is_named_and_described_and_fetches_nothing(picture: Path) -> None:
+def test_every_picture_has_title_and_description_and_loads_nothing(picture: Path) -> None:
     text = picture.read_text(encoding="utf-8")
-    root = ET.fromstring(text)  # noqa: S314 - our own
+    root = ET.fromstring(text)  # noqa: S314 - a file of this repository
     title, desc = (root.find(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc"))
     assert title is not None
     assert desc is not None
@@ -164,23 +164,23 @@ def test_every_picture_is_named_and_described_and_fetches_nothing(picture: Path)
     assert desc.text
     assert root.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
     assert "prefers-color-scheme:dark" in text
-    assert re.findall(r"(?:https?:)?//", text) == ["http://"], "its namespace is no address that is fetched"
+    assert re.findall(r"(?:https?:)?//", text) == ["http://"], "the namespace is not loaded"
     assert f"pictures/{picture.name}" in "".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
-class Fetched(HTMLParser):
-    """Collects what a browser fetches to show a page, and the alternative texts of its pictures."""
+class LoadedAddresses(HTMLParser):
+    """Collects the addresses that a browser loads for a page, and finds pictures without alternative text."""
 
     def __init__(self) -> None:
         super().__init__()
         self.addresses: list[str] = []
-        self.has_nameless_picture = False
+        self.has_picture_without_text = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         if tag in {"script", "img", "iframe", "source", "video", "link"}:
             self.addresses += [given[name] or "" for name in ("src", "href") if name in given]
-        self.has_nameless_picture |= tag == "img" and not given.get("alt")
+        self.has_picture_without_text |= tag == "img" and not given.get("alt")
 
 
 @pytest.fixture(scope="module")
@@ -210,10 +210,12 @@ def test_the_site_builds_strictly_and_has_every_page(site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pages_fetch_nothing_from_elsewhere_and_name_their_pictures(site: Path) -> None:
+def test_pages_load_nothing_from_other_hosts_and_pictures_have_alternative_text(site: Path) -> None:
     for page in site.rglob("*.html"):
-        fetched = Fetched()
-        fetched.feed(page.read_text(encoding="utf-8"))
-        assert [address for address in fetched.addresses if re.match(r"\w+:|//", address)] == [], page
-        assert not fetched.has_nameless_picture, page
-        assert 'class="mermaid"' not in page.read_text(encoding="utf-8"), "the theme would fetch its renderer"
+        loaded = LoadedAddresses()
+        loaded.feed(page.read_text(encoding="utf-8"))
+        assert [address for address in loaded.addresses if re.match(r"\w+:|//", address)] == [], page
+        assert not loaded.has_picture_without_text, page
+        assert 'class="mermaid"' not in page.read_text(encoding="utf-8"), (
+            "the theme loads the renderer of mermaid from another host"
+        )

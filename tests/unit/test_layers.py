@@ -1,4 +1,4 @@
-"""Imports point one way: models <- udfs <- jobs <- notebooks, tests, benchmarks; and modules stay small."""
+"""Imports point one way: models <- udfs <- jobs <- notebooks, tests, benchmarks. Modules and functions are short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("models", "udfs", "jobs")
 LEVELS = {"models": 0, "udfs": 1, "jobs": 2, "notebooks": 3, "tests": 3, "benchmarks": 3}
 HEAVY = frozenset({"torch", "torchvision", "decord", "faiss", "av"})
 NOT_IN_MODELS = frozenset({"pyspark", "pandas", "delta", "deltalake", "decord", "faiss", "av"})
-TORCH_FREE_MODELS = frozenset(  # what the driver may ask about a model, and what runs one, without torch
+TORCH_FREE_MODELS = frozenset(  # the driver uses these without torch
     {
         "models",
         "models.artefact",
@@ -48,7 +48,7 @@ JOBS_ORDER = (
     ("demo",),
     ("commands", "cli", "nightly", "backfill", "maintain", "upgrade"),
 )
-"""Packages and modules of jobs/ from the lowest to the highest; those of one row do not import each other."""
+"""Packages and modules of jobs/ from the lowest to the highest; packages in one row do not import each other."""
 UDFS_ORDER = (
     ("errors",),
     ("video",),
@@ -60,7 +60,7 @@ UDFS_ORDER = (
     ("clustering", "indexing", "illustrating", "exporting"),
 )
 ENTRY_POINTS = frozenset({"cli", "nightly", "backfill", "maintain", "upgrade"})
-"""Modules that spark-submit or the console script starts; they are commands too."""
+"""Modules that spark-submit or the console script starts. They are commands too."""
 FILE_SYSTEM_CALLS = {
     "_jvm": "jobs.lake.files",
     "_jsc": "jobs.lake.files",
@@ -69,15 +69,15 @@ FILE_SYSTEM_CALLS = {
 }
 """Attributes that reach a file system, and the one module that may use each (docs/decisions/0011-file-systems.md)."""
 MAX_MODULE_LINES = 300
-MAX_FUNCTION_LINES = 40  # its docstring not counted
+MAX_FUNCTION_LINES = 40  # without its docstring
 
 
 class Import(NamedTuple):
-    """One imported dotted name, as seen in the source.
+    """An imported dotted name.
 
     Attributes:
         name: absolute dotted name; for `from a import b` it is `a.b`.
-        at_import: whether it runs when its module is imported (not inside a function or TYPE_CHECKING).
+        at_import: whether it runs when the module is imported, which is not so inside a function or TYPE_CHECKING.
     """
 
     name: str
@@ -88,8 +88,8 @@ class Import(NamedTuple):
         return self.name.partition(".")[0]
 
 
-def imports_of(source: str, module: str) -> list[Import]:
-    """Every import in `source`, the code of the dotted `module`, wherever it stands."""
+def list_imports(source: str, module: str) -> list[Import]:
+    """Return every import in `source`, the code of the dotted `module`, also inside functions."""
     return list(_walk_imports(ast.parse(source), module, at_import=True))
 
 
@@ -114,28 +114,28 @@ def _absolute_base(node: ast.ImportFrom, module: str) -> str:
     return ".".join([*parents, *([node.module] if node.module else [])])
 
 
-def layer_faults(source: str, module: str) -> list[str]:
-    """What in `source`, the code of the dotted `module`, breaks a rule of the layers."""
+def find_layer_errors(source: str, module: str) -> list[str]:
+    """Return the violations of the layers in `source`, the code of the dotted `module`."""
     layer = module.partition(".")[0]
-    faults = []
-    for found in imports_of(source, module):
+    errors = []
+    for found in list_imports(source, module):
         if LEVELS.get(found.top, 0) > LEVELS[layer]:
-            faults.append(f"{module} imports {found.name}: {layer} must not know {found.top}")
+            errors.append(f"{module} imports {found.name}: {layer} must not import {found.top}")
         if layer == "models" and found.top in NOT_IN_MODELS:
-            faults.append(f"{module} imports {found.name}: models knows torch and torchvision only")
+            errors.append(f"{module} imports {found.name}: models may import only torch and torchvision")
         if found.at_import and found.top in HEAVY and (layer != "models" or module in TORCH_FREE_MODELS):
-            faults.append(f"{module} imports {found.name} when it is imported: do it in the function that needs it")
+            errors.append(f"{module} imports {found.name} at import time: import it in the function that needs it")
         if layer == "udfs" and (found.top == "delta" or found.name.endswith(".SparkSession")):
-            faults.append(f"{module} imports {found.name}: executors have no session and write no table")
+            errors.append(f"{module} imports {found.name}: executors have no session and write no table")
         if _is_table(module) and _is_table(found.name) and not found.name.startswith(module):
-            faults.append(f"{module} imports {found.name}: table modules never import each other")
-        if fault := order_fault(module, found.name):
-            faults.append(fault)
-    return faults
+            errors.append(f"{module} imports {found.name}: table modules never import each other")
+        if error := find_order_error(module, found.name):
+            errors.append(error)
+    return errors
 
 
-def order_fault(module: str, imported: str) -> str | None:
-    """The fault of an import that points upwards, or to a sibling, in the order of the packages of jobs or udfs."""
+def find_order_error(module: str, imported: str) -> str | None:
+    """Return the error of an import that points upwards, or to a sibling, in the order of packages; None if allowed."""
     for top, order in (("jobs", JOBS_ORDER), ("udfs", UDFS_ORDER)):
         if module.startswith(f"{top}.") and imported.startswith(f"{top}."):
             (own, own_level), (other, other_level) = (_find_level(name, order) for name in (module, imported))
@@ -145,18 +145,18 @@ def order_fault(module: str, imported: str) -> str | None:
 
 
 def _find_level(module: str, order: tuple[tuple[str, ...], ...]) -> tuple[str, int]:
-    """The row of `order` that a module belongs to, and its name there: the longest that fits."""
+    """Return the most specific package of `order` that contains a module, and its level."""
     name = module.partition(".")[2]
     fits = [(p, i) for i, row in enumerate(order) for p in row if name == p or name.startswith(f"{p}.")]
-    assert fits, f"{module} has no place in the order of packages"
+    assert fits, f"{module} is not in the order of packages"
     package, level = max(fits, key=lambda fit: len(fit[0]))
-    # The modules that commands share do not form a package, and entry points are commands: each may import its like.
+    # Modules that commands share, commands and entry points count as one package, so they may import each other.
     is_command = package in ENTRY_POINTS or package.startswith("commands")
     return ("commands" if is_command else package), level
 
 
 def find_cycles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """The groups of modules that import each other in a circle, wherever the import stands (Tarjan 1972)."""
+    """Return the groups of modules with cyclic imports, also inside functions (Tarjan 1972)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -184,18 +184,18 @@ def find_cycles(imports: dict[str, set[str]]) -> list[list[str]]:
 
 
 def project_imports() -> dict[str, set[str]]:
-    """What each module of the packages and of the benchmarks imports of them, wherever the import stands."""
+    """Return the modules of the packages and benchmarks that each of them imports, also inside functions."""
     sources = dict(project_sources(*PACKAGES, "benchmarks"))
     found: dict[str, set[str]] = {}
     for module, source in sources.items():
-        names = {i.name for i in imports_of(source, module)}
+        names = {i.name for i in list_imports(source, module)}
         names |= {name.rpartition(".")[0] for name in names}
         found[module] = (names & sources.keys()) - {module}
     return found
 
 
-def file_system_faults(source: str, module: str) -> list[str]:
-    """Where `source`, the code of the dotted `module`, reaches a file system past the module that owns it."""
+def find_file_system_errors(source: str, module: str) -> list[str]:
+    """Return the accesses to file systems in `source`, the code of `module`, that only another module may have."""
     used = [node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
     return [f"{module} uses {name}: only {FILE_SYSTEM_CALLS[name]} may" for name in used if _is_reserved(name, module)]
 
@@ -208,18 +208,18 @@ def _is_table(module: str) -> bool:
     return module.startswith("jobs.tables.")
 
 
-def size_faults(source: str, module: str) -> list[str]:
-    """Which modules and functions of `source` are longer than the rules allow."""
-    faults = []
+def find_size_errors(source: str, module: str) -> list[str]:
+    """Return the errors of a module or functions that are too long."""
+    errors = []
     num_lines = len(source.splitlines())
     if num_lines > MAX_MODULE_LINES:
-        faults.append(f"{module} has {num_lines} lines, at most {MAX_MODULE_LINES}: split it")
+        errors.append(f"{module} has {num_lines} lines, at most {MAX_MODULE_LINES}: split it")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             num_lines = _count_lines_without_docstring(node)
             if num_lines > MAX_FUNCTION_LINES:
-                faults.append(f"{module}.{node.name} has {num_lines} lines, at most {MAX_FUNCTION_LINES}: split it")
-    return faults
+                errors.append(f"{module}.{node.name} has {num_lines} lines, at most {MAX_FUNCTION_LINES}: split it")
+    return errors
 
 
 def _count_lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -230,7 +230,7 @@ def _count_lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def project_sources(*packages: str) -> Iterator[tuple[str, str]]:
-    """Dotted name and source of every module of the packages; of models, udfs and jobs where none is named."""
+    """Yield dotted name and source of every module of the packages; by default of models, udfs and jobs."""
     for package in packages or PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -239,7 +239,7 @@ def project_sources(*packages: str) -> Iterator[tuple[str, str]]:
 
 
 def notebook_sources() -> Iterator[tuple[str, str]]:
-    """Name and joined code cells of every notebook; lines that are magics are left out."""
+    """Yield name and joined code cells of every notebook, without magics."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         lines = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code").splitlines()
@@ -247,26 +247,26 @@ def notebook_sources() -> Iterator[tuple[str, str]]:
 
 
 def run_python(code: str) -> str:
-    """What a fresh interpreter, started in the repository root, prints for `code`."""
+    """Return the output of `code` in a new interpreter in the root of the repository."""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def test_no_import_breaks_the_layers() -> None:
-    assert [fault for module, source in project_sources() for fault in layer_faults(source, module)] == []
+def test_no_import_violates_the_layers() -> None:
+    assert [error for module, source in project_sources() for error in find_layer_errors(source, module)] == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_cyclic_imports() -> None:
     assert find_cycles(project_imports()) == []
 
 
-def test_one_module_reaches_each_kind_of_file_system() -> None:
-    assert [fault for module, source in project_sources() for fault in file_system_faults(source, module)] == []
+def test_only_one_module_accesses_each_kind_of_file_system() -> None:
+    assert [error for module, source in project_sources() for error in find_file_system_errors(source, module)] == []
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "num_faults"),
+    ("module", "source", "num_errors"),
     [
         ("jobs.lake.lake", "path = context._jvm.org.apache.hadoop.fs.Path(uri)", 1),
         ("jobs.lake.files", "path = context._jvm.org.apache.hadoop.fs.Path(uri)", 0),
@@ -274,8 +274,8 @@ def test_one_module_reaches_each_kind_of_file_system() -> None:
         ("udfs.opening.filesystems", "filesystem, path = FileSystem.from_uri(uri)", 0),
     ],
 )
-def test_a_second_access_to_a_file_system_is_found(module: str, source: str, num_faults: int) -> None:
-    assert len(file_system_faults(source, module)) == num_faults
+def test_a_second_access_to_a_file_system_is_found(module: str, source: str, num_errors: int) -> None:
+    assert len(find_file_system_errors(source, module)) == num_errors
 
 
 def test_no_two_public_classes_share_a_name() -> None:
@@ -288,23 +288,25 @@ def test_no_two_public_classes_share_a_name() -> None:
 
 
 def test_no_module_or_function_is_too_long() -> None:
-    assert [fault for module, source in project_sources() for fault in size_faults(source, module)] == []
+    assert [error for module, source in project_sources() for error in find_size_errors(source, module)] == []
 
 
-def test_notebooks_import_jobs_alone_of_the_project() -> None:
-    found = {(name, i.name) for name, source in notebook_sources() for i in imports_of(source, name) if i.top in LEVELS}
+def test_notebooks_import_only_jobs_of_the_project() -> None:
+    found = {
+        (name, i.name) for name, source in notebook_sources() for i in list_imports(source, name) if i.top in LEVELS
+    }
     assert {(name, imported) for name, imported in found if imported.partition(".")[0] != "jobs"} == set()
 
 
-def test_what_notebooks_import_exists() -> None:
-    """Executing the notebooks takes a minute; a renamed function shows here."""
-    names = {i.name for name, source in notebook_sources() for i in imports_of(source, name) if i.top == "jobs"}
+def test_imports_of_notebooks_exist() -> None:
+    """This finds renamed functions without running the notebooks, which takes a minute."""
+    names = {i.name for name, source in notebook_sources() for i in list_imports(source, name) if i.top == "jobs"}
     assert names
     missing = [n for n in sorted(names) if not hasattr(import_module(n.rpartition(".")[0]), n.rpartition(".")[2])]
     assert missing == []
 
 
-def test_no_job_has_the_name_of_a_module_it_would_hide_when_submitted() -> None:
+def test_no_module_of_jobs_hides_another_module_under_spark_submit() -> None:
     """spark-submit puts the folder of its script, jobs/, first on sys.path."""
     names = {path.stem for path in (ROOT / "jobs").iterdir() if path.suffix == ".py" or path.is_dir()}
     taken = sys.stdlib_module_names | HEAVY | {"pyspark", "delta", "pandas", "numpy", "pyarrow", *PACKAGES}
@@ -314,13 +316,13 @@ def test_no_job_has_the_name_of_a_module_it_would_hide_when_submitted() -> None:
 @pytest.mark.parametrize("module", ["jobs.pipeline", "jobs.nightly", "jobs.cli"])
 def test_the_driver_starts_without_heavy_modules(module: str) -> None:
     if not (ROOT / f"{module.replace('.', '/')}.py").exists():
-        pytest.skip(f"{module} is not written yet")
+        pytest.skip(f"{module} does not exist")
     loaded = run_python(f"import {module}, sys; print(*sorted({set(HEAVY)!r} & set(sys.modules)))")
     assert loaded == ""
 
 
 @pytest.mark.parametrize("module", sorted(TORCH_FREE_MODELS))
-def test_what_the_driver_asks_of_models_is_there_without_heavy_modules(module: str) -> None:
+def test_the_driver_uses_models_without_heavy_modules(module: str) -> None:
     loaded = run_python(f"import {module}, sys; print(*sorted({set(HEAVY)!r} & set(sys.modules)))")
     assert loaded == ""
 
@@ -350,8 +352,8 @@ def test_no_udf_module_loads_heavy_modules_when_imported() -> None:
         ("jobs.tables.pairs", "from .clusters import TABLE"),
     ],
 )
-def test_a_broken_rule_is_seen(module: str, source: str) -> None:
-    assert len(layer_faults(source, module)) == 1
+def test_a_violation_of_the_layers_is_found(module: str, source: str) -> None:
+    assert len(find_layer_errors(source, module)) == 1
 
 
 @pytest.mark.parametrize(
@@ -372,23 +374,23 @@ def test_a_broken_rule_is_seen(module: str, source: str) -> None:
         ("jobs.engine.runner", "from jobs.engine.claims import Claims"),
     ],
 )
-def test_what_the_layers_allow_passes(module: str, source: str) -> None:
-    assert layer_faults(source, module) == []
+def test_allowed_imports_pass(module: str, source: str) -> None:
+    assert find_layer_errors(source, module) == []
 
 
-def test_a_circle_of_imports_is_found() -> None:
+def test_a_cycle_of_imports_is_found() -> None:
     imports = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}
     assert find_cycles(imports) == [["a", "b", "c"]]
     assert find_cycles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_lengths_are_counted_without_the_docstring() -> None:
-    docstring = '    """Say.\n\n    More.\n    """\n'
+    docstring = '    """Work.\n\n    More.\n    """\n'
     fits = "def work():\n" + docstring + "    x = 1\n" * 39
-    assert size_faults(fits, "m") == []
-    assert size_faults(fits + "    x = 1\n", "m") == ["m.work has 41 lines, at most 40: split it"]
+    assert find_size_errors(fits, "m") == []
+    assert find_size_errors(fits + "    x = 1\n", "m") == ["m.work has 41 lines, at most 40: split it"]
 
 
 def test_a_module_of_301_lines_is_too_long() -> None:
-    assert size_faults("x = 1\n" * 300, "m") == []
-    assert size_faults("x = 1\n" * 301, "m") == ["m has 301 lines, at most 300: split it"]
+    assert find_size_errors("x = 1\n" * 300, "m") == []
+    assert find_size_errors("x = 1\n" * 301, "m") == ["m has 301 lines, at most 300: split it"]

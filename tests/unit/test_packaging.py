@@ -1,4 +1,4 @@
-"""The wheel, the zip for spark-submit and the lock hold what setup.py says, and nothing else."""
+"""The wheel, the zip for spark-submit and the lock agree with setup.py."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def requirements(metadata: Message) -> list[Requirement]:
 
 
 def locked_versions() -> dict[str, str]:
-    """Name to version of every package in the lock."""
+    """Return the version of every package in the lock, by name."""
     pins = re.findall(r"^([\w.-]+)==([^ \\;]+)", LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {canonicalize_name(name): version for name, version in pins}
 
 
 def imported_packages() -> set[str]:
-    """Top-level name of everything that the three packages import, inside functions too."""
+    """Return the top-level names that the three packages import, also inside functions."""
     names = set()
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -55,13 +55,13 @@ def imported_packages() -> set[str]:
     return names
 
 
-def test_the_wheel_holds_the_three_packages_alone(wheel: Path) -> None:
+def test_the_wheel_contains_only_the_three_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
     assert tops == {*PACKAGES, "ndvr-0.1.0.dist-info"}
 
 
-def test_the_wheel_holds_every_module_and_data_file_of_the_repository(wheel: Path) -> None:
+def test_the_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
     modules = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     pages = (ROOT / "jobs" / "review" / "templates").iterdir()
     data = {*(ROOT / "jobs" / "sharing" / "sql").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
@@ -70,19 +70,19 @@ def test_the_wheel_holds_every_module_and_data_file_of_the_repository(wheel: Pat
         assert expected - set(archive.namelist()) == set()
 
 
-def test_the_wheel_starts_ndvr_by_the_command_line_module(wheel: Path) -> None:
+def test_the_console_script_of_the_wheel_starts_the_command_line(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         entry_points = archive.read("ndvr-0.1.0.dist-info/entry_points.txt").decode()
     assert entry_points.split() == ["[console_scripts]", "ndvr", "=", "jobs.cli:main"]
 
 
-def test_the_metadata_names_licence_and_python(metadata: Message) -> None:
+def test_the_metadata_has_licence_and_python_version(metadata: Message) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
 
 
-def test_the_wheel_renamed_is_a_zip_that_python_imports_from(wheel: Path, tmp_path: Path) -> None:
-    """As spark-submit --py-files puts it on sys.path: no installation, nothing else of the project there."""
+def test_python_imports_from_the_wheel_renamed_to_zip(wheel: Path, tmp_path: Path) -> None:
+    """spark-submit --py-files puts the zip on sys.path, without installation."""
     archive = shutil.copy(wheel, tmp_path / "ndvr-0.1.0.zip")
     code = (
         f"import sys; sys.path.insert(0, {str(archive)!r})\n"
@@ -96,13 +96,13 @@ def test_the_wheel_renamed_is_a_zip_that_python_imports_from(wheel: Path, tmp_pa
     assert version == "0.1.0"
 
 
-def test_faiss_comes_by_exactly_one_extra(requirements: list[Requirement]) -> None:
-    """faiss-cpu and faiss-gpu own the same module, so none may come unasked and none beside the other."""
+def test_each_faiss_package_is_in_exactly_one_extra(requirements: list[Requirement]) -> None:
+    """faiss-cpu and faiss-gpu have the same module, so neither is installed by default or with the other."""
     faiss = {r.name: str(r.marker) for r in requirements if r.name.startswith("faiss")}
     assert faiss == {"faiss-cpu": 'extra == "cpu"', "faiss-gpu": 'extra == "gpu"'}
 
 
-def test_the_lock_satisfies_every_requirement_but_the_gpu_one(requirements: list[Requirement]) -> None:
+def test_the_lock_satisfies_every_requirement_except_faiss_gpu(requirements: list[Requirement]) -> None:
     pins = locked_versions()
     wanted = [r for r in requirements if r.name != "faiss-gpu"]
     unmet = [str(r) for r in wanted if not r.specifier.contains(pins.get(canonicalize_name(r.name), "0"))]
@@ -110,7 +110,7 @@ def test_the_lock_satisfies_every_requirement_but_the_gpu_one(requirements: list
     assert "faiss-gpu" not in pins
 
 
-def test_the_lock_names_hashes_and_no_host() -> None:
+def test_the_lock_has_hashes_and_no_host() -> None:
     text = LOCK.read_text(encoding="utf-8")
     entries = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
     assert len(entries) == len(locked_versions())
@@ -118,8 +118,8 @@ def test_the_lock_names_hashes_and_no_host() -> None:
     assert re.findall(r"://|index-url|find-links|@ file", text) == []
 
 
-def test_every_package_that_is_imported_is_a_declared_dependency(requirements: list[Requirement]) -> None:
-    """A package that comes along with another one may stop coming."""
+def test_every_imported_package_is_a_declared_dependency(requirements: list[Requirement]) -> None:
+    """A dependency of a dependency may be dropped in its next version."""
     declared = {canonicalize_name(r.name) for r in requirements if r.marker is None or "dev" not in str(r.marker)}
     owners = packages_distributions()
     undeclared = [

@@ -31,7 +31,7 @@ def test_the_links_and_pictures_of_the_readme_exist() -> None:
     assert {target for target in targets if "://" not in target and not (ROOT / target).exists()} == set()
 
 
-def test_the_lines_that_write_a_manifest_write_one(tmp_path: Path) -> None:
+def test_the_lines_that_write_a_manifest_are_correct(tmp_path: Path) -> None:
     (block,) = (block for block in code_blocks("sh") if "videos/manifest.csv" in block)
     (tmp_path / "videos").mkdir()
     for name in ("a.mp4", "b c.mp4"):
@@ -42,7 +42,7 @@ def test_the_lines_that_write_a_manifest_write_one(tmp_path: Path) -> None:
     assert written == "video_id,uri,published_at\na.mp4,a.mp4,\nb c.mp4,b c.mp4,\n"
 
 
-def test_every_make_target_that_the_readme_names_exists() -> None:
+def test_every_make_target_in_the_readme_exists() -> None:
     named = set(re.findall(r"^make ([a-z-]+)$", "\n".join(code_blocks("sh")), flags=re.MULTILINE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert {"demo", "setup"} <= named <= targets
