@@ -1,4 +1,4 @@
-"""One session for each process; one catalogue and its lakes for all. Tests that change a lake use a copy of it."""
+"""Fixtures: one session per process, and one catalogue with its lakes for all. Tests that change a lake copy it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SETTINGS: dict[str, Any] = {}
-"""The shipped settings."""
+"""The default settings."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """A lake after its first nightly run, with the shipped backbone and model.
+    """A lake after its first nightly run, with the default backbone and model.
 
     Attributes:
         lake: its folder; tests that change it use `lake_copy`.

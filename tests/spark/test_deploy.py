@@ -1,4 +1,4 @@
-"""The properties of deploy/spark are ones that Spark knows, by its own registry of them."""
+"""The properties of deploy/ exist in the registry of Spark."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-# Spark makes these names of the resource's and the variable's.
+# Spark builds these names from those of the resource and the variable.
 COMPOSED = re.compile(
     r"spark\.(executor|task|driver)\.resource\.gpu\.(amount|discoveryScript|vendor)|spark\.executorEnv\.\w+"
 )
 
 
 def knows(spark: SparkSession, key: str) -> bool:
-    """Whether Spark has an entry of this name, in its core or in SQL."""
+    """Return whether Spark core or SQL has a property of this name."""
     assert spark._jvm is not None
     core = spark._jvm.org.apache.spark.internal.config.ConfigEntry.findEntry(key)
     return core is not None or COMPOSED.fullmatch(key) is not None
@@ -32,13 +32,13 @@ def keys_of(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["spark-defaults-cpu.conf", "spark-defaults-gpu.conf"])
-def test_spark_knows_every_property_of_its_defaults(spark: SparkSession, name: str) -> None:
+def test_every_property_of_the_spark_defaults_exists(spark: SparkSession, name: str) -> None:
     keys = keys_of(name)
     assert len(keys) >= 8
     assert [key for key in keys if not knows(spark, key)] == []
 
 
-def test_spark_knows_the_properties_of_kubernetes_and_databricks(spark: SparkSession) -> None:
+def test_the_spark_properties_of_kubernetes_and_databricks_exist(spark: SparkSession) -> None:
     kubernetes = next(yaml.safe_load_all((DEPLOY / "kubernetes" / "ndvr-nightly.yaml").read_text(encoding="utf-8")))
     bundle = yaml.safe_load((DEPLOY / "databricks" / "databricks.yml").read_text(encoding="utf-8"))
     (cluster,) = bundle["resources"]["jobs"]["ndvr_nightly"]["job_clusters"]
@@ -46,6 +46,6 @@ def test_spark_knows_the_properties_of_kubernetes_and_databricks(spark: SparkSes
     assert [key for key in keys if not knows(spark, key)] == []
 
 
-def test_a_wrong_property_is_seen(spark: SparkSession) -> None:
+def test_a_wrong_property_is_found(spark: SparkSession) -> None:
     assert not knows(spark, "spark.dynamicAllocation.maxExecutor")
     assert not knows(spark, "spark.executor.resource.gpu.amuont")

@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/ that no other test is named for, run as they stand there on a small lake.
+"""Runs the commands of README.md and docs/ as they are written, on a small lake, if no other test runs them.
 
 The lake is that of docs/sql.md; paths below /data are put below a scratch folder, A and B are two of its videos.
 """
@@ -34,7 +34,7 @@ COMMANDS = dict.fromkeys(
 
 @pytest.fixture(scope="module")
 def data(written_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands find at /data and in the folder that they are started in."""
+    """Return the files at /data and in the working folder of the commands."""
     folder = tmp_path_factory.mktemp("data")
     shutil.copytree(written_lake, folder / "lake")
     (folder / "decisions.csv").write_text(DECISIONS, encoding="utf-8")
@@ -48,10 +48,10 @@ def fill_in(arguments: tuple[str, ...], data: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_a_documented_command_does_what_it_says(
+def test_a_documented_command_succeeds(
     arguments: tuple[str, ...], data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the order of the pages: what one decides another takes back."""
+    """The order is that of the pages: a later command withdraws an earlier decision."""
     monkeypatch.chdir(data)
     assert run_command(app, fill_in(arguments, data)) == 0
     printed = capsys.readouterr()
@@ -64,9 +64,7 @@ def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[Any]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_json_is_all_that_is_printed_and_has_the_documented_fields(
-    data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_json_is_printed_and_has_the_documented_fields(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lake = ("--lake", str(data / "lake"), "--json")
     assert ask(capsys, "sql", "SELECT count(*) AS n FROM manifest", *lake) == [{"n": 10}]
     about = ("decide", "graphs-1", "my-cat")
@@ -82,7 +80,7 @@ def test_json_is_all_that_is_printed_and_has_the_documented_fields(
 
 
 @pytest.mark.parametrize("query", ["SELEC 1", "SELECT nope FROM pairs", "SELECT * FROM nowhere"])
-def test_a_wrong_query_is_one_line(query: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_a_wrong_query_is_one_line(query: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(app, ["sql", query, "--lake", str(data / "lake")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom on a lake like the demo's, and are kept without outputs."""
+"""The notebooks run from top to bottom on a lake like that of the demo, and are stored without outputs."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ assert list(uploaders.itertuples(index=False, name=None)) == [("bob", "ann", 2),
 assert (before, now) == (0, 4)
 """,
 }
-"""What each notebook has computed, asked in its own kernel."""
+"""Checks of the results of each notebook, run in its kernel."""
 
 
 @pytest.fixture(scope="module")
 def demo(described: Described, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `ndvr demo` leaves it, around the described lake; the notebooks share it."""
+    """Return a folder like that of `ndvr demo`, with the described lake. The notebooks share it."""
     folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(described.lake, folder / "lake")
     (folder / "catalogue").mkdir()
@@ -74,7 +74,7 @@ def test_every_notebook_is_checked() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count is not None for cell in cells)
 
@@ -95,7 +95,7 @@ def kernel(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ker
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Proactor:RuntimeWarning", "ignore::DeprecationWarning:jupyter_client.*")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_on_the_demo_and_leaves_it_as_it_was(path: Path, demo: Path, kernel: KernelManager) -> None:
+def test_a_notebook_runs_on_the_demo_without_changing_it(path: Path, demo: Path, kernel: KernelManager) -> None:
     before = sorted((file, file.stat().st_mtime_ns) for file in demo.rglob("*"))
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))

@@ -1,4 +1,4 @@
-"""`ndvr quarantine`: what is listed, what is released, and that a night that is going loses no release."""
+"""`ndvr quarantine` lists and releases videos, and an active run loses no release."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def listed(capsys: pytest.CaptureFixture[str], lake: Lake, *options: str) -> lis
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_it_is_listed_by_code_and_released_by_video_or_code(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_videos_are_listed_by_code_and_released_by_video_or_code(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert [(row["error_code"], row["video_id"], row["next_retry_at"]) for row in listed(capsys, lake)] == [
         ("NOT_FOUND", "lost", None),
         ("NOT_FOUND", "lost-too", "2200-01-01T00:00:00.000000Z"),
@@ -83,7 +85,7 @@ def test_it_is_listed_by_code_and_released_by_video_or_code(lake: Lake, capsys: 
     }
 
 
-def test_what_is_not_there_releases_nothing(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_video_or_code_releases_nothing(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     before = read_versions(lake_folder(lake))
     options = ["--release", "lost", "--release", "nobody", "--release-code", "CORRUPT"]
     assert run_command(app, ["quarantine", "--lake", lake.root, *options]) == 2
@@ -92,10 +94,10 @@ def test_what_is_not_there_releases_nothing(lake: Lake, capsys: pytest.CaptureFi
     assert read_versions(lake_folder(lake)) == before
 
 
-def test_a_night_that_began_before_neither_obeys_nor_loses_a_release(
+def test_a_run_that_started_earlier_neither_uses_nor_loses_a_release(
     lake: Lake, spark: SparkSession, tmp_path: Path
 ) -> None:
-    """The night has tried `cut` and built its rows; then all are released, and only then it commits."""
+    """The run has tried `cut` and built its rows; then all videos are released, and then the run commits."""
     run = make_run(spark, tmp_path / "m.csv", TINY)
     tried = spark.createDataFrame([("cut", "/v/cut.mp4", "TRUNCATED", "again")], TRIED_DDL)
     built = quarantine.build({"attempts": tried, "quarantine": lake.read("quarantine")}, run).localCheckpoint()
@@ -107,7 +109,7 @@ def test_a_night_that_began_before_neither_obeys_nor_loses_a_release(
     assert rows["lost"]["next_retry_at"] > run.started_at
 
 
-def test_what_is_released_while_it_is_tried_is_due_again_in_the_next_run(
+def test_a_video_released_while_it_is_tried_is_due_in_the_next_run(
     lake: Lake, spark: SparkSession, tmp_path: Path
 ) -> None:
     run = make_run(spark, tmp_path / "m.csv", TINY)
@@ -119,8 +121,8 @@ def test_what_is_released_while_it_is_tried_is_due_again_in_the_next_run(
     assert (row["attempts"], row["next_retry_at"]) == (1, before["next_retry_at"])
 
 
-def test_all_who_write_at_once_are_heard(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All rows lie in one file: of those who write it anew one comes first, and the others look again."""
+def test_no_release_of_simultaneous_writers_is_lost(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows are in one file: one writer replaces it first, and the others retry."""
     met: list[str] = []
     monkeypatch.setattr(commits.log, "info", lambda message, **_: met.append(message))
     with ThreadPoolExecutor(3) as pool:

@@ -41,7 +41,7 @@ def test_csv_can_be_read_back(described: Described, capsys: pytest.CaptureFixtur
     assert json.loads(rows[1]["attributes"]) == {"title": 'the "same"'}
 
 
-def test_json_has_an_object_a_line(described: Described, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_one_object_per_line(described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(QUERY, described.lake, "--format", "json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows[0] == {
@@ -58,9 +58,9 @@ def test_bytes_are_printed_as_hexadecimal(described: Described, capsys: pytest.C
 
 
 @pytest.mark.parametrize("table", [table.name for table in TABLES])
-def test_every_table_can_be_asked(table: str, described: Described, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_table_can_be_queried(table: str, described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(f"FROM {table} |> AGGREGATE count(*) AS n", described.lake, "--format", "json") == 0
-    # decisions are people's: a night makes none
+    # people make decisions; a run makes none
     assert (json.loads(capsys.readouterr().out)["n"] > 0) == (table != "decisions")
 
 
@@ -68,7 +68,7 @@ def test_every_table_can_be_asked(table: str, described: Described, capsys: pyte
     ("query", "named"),
     [("SELEC 1", "SELEC"), ("SELECT nope FROM pairs", "nope"), ("SELECT * FROM nowhere", "nowhere"), ("", "")],
 )
-def test_a_query_that_cannot_be_understood_is_a_usage_error(
+def test_an_invalid_query_is_a_usage_error(
     query: str, named: str, described: Described, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ask(query, described.lake) == 2

@@ -1,4 +1,4 @@
-"""A night whose audits trip changes nothing that people query, every time, until somebody mends or overrules it."""
+"""A run with tripped audits publishes nothing, until the cause is fixed or --publish-anyway is passed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TRIPPED = {
 
 @dataclass(frozen=True)
 class Night:
-    """How a night ended: exit code, standard error, what --json printed, and the tables' versions afterwards."""
+    """The result of a run: exit code, standard error, output of --json, and the versions of the tables after it."""
 
     code: int
     error: str
@@ -64,7 +64,7 @@ class Night:
 
 @dataclass(frozen=True)
 class Nights:
-    """One lake: before, after a night that was refused, after the same again, and after it was overruled."""
+    """A lake before, after a rejected run, after its repetition, and after a run with --publish-anyway."""
 
     lake: Path
     before: dict[str, int]
@@ -74,7 +74,7 @@ class Nights:
 
 
 def lose_keeper(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Build clusters as a fault would that forgets one keeper."""
+    """Build clusters without one keeper, as a bug may do."""
     is_forgotten = F.col("video_id") == "discs"
     return clusters.build(inputs, run).withColumn("is_keeper", F.col("is_keeper") & ~is_forgotten)
 
@@ -89,7 +89,7 @@ def run_strictly(folder: Path, manifest: Path, *options: str) -> Night:
 
 @pytest.fixture(scope="module")
 def nights(spark: SparkSession, described: Described, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
-    """Nights that bring a copy and two lost files to a lake whose last nights were otherwise, and lose a keeper."""
+    """Run nights that add a copy and two missing files to a lake whose last runs differed, and that lose a keeper."""
     folder = tmp_path_factory.mktemp("audits")
     lake = shutil.copytree(described.lake, folder / "lake")
     videos = described.manifest.parent
@@ -111,7 +111,7 @@ def nights(spark: SparkSession, described: Described, tmp_path_factory: pytest.T
         yield Nights(lake, before, *(run_strictly(folder, manifest, *o) for o in ((), (), ("--publish-anyway",))))
 
 
-def test_every_audit_that_trips_is_told_at_once_with_numbers_limit_and_way_out(nights: Nights) -> None:
+def test_the_message_lists_every_tripped_audit_with_numbers_limit_and_remedy(nights: Nights) -> None:
     assert nights.first.code == 4
     assert "ndvr: 7 audits tripped:\n" in nights.first.error
     lines = {line.split()[0]: line for line in nights.first.error.splitlines() if line.startswith("  ")}
@@ -123,14 +123,14 @@ def test_every_audit_that_trips_is_told_at_once_with_numbers_limit_and_way_out(n
     assert nights.first.error.endswith("If the result is right, raise the limit or pass --publish-anyway\n")
 
 
-def test_nothing_is_published_and_what_was_described_is_kept(nights: Nights) -> None:
+def test_nothing_is_published_and_described_videos_are_kept(nights: Nights) -> None:
     after = nights.first.versions
     assert {name: after[name] for name in PUBLISHED} == {name: nights.before[name] for name in PUBLISHED}
     assert after["descriptors"] == nights.before["descriptors"] + 1
     assert not any(path.is_file() for path in nights.lake.glob("_staging/**/*"))
 
 
-def test_the_same_night_again_is_refused_again_though_nothing_is_left_to_try(nights: Nights) -> None:
+def test_a_repeated_run_is_rejected_again_although_no_video_is_due(nights: Nights) -> None:
     assert nights.again.code == 4
     assert nights.again.summary["num_described"] == 0
     audits = [audit["audit"] for audit in nights.again.summary["audits"] if audit["is_tripped"]]
@@ -138,7 +138,7 @@ def test_the_same_night_again_is_refused_again_though_nothing_is_left_to_try(nig
     assert nights.again.versions == nights.first.versions | {"runs": nights.first.versions["runs"] + 1}
 
 
-def test_whoever_knows_better_publishes_it(nights: Nights) -> None:
+def test_publish_anyway_publishes_the_run(nights: Nights) -> None:
     assert nights.overruled.code == 0
     assert "published although 7 audits tripped:" in nights.overruled.error
     assert nights.overruled.summary["is_overruled"]
@@ -150,7 +150,7 @@ def test_whoever_knows_better_publishes_it(nights: Nights) -> None:
     }
 
 
-def test_runs_keeps_what_was_measured_and_why(nights: Nights) -> None:
+def test_runs_records_audit_values_and_errors(nights: Nights) -> None:
     of_runs = {row["run_id"]: row for row in read_rows(nights.lake, "runs") if row["stage"] == "run"}
     first, overruled = (of_runs[night.summary["run_id"]] for night in (nights.first, nights.overruled))
     assert first["status"] == "failed"
@@ -168,7 +168,7 @@ def test_runs_keeps_what_was_measured_and_why(nights: Nights) -> None:
     }
 
 
-def test_the_summary_of_a_refused_night_is_printed_and_kept(nights: Nights) -> None:
+def test_the_summary_of_a_rejected_run_is_printed_and_written(nights: Nights) -> None:
     summary = nights.first.summary
     (file,) = nights.lake.glob(f"_logs/{summary['run_id']}.summary.json")
     assert json.loads(file.read_text(encoding="utf-8")) == summary
@@ -190,8 +190,8 @@ def test_the_summary_of_a_refused_night_is_printed_and_kept(nights: Nights) -> N
     assert stages["pairs"]["rows_per_second"] == pytest.approx(6 / stages["pairs"]["seconds"], rel=0.01)
 
 
-def test_sparks_ui_reads_like_the_pipeline(spark: SparkSession, nights: Nights) -> None:
-    """By the store that the UI and its REST API show."""
+def test_the_jobs_in_the_spark_ui_are_named_by_stage(spark: SparkSession, nights: Nights) -> None:
+    """The names are read from the store of the UI and its REST API."""
     named: dict[str, int] = {}
     jobs = spark.sparkContext._jsc.sc().statusStore().jobsList(None)  # type: ignore[union-attr]
     for job in (jobs.apply(i) for i in range(jobs.size())):

@@ -1,4 +1,4 @@
-"""A backfill fills the tables that nights fill: within its budget, where it stopped, and beside a night."""
+"""A backfill writes the tables of nightly runs: within its budget, from where it stopped, and beside a nightly run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OF_A_RUN = {"run_id", "described_at", "cluster_id", "last_tried_at", "next_retry
 
 
 def rows_of(lake: Path, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows without what depends on when they were written."""
+    """Return the rows of a table without the columns that depend on when they were written."""
     rows = [{name: row[name] for name in row.keys() - OF_A_RUN} for row in read_rows(lake, table)]
     return sorted(rows, key=lambda row: sorted((name, str(value)) for name, value in row.items()))
 
@@ -109,7 +109,7 @@ def test_it_publishes_nothing(filled: Filled) -> None:
     assert {filled.versions[table] for table in published} == {0}
 
 
-def test_it_is_recorded_as_what_no_night_takes_for_its_own(filled: Filled) -> None:
+def test_its_record_differs_from_that_of_a_nightly_run(filled: Filled) -> None:
     runs = [row for row in read_rows(filled.lake, "runs") if row["stage"] == "backfill"]
     first = min(runs, key=lambda row: row["run_id"])
     assert (first["status"], first["num_rows"]) == ("done", 4)
@@ -135,14 +135,14 @@ def test_runs_over_portions_and_backfills_end_in_the_tables_of_one_run_over_all(
     assert partition_of(filled.lake) == partition_of(described.lake)
 
 
-def test_no_video_is_tried_twice_by_a_night_and_a_backfill_at_once(filled: Filled) -> None:
+def test_no_video_is_tried_twice_by_a_night_and_a_backfill_at_the_same_time(filled: Filled) -> None:
     tried = [row["num_rows"] for row in read_rows(filled.lake, "runs") if row["stage"] == "attempts"]
     assert sum(tried) == len(CATALOGUE) + len(BROKEN)
     assert (filled.last.num_done, filled.last.num_failed, filled.last.num_left) == (9, 4, 0)
 
 
-def test_it_changes_nothing_of_what_a_night_has_said_of_a_video(spark: SparkSession, tmp_path: Path) -> None:
-    """The night brings `new` too, after the backfill has looked and before it commits."""
+def test_it_does_not_change_the_rows_that_a_nightly_run_wrote_of_a_video(spark: SparkSession, tmp_path: Path) -> None:
+    """The nightly run adds `new` too, after the backfill has read the tables and before it commits."""
     lake, run = Lake(spark, str(tmp_path / "lake")), make_run(spark, tmp_path / "m.csv", TINY)
     lake.create(manifest.TABLE)
 
@@ -156,22 +156,22 @@ def test_it_changes_nothing_of_what_a_night_has_said_of_a_video(spark: SparkSess
     assert stored == {"known": "/night", "new": "/night", "old": "/past"}
 
 
-def test_what_is_through_has_nothing_to_do_and_tells_so(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_backfill_does_nothing_and_reports_it(filled: Filled, capsys: pytest.CaptureFixture[str]) -> None:
     before = read_versions(filled.lake)
     assert run_command(app, ["backfill", "--lake", str(filled.lake), "--status"]) == 0
     assert capsys.readouterr().out == "done 9 of 13 videos (69.2 %), 4 in quarantine, 0 to go\n"
     assert run_command(app, ["backfill", "--lake", str(filled.lake), "--status", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [told[name] for name in ("num_done", "num_failed", "num_left")] == [9, 4, 0]
+    printed = json.loads(capsys.readouterr().out)
+    assert [printed[name] for name in ("num_done", "num_failed", "num_left")] == [9, 4, 0]
     assert run_command(app, ["backfill", "--lake", str(filled.lake), "--max-hours", "0.1"]) == 0
     assert read_versions(filled.lake) == before | {"runs": before["runs"] + 1}
     assert "done 9 of 13 videos (69.2 %)" in capsys.readouterr().err
 
 
-def test_another_model_is_filled_up_beside_the_one_in_use(
+def test_another_model_is_filled_beside_the_model_in_use(
     described: Described, lake_copy: Path, spark: SparkSession
 ) -> None:
-    """It takes the same descriptors, so that no video is opened again; the budget holds all the same."""
+    """It uses the same descriptors, so no video is opened again. The budget still applies."""
     config = Config(**OTHER_MODEL)
     assert read_progress(str(lake_copy), None, config) == BackfillProgress(13, 0, 4)
     before = read_versions(lake_copy)
@@ -193,7 +193,7 @@ def test_another_model_is_filled_up_beside_the_one_in_use(
     assert (gone.table.name, gone.what) == ("embeddings", f"rows of {run.model.model_id}")
 
 
-def test_videos_of_the_lake_are_described_anew_where_their_place_is_named(
+def test_videos_of_the_lake_are_described_again_if_their_location_is_given(
     described: Described, lake_copy: Path
 ) -> None:
     settings: dict[str, Any] = TINY | {"describe": {"backbone": "tiny"}}
@@ -220,10 +220,10 @@ def test_a_backfill_of_failures_stops(described: Described, tmp_path: Path) -> N
     assert len(read_rows(tmp_path / "lake", "manifest")) == 2, "the others were not brought in"
 
 
-def test_a_lake_that_is_not_there_has_no_manifest_of_its_own(
+def test_a_missing_lake_has_no_stored_manifest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], spark: SparkSession
 ) -> None:
-    del spark  # the command finds the session that is running
+    del spark  # the command uses the running session
     assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere")]) == 2
     assert "no manifest in" in capsys.readouterr().err
     assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere"), "--status"]) == 2

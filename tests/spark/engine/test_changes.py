@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-# A video whose next try is due is tried in the next run.
+# A video whose next attempt is due is tried in the next run.
 SETTINGS = TINY | {"quarantine": {"retry_after_hours": 1e-9, "max_attempts": 2}}
 COMPLETE = SETTINGS | {"manifest": {"is_complete": True}}
 CAREFUL = COMPLETE | {"quality": {"min_attempts": 1, "max_removed_fraction": 0.2}}
@@ -144,14 +144,14 @@ def test_pairs_follow_the_files_and_the_removed_video_has_none(runs: Runs) -> No
     assert runs.pairs(1) == {("redated", "same"), ("moved", "new"), ("glow", "swapped")}
 
 
-def test_a_pair_that_still_holds_keeps_the_run_that_wrote_it(runs: Runs) -> None:
+def test_an_unchanged_pair_keeps_the_run_that_wrote_it(runs: Runs) -> None:
     before, after = (
         [row for row in runs.tables[run]["pairs"] if row["left_id"] in ("redated", "glow")] for run in (0, 1)
     )
     assert before == after
 
 
-def test_the_keeper_follows_the_dates_and_rows_that_no_longer_hold_are_deleted(runs: Runs) -> None:
+def test_the_keeper_follows_the_dates_and_outdated_rows_are_deleted(runs: Runs) -> None:
     pairs = {pair for pair in runs.duplicates(1) if not REMOVABLE & set(pair)}
     assert pairs == {("same", "redated"), ("new", "moved")}
 
@@ -180,18 +180,18 @@ def test_a_file_that_was_replaced_under_its_name_is_described_again(runs: Runs) 
     assert runs.pairs(3) == {("redated", "same"), ("moved", "new"), ("stripes-low", "swapped")}
 
 
-def test_a_complete_manifest_that_names_too_few_is_refused(runs: Runs) -> None:
+def test_a_complete_manifest_with_too_few_videos_is_rejected(runs: Runs) -> None:
     assert "does not list 8 of 9 known videos" in runs.refusal
     assert runs.versions[4] == runs.versions[3] | {"runs": runs.versions[3]["runs"] + 1}
     assert runs.removed(4) == {"stripes"}
 
 
-def test_a_file_that_was_only_touched_is_described_again_and_found_the_same(runs: Runs) -> None:
+def test_a_touched_file_is_described_again_with_the_same_result(runs: Runs) -> None:
     assert runs.written(5, "descriptors") == {"glow"}
     assert runs.rows(5, "duplicates").keys() & REMOVABLE == {"stripes-low", "swapped"}
 
 
-def test_a_video_that_is_named_again_is_back_without_being_described_again(runs: Runs) -> None:
+def test_a_restored_video_is_not_described_again(runs: Runs) -> None:
     assert runs.removed(5) == set()
     assert runs.written(5, "manifest") >= {"stripes"}
     assert "stripes" not in runs.written(5, "descriptors")

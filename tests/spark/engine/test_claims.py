@@ -1,4 +1,4 @@
-"""Of the videos that are due each is taken by one run, whoever else takes at the same time."""
+"""Each due video is claimed by one run, also if several runs claim at the same time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def claimed(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_runs_that_take_at_once_take_different_videos_until_all_are_taken(
+def test_simultaneous_runs_claim_different_videos_until_all_are_claimed(
     lake: Lake, run: Run, spark: SparkSession, tmp_path: Path
 ) -> None:
     runs = [replace(run, run_id=f"2024050{day}T000000Z-aaaaaa") for day in (1, 2)]
@@ -74,10 +74,8 @@ def test_runs_that_take_at_once_take_different_videos_until_all_are_taken(
 
 
 @pytest.mark.slow
-def test_the_claims_of_a_run_that_lives_stand_and_those_of_others_do_not(
-    lake: Lake, run: Run, spark: SparkSession, tmp_path: Path
-) -> None:
-    """`ended` has no sign of life, the last sign of `silent` is too old, and the process of `killed` is gone."""
+def test_only_the_claims_of_active_runs_count(lake: Lake, run: Run, spark: SparkSession, tmp_path: Path) -> None:
+    """`ended` has no heartbeat, the last beat of `silent` is too old, and the process of `killed` has ended."""
     now = datetime.now(UTC).timestamp()
     for name, file, age_seconds in (
         ("alive", "_alive.elsewhere.7", 0.0),
@@ -101,7 +99,7 @@ def test_the_claims_of_a_run_that_lives_stand_and_those_of_others_do_not(
     taker.close()
 
 
-def test_what_another_run_has_done_while_a_batch_was_chosen_is_not_done_again(
+def test_a_video_that_another_run_finished_while_a_batch_was_chosen_is_not_tried_again(
     lake: Lake, run: Run, spark: SparkSession
 ) -> None:
     """The other run has claimed `v0`, described it and ended after the tables were read."""
@@ -120,8 +118,8 @@ def test_what_another_run_has_done_while_a_batch_was_chosen_is_not_done_again(
     taker.close()
 
 
-def test_a_table_that_another_run_is_just_making_is_waited_for(spark: SparkSession, tmp_path: Path) -> None:
-    """For a moment its folder has a log without a commit."""
+def test_a_run_waits_for_a_table_that_another_run_is_creating(spark: SparkSession, tmp_path: Path) -> None:
+    """For a short time its folder has a log without a commit."""
     made = Lake(spark, str(tmp_path / "made"))
     made.create(claims.TABLE)
     log = tmp_path / "lake" / "claims" / "_delta_log"
@@ -135,7 +133,7 @@ def test_a_table_that_another_run_is_just_making_is_waited_for(spark: SparkSessi
     assert len(list(log.glob("*.json"))) == 1
 
 
-def test_where_nothing_is_due_nothing_is_written(lake: Lake, run: Run, spark: SparkSession, tmp_path: Path) -> None:
+def test_nothing_is_written_without_due_videos(lake: Lake, run: Run, spark: SparkSession, tmp_path: Path) -> None:
     taker = Claims(lake, run)
     assert taker.claim_batch(lambda: ids(spark, VIDEOS).limit(0), 100) == []
     taker.close()

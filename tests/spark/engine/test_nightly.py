@@ -1,4 +1,4 @@
-"""A night from manifest to duplicates, over real videos, with the shipped backbone and model."""
+"""A nightly run from manifest to duplicates, on real videos, with the default backbone and model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_row_of_the_manifest_is_described_or_quarantined(described: Descri
     ]
 
 
-def test_descriptors_hold_what_the_file_is(described: Described) -> None:
+def test_descriptors_have_the_facts_about_the_file(described: Described) -> None:
     row = {row["video_id"]: row for row in read_rows(described.lake, "descriptors")}["a-discs-small"]
     assert (row["width_px"], row["height_px"], row["video_codec"]) == (80, 60, "h264")
     assert row["num_frames"] == 20
@@ -52,7 +52,7 @@ def test_descriptors_hold_what_the_file_is(described: Described) -> None:
     assert len(row["frame_descriptors"]) == 8 * 3088 * 2
 
 
-def test_quarantine_says_why_and_when_it_tries_again(described: Described) -> None:
+def test_quarantine_has_the_reason_and_the_time_of_the_next_attempt(described: Described) -> None:
     rows = {row["video_id"]: row for row in read_rows(described.lake, "quarantine")}
     assert {video_id: row["error_code"] for video_id, row in rows.items()} == {
         "broken-directory": "NOT_A_FILE",
@@ -66,7 +66,7 @@ def test_quarantine_says_why_and_when_it_tries_again(described: Described) -> No
     assert round((missing["next_retry_at"] - missing["last_tried_at"]).total_seconds() / 3600) == 24
 
 
-def test_the_copies_are_the_pairs_and_nothing_else_is(described: Described) -> None:
+def test_the_pairs_are_exactly_the_copies(described: Described) -> None:
     pairs = read_rows(described.lake, "pairs")
     assert {(pair["left_id"], pair["right_id"]) for pair in pairs} == COPIES
     assert len(pairs) == len(COPIES)
@@ -99,7 +99,7 @@ def test_each_cluster_has_one_keeper_by_the_first_rule_that_decides(described: D
     assert all(row["joined_by"] == (None if row["is_keeper"] else keepers[row["cluster_id"]]) for row in clusters)
 
 
-def test_the_journal_tells_of_each_cluster_that_was_created(described: Described) -> None:
+def test_the_journal_records_each_created_cluster(described: Described) -> None:
     clusters = {row["cluster_id"] for row in read_rows(described.lake, "clusters")}
     events = read_rows(described.lake, "cluster_events")
     assert {(row["cluster_id"], row["event"], row["sequence"]) for row in events} == {
@@ -108,7 +108,7 @@ def test_the_journal_tells_of_each_cluster_that_was_created(described: Described
     assert sorted(row["num_members_after"] for row in events) == [2, 2, 3]
 
 
-def test_duplicates_name_the_keeper_of_every_other_member(described: Described) -> None:
+def test_duplicates_have_the_keeper_of_every_other_member(described: Described) -> None:
     rows = read_rows(described.lake, "duplicates")
     assert {(row["video_id"], row["duplicate_of"]) for row in rows} == {
         ("a-checker-caption", "checker"),
@@ -149,7 +149,7 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
     assert json.loads(runs["run"]["config"])["describe"]["backbone"] == "efficientnet_lite0_ndvr"
 
 
-def test_every_row_and_commit_names_its_run(described: Described) -> None:
+def test_every_row_and_commit_has_its_run_id(described: Described) -> None:
     (run_id,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
     for table in (
         "manifest",
@@ -165,7 +165,7 @@ def test_every_row_and_commit_names_its_run(described: Described) -> None:
         assert read_metadata(described.lake, table)["run_id"] == run_id
 
 
-def test_rows_that_a_model_made_name_it(described: Described) -> None:
+def test_rows_that_depend_on_a_model_have_its_id(described: Described) -> None:
     (model_id,) = {row["model_id"] for row in read_rows(described.lake, "runs")}
     shipped = find_model("auto", "efficientnet_lite0_ndvr", DescribeConfig().descriptor_id)
     assert shipped.verifier is not None
@@ -174,11 +174,11 @@ def test_rows_that_a_model_made_name_it(described: Described) -> None:
         assert {row["model_id"] for row in read_rows(described.lake, table)} == {model_id}
 
 
-def test_nothing_is_left_of_the_staging_area(described: Described) -> None:
+def test_the_staging_area_is_removed(described: Described) -> None:
     assert [path for path in described.lake.glob("_staging/*") if any(path.rglob("*.parquet"))] == []
 
 
-def test_the_log_has_a_json_object_a_line_with_the_run_id(described: Described) -> None:
+def test_each_line_of_the_log_is_a_json_object_with_the_run_id(described: Described) -> None:
     (run_id,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
     lines = (described.lake / "_logs" / f"{run_id}.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
@@ -188,7 +188,7 @@ def test_the_log_has_a_json_object_a_line_with_the_run_id(described: Described) 
     assert {event["stage"] for event in events if event["message"] == "stage done"} >= {"pairs", "duplicates"}
 
 
-def test_the_same_night_again_changes_no_table_but_runs(described: Described, lake_copy: Path) -> None:
+def test_a_repeated_run_changes_no_table_except_runs(described: Described, lake_copy: Path) -> None:
     before = read_versions(lake_copy)
     outcome = run_night(described.manifest, lake_copy, described.settings)
     assert read_versions(lake_copy) == before | {"runs": before["runs"] + 1}

@@ -1,4 +1,4 @@
-"""The same rows come out however they were spread over tasks and blocks."""
+"""The rows do not depend on how they are distributed over tasks and blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.spark.conftest import Described
 
-# How the decoder is called may vary with what was decoded before; nothing else may.
+# Only the calls of the decoder may depend on what was decoded before.
 COMPARED = (
     "content_sha256",
     "num_frames",
@@ -27,7 +27,7 @@ COMPARED = (
 
 
 def describe_anew(spark: SparkSession, described: Described, settings: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """Describe the catalogue in a run of other settings: video_id -> the compared columns of those that succeed."""
+    """Describe the catalogue with other settings: video_id -> compared columns, of the described videos."""
     run = make_run(spark, described.manifest, described.settings | {"describe": settings})
     inputs = {
         "manifest": Lake(spark, str(described.lake)).read("manifest"),
@@ -51,9 +51,7 @@ def test_descriptors_are_equal_to_the_byte(spark: SparkSession, described: Descr
 
 
 @pytest.mark.parametrize("block_rows", [1, 2, 5])
-def test_pairs_are_equal_whatever_the_size_of_a_block(
-    spark: SparkSession, described: Described, block_rows: int
-) -> None:
+def test_pairs_do_not_depend_on_the_size_of_a_block(spark: SparkSession, described: Described, block_rows: int) -> None:
     settings = described.settings | {"pairs": {"block_rows": block_rows}}
     run = make_run(spark, described.manifest, settings)
     lake = Lake(spark, str(described.lake))

@@ -1,4 +1,4 @@
-"""Clusters on literal rows: keepers and their reasons, decisions, and one answer whoever computes it."""
+"""Clusters of literal rows: keepers and their reasons, decisions, and equal results on driver and executors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPONENTS_ON_DRIVER = {"pairs_per_task": 4, "max_driver_pairs": 10_000}
 
 
 class Night:
-    """One night's inputs of `clusters`, in which nothing is stored unless it is given."""
+    """The inputs of `clusters` in a run, empty by default."""
 
     def __init__(self, spark: SparkSession, folder: Path, settings: dict[str, Any] | None = None) -> None:
         self.spark = spark
@@ -42,7 +42,7 @@ class Night:
         videos: Videos = (),
         decided: Sequence[tuple[str, str, str]] = (),
     ) -> dict[str, dict[str, Any]]:
-        """Build and return the rows by video_id; the journal goes on."""
+        """Build and return the rows by video_id, and extend the journal."""
         model_id, descriptor_id = self.run.model.model_id, self.run.model.descriptor_id
         days = [(video_id, day and datetime(2024, 1, day, tzinfo=UTC)) for video_id, day, _ in videos]
         at = datetime(2024, 1, 1, tzinfo=UTC)
@@ -93,7 +93,7 @@ def test_no_pairs_make_no_clusters(night: Night) -> None:
     assert night.news == []
 
 
-def test_decisions_join_part_and_keep(night: Night) -> None:
+def test_decisions_join_separate_and_keep_videos(night: Night) -> None:
     rows = night.cluster(
         [("a", "b", 0.9), ("c", "d", 0.95), ("b", "c", 0.99)],
         decided=[("a", "d", "not_duplicate"), ("d", "e", "duplicate"), ("e", "e", "keep_this")],
@@ -117,7 +117,7 @@ def make_catalogue(seed: int) -> tuple[list[tuple[str, str, float]], Videos, lis
 
 
 @pytest.mark.slow
-def test_driver_and_spark_give_one_answer(spark: SparkSession, tmp_path: Path) -> None:
+def test_driver_and_spark_have_the_same_result(spark: SparkSession, tmp_path: Path) -> None:
     pairs, videos, decided = make_catalogue(seed=7)
     on_driver = Night(spark, tmp_path).cluster(pairs, videos, decided)
     chance = random.Random(1)
@@ -127,7 +127,7 @@ def test_driver_and_spark_give_one_answer(spark: SparkSession, tmp_path: Path) -
     assert len({row["cluster_id"] for row in on_driver.values()}) > 3
 
 
-def test_a_component_with_too_many_pairs_keeps_the_surest(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_component_with_too_many_pairs_keeps_the_most_probable(spark: SparkSession, tmp_path: Path) -> None:
     chain = [("a", "b", 0.99), ("b", "c", 0.6), ("c", "d", 0.99), ("x", "y", 0.6)]
     rows = Night(spark, tmp_path, {"pairs_per_task": 2, "max_component_pairs": 2}).cluster(chain)
     members: dict[str, set[str]] = {}
@@ -137,8 +137,8 @@ def test_a_component_with_too_many_pairs_keeps_the_surest(spark: SparkSession, t
 
 
 @pytest.mark.slow
-def test_names_last_and_every_change_is_told_once(night: Night) -> None:
-    """a-b-c grows, falls apart, comes together again, dissolves and comes back."""
+def test_cluster_ids_are_stable_and_every_change_is_recorded_once(night: Night) -> None:
+    """a-b-c grows, splits, merges again, dissolves and is restored."""
     first = night.cluster([("a", "b", 1.0), ("b", "c", 1.0)])
     (name,) = {row["cluster_id"] for row in first.values()}
     assert [(row["event"], row["num_members_before"], row["num_members_after"]) for row in night.news] == [
@@ -181,7 +181,7 @@ def test_names_last_and_every_change_is_told_once(night: Night) -> None:
     assert again["a"]["cluster_id"] not in {name, other, part}
 
 
-def test_a_cluster_in_halves_keeps_its_name_where_its_keeper_is(night: Night) -> None:
+def test_the_half_with_the_keeper_keeps_the_id_of_a_split_cluster(night: Night) -> None:
     videos = [("a", 2, 1), ("b", 2, 1), ("c", 1, 1), ("d", 2, 1)]
     whole = night.cluster([("a", "b", 1.0), ("b", "c", 1.0), ("c", "d", 1.0)], videos)
     halves = night.cluster([("a", "b", 1.0), ("c", "d", 1.0)], videos)
@@ -189,8 +189,8 @@ def test_a_cluster_in_halves_keeps_its_name_where_its_keeper_is(night: Night) ->
     assert halves["a"]["cluster_id"] != whole["c"]["cluster_id"]
 
 
-def test_a_journal_ahead_of_the_clusters_is_neither_repeated_nor_contradicted(night: Night) -> None:
-    """A run that is killed when the journal is committed and the clusters are not."""
+def test_events_of_a_journal_ahead_of_the_clusters_are_not_repeated(night: Night) -> None:
+    """The run was killed after the journal was committed and before the clusters were."""
     night.cluster([("a", "b", 1.0)])
     before = night.stored
     ahead = night.cluster([("a", "b", 1.0), ("b", "c", 1.0), ("x", "y", 1.0)])

@@ -1,4 +1,4 @@
-"""What each table promises holds in its DDL, on disk, and against whoever writes to it."""
+"""The contract of each table holds in its DDL, on disk, and for every writer."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 by_name = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
-REFUSED = (PySparkException, Py4JJavaError)  # PySpark leaves some of Delta's errors as Py4J's
+REFUSED = (PySparkException, Py4JJavaError)  # PySpark does not convert some errors of Delta from Py4J
 
-# table and check -> what to change in a good row so that the check, and nothing else, is broken
+# table and check -> the change to a valid row that violates only this check
 VIOLATIONS = {
     ("manifest", "video_id_is_not_empty"): {"video_id": "''"},
     ("descriptors", "size_is_positive"): {"size_bytes": "0"},
@@ -63,7 +63,7 @@ VIOLATIONS = {
 
 @pytest.fixture(scope="module")
 def shared_copy(described: Described, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path:
-    """A lake for the writes of this module, all of which are refused; with a decision, which no night makes."""
+    """Return a lake for the writes of this module, all rejected. It has a decision, because runs make none."""
     copy = shutil.copytree(described.lake, tmp_path_factory.mktemp("contracts") / "lake")
     record_decisions(Lake(spark, str(copy)), [make_decision(["discs", "glow"], "not_duplicate")], "ann")
     return copy
@@ -82,7 +82,7 @@ def test_the_ddl_comments_on_every_column(table: Table) -> None:
 
 @pytest.mark.usefixtures("spark")
 @by_name
-def test_the_ddl_lets_no_key_be_null(table: Table) -> None:
+def test_no_key_of_the_ddl_is_nullable(table: Table) -> None:
     fields = {field.name: field for field in table.schema.fields}
     assert [name for name in table.key if fields[name].nullable] == []
 
@@ -98,7 +98,7 @@ def test_the_stored_columns_are_those_of_the_ddl_with_nullability_and_comments(
 
 
 @by_name
-def test_the_stored_table_carries_its_checks_and_its_grain(table: Table, described: Described) -> None:
+def test_the_stored_table_has_its_checks_and_grain(table: Table, described: Described) -> None:
     metadata = DeltaTable(str(described.lake / table.name)).metadata()
     stored = {key: value for key, value in metadata.configuration.items() if key.startswith("delta.constraints.")}
     assert stored == {f"delta.constraints.{name}": expression for name, expression in table.checks.items()}
@@ -112,12 +112,12 @@ def test_the_stored_table_is_clustered_by_its_key(table: Table, described: Descr
     assert detail["clusteringColumns"] == list(table.key)
 
 
-def test_every_check_has_a_violation_to_be_tried() -> None:
+def test_every_check_has_a_violation_in_this_module() -> None:
     assert set(VIOLATIONS) == {(table.name, check) for table in TABLES for check in table.checks}
 
 
 @pytest.mark.parametrize(("table", "check"), VIOLATIONS, ids=str)
-def test_a_row_that_breaks_a_check_is_refused_whoever_writes_it(
+def test_a_row_that_violates_a_check_is_rejected_for_every_writer(
     table: str, check: str, shared_copy: Path, spark: SparkSession
 ) -> None:
     stored = spark.read.format("delta").load(str(shared_copy / table))
@@ -128,14 +128,14 @@ def test_a_row_that_breaks_a_check_is_refused_whoever_writes_it(
         bad.write.format("delta").mode("append").save(str(shared_copy / table))
 
 
-def test_a_null_in_a_key_is_refused(shared_copy: Path, spark: SparkSession) -> None:
+def test_a_null_in_a_key_is_rejected(shared_copy: Path, spark: SparkSession) -> None:
     stored = spark.read.format("delta").load(str(shared_copy / "clusters"))
     bad = stored.limit(1).withColumn("video_id", F.lit(None).cast("string"))
     with pytest.raises(REFUSED, match="DELTA_NOT_NULL_CONSTRAINT"):
         bad.write.format("delta").mode("append").save(str(shared_copy / "clusters"))
 
 
-def test_merging_a_row_that_breaks_a_check_is_a_broken_contract(
+def test_merging_a_row_that_violates_a_check_is_a_contract_error(
     shared_copy: Path, described: Described, spark: SparkSession
 ) -> None:
     lake, run = Lake(spark, str(shared_copy)), make_run(spark, described.manifest, described.settings)
@@ -146,9 +146,7 @@ def test_merging_a_row_that_breaks_a_check_is_a_broken_contract(
     assert read_versions(shared_copy) == before
 
 
-def test_rows_are_held_to_key_and_checks_before_any_of_them_is_committed(
-    shared_copy: Path, spark: SparkSession
-) -> None:
+def test_rows_are_checked_before_any_of_them_is_committed(shared_copy: Path, spark: SparkSession) -> None:
     lake = Lake(spark, str(shared_copy))
     stored = lake.read("pairs")
     assert lake.count_checked(pairs.TABLE, stored) == 5
@@ -160,7 +158,7 @@ def test_rows_are_held_to_key_and_checks_before_any_of_them_is_committed(
         lake.count_checked(pairs.TABLE, stored.withColumn("relation", F.lit(None).cast("string")))
 
 
-def test_rows_of_other_columns_are_a_broken_contract(
+def test_rows_with_other_columns_are_a_contract_error(
     shared_copy: Path, described: Described, spark: SparkSession
 ) -> None:
     lake, run = Lake(spark, str(shared_copy)), make_run(spark, described.manifest, described.settings)
@@ -172,7 +170,7 @@ def test_rows_of_other_columns_are_a_broken_contract(
 
 
 @pytest.mark.usefixtures("spark")
-def test_a_table_with_other_columns_on_disk_ends_the_run_with_3(
+def test_the_exit_code_for_a_table_with_other_columns_on_disk_is_3(
     described: Described, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake = tmp_path / "lake"

@@ -25,7 +25,7 @@ CLUSTERS = "video_id STRING, cluster_id STRING, is_keeper BOOLEAN, joined_by STR
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def test_a_member_names_the_keeper_by_their_own_pair_or_else_by_the_next_on_its_way(
+def test_the_evidence_of_a_member_is_its_pair_with_the_keeper_or_with_the_next_video_on_its_path(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     """b-a and b-c are pairs, a is kept, and d was decided to be a duplicate of c."""
@@ -62,9 +62,7 @@ def test_a_member_names_the_keeper_by_their_own_pair_or_else_by_the_next_on_its_
     assert {row["model_id"] for row in rows.values()} == {model_id}
 
 
-def test_a_clip_names_the_keepers_that_contain_it_and_a_member_that_is_none_is_not_told(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+def test_containment_is_reported_only_for_keepers(spark: SparkSession, tmp_path: Path) -> None:
     run = make_run(spark, tmp_path / "m.csv", TINY)
     inputs = {
         "clusters": spark.createDataFrame([("a", "1", True, None), ("b", "1", False, "a")], CLUSTERS).withColumn(
@@ -93,8 +91,8 @@ def test_a_clip_names_the_keepers_that_contain_it_and_a_member_that_is_none_is_n
     }
 
 
-def test_one_video_is_pointed_at_the_video_that_the_table_names(spark: SparkSession, tmp_path: Path) -> None:
-    """For a video that others contain, by the keeper, the probability, the cosine and the id of each, ties included."""
+def test_the_check_of_one_video_reports_the_container_of_the_table(spark: SparkSession, tmp_path: Path) -> None:
+    """Containers are ranked by keeper, probability, cosine and id, including ties."""
     run = make_run(spark, tmp_path / "m.csv", TINY)
     clusters: list[tuple[str, str, bool, str | None]] = []
     pairs: list[tuple[str, str, float, float, str, float, float]] = []

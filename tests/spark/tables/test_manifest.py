@@ -1,4 +1,4 @@
-"""Manifests: what each format yields, and the one clear error that a bad one gets."""
+"""Manifests: the rows of each format, and the error for each invalid manifest."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ODD_NAMES = (
 
 @pytest.fixture
 def read(spark: SparkSession) -> Read:
-    """Read a manifest and build the table's rows of it: video_id -> row."""
+    """Read a manifest and build the rows of the table: video_id -> row."""
 
     def read(path: Path) -> dict[str, dict[str, Any]]:
         source = read_manifest(spark, str(path))
@@ -55,7 +55,7 @@ def read(spark: SparkSession) -> Read:
 
 
 def nothing(spark: SparkSession) -> DataFrame:
-    """The table before the first night."""
+    """Return the table before the first run."""
     return spark.createDataFrame([], manifest.TABLE.schema)
 
 
@@ -77,13 +77,13 @@ def test_csv_keeps_quotes_commas_and_newlines_inside_quotes(read: Read, tmp_path
     ]
 
 
-def test_csv_may_begin_with_a_byte_order_mark_and_end_its_lines_as_windows_does(read: Read, tmp_path: Path) -> None:
+def test_csv_may_have_a_byte_order_mark_and_line_endings_of_windows(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_bytes("\ufeffvideo_id,uri,stadt\r\nö1,a.mp4,Köln\r\n".encode())
     assert read(path)["ö1"]["attributes"] == {"stadt": "Köln"}
 
 
-def test_paths_are_taken_literally_and_relative_ones_from_the_manifests_folder(read: Read, tmp_path: Path) -> None:
+def test_paths_are_literal_and_relative_to_the_folder_of_the_manifest(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     lines = [f"{number},{quoted(name)}" for number, name in enumerate(ODD_NAMES)]
     path.write_text("\n".join(["video_id,uri", *lines, "absolute,/a%20b/c.mp4", "up,../c.mp4"]), encoding="utf-8")
@@ -93,14 +93,14 @@ def test_paths_are_taken_literally_and_relative_ones_from_the_manifests_folder(r
     assert rows["up"]["uri"] == f"{tmp_path}/../c.mp4"
 
 
-def test_uris_with_a_scheme_are_kept_as_they_are(read: Read, tmp_path: Path) -> None:
+def test_uris_with_a_scheme_are_unchanged(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("video_id,uri\n1,s3://b/k%20k.mp4\n2,file:///v/a%20b.mp4\n3,file:/v/c.mp4\n", encoding="utf-8")
     rows = read(path)
     assert [rows[i]["uri"] for i in "123"] == ["s3://b/k%20k.mp4", "file:///v/a%20b.mp4", "file:///v/c.mp4"]
 
 
-def test_videos_of_odd_names_are_described(spark: SparkSession, tmp_path: Path) -> None:
+def test_videos_with_odd_names_are_described(spark: SparkSession, tmp_path: Path) -> None:
     good = make_scene(tmp_path / "good.mp4", "tiles", seconds=0.5).read_bytes()
     for name in ODD_NAMES:
         (tmp_path / name).write_bytes(good)
@@ -164,7 +164,7 @@ def test_a_parquet_timestamp_is_read_as_utc(read: Read, tmp_path: Path) -> None:
     assert read(tmp_path / "m.parquet")["7"]["published_at"] == datetime(2023, 11, 14, 22, 13, 20)  # noqa: DTZ001 -- as above
 
 
-def test_a_published_at_that_is_no_time_is_null_and_its_text_is_kept(read: Read, tmp_path: Path) -> None:
+def test_an_invalid_published_at_is_null_and_its_text_is_kept(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("video_id,uri,published_at\n1,a.mp4,last summer\n2,b.mp4,2024-01-02T03:04:05+02:00\n", "utf-8")
     rows = read(path)
@@ -180,13 +180,13 @@ def test_a_row_without_uri_stays_in_the_manifest(read: Read, tmp_path: Path) -> 
     assert {video_id: row["uri"] for video_id, row in read(path).items()} == {"1": None, "2": None}
 
 
-def test_a_row_given_twice_is_one_row(read: Read, tmp_path: Path) -> None:
+def test_repeated_rows_become_one_row(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("video_id,uri,owner_id\n1,a.mp4,bob\n1,a.mp4,ann\n1,a.mp4,ann\n", encoding="utf-8")
     assert read(path)["1"]["owner_id"] == "ann"
 
 
-# file name, content, exit code, what the message says after the manifest's name
+# file name, content, exit code, text of the message after the name of the manifest
 BAD_MANIFESTS = {
     "a missing column": ("m.csv", "id,uri\n1,a.mp4\n", 3, "lacks the column(s) video_id; it has id, uri"),
     "both columns missing": ("m.csv", "a;b\n1;2\n", 3, "lacks the column(s) video_id, uri; it has a;b"),
@@ -233,7 +233,7 @@ BAD_MANIFESTS = {
 
 @pytest.mark.usefixtures("spark")
 @pytest.mark.parametrize("fault", BAD_MANIFESTS)
-def test_a_bad_manifest_is_one_clear_error_before_any_table_is_made(
+def test_an_invalid_manifest_is_one_error_before_any_table_is_created(
     fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, content, exit_code, message = BAD_MANIFESTS[fault]

@@ -24,7 +24,7 @@ OF_RUN = datetime(2024, 5, 1, 12)  # noqa: DTZ001 -- as above; the clock of make
 
 @pytest.fixture
 def earlier(spark: SparkSession) -> DataFrame:
-    """A video tried once, one tried twice, and one that is not tried in this run."""
+    """Return rows of a video tried once, one tried twice, and one that is not tried in this run."""
     rows = [
         ("once", "NOT_FOUND", 1, EARLIER, EARLIER, "/v/once.mp4", "gone", "run-0"),
         ("twice", "NOT_FOUND", 2, EARLIER, EARLIER, "/v/twice.mp4", "gone", "run-0"),
@@ -45,10 +45,10 @@ def build(
     return {row["video_id"]: row for row in built}
 
 
-def test_what_was_described_leaves_and_what_was_not_tried_stays_whoever_wrote_it(
+def test_described_videos_leave_and_videos_that_were_not_tried_stay(
     spark: SparkSession, tmp_path: Path, earlier: DataFrame
 ) -> None:
-    """`meanwhile` is written by another run after this one has read the table."""
+    """Another run writes `meanwhile` after this one has read the table."""
     lake = Lake(spark, str(tmp_path / "lake"))
     lake.create(quarantine.TABLE)
     lake.append(quarantine.TABLE, earlier)
@@ -63,7 +63,9 @@ def test_what_was_described_leaves_and_what_was_not_tried_stays_whoever_wrote_it
     assert stored == {"twice": (3, "test-run"), "waiting": (1, "run-0"), "meanwhile": (1, "run-1")}
 
 
-def test_the_wait_doubles_with_each_try_until_the_last(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+def test_the_wait_doubles_with_each_attempt_until_the_last(
+    spark: SparkSession, tmp_path: Path, earlier: DataFrame
+) -> None:
     failed = [
         ("new", "/v/new.mp4", "CORRUPT"),
         ("once", "/v/once.mp4", "CORRUPT"),
@@ -83,18 +85,20 @@ def test_the_wait_doubles_with_each_try_until_the_last(spark: SparkSession, tmp_
     assert rows["once"]["last_tried_at"] == OF_RUN
 
 
-def test_a_new_uri_begins_anew(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+def test_a_new_uri_resets_the_number_of_attempts(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
     rows = build(spark, tmp_path, earlier, [("twice", "/v/elsewhere.mp4", "CORRUPT")])
     assert (rows["twice"]["attempts"], rows["twice"]["uri"]) == (1, "/v/elsewhere.mp4")
 
 
-def test_a_video_without_uri_counts_its_tries_too(spark: SparkSession, tmp_path: Path, earlier: DataFrame) -> None:
+def test_attempts_of_a_video_without_uri_are_counted_too(
+    spark: SparkSession, tmp_path: Path, earlier: DataFrame
+) -> None:
     once = build(spark, tmp_path, earlier, [("none", None, "MISSING_URI")])["none"]
     before = spark.createDataFrame([once], quarantine.TABLE.schema)
     assert build(spark, tmp_path, before, [("none", None, "MISSING_URI")])["none"]["attempts"] == 2
 
 
-def test_due_is_what_is_there_and_not_described_as_it_is_nor_waiting(
+def test_present_videos_that_are_neither_described_nor_waiting_are_due(
     spark: SparkSession, tmp_path: Path, earlier: DataFrame
 ) -> None:
     run = make_run(spark, tmp_path / "m.csv", SETTINGS)
