@@ -76,7 +76,7 @@ class DecoderWorker:
         self._child: DecoderProcess | None = None
 
     def start_child(self) -> DecoderProcess:
-        """Return the child. Starts a new one if there is none, if it ended, or if it has decoded VIDEOS_PER_CHILD."""
+        """Return the child; a new one if there is none, if it ended, or if it has decoded VIDEOS_PER_CHILD videos."""
         child = self._child
         if child is not None and (not child.is_running or child.num_served >= VIDEOS_PER_CHILD):
             self.close()

@@ -50,7 +50,7 @@ def small_video(name: str) -> bytes:
 
 
 def probe(content: bytes) -> str:
-    """Recognise and check; give the container, or the error's code."""
+    """Return the container of a file, or the code of its error."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
@@ -64,28 +64,28 @@ def probe(content: bytes) -> str:
 
 @settings(deadline=None)  # the machine may be busy
 @given(magic=MAGICS, rest=st.binary(max_size=300))
-def test_any_bytes_give_a_container_or_a_row_error(magic: bytes, rest: bytes) -> None:
+def test_any_bytes_have_a_container_or_a_row_error(magic: bytes, rest: bytes) -> None:
     assert probe(magic + rest)
 
 
 @settings(deadline=None)  # the machine may be busy
-@given(content=st.binary(max_size=200), container=st.sampled_from(CHECKED), claimed=st.integers(0, 300))
-def test_any_bytes_are_complete_or_a_row_error(content: bytes, container: str, claimed: int) -> None:
+@given(content=st.binary(max_size=200), container=st.sampled_from(CHECKED), declared_bytes=st.integers(0, 300))
+def test_any_bytes_pass_as_complete_or_are_a_row_error(content: bytes, container: str, declared_bytes: int) -> None:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
         try:
-            check_complete(file.fileno(), claimed, container)
+            check_complete(file.fileno(), declared_bytes, container)
         except RowError as error:
-            assert error.code in {"TRUNCATED", "READ_FAILED"}  # noqa: PT017 (either outcome is right)
+            assert error.code in {"TRUNCATED", "READ_FAILED"}  # noqa: PT017 (both results are right)
 
 
 @pytest.mark.parametrize("name", SMALL_VIDEOS)
 @settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
-def test_any_flipped_bits_give_a_container_or_a_row_error(name: str, data: st.DataObject) -> None:
+def test_a_file_with_flipped_bits_has_a_container_or_a_row_error(name: str, data: st.DataObject) -> None:
     content = bytearray(small_video(name))
-    # Half of them in the first bytes, where the structure is.
+    # Half of them are in the first bytes, which describe the structure.
     places = st.integers(0, 600) | st.integers(0, len(content) - 1)
     for place, bit in data.draw(st.lists(st.tuples(places, st.integers(0, 7)), min_size=1, max_size=20)):
         content[min(place, len(content) - 1)] ^= 1 << bit
@@ -95,7 +95,7 @@ def test_any_flipped_bits_give_a_container_or_a_row_error(name: str, data: st.Da
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi", "a.gif", "a.flv", "a.asf", "a.apng"])
 @settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
-def test_any_cut_is_truncated(name: str, data: st.DataObject) -> None:
+def test_a_file_cut_at_any_place_is_truncated(name: str, data: st.DataObject) -> None:
     whole = small_video(name)
     assert probe(whole) not in {"TRUNCATED", "NOT_A_VIDEO"}
     kept_bytes = data.draw(st.integers(len(whole) * 3 // 10, len(whole) * 9 // 10))
