@@ -1,1 +1,1 @@
-"""Pixels to vectors: torch and torchvision only; no Spark, no pandas, no lake paths."""
+"""Compute vectors from pixels, with torch and torchvision only: no Spark, no pandas, no paths of the lake."""

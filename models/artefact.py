@@ -1,4 +1,4 @@
-"""A trained model as files: its numbers (safetensors) and a card that says what they are, with their SHA-256."""
+"""Files of a trained model: tensors (safetensors), and a card that describes them and has their SHA-256."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ if TYPE_CHECKING:
 TENSORS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 BACKGROUND = "background"
-"""The tensor of embedded frames of training footage that scores are normalised by: (n, num_dims)."""
+"""Name of the tensor of embedded training frames, with which scores are normalised: (n, num_dims)."""
 BACKGROUND_SOURCES = "background_sources"
-"""Which footage each of them shows: integers (n,)."""
+"""Name of the tensor with the source (footage) of each background frame: integers (n,)."""
 _HEX_DIGITS = 8
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is.
+    """Description of a model.
 
     Attributes:
         method: one of `models.embedding_models.Method`.
-        kind: which class of `models.embedders` or `models.codebook` runs it.
-        backbone: whose descriptors it takes.
-        fusion: "early" (it takes a video's averaged descriptor) or "late" (all of its frames').
-        num_dims: length of its vectors.
-        licence: of the numbers.
-        training: what it was trained on and how: counts, seed, objective, the command that does it again.
-        metrics: figures on footage held out from the training.
-        calibration: None where no labelled pairs have been seen.
-        verifier: weighs frame by frame evidence; None where none has been fitted.
-        sha256: of the numbers' file, 64 hexadecimal digits.
+        kind: attribute `kind` of the class in `models.embedders` or `models.codebook` that runs the model.
+        backbone: name of the backbone whose descriptors are the input.
+        fusion: "early" (the input is a video's averaged descriptor) or "late" (the input is the descriptors of all
+            its frames).
+        num_dims: length of the vectors.
+        licence: licence of the tensors.
+        training: training data and settings: counts, seed, objective, the command that repeats the training.
+        metrics: figures on held-out footage.
+        calibration: None until the model is calibrated on labelled pairs.
+        verifier: model of the frame-level evidence. None until it is fitted.
+        sha256: SHA-256 of the tensors file, 64 hexadecimal digits.
     """
 
     method: str
@@ -62,15 +63,15 @@ class ModelCard:
 
     @property
     def version(self) -> str:
-        """The first digits of the numbers' SHA-256: part of the model_id."""
+        """The first 8 digits of the tensors' SHA-256, which are part of the model_id."""
         return self.sha256[:_HEX_DIGITS]
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ModelCard:
-        """Read a card.
+        """Parse a card.
 
         Raises:
-            ValueError: it is not JSON, or lacks a field or has one too many.
+            ValueError: the text is not JSON, a field is missing, or there is an unknown field.
         """
         fields = json.loads(text)
         try:
@@ -78,17 +79,18 @@ class ModelCard:
             verifier = Verifier(**fields["verifier"]) if fields.get("verifier") else None
             return cls(**fields | {"calibration": calibration, "verifier": verifier})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"not the card of a model: {error}; train or install it again") from error
+            raise ValueError(f"not a valid model card: {error}; train or install the model again") from error
 
     def to_json(self) -> str:
-        """Write a card."""
+        """Return the card as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def pack_artefact(tensors: Tensors, card: ModelCard) -> dict[str, bytes]:
-    """Return the files of an artefact: the numbers, fractions at half precision, and the card with their SHA-256.
+    """Return the files of an artefact: the tensors, and the card with their SHA-256.
 
-    Calibrate on what `unpack_artefact` gives back, for that is what runs.
+    Floating-point tensors are stored at half precision. Calibrate on the tensors that `unpack_artefact` returns,
+    because those are used in production.
     """
     import numpy as np
     from safetensors.numpy import save
@@ -100,37 +102,38 @@ def pack_artefact(tensors: Tensors, card: ModelCard) -> dict[str, bytes]:
 
 
 def unpack_artefact(files: Mapping[str, bytes]) -> tuple[dict[str, NDArray[np.floating[Any]]], ModelCard]:
-    """Return an artefact's numbers, by name, and its card.
+    """Return the tensors of an artefact by name, and its card.
 
     Raises:
-        ValueError: the numbers are not those that the card was written for.
+        ValueError: the SHA-256 of the tensors is not the one on the card, or the card is not valid.
     """
     from safetensors.numpy import load
 
     card = ModelCard.from_json(files[CARD_FILE])
-    if hashlib.sha256(files[TENSORS_FILE]).hexdigest() != card.sha256:
+    sha256 = hashlib.sha256(files[TENSORS_FILE]).hexdigest()
+    if sha256 != card.sha256:
         raise ValueError(
-            f"{TENSORS_FILE} does not have the sha256 on its card ({card.sha256}): train or install it again"
+            f"{TENSORS_FILE} has SHA-256 {sha256}, but its card has {card.sha256}: train or install the model again"
         )
     return load(files[TENSORS_FILE]), card
 
 
 def write_artefact(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files of an artefact into a folder; the card, which vouches for the numbers, last."""
+    """Write the files of an artefact into a folder. The card is last: it exists only if the tensors are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == CARD_FILE):
         (folder / name).write_bytes(files[name])
 
 
 def read_artefact(folder: Path | Traversable) -> dict[str, bytes]:
-    """Read the files of an artefact. Raises FileNotFoundError where there is none."""
+    """Read the files of an artefact. Raises FileNotFoundError if the folder has none."""
     return {name: (folder / name).read_bytes() for name in (TENSORS_FILE, CARD_FILE)}
 
 
 def find_folder(artefact: str) -> Path | Traversable:
-    """Return where an artefact lies: an absolute path as it is, else the one of that name in this package.
+    """Return the folder of an artefact: an absolute path unchanged, else the folder of that name in this package.
 
-    The package may be the zip that Spark sent.
+    The package may be inside the zip that Spark distributes.
     """
     path = Path(artefact)
     return path if path.is_absolute() else resources.files("models") / "artefacts" / artefact

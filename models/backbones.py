@@ -1,4 +1,4 @@
-"""Backbone specs to torch modules whose forward returns the tapped maps, ready for inference."""
+"""Build torch modules from backbone specs. Their `forward` returns the maps of the tapped layers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class TappedStages(nn.Module):
-    """A network cut behind each tapped layer: its stages in order, the output of each is a map.
+    """A network split after each tapped layer. The output of each stage is a map.
 
-    Cutting leaves out the classifier, needs no hooks, and every map is handed out once. Maps may hold
-    negative values (linear bottlenecks); the pooling cuts them.
+    Splitting drops the classifier, needs no hooks, and returns each map once. Maps may have negative values (linear
+    bottlenecks); the pooling sets them to 0.
     """
 
     def __init__(self, stages: Sequence[nn.Module]) -> None:
@@ -30,7 +30,7 @@ class TappedStages(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, frames: torch.Tensor) -> list[torch.Tensor]:
-        """Map normalised frames (n, 3, px, px) to the tapped maps, each (n, channels, height, width)."""
+        """Return the maps (n, channels, height, width) of the tapped layers for normalised frames (n, 3, px, px)."""
         maps = []
         for stage in self.stages:
             frames = stage(frames)
@@ -39,27 +39,27 @@ class TappedStages(nn.Module):
 
 
 def build_backbone(spec: BackboneSpec, state_dict: StateDict) -> nn.Module:
-    """Build a backbone in eval mode, float32, on the CPU; its forward is that of `TappedStages`.
+    """Build a backbone in eval mode, float32, on the CPU. Its `forward` is that of `TappedStages`.
 
-    Its batch norms are folded into the convolutions before them. That changes a map by rounding alone (4e-6
-    of its largest value, measured on efficientnet_lite0) and makes it about 1.5 times as fast on a CPU.
+    The batch norms are folded into the preceding convolutions. This changes a map by rounding only (4e-6 of its largest
+    value, measured on efficientnet_lite0) and makes the network about 1.5 times as fast on a CPU.
 
     Args:
-        spec: which backbone.
+        spec: the backbone.
         state_dict: its weights, as `models.weights.load_state_dict` returns them.
 
     Raises:
-        ValueError: no builder is known for the name.
-        RuntimeError: the weights do not fit the architecture.
+        ValueError: there is no builder for the name.
+        RuntimeError: the weights do not match the architecture.
     """
     if spec.name not in _BUILDERS:
-        raise ValueError(f"backbone {spec.name!r} is registered but models/backbones.py cannot build it")
+        raise ValueError(f"backbone {spec.name!r} is registered but has no builder: add one to models/backbones.py")
     network = TappedStages(_BUILDERS[spec.name](state_dict)).eval()
     return fuse(network).eval().requires_grad_(requires_grad=False)
 
 
 def build_unfused_lite0(state_dict: StateDict) -> nn.Module:
-    """Build EfficientNet-Lite0 as its package has it, in eval mode, without its classifier."""
+    """Build the EfficientNet-Lite0 of the package without its classifier, in eval mode. Batch norms are not folded."""
     from efficientnet_lite_pytorch import EfficientNet
 
     def build() -> nn.Module:
@@ -68,7 +68,7 @@ def build_unfused_lite0(state_dict: StateDict) -> nn.Module:
         return net
 
     features = {name: value for name, value in state_dict.items() if not name.startswith("_fc.")}
-    filled: nn.Module = _fill(build, features)
+    filled: nn.Module = _build_with_weights(build, features)
     return filled
 
 
@@ -89,8 +89,8 @@ def _build_efficientnet_lite0(state_dict: StateDict) -> list[nn.Module]:
     ]
 
 
-def _fill(build: Callable[[], Any], state_dict: StateDict) -> Any:  # noqa: ANN401  as torchvision, untyped
-    """Build a network without drawing the random weights that it would start with, and give it these."""
+def _build_with_weights(build: Callable[[], Any], state_dict: StateDict) -> Any:  # noqa: ANN401  as torchvision, untyped
+    """Build a network with these weights, without the cost of initialising random weights first."""
     with torch.device("meta"):
         net = build()
     net.load_state_dict(state_dict, assign=True)
@@ -98,11 +98,11 @@ def _fill(build: Callable[[], Any], state_dict: StateDict) -> Any:  # noqa: ANN4
 
 
 def _fold_padding(conv: nn.Conv2d) -> nn.Conv2d:
-    """Turn the package's convolution behind a padding module into a plain one with the same output.
+    """Convert the package's convolution with a padding module into a plain convolution with the same output.
 
-    TensorFlow's SAME padding of a strided convolution is one wider on the right and bottom. The missing left
-    column and top row are given back as zeros of the kernel, so that the padding is even and needs no copy of
-    the map (15 % of the network's time).
+    TensorFlow's SAME padding of a strided convolution is one pixel wider at the right and bottom. A zero column at the
+    left and a zero row at the top of the kernel make the padding symmetric, so that the map does not have to be copied
+    for padding (15 % of the network's time).
     """
     padding = getattr(conv, "static_padding", None)
     left, right = padding.padding[:2] if isinstance(padding, nn.ZeroPad2d) else (0, 0)
@@ -123,9 +123,9 @@ def _fold_padding(conv: nn.Conv2d) -> nn.Conv2d:
 def _build_googlenet(state_dict: StateDict) -> list[nn.Module]:
     from torchvision.models import GoogLeNet
 
-    # The published file also holds the two auxiliary classifiers, which only training uses.
+    # The published file also has the two auxiliary classifiers, which are used in training only.
     main = {name: value for name, value in state_dict.items() if not name.startswith("aux")}
-    net = _fill(lambda: GoogLeNet(aux_logits=False, transform_input=False, init_weights=False), main)
+    net = _build_with_weights(lambda: GoogLeNet(aux_logits=False, transform_input=False, init_weights=False), main)
     return [
         nn.Sequential(net.conv1, net.maxpool1, net.conv2, net.conv3, net.maxpool2, net.inception3a),
         net.inception3b,
@@ -142,18 +142,18 @@ def _build_googlenet(state_dict: StateDict) -> list[nn.Module]:
 def _build_alexnet(state_dict: StateDict) -> list[nn.Module]:
     from torchvision.models import alexnet
 
-    return _cut_behind_relus(_fill(alexnet, state_dict).features)
+    return _split_after_relus(_build_with_weights(alexnet, state_dict).features)
 
 
 def _build_vgg16(state_dict: StateDict) -> list[nn.Module]:
     from torchvision.models import vgg16
 
-    conv1_1, conv1_2, conv2_1, *rest = _cut_behind_relus(_fill(vgg16, state_dict).features)
+    conv1_1, conv1_2, conv2_1, *rest = _split_after_relus(_build_with_weights(vgg16, state_dict).features)
     return [nn.Sequential(conv1_1, conv1_2, conv2_1), *rest]  # conv1_* is not tapped
 
 
-def _cut_behind_relus(features: nn.Sequential) -> list[nn.Module]:
-    """Cut a chain of layers into parts that end in a ReLU each; what follows the last one is dropped."""
+def _split_after_relus(features: nn.Sequential) -> list[nn.Module]:
+    """Split a chain of layers after each ReLU. Layers after the last ReLU are dropped."""
     ends = [i + 1 for i, layer in enumerate(features) if isinstance(layer, nn.ReLU)]
     return [features[begin:end] for begin, end in pairwise([0, *ends])]
 
@@ -161,7 +161,7 @@ def _cut_behind_relus(features: nn.Sequential) -> list[nn.Module]:
 def _build_resnet50(state_dict: StateDict) -> list[nn.Module]:
     from torchvision.models import resnet50
 
-    net = _fill(resnet50, state_dict)
+    net = _build_with_weights(resnet50, state_dict)
     stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
     return [stem, net.layer2, net.layer3, net.layer4]
 

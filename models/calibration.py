@@ -1,6 +1,6 @@
-"""What a similarity means: the operating threshold of a model, and the map to a probability.
+"""Calibration of a model: its operating threshold, and the map from similarity to probability.
 
-The driver imports it, so it leaves torch alone.
+The driver imports this module, so it does not import torch.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ _UNCALIBRATED_SLOPE = 30.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """What similarities of a model mean, fitted on labelled pairs.
+    """Threshold and probability map of a model's similarities, fitted on labelled pairs.
 
     `match_probability = 1 / (1 + exp(-(intercept + slope * cosine_similarity)))` (Platt scaling: Platt 1999,
     Probabilistic Outputs for Support Vector Machines, section 2).
 
     Attributes:
         min_cosine_similarity: operating threshold, in [-1, 1].
-        intercept: of the logistic function.
-        slope: of the logistic function, > 0.
-        fitted_on: the labelled pairs, and the command that fits them.
+        intercept: intercept of the logistic function.
+        slope: slope of the logistic function, > 0.
+        fitted_on: description of the labelled pairs, with the command that fits them.
     """
 
     min_cosine_similarity: float
@@ -31,7 +31,7 @@ class Calibration:
 
     @classmethod
     def without_labels(cls, min_cosine_similarity: float) -> Calibration:
-        """Stand in where no labelled pairs have been seen: ranks pairs, and says 1/2 at the threshold."""
+        """Return the default of models without labelled pairs: the probability at the threshold is 1/2."""
         intercept = -_UNCALIBRATED_SLOPE * min_cosine_similarity
         return cls(min_cosine_similarity, intercept, _UNCALIBRATED_SLOPE, "no labelled pairs")
 

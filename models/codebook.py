@@ -1,7 +1,7 @@
-"""Bag of visual words: a video as a tf-idf weighted histogram of the words that its frames vote for.
+"""Bag of visual words: a video's vector is the tf-idf weighted histogram of the words of its frames.
 
 Kordopatis-Zilos et al. 2017, Near-Duplicate Video Retrieval by Aggregating Intermediate CNN Layers (MMM). Its authors
-published the descriptors' code alone; what the paper leaves open is decided, and said, here.
+published only the code of the descriptors. Where the paper leaves a choice open, the docstrings here state ours.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     Descriptors = NDArray[np.floating[Any]]
     Tensors = Mapping[str, NDArray[np.floating[Any]]]
 
-_CHUNK_ROWS = 256  # an hour of frames costs no more memory than a minute
+_CHUNK_ROWS = 256  # so that memory does not grow with the length of a video
 _SIMILARITY_DECIMALS = 6
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """Counts the words of a video's frames; `udfs.embedding.fit_codebook` fits it.
+    """Visual words and their weights; `udfs.embedding.fit_codebook` fits them.
 
-    A descriptor is cut into blocks, and each frame votes once in each block, for the word nearest to it. One block that
-    is the whole descriptor is the paper's vector aggregation; a block for each layer its layer aggregation.
+    A descriptor is split into blocks. In each block, each frame is assigned to the nearest word. One block that is the
+    whole descriptor is the paper's vector aggregation; one block per layer is its layer aggregation.
 
     Attributes:
-        words: float32 (num_words, block_dim), a block each; the block_dims add up to the descriptor's length.
-        idf: float32 (num_dims,), the weight of each word, block after block.
+        words: one float32 (num_words, block_dim) array per block; the block_dims add up to the descriptor's length.
+        idf: float32 (num_dims,), the weight of each word, in the order of the blocks.
     """
 
     kind: ClassVar[str] = "codebook"
@@ -43,12 +43,12 @@ class Codebook:
 
     @classmethod
     def from_tensors(cls, tensors: Tensors) -> Self:
-        """Take it from an artefact."""
+        """Create the codebook from the tensors of an artefact."""
         words = tuple(tensors[f"words_{block}"].astype(np.float32) for block in range(len(tensors) - 1))
         return cls(words, tensors["idf"].astype(np.float32))
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Give what an artefact stores."""
+        """Return the tensors that an artefact stores."""
         return {f"words_{block}": words for block, words in enumerate(self.words)} | {"idf": self.idf}
 
     @property
@@ -59,20 +59,21 @@ class Codebook:
     def weigh(self, num_videos_by_word: NDArray[np.int64], num_videos: int) -> Self:
         """Return the same words weighted by their inverse document frequency, ln(num_videos / num_videos_by_word).
 
-        A word that no video has counts as if one had it: the weight stays finite and is the largest. A word that all
-        have weighs nothing. (Sparck Jones 1972, A Statistical Interpretation of Term Specificity.)
+        A word that occurs in no video is treated as if it occurred in one, so that its weight is finite; it has the
+        largest weight. A word that occurs in all videos has weight 0. Source: Sparck Jones 1972, A Statistical
+        Interpretation of Term Specificity.
 
         Args:
-            num_videos_by_word: int64 (num_dims,), training videos of which at least one frame voted for the word.
-            num_videos: training videos, >= 1.
+            num_videos_by_word: int64 (num_dims,), number of training videos with at least one frame of the word.
+            num_videos: number of training videos, >= 1.
         """
         idf = np.log(num_videos / np.maximum(num_videos_by_word, 1))
         return replace(self, idf=idf.astype(np.float32))
 
     def find_words(self, descriptors: Descriptors) -> NDArray[np.int64]:
-        """Return the word that each frame votes for in each block: (n, dim) -> int64 (n, num_blocks), < num_dims.
+        """Return the nearest word of each frame in each block: (n, dim) -> int64 (n, num_blocks), in [0, num_dims).
 
-        The nearest by Euclidean distance to the normalised block (`normalise_blocks`); of equals the first.
+        Nearest by Euclidean distance to the normalised block (`normalise_blocks`); among equal distances, the first.
         """
         firsts = np.cumsum([0, *(len(words) for words in self.words[:-1])])
         found = np.empty((len(descriptors), len(self.words)), dtype=np.int64)
@@ -83,9 +84,10 @@ class Codebook:
         return found
 
     def embed_video(self, descriptors: Descriptors) -> NDArray[np.float32]:
-        """Embed a video by all its frames: (n, dim) -> float32 (num_dims,), sparse, of unit norm.
+        """Embed a video from all its frames: (n, dim) -> float32 (num_dims,), sparse, unit norm.
 
-        tf * idf, where tf is the share of the frames that voted for the word. Zeros where every word weighs nothing.
+        The value of a word is tf * idf, where tf is the fraction of the frames with this word. If all words of the
+        video have weight 0, the vector is zero.
         """
         counts = np.bincount(self.find_words(descriptors).ravel(), minlength=len(self.idf))
         vector: NDArray[np.float32] = to_unit_norm((counts / len(descriptors) * self.idf)[np.newaxis])[0]
@@ -93,11 +95,11 @@ class Codebook:
 
 
 def normalise_blocks(descriptors: Descriptors, block_dims: Sequence[int]) -> Iterator[NDArray[np.float32]]:
-    """Cut descriptors into blocks and divide each by its own L2 norm: (n, dim) -> float32 (n, block_dim) each.
+    """Split descriptors into blocks and divide each block by its L2 norm: (n, dim) -> float32 (n, block_dim) per block.
 
-    L2 of each layer is where the published code of the descriptors ends (MKLab-ITI/intermediate-cnn-features), so words
-    are sought there, and every layer has the same say in the whole. The subtraction of a vector's own mean came with
-    the averaging of the later paper (`models.normalise.standardise`) and is no part of this one.
+    The published code of the descriptors (MKLab-ITI/intermediate-cnn-features) ends with the L2 normalisation of each
+    layer, so words are searched in this space and all layers have the same weight. The subtraction of the mean
+    (`models.normalise.standardise`) belongs to the averaging of the later paper and is not done here.
     """
     ends = np.cumsum(block_dims)
     for dim, end in zip(block_dims, ends, strict=True):
@@ -105,24 +107,24 @@ def normalise_blocks(descriptors: Descriptors, block_dims: Sequence[int]) -> Ite
 
 
 def _find_nearest(rows: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the number of the nearest word of each row: |r - w|^2 is least where r.w - |w|^2 / 2 is largest."""
+    """Return the index of the nearest word of each row: |r - w|^2 is smallest where r.w - |w|^2 / 2 is largest."""
     half_squared_norms = np.einsum("wd,wd->w", words, words) / 2
     nearest: NDArray[np.int64] = (rows @ words.T - half_squared_norms).argmax(axis=1)
     return nearest
 
 
 def cosine_similarity(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Compare all rows with all by their angle: unit norm (n, dim), (m, dim) -> float64 (n, m), in [-1, 1]."""
+    """Return the cosine similarity of all pairs of unit rows: (n, dim), (m, dim) -> float64 (n, m), in [-1, 1]."""
     cosines: NDArray[np.float64] = np.clip(left.astype(np.float64) @ right.T.astype(np.float64), -1.0, 1.0)
     return cosines
 
 
 def euclidean_similarity(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Compare all rows with all by distance: 1 - d / max d, rounded to 6 decimals: (n, dim), (m, dim) -> (n, m).
+    """Return 1 - d / max d, rounded to 6 decimals, for the Euclidean distance d of all pairs of rows.
 
-    In [0, 1], and relative: max d is that of the whole matrix, so a value means nothing beside those of another one. On
-    unit vectors d^2 = 2 - 2 cos, so pairs have the same order as by `cosine_similarity`. Source: MKLab-ITI/ndvr-dml,
-    evaluation.py.
+    (n, dim), (m, dim) -> float64 (n, m), in [0, 1]. The values are relative to max d of this matrix, so values of
+    different matrices are not comparable. For unit vectors d^2 = 2 - 2 cos, so the order of pairs is that of
+    `cosine_similarity`. Source: MKLab-ITI/ndvr-dml, evaluation.py.
     """
     one, other = left.astype(np.float64), right.astype(np.float64)
     squared = (one**2).sum(axis=1)[:, np.newaxis] + (other**2).sum(axis=1) - 2 * one @ other.T

@@ -1,4 +1,4 @@
-"""Frames to descriptors on a CPU or a GPU: normalisation, backbone, pooling, in batches of a fixed shape."""
+"""Describe frames on a CPU or a GPU: normalisation, backbone and pooling, in batches of a fixed shape."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class FrameDescriber:
-    """A backbone on a device, with the pooling behind it.
+    """A backbone on a device, followed by the pooling.
 
-    Every batch has the same shape: a short one is filled up with black frames. The kernels that are chosen,
-    and so a frame's descriptor to the last bit, do not depend on how many other frames come with it, nor on
-    which. Another `batch_frames`, number of threads or processor may change the last digits (2e-6 in fp32).
+    All batches have the same shape: a short batch is padded with black frames. So torch always chooses the same
+    kernels, and the descriptor of a frame is bit-identical whatever other frames are in its batch. Another
+    `batch_frames`, number of threads or processor may change the last digits (2e-6 in fp32).
 
     Args:
         spec: the backbone.
         device: "cpu" or "cuda:<index>".
-        precision: "fp32" or "bf16", of the network; normalisation and pooling are float32 in both.
-        batch_frames: frames in a batch, >= 1.
-        weights_dir: where weights are looked for first.
-        allow_download: whether they may come from torch.hub.
+        precision: "fp32" or "bf16", of the network; normalisation and pooling always use float32.
+        batch_frames: frames per batch, >= 1.
+        weights_dir: folder that is searched for the weights first.
+        allow_download: whether the weights may be downloaded with torch.hub.
 
     Raises:
-        ValueError: precision or batch_frames is out of its range.
+        ValueError: precision or batch_frames is out of range.
         WeightsError: the weights are missing or are not the published ones.
     """
 
@@ -62,7 +62,7 @@ class FrameDescriber:
         self.device = torch.device(device)
         self.precision = precision
         self.batch_frames = batch_frames
-        # Weights are cast once, where autocast would cast them again for every batch.
+        # Weights are cast once. Autocast would cast them again for every batch.
         net = build_backbone(spec, load_state_dict(spec, weights_dir, allow_download=allow_download))
         self._net = net.to(self.device, _DTYPES[precision]).to(memory_format=torch.channels_last)
         mean, std = torch.tensor(spec.mean, device=self.device), torch.tensor(spec.std, device=self.device)
@@ -73,19 +73,19 @@ class FrameDescriber:
         """Describe frames.
 
         Args:
-            frames: uint8 (n, px, px, 3), RGB, px as the backbone's `input_px`, letterboxed; n may be 0.
+            frames: uint8 (n, px, px, 3), RGB, letterboxed; px is the backbone's `input_px`; n may be 0.
 
         Returns:
             float32 (n, dim): see `models.pooling.max_pool_maps`.
 
         Raises:
-            ValueError: another type or shape.
-            FloatingPointError: the network gave NaN or infinity.
+            ValueError: the frames have another dtype or shape.
+            FloatingPointError: the network returned NaN or infinity.
         """
         px = self.spec.input_px
         if frames.dtype != np.uint8 or frames.shape[1:] != (px, px, 3):
             raise ValueError(
-                f"{self.spec.name} takes uint8 frames of shape (n, {px}, {px}, 3), "
+                f"{self.spec.name} needs uint8 frames of shape (n, {px}, {px}, 3), "
                 f"got {frames.dtype} of shape {frames.shape}"
             )
         begins = range(0, len(frames), self.batch_frames)
@@ -94,16 +94,16 @@ class FrameDescriber:
             none = torch.empty(0, self.spec.dim, device=self.device)
             descriptors = torch.cat([none, *batches]).cpu().numpy()
         if not np.isfinite(descriptors).all():
-            raise FloatingPointError(f"{self.spec.name} in {self.precision} gave NaN or infinity: try fp32")
+            raise FloatingPointError(f"{self.spec.name} returned NaN or infinity in {self.precision}: use fp32")
         return descriptors[: len(frames)]
 
     def _describe_batch(self, frames: NDArray[np.uint8]) -> torch.Tensor:
-        """Describe at most `batch_frames` frames; rows past theirs belong to the filling."""
+        """Describe at most `batch_frames` frames. The rows after theirs belong to the padding."""
         shape = (self.batch_frames, *frames.shape[1:])
-        # Pinned memory comes from torch's caching allocator, which keeps it until the copy has ended.
+        # torch's caching allocator does not reuse pinned memory until the asynchronous copy has finished.
         batch = torch.zeros(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         batch.numpy()[: len(frames)] = frames
-        pixels = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)  # channels_last as it lies
+        pixels = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)  # channels_last without a copy
         normalised = pixels.float().mul_(self._scale).add_(self._shift)
         return max_pool_maps(self._net(normalised.to(_DTYPES[self.precision])))
 
@@ -117,10 +117,10 @@ def load_describer(
     precision: str = "fp32",
     batch_frames: int = 8,
 ) -> FrameDescriber:
-    """Return the describer of these settings; it is built once in a Python worker. Runs on: executor.
+    """Return the describer of these settings. It is built once per Python worker. Runs on: executor.
 
     Raises:
-        ValueError: a setting is out of its range, or the backbone unknown.
+        ValueError: a setting is out of range, or the backbone is unknown.
         WeightsError: the weights are missing or are not the published ones.
     """
     return FrameDescriber(
@@ -134,14 +134,14 @@ def load_describer(
 
 
 def choose_device(gpu_addresses: Sequence[str]) -> str:
-    """Return the device to compute on: the GPU that Spark assigned, else the first one, else the CPU.
+    """Return the device to compute on: the GPU that Spark assigned, else the first GPU, else the CPU.
 
     Args:
-        gpu_addresses: the task's `resources()["gpu"].addresses`, indices as CUDA counts them; empty
-            where Spark assigns none.
+        gpu_addresses: the task's `resources()["gpu"].addresses`, which are CUDA indices; empty if Spark assigns no
+            GPU.
 
     Raises:
-        ValueError: the assigned address is no index of a GPU that torch sees.
+        ValueError: the assigned address is not the index of a GPU that torch sees.
     """
     if not torch.cuda.is_available():
         return "cpu"
@@ -150,23 +150,24 @@ def choose_device(gpu_addresses: Sequence[str]) -> str:
     if not (address.isdecimal() and int(address) < num_gpus):
         raise ValueError(
             f"Spark assigned the GPU {address!r}, but torch sees {num_gpus} GPUs, numbered from 0: make the "
-            "discovery script (spark.worker.resource.gpu.discoveryScript) print such numbers"
+            "discovery script (spark.worker.resource.gpu.discoveryScript) print these numbers"
         )
     return f"cuda:{address}"
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """Return "fp32" or "bf16": what "auto" means on this machine, or what was asked for, if it can be had.
+    """Return "fp32" or "bf16". "auto" becomes bf16 if the device supports it in hardware, else fp32.
+
+    Without hardware support bf16 is emulated and slower than fp32. With it, bf16 takes half the time of fp32 on a CPU.
+    Its effect on a video's vector is a tenth of that of one JPEG compression with quality 85 (efficientnet_lite0, 465
+    frames of 155 clips: median cosine similarity 0.9995, JPEG 0.9935).
 
     Args:
-        precision: "auto", "fp32" or "bf16". "auto" takes bf16 where the processor computes in it;
-            elsewhere bf16 is emulated and slower than fp32. It takes half the time of fp32 on a CPU and moves
-            a video's vector a tenth as far as one saving as JPEG of quality 85 does (efficientnet_lite0, 465
-            frames of 155 clips: median cosine similarity 0.9995 against 0.9935).
+        precision: "auto", "fp32" or "bf16".
         device: as `choose_device` returns it.
 
     Raises:
-        ValueError: another word, or bf16 is demanded where the processor has none.
+        ValueError: the precision is unknown, or it is "bf16" and the device does not support it in hardware.
     """
     if precision not in ("auto", *_DTYPES):
         raise ValueError(f"precision must be one of auto, fp32, bf16, got {precision!r}")
@@ -175,12 +176,12 @@ def choose_precision(precision: str, device: str) -> str:
     if has_bf16(device):
         return "bf16"
     if precision == "bf16":
-        raise ValueError(f'precision is "bf16", but {device} does not compute in it: use "auto" or "fp32"')
+        raise ValueError(f'precision is "bf16", but {device} does not support it in hardware: use "auto" or "fp32"')
     return "fp32"
 
 
 def has_bf16(device: str) -> bool:
-    """Tell whether the device multiplies bfloat16 in hardware (a CPU: avx512_bf16, amx_bf16, ARM's bf16)."""
+    """Return whether the device multiplies bfloat16 in hardware (a CPU: avx512_bf16, amx_bf16, or ARM's bf16)."""
     if device != "cpu":
         return torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere and later
     capabilities = torch.cpu.get_capabilities()
@@ -188,5 +189,5 @@ def has_bf16(device: str) -> bool:
 
 
 def limit_threads(num_threads: int) -> None:
-    """Let torch compute on at most so many threads in this process: tasks side by side must not fight."""
+    """Limit torch to `num_threads` threads in this process, because several tasks share a machine."""
     torch.set_num_threads(num_threads)

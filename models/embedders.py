@@ -1,4 +1,4 @@
-"""What turns descriptors into vectors once it has been trained: numpy alone, so that a worker need not load torch."""
+"""Trained embedders: descriptors to vectors. They need numpy only, so that a worker does not load torch."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     Descriptors = NDArray[np.floating[Any]]
     Tensors = Mapping[str, NDArray[np.floating[Any]]]
 
-_CHUNK_ROWS = 256  # an hour of frames costs no more memory than a minute
+_CHUNK_ROWS = 256  # so that memory does not grow with the length of a video
 
 
 class Embedder(Protocol):
-    """Descriptors of one video in, one vector out."""
+    """Computes the vector of a video from its descriptors."""
 
     def embed_video(self, descriptors: Descriptors) -> NDArray[np.float32]:
-        """Embed a video: (n, dim) -> float32 (num_dims,), of unit norm, or zeros where there is nothing to tell.
+        """Embed a video: (n, dim) -> float32 (num_dims,), unit norm, or zeros if the descriptors have no direction.
 
-        The rows are its frames' descriptors (late fusion), or its averaged descriptor alone (early fusion).
+        The rows are the descriptors of its frames (late fusion), or only its averaged descriptor (early fusion).
         """
 
 
 class RowEmbedder(ABC):
-    """Embeds each row by itself; a video is the normalised mean of its rows' unit vectors.
+    """Embeds each row independently; the vector of a video is the normalised mean of the unit vectors of its rows.
 
-    With frames as rows that is late fusion, with the averaged descriptor as the only row early fusion (Kordopatis-Zilos
+    Rows that are frames give late fusion; the averaged descriptor as the only row gives early fusion (Kordopatis-Zilos
     et al. 2017, Near-Duplicate Video Retrieval with Deep Metric Learning, section 3.3).
     """
 
@@ -42,13 +42,13 @@ class RowEmbedder(ABC):
 
     @abstractmethod
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Give what an artefact stores."""
+        """Return the tensors that an artefact stores."""
 
     @abstractmethod
     def _embed_chunk(self, descriptors: Descriptors) -> NDArray[np.float32]: ...
 
     def embed(self, descriptors: Descriptors) -> NDArray[np.float32]:
-        """Embed rows: (n, dim) -> float32 (n, num_dims), each of unit norm or zeros."""
+        """Embed rows: (n, dim) -> float32 (n, num_dims), each of unit norm or zero."""
         chunks = range(0, len(descriptors), _CHUNK_ROWS)
         return np.concatenate([self._embed_chunk(descriptors[begin : begin + _CHUNK_ROWS]) for begin in chunks])
 
@@ -58,12 +58,12 @@ class RowEmbedder(ABC):
 
 
 class Identity(RowEmbedder):
-    """The descriptor itself, as the metric-learning paper's un-learned baseline."""
+    """Returns the standardised descriptor itself: the baseline without training of the metric-learning paper."""
 
     kind: ClassVar[str] = "identity"
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Give nothing: there are no numbers."""
+        """Return no tensors, because there are no parameters."""
         return {}
 
     def _embed_chunk(self, descriptors: Descriptors) -> NDArray[np.float32]:
@@ -75,7 +75,7 @@ class LinearHead(RowEmbedder):
     """A linear map of standardised descriptors.
 
     Attributes:
-        mean: float32 (dim,), subtracted.
+        mean: float32 (dim,), subtracted from each standardised descriptor.
         projection: float32 (dim, num_dims).
     """
 
@@ -85,11 +85,11 @@ class LinearHead(RowEmbedder):
 
     @classmethod
     def from_tensors(cls, tensors: Tensors) -> Self:
-        """Take it from an artefact."""
+        """Create the head from the tensors of an artefact."""
         return cls(tensors["mean"].astype(np.float32), tensors["projection"].astype(np.float32))
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Give what an artefact stores."""
+        """Return the tensors that an artefact stores."""
         return {"mean": self.mean, "projection": self.projection}
 
     def _embed_chunk(self, descriptors: Descriptors) -> NDArray[np.float32]:
@@ -99,13 +99,13 @@ class LinearHead(RowEmbedder):
 
 @dataclass(frozen=True)
 class TanhNetwork(RowEmbedder):
-    """Fully connected layers with tanh behind each, the last included; then L2.
+    """Fully connected layers, each followed by tanh (also the last), then L2 normalisation.
 
     Source: MKLab-ITI/ndvr-dml, model.py.
 
     Attributes:
-        weights: float32 (inputs, outputs), a layer each.
-        biases: float32 (outputs,), a layer each.
+        weights: one float32 (inputs, outputs) array per layer.
+        biases: one float32 (outputs,) array per layer.
     """
 
     kind: ClassVar[str] = "tanh"
@@ -114,7 +114,7 @@ class TanhNetwork(RowEmbedder):
 
     @classmethod
     def from_tensors(cls, tensors: Tensors) -> Self:
-        """Take it from an artefact."""
+        """Create the head from the tensors of an artefact."""
         layers = range(sum(name.startswith("weight_") for name in tensors))
         return cls(
             tuple(tensors[f"weight_{layer}"].astype(np.float32) for layer in layers),
@@ -122,7 +122,7 @@ class TanhNetwork(RowEmbedder):
         )
 
     def to_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Give what an artefact stores."""
+        """Return the tensors that an artefact stores."""
         weights = {f"weight_{layer}": weight for layer, weight in enumerate(self.weights)}
         return weights | {f"bias_{layer}": bias for layer, bias in enumerate(self.biases)}
 

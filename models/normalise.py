@@ -1,4 +1,4 @@
-"""The two normalisations that every descriptor passes through. Numpy alone, so that the driver may import it."""
+"""The normalisations of descriptors and vectors. They need numpy only, so that the driver can import them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MIN_DEVIATION_NORM = 1e-7  # a vector this close to a constant is one, up to rounding
+_MIN_DEVIATION_NORM = 1e-7  # a smaller norm of the deviations is rounding error: the vector is constant
 
 
 def standardise(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Subtract each row's own mean and divide by the L2 norm of what is left: float64 (n, dim) -> (n, dim).
+    """Subtract each row's own mean and divide the row by its L2 norm: float64 (n, dim) -> (n, dim).
 
     Source: `global_vector` of MKLab-ITI/ndvr-dml, utils.py.
     """
@@ -24,14 +24,14 @@ def standardise(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def to_unit_norm(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Divide each row by its L2 norm; a zero row stays zero. (n, dim) -> float32 (n, dim)."""
+    """Divide each row by its L2 norm: (n, dim) -> float32 (n, dim). A zero row stays zero."""
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit: NDArray[np.float32] = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
     return unit
 
 
 def average_unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the direction of the mean of unit vectors: (n, dim), n >= 1 -> float32 (dim,), unit norm or zeros."""
+    """Return the normalised mean of unit vectors: (n, dim), n >= 1 -> float32 (dim,), unit norm or zeros."""
     mean: NDArray[np.float64] = rows.mean(axis=0, dtype=np.float64)
     direction: NDArray[np.float32] = to_unit_norm(mean[None])[0]
     return direction

@@ -1,4 +1,4 @@
-"""The backbones by name: taps, preprocessing, weights, licence. Pure data: importing it needs no torch."""
+"""Registry of backbones: tapped layers, preprocessing, weights, licence. It is pure data and does not import torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass, replace
 
 POOLING_VERSION = 1
-"""Part of every descriptor_id; raise it when `models.pooling` or the normalisation changes any number."""
+"""Part of each descriptor_id. Increase it when a change of `models.pooling` or of the normalisation changes values."""
 BORDERS_VERSION = 2
-"""Part of every descriptor_id whose frames are cut; raise it when `models.borders` cuts otherwise."""
+"""Part of each descriptor_id with border removal. Increase it when `models.borders` changes its results."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One tapped feature map: its name in the network's own paper or code, and its number of channels."""
+    """A tapped feature map: its name in the paper or code of the network, and its number of channels."""
 
     name: str
     dim: int
@@ -22,13 +22,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where a backbone's weights are found.
+    """Locations of a backbone's weights.
 
     Attributes:
-        file_name: as published; looked for in the configured folder under this name.
-        package_path: place inside an installed package, as `package/folder/file`; None where none ships it. The package
-            may be this one, in the zip that Spark sends.
-        url: where it may be downloaded from, if the config allows it; None where the package is the source.
+        file_name: published file name, under which the file is searched in the configured folder.
+        package_path: path inside an installed package, as `package/folder/file`; None if no package has the file. The
+            package may be this one, inside the zip that Spark distributes.
+        url: download address, used only if the settings allow downloads; None if a package has the file.
     """
 
     file_name: str
@@ -38,20 +38,21 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A pretrained network and what it takes to use it.
+    """A pretrained network, with its preprocessing and weights.
 
     Attributes:
-        name: what the config calls it.
-        layers: the tapped maps in the order in which their vectors are joined.
-        input_px: width and height of the square frames that it takes.
-        mean: per channel (R, G, B), subtracted from pixels scaled to [0, 1].
-        std: per channel, divides what is left.
-        resize: how a picture becomes such a frame. "letterbox": the long side becomes `input_px`, the aspect
-            is kept, zeros fill the square (pad_and_resize of MKLab-ITI/intermediate-cnn-features).
-        weights: None means numbers drawn from a fixed seed, for tests alone.
-        weights_sha256: 64 hexadecimal digits, of the weights file or of the numbers drawn.
-        licence: of the weights; docs/licences.md says more.
-        source: whose weights they are.
+        name: name of the backbone in the settings.
+        layers: the tapped layers, in the order in which their vectors are concatenated.
+        input_px: width and height of the square input frames.
+        mean: mean per channel (R, G, B), subtracted from pixels scaled to [0, 1].
+        std: standard deviation per channel, by which the difference is divided.
+        resize: how a picture is fitted into the square. "letterbox": the longer side is scaled to `input_px`, the
+            aspect ratio is kept, and the rest of the square is zero (pad_and_resize of
+            MKLab-ITI/intermediate-cnn-features).
+        weights: location of the weights; None for weights generated from a fixed seed, which only tests use.
+        weights_sha256: SHA-256 of the weights file or of the generated weights, 64 hexadecimal digits.
+        licence: licence of the weights; docs/licences.md has the details.
+        source: origin of the weights.
     """
 
     name: str
@@ -67,7 +68,7 @@ class BackboneSpec:
 
     @property
     def dim(self) -> int:
-        """Length of a frame's descriptor: the channels of all tapped maps."""
+        """Length of a frame's descriptor: the total number of channels of the tapped layers."""
         return sum(layer.dim for layer in self.layers)
 
 
@@ -75,10 +76,10 @@ _BACKBONES: dict[str, BackboneSpec] = {}
 
 
 def register_backbone(spec: BackboneSpec) -> None:
-    """Make a backbone known by its name.
+    """Add a backbone to the registry.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is already registered.
     """
     if spec.name in _BACKBONES:
         raise ValueError(f"backbone {spec.name!r} is already registered: choose another name")
@@ -86,15 +87,15 @@ def register_backbone(spec: BackboneSpec) -> None:
 
 
 def backbone_names() -> tuple[str, ...]:
-    """Return the known names in alphabetical order."""
+    """Return the registered names in alphabetical order."""
     return tuple(sorted(_BACKBONES))
 
 
 def get_backbone(name: str) -> BackboneSpec:
-    """Return the backbone of that name.
+    """Return the backbone with this name.
 
     Raises:
-        ValueError: no backbone is registered under it; the message lists those that are.
+        ValueError: the name is not registered; the message lists the registered names.
     """
     if name not in _BACKBONES:
         raise ValueError(f"unknown backbone {name!r}: choose one of {', '.join(backbone_names())}")
@@ -102,27 +103,27 @@ def get_backbone(name: str) -> BackboneSpec:
 
 
 def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int, *, cuts_borders: bool = False) -> str:
-    """Name the descriptors that a backbone makes of frames sampled so.
+    """Return the id of the descriptors of a backbone with these sampling settings.
 
-    For example `efficientnet_lite0-1fps-1a2b3c4d`. The digits are the head of a SHA-256 over everything that
-    changes the numbers: two descriptors may be compared exactly when their ids are equal. The arithmetic's
-    precision is left out on purpose: fp32 and bf16 descriptors of a frame differ by less than a re-encoding
-    does, and a cluster may hold CPUs of both kinds.
+    For example `efficientnet_lite0-1fps-1a2b3c4d`. The last 8 digits are the first digits of the SHA-256 of all
+    settings that change the values: two descriptors are comparable if and only if their ids are equal. The precision
+    of the arithmetic is not included: fp32 and bf16 descriptors of a frame differ less than those of a re-encoded
+    frame, and a cluster may have CPUs with and without bf16.
 
     Args:
         spec: the backbone.
-        sampling_fps: frames taken a second, > 0.
-        min_frames: fewest frames taken of a clip that has them, >= 1.
-        cuts_borders: whether uniform borders are cut off first.
+        sampling_fps: frames sampled per second, > 0.
+        min_frames: minimum number of frames sampled from a short clip, >= 1.
+        cuts_borders: whether uniform borders are removed first.
 
     Raises:
-        ValueError: a sampling value is out of its range.
+        ValueError: a sampling value is out of range.
     """
     if sampling_fps <= 0:
         raise ValueError(f"sampling_fps must be > 0, got {sampling_fps}")
     if min_frames < 1:
         raise ValueError(f"min_frames must be >= 1, got {min_frames}")
-    ingredients = {
+    settings = {
         "backbone": spec.name,
         "layers": [[layer.name, layer.dim] for layer in spec.layers],
         "input_px": spec.input_px,
@@ -134,7 +135,7 @@ def descriptor_id(spec: BackboneSpec, sampling_fps: float, min_frames: int, *, c
         "sampling_fps": float(sampling_fps),
         "min_frames": min_frames,
     } | ({"borders_version": BORDERS_VERSION} if cuts_borders else {})
-    digest = hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{spec.name}-{sampling_fps:g}fps-{digest[:8]}"
 
 
@@ -159,10 +160,10 @@ register_backbone(
             (16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320, 1280),
         ),
         input_px=224,
-        # 127 and 128, as in the TensorFlow original, not ImageNet's mean and deviation as in the package's
-        # README. The weights say so themselves: over real photographs the stem's outputs then have 0.85 of
-        # the variance that its batch norm remembers from training, and 4.2 times that variance with
-        # ImageNet's. Copies in the wild rank better too: average precision .9992 against .9949.
+        # 127 and 128 as in the TensorFlow original. The README of the package gives ImageNet's mean and deviation, but
+        # measurements show that the weights need 127 and 128. On real photographs the variance of the stem's outputs
+        # is then 0.85 of the running variance of its batch norm; with ImageNet's values it is 4.2 times that. Copies
+        # in the wild are also ranked better: average precision .9992, with ImageNet's values .9949.
         mean=(127 / 255, 127 / 255, 127 / 255),
         std=(128 / 255, 128 / 255, 128 / 255),
         resize="letterbox",
@@ -184,7 +185,7 @@ register_backbone(
             package_path="models/artefacts/backbones/efficientnet_lite0_ndvr.safetensors",
         ),
         weights_sha256="ed09778b28bec58d9c96956eaf5a37995c77b92b09b94782f13187c660b00ea2",
-        source="efficientnet_lite0, trained on to see through edits: models/tuning.py, docs/decisions/0009",
+        source="efficientnet_lite0, fine-tuned for robustness to edits: models/tuning.py, docs/decisions/0009",
     )
 )
 register_backbone(
@@ -195,8 +196,8 @@ register_backbone(
             (256, 480, 512, 512, 512, 528, 832, 832, 1024),
         ),
         input_px=224,
-        # torchvision feeds ImageNet-normalised pixels and has the network turn them into (x - 0.5) / 0.5
-        # (transform_input); giving it that at once is the same and a pass shorter.
+        # torchvision's network converts ImageNet-normalised pixels to (x - 0.5) / 0.5 (transform_input). Normalising
+        # to this range directly is equivalent and saves one pass.
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         resize="letterbox",
@@ -264,7 +265,7 @@ register_backbone(
         resize="letterbox",
         weights=None,
         weights_sha256="20c26bb57060284ba1cd57abbc5786069b6e459ed6a6b70f53ef0befe75912ea",
-        licence="none needed: the numbers are drawn from a fixed seed",
-        source="not for production: an untrained network that makes tests quick",
+        licence="none needed: the weights are generated from a fixed seed",
+        source="not for production: an untrained network for fast tests",
     )
 )

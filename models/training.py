@@ -1,6 +1,6 @@
-"""Training a head on descriptors: views in, epochs with checkpoints, the best epoch by footage held out.
+"""Train a head on descriptors of augmented frames: epochs with checkpoints; held-out footage selects the best epoch.
 
-A whole catalogue's views fit in memory, so this runs on one machine: the driver, on its GPU if it has one.
+The descriptors of a whole catalogue fit into memory, so this runs on one machine: the driver, on its GPU if it has one.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ViewSet:
-    """Descriptors of views of frames of many videos.
+class AugmentedFrames:
+    """Descriptors of the augmented frames of many videos.
 
     Attributes:
-        descriptors: float16 (frames, views, dim); view 0 is the frame as it is, view v the same edits in all frames
-            of a video.
-        videos: int64 (frames,), ascending: which video each frame is of.
-        sources: int64 (videos,), which footage each video shows: two videos of one source are never negatives.
+        descriptors: float16 (frames, copies, dim). Copy 0 is the unedited frame. Each other copy has the same edits in
+            all frames of a video.
+        videos: int64 (frames,), ascending: the index of each frame's video.
+        sources: int64 (videos,), the source (footage) of each video. Videos of the same source are not negatives.
     """
 
     descriptors: NDArray[np.float16]
     videos: NDArray[np.int64]
     sources: NDArray[np.int64]
 
-    def select(self, is_taken: NDArray[np.bool_]) -> ViewSet:
-        """Keep the videos that are True in bool (videos,)."""
-        kept = is_taken[self.videos]
-        renumbered = np.cumsum(is_taken) - 1
-        return ViewSet(self.descriptors[kept], renumbered[self.videos[kept]], self.sources[is_taken])
+    def select(self, is_selected: NDArray[np.bool_]) -> AugmentedFrames:
+        """Return the videos that are True in `is_selected`, bool (videos,)."""
+        kept = is_selected[self.videos]
+        renumbered = np.cumsum(is_selected) - 1
+        return AugmentedFrames(self.descriptors[kept], renumbered[self.videos[kept]], self.sources[is_selected])
 
     def average(self) -> NDArray[np.float32]:
-        """Return the averaged descriptor of each view of each video: float32 (videos, views, dim), standardised."""
-        num_videos, (_, num_views, dim) = len(self.sources), self.descriptors.shape
-        averaged = np.empty((num_videos, num_views, dim), dtype=np.float32)
+        """Return the averaged descriptor of each copy of each video: float32 (videos, copies, dim), standardised."""
+        num_videos, (_, num_copies, dim) = len(self.sources), self.descriptors.shape
+        averaged = np.empty((num_videos, num_copies, dim), dtype=np.float32)
         bounds = np.searchsorted(self.videos, np.arange(num_videos + 1))
         for video in range(num_videos):
             frames = self.descriptors[bounds[video] : bounds[video + 1]].astype(np.float64)
@@ -56,12 +56,12 @@ class ViewSet:
         return averaged
 
     def embed(self, embedder: Embedder, fusion: str) -> NDArray[np.float32]:
-        """Embed each view of each video: float32 (videos, views, num_dims), unit norm."""
+        """Return the vector of each copy of each video: float32 (videos, copies, num_dims), unit norm."""
         if fusion == "early":
             return np.stack([[embedder.embed_video(row[None]) for row in video] for video in self.average()])
         bounds = np.searchsorted(self.videos, np.arange(len(self.sources) + 1))
         spans = [self.descriptors[begin:end] for begin, end in pairwise(bounds)]
-        return np.stack([[embedder.embed_video(span[:, view]) for view in range(span.shape[1])] for span in spans])
+        return np.stack([[embedder.embed_video(span[:, copy]) for copy in range(span.shape[1])] for span in spans])
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,15 @@ class TrainConfig:
     """How a head is trained. Not every objective uses every field.
 
     Attributes:
-        layers: outputs of each layer; the last is the length of the vectors.
-        margin: gamma of the triplet loss.
-        learning_rate: of Adam.
-        weight_decay: of Adam.
-        batch_size: triplets, videos or frames in a batch.
-        epochs: passes over the training views.
-        temperature: of InfoNCE.
-        koleo_weight: of the KoLeo term.
-        seed: of everything that is drawn.
+        layers: number of outputs of each layer; the last is the length of the vectors.
+        margin: margin (gamma) of the triplet loss.
+        learning_rate: learning rate of Adam.
+        weight_decay: weight decay of Adam.
+        batch_size: triplets or frames per batch, depending on the objective.
+        epochs: passes over the training data.
+        temperature: temperature of InfoNCE.
+        koleo_weight: weight of the KoLeo term.
+        seed: seed of all random numbers.
     """
 
     layers: tuple[int, ...] = (512,)
@@ -93,15 +93,15 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: the mean loss of its batches, and average precision on footage held out."""
+    """Result of an epoch: the mean loss of its batches, and the average precision on held-out footage."""
 
     number: int
     loss: float
     average_precision: float
 
 
-class Trainee(Protocol):
-    """A head that learns."""
+class TrainableHead(Protocol):
+    """A head during training."""
 
     module: torch.nn.Module
 
@@ -112,58 +112,58 @@ class Trainee(Protocol):
         """Return the loss of a batch, a scalar."""
 
     def export(self) -> RowEmbedder:
-        """Return what has been learnt so far, as it will run."""
+        """Return the embedder with the current weights."""
 
 
 def train(
-    trainee: Trainee,
+    head: TrainableHead,
     config: TrainConfig,
     validate: Callable[[RowEmbedder], float],
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> tuple[RowEmbedder, list[Epoch]]:
-    """Train and return the head of the best epoch, with what each epoch came to. Runs on: driver.
+    """Train a head. Return the embedder of the best epoch, and the results of all epochs. Runs on: driver.
 
-    Epoch 0 is the head before training; of equal epochs the earlier wins. The same views, config and number of
-    threads give the same numbers.
+    Epoch 0 is the head before training. Among epochs of equal average precision the first is the best. The result is
+    reproducible for the same data, config and number of threads.
 
     Args:
-        trainee: starts as its objective says.
+        head: the head, initialised.
         config: learning rate, epochs, seed.
-        validate: average precision of a head on footage held out, in [0, 1].
-        checkpoint: file that each epoch is saved to; where it holds one of the same config, training goes on from it.
-        on_epoch: told of each epoch, those of the checkpoint included.
+        validate: returns the average precision of an embedder on held-out footage, in [0, 1].
+        checkpoint: file that is written after each epoch. If it exists with the same config, training resumes from it.
+        on_epoch: called with the result of each epoch, including those of the checkpoint.
     """
-    optimiser = torch.optim.Adam(trainee.module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    best = trainee.export()
+    optimiser = torch.optim.Adam(head.module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    best = head.export()
     history = [Epoch(0, float("nan"), validate(best))]
-    best_state = _copy_state(trainee.module)
+    best_state = _copy_state(head.module)
     saved = _read_checkpoint(checkpoint, config)
     if saved is not None:
-        trainee.module.load_state_dict(saved["best"])
-        best, best_state = trainee.export(), saved["best"]
-        trainee.module.load_state_dict(saved["module"])
+        head.module.load_state_dict(saved["best"])
+        best, best_state = head.export(), saved["best"]
+        head.module.load_state_dict(saved["module"])
         optimiser.load_state_dict(saved["optimiser"])
         history = [Epoch(*epoch) for epoch in saved["history"]]
     for epoch in history:
         on_epoch(epoch)
     for number in range(len(history), config.epochs + 1):
-        loss = _run_epoch(trainee, optimiser, np.random.default_rng([config.seed, number]))
-        head = trainee.export()
-        history.append(Epoch(number, loss, validate(head)))
+        loss = _run_epoch(head, optimiser, np.random.default_rng([config.seed, number]))
+        embedder = head.export()
+        history.append(Epoch(number, loss, validate(embedder)))
         if history[-1].average_precision > max(epoch.average_precision for epoch in history[:-1]):
-            best, best_state = head, _copy_state(trainee.module)
+            best, best_state = embedder, _copy_state(head.module)
         if checkpoint is not None:
-            _write_checkpoint(checkpoint, config, trainee.module, optimiser, best_state, history)
+            _write_checkpoint(checkpoint, config, head.module, optimiser, best_state, history)
         on_epoch(history[-1])
     return best, history
 
 
-def _run_epoch(trainee: Trainee, optimiser: torch.optim.Optimizer, rng: np.random.Generator) -> float:
+def _run_epoch(head: TrainableHead, optimiser: torch.optim.Optimizer, rng: np.random.Generator) -> float:
     losses = []
-    for batch in trainee.batches(rng):
+    for batch in head.batches(rng):
         optimiser.zero_grad()
-        loss = trainee.loss(batch)
+        loss = head.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
@@ -175,7 +175,7 @@ def _copy_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _read_checkpoint(file: Path | None, config: TrainConfig) -> dict[str, Any] | None:
-    """Read a checkpoint; None where there is none, or one of another config (but for the number of epochs)."""
+    """Read a checkpoint. Return None if there is none, or if its config differs in more than the number of epochs."""
     if file is None or not file.is_file():
         return None
     saved: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
@@ -190,7 +190,7 @@ def _write_checkpoint(
     best: dict[str, torch.Tensor],
     history: list[Epoch],
 ) -> None:
-    """Replace the checkpoint in one step, so that a kill leaves the last one."""
+    """Replace the checkpoint atomically, so that the previous one remains if the process is killed."""
     unfinished = file.with_suffix(".unfinished")
     saved = {
         "config": _identify(config),

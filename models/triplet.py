@@ -1,7 +1,7 @@
-"""Deep metric learning on triplets: networks, losses and the mining of hard negatives.
+"""Deep metric learning on triplets: network, loss and mining of hard negatives.
 
-Kordopatis-Zilos et al. 2017, Near-Duplicate Video Retrieval with Deep Metric Learning (ICCV Workshops); where paper
-and code differ, the code counts: MKLab-ITI/ndvr-dml.
+Kordopatis-Zilos et al. 2017, Near-Duplicate Video Retrieval with Deep Metric Learning (ICCV Workshops). Where the paper
+and its code (MKLab-ITI/ndvr-dml) differ, this module follows the code.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-PAPER = TrainConfig(
-    layers=(2500, 1000, 500),  # of GoogLeNet's 5,488 numbers
+PAPER_CONFIG = TrainConfig(
+    layers=(2500, 1000, 500),  # the input is GoogLeNet's descriptor of 5,488 values
     margin=1.0,
     learning_rate=1e-5,
     weight_decay=1e-5,
     batch_size=1000,
     epochs=10,
 )
-"""The paper's network and optimiser; the official script's own learning rate is 1e-6 (train_dml.py)."""
+"""The network and optimiser of the paper. The official script uses a learning rate of 1e-6 (train_dml.py)."""
 
 
 @dataclass(frozen=True)
 class Triplets:
-    """Rows of a matrix of video descriptors: int64 (n,) each."""
+    """Triplets, as row indices of a matrix of video descriptors: int64 (n,) each."""
 
     anchors: Indices
     positives: Indices
     negatives: Indices
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of triplets."""
         return len(self.anchors)
 
 
@@ -54,29 +54,31 @@ def mine_hard_negatives(
     max_negative_cosine: float,
     max_per_pair: int,
 ) -> Triplets:
-    """Find for each positive pair the videos that lie nearer to the anchor than the positive does.
+    """Find, for each positive pair, the videos that are nearer to the anchor than the positive is.
 
-    Both ends of a pair are anchors in turn. A negative is hard where d(a, n) < d(a, p) before learning
-    (triplet_generator.py). None is false: a video of the anchor's or the positive's source is no candidate, nor is one
-    whose cosine to either exceeds `max_negative_cosine`, for it may be a duplicate that nobody has labelled.
+    Both videos of a pair are used as anchor. A negative is hard if d(a, n) < d(a, p) before training
+    (triplet_generator.py). To avoid false negatives, two kinds of videos are excluded: those of the source of the
+    anchor or of the positive, and those whose cosine similarity to either exceeds `max_negative_cosine`, because they
+    may be unlabelled duplicates.
 
     Args:
-        vectors: float32 (n, dim), unit norm, before learning.
+        vectors: float32 (n, dim), unit norm, before training.
         pairs: int64 (p, 2), rows of `vectors` that show the same footage.
-        sources: int64 (n,), the footage of each row.
+        sources: int64 (n,), the source (footage) of each row.
         max_negative_cosine: in [-1, 1].
-        max_per_pair: the nearest so many of them are taken.
+        max_per_pair: maximum number of negatives per anchor and positive; the nearest are used.
 
     Returns:
-        In the order of the pairs; of one anchor the nearest negative first.
+        The triplets: first all pairs in the given direction, then all in the other one. The negatives of one anchor and
+        positive are in order of distance, nearest first.
     """
     found: list[tuple[int, int, int]] = []
     for anchor, positive in np.concatenate([pairs, pairs[:, ::-1]]):
         cosines = vectors @ vectors[anchor]
         is_hard = cosines > cosines[positive]
-        is_stranger = (sources != sources[anchor]) & (sources != sources[positive])
-        is_safe = np.maximum(cosines, vectors @ vectors[positive]) <= max_negative_cosine
-        candidates = np.flatnonzero(is_hard & is_stranger & is_safe)
+        has_other_source = (sources != sources[anchor]) & (sources != sources[positive])
+        is_dissimilar = np.maximum(cosines, vectors @ vectors[positive]) <= max_negative_cosine
+        candidates = np.flatnonzero(is_hard & has_other_source & is_dissimilar)
         nearest = candidates[np.argsort(-cosines[candidates], kind="stable")[:max_per_pair]]
         found += [(int(anchor), int(positive), int(negative)) for negative in nearest]
     columns = np.array(found, dtype=np.int64).reshape(-1, 3).T
@@ -86,20 +88,20 @@ def mine_hard_negatives(
 def triplet_loss(
     anchors: torch.Tensor, positives: torch.Tensor, negatives: torch.Tensor, margin: float
 ) -> torch.Tensor:
-    """Return the mean of max(0, D(a, p) - D(a, n) + margin), D the squared Euclidean distance. Each (n, dim)."""
+    """Return the mean of max(0, D(a, p) - D(a, n) + margin), D the squared Euclidean distance. Inputs are (n, dim)."""
     to_positive = (anchors - positives).square().sum(dim=1)
     to_negative = (anchors - negatives).square().sum(dim=1)
     return functional.relu(to_positive - to_negative + margin).mean()
 
 
-class TanhTrainee:
-    """The paper's network, trained on triplets that were mined before.
+class TripletHead:
+    """The network of the paper, trained on mined triplets.
 
     Args:
         rows: float32 (n, dim), standardised video descriptors.
-        triplets: rows of it.
+        triplets: row indices of `rows`.
         config: layers, margin, batch_size (triplets), seed.
-        device: where it learns, as torch names devices.
+        device: torch device that trains.
     """
 
     def __init__(self, rows: NDArray[np.float32], triplets: Triplets, config: TrainConfig, device: str = "cpu") -> None:
@@ -116,7 +118,7 @@ class TanhTrainee:
         self.module.to(device)
 
     def batches(self, rng: np.random.Generator) -> Iterator[Triplets]:
-        """Yield each triplet once an epoch, in a drawn order."""
+        """Yield each triplet once per epoch, in random order."""
         order = rng.permutation(len(self._triplets))
         for begin in range(0, len(order), self._config.batch_size):
             taken = order[begin : begin + self._config.batch_size]
@@ -129,7 +131,7 @@ class TanhTrainee:
         return triplet_loss(anchors, positives, negatives, self._config.margin)
 
     def export(self) -> TanhNetwork:
-        """Return the network as it stands."""
+        """Return the network with its current weights."""
         layers = [layer for layer in self.module if isinstance(layer, torch.nn.Linear)]
         return TanhNetwork(
             tuple(layer.weight.detach().cpu().numpy().T.copy() for layer in layers),

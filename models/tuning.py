@@ -1,8 +1,9 @@
-"""Training a backbone on, so that edited views of a frame are described as the frame was before.
+"""Fine-tune a backbone, so that its descriptors of edited frames are like those of the unedited frames.
 
-What a frame is told by stays as it was: views are drawn to where the untouched network put their frames, and away from
-where it put frames of other footage. So a hundred sources are enough to learn from, where learning to tell them apart
-from nothing would learn them by heart. Runs on: one machine, on its GPU; on a CPU it takes days.
+The original network is the teacher. The vector of an edited frame is pulled towards the teacher's vector of its
+unedited frame, and pushed away from the teacher's vectors of other footage. Because the targets are given, a hundred
+sources are enough; learning to separate the sources from scratch would overfit to them. Runs on: one machine, on its
+GPU; on a CPU it takes days.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ if TYPE_CHECKING:
     from models.registry import BackboneSpec
 
 _EPSILON = MIN_SQUARED_NORM**0.5
-_NEVER = -1e4  # a logit, in bf16 too
+_MASKED_LOGIT = -1e4  # finite and representable in bf16
 
 
 @dataclass(frozen=True)
 class TuningConfig:
-    """How a backbone is trained on. The numbers are those of docs/decisions/0009.
+    """How a backbone is fine-tuned. The defaults are those of docs/decisions/0009.
 
     Attributes:
-        steps: batches.
-        learning_rate: of AdamW, after the warm-up; it falls to 0 along half a cosine.
-        warmup_steps: batches over which it rises.
-        weight_decay: of the convolutions.
-        temperature: of both cross-entropies.
-        averaging_decay: of the running mean of the weights, which is what is kept.
-        share: of the trained weights in the result; the rest are those it started from (Wortsman et al. 2022, Robust
-            fine-tuning of zero-shot models, arXiv 2109.01903, eq. 1).
+        steps: number of batches.
+        learning_rate: learning rate of AdamW after the warm-up; it decays to 0 along half a cosine.
+        warmup_steps: batches over which the learning rate rises linearly.
+        weight_decay: weight decay of the convolutions.
+        temperature: temperature of both cross-entropies.
+        averaging_decay: decay of the exponential moving average of the weights, which gives the result.
+        trained_fraction: interpolation between the original weights (0) and the trained ones (1) (Wortsman et al. 2022,
+            Robust fine-tuning of zero-shot models, arXiv 2109.01903, eq. 1).
     """
 
     steps: int = 776
@@ -53,17 +54,17 @@ class TuningConfig:
     weight_decay: float = 1e-2
     temperature: float = 0.06
     averaging_decay: float = 0.995
-    share: float = 0.6
+    trained_fraction: float = 0.6
 
 
 @dataclass(frozen=True)
-class Bank:
-    """Where the untouched network and its head put the frames that are trained on.
+class TeacherVectors:
+    """Vectors of the training frames, computed by the original network and its head.
 
     Attributes:
         vectors: float32 (frames, dims), unit norm.
-        sources: int64 (frames,), which footage each shows: frames of one source are never held apart.
-        head: the linear map from standardised descriptors to the vectors; it stays as it is.
+        sources: int64 (frames,), the source (footage) of each frame; frames of the same source are not negatives.
+        head: the linear map from standardised descriptors to the vectors; it is not trained.
     """
 
     vectors: NDArray[np.float32]
@@ -71,8 +72,8 @@ class Bank:
     head: LinearHead
 
 
-class Lite0(nn.Module):
-    """EfficientNet-Lite0 from its package, with batch norms as its training left them; it gives descriptors."""
+class TrainableLite0(nn.Module):
+    """EfficientNet-Lite0 that returns descriptors and can be trained. The statistics of its batch norms are fixed."""
 
     def __init__(self, spec: BackboneSpec, state_dict: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
@@ -95,44 +96,44 @@ class Lite0(nn.Module):
 
 
 def _pool(feature_map: torch.Tensor) -> torch.Tensor:
-    """Do what `models.pooling.max_pool_maps` does to one map, without overwriting what the gradient needs."""
+    """Compute `models.pooling.max_pool_maps` of one map, without the in-place operations that break gradients."""
     positive = feature_map.float().relu()
     directions = positive / torch.linalg.vector_norm(positive, dim=1, keepdim=True).clamp(min=_EPSILON)
     return functional.normalize(directions.amax(dim=(2, 3)), dim=1, eps=_EPSILON)
 
 
-def tune(
-    net: Lite0,
-    bank: Bank,
+def fine_tune(
+    net: TrainableLite0,
+    teacher: TeacherVectors,
     batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
     config: TuningConfig,
     device: str = "cpu",
     on_step: Callable[[int, float], None] = lambda *_: None,
 ) -> dict[str, torch.Tensor]:
-    """Train a network on and return its state dict, float16 but for the batch norms' statistics, on the CPU.
+    """Fine-tune a network and return its state dict on the CPU, float16 except the statistics of the batch norms.
 
-    A GPU does not give the same bits twice.
+    On a GPU the result is not bit-identical from run to run.
 
     Args:
-        net: is left as trained last.
-        bank: of the frames that the batches show.
-        batches: views uint8 (n, px, px, 3), and int64 (n,) which frame of the bank each shows; two views or more of
-            each frame. Endless, or `config.steps` long.
-        config: how.
+        net: the network; after the call it has the weights of the last step.
+        teacher: target vectors of the frames in the batches.
+        batches: edited frames uint8 (n, px, px, 3), and int64 (n,) the index of the teacher's vector for each. A batch
+            has at least two edited copies of each frame. At least `config.steps` batches, or endless.
+        config: settings.
         device: "cpu" or "cuda:<index>".
-        on_step: told (steps done, loss).
+        on_step: called with (steps done, loss).
     """
     start = copy.deepcopy(net.net.state_dict())
     net.to(device).to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(net).requires_grad_(requires_grad=False)
     optimiser = _make_optimiser(net, config)
-    placed = _PlacedBank(bank, device)
-    for step, (views, shown) in zip(range(config.steps), batches, strict=False):
+    tuning_loss = _TuningLoss(teacher, device)
+    for step, (frames, targets) in zip(range(config.steps), batches, strict=False):
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * _schedule(step, config)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=device != "cpu"):
-            descriptors = net(views.to(device, non_blocking=True))
-        loss = placed.measure_loss(descriptors.float(), shown.to(device), config.temperature)
+            descriptors = net(frames.to(device, non_blocking=True))
+        loss = tuning_loss.measure(descriptors.float(), targets.to(device), config.temperature)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -142,11 +143,11 @@ def tune(
             for mean, value in zip(averaged.parameters(), net.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
         on_step(step + 1, loss.item())
-    return _mix(start, averaged.net.state_dict(), config.share)
+    return _interpolate(start, averaged.net.state_dict(), config.trained_fraction)
 
 
 def _make_optimiser(net: nn.Module, config: TuningConfig) -> torch.optim.Optimizer:
-    """Return AdamW; biases and batch norms do not decay."""
+    """Return AdamW without weight decay for biases and batch norms."""
     kernels = [value for value in net.parameters() if value.ndim > 1]
     others = [value for value in net.parameters() if value.ndim <= 1]
     groups: Sequence[dict[str, Any]] = (
@@ -157,60 +158,64 @@ def _make_optimiser(net: nn.Module, config: TuningConfig) -> torch.optim.Optimiz
 
 
 def _schedule(step: int, config: TuningConfig) -> float:
-    """Return the share of the learning rate."""
+    """Return the factor of the learning rate at a step: linear warm-up, then half a cosine."""
     return min(1.0, step / config.warmup_steps) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
 
-def _mix(
-    start: Mapping[str, torch.Tensor], trained: Mapping[str, torch.Tensor], share: float
+def _interpolate(
+    start: Mapping[str, torch.Tensor], trained: Mapping[str, torch.Tensor], trained_fraction: float
 ) -> dict[str, torch.Tensor]:
-    """Return weights between two networks; statistics, which no training changes, as they are."""
-    mixed = {}
+    """Interpolate between two networks. The statistics of batch norms, which are not trained, are unchanged."""
+    state = {}
     for name, old in start.items():
-        is_learnt = old.is_floating_point() and "running" not in name
-        mixed[name] = ((old + share * (trained[name].cpu() - old)).half() if is_learnt else old).contiguous()
-    return mixed
+        is_trained = old.is_floating_point() and "running" not in name
+        new = (old + trained_fraction * (trained[name].cpu() - old)).half() if is_trained else old
+        state[name] = new.contiguous()
+    return state
 
 
-class _PlacedBank:
-    """A bank on the device that trains."""
+class _TuningLoss:
+    """The loss of `fine_tune`, with the teacher's vectors on the device that trains."""
 
-    def __init__(self, bank: Bank, device: str) -> None:
-        self._vectors = torch.from_numpy(bank.vectors).to(device)
-        self._sources = torch.from_numpy(bank.sources).to(device)
-        self._mean = torch.from_numpy(np.asarray(bank.head.mean, dtype=np.float32)).to(device)
-        self._projection = torch.from_numpy(np.asarray(bank.head.projection, dtype=np.float32)).to(device)
+    def __init__(self, teacher: TeacherVectors, device: str) -> None:
+        self._vectors = torch.from_numpy(teacher.vectors).to(device)
+        self._sources = torch.from_numpy(teacher.sources).to(device)
+        self._mean = torch.from_numpy(np.asarray(teacher.head.mean, dtype=np.float32)).to(device)
+        self._projection = torch.from_numpy(np.asarray(teacher.head.projection, dtype=np.float32)).to(device)
 
-    def measure_loss(self, descriptors: torch.Tensor, shown: torch.Tensor, temperature: float) -> torch.Tensor:
-        """Measure how far views are from their frames, and how near to others, in three terms of one weight.
+    def measure(self, descriptors: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Return the sum of three terms. Frames of the same source are masked: they are not negatives.
 
-        Cross-entropy of finding the view's frame among those of the bank; one less the cosine to it; and InfoNCE (van
-        den Oord et al. 2018, arXiv 1807.03748) among the views of the batch. Frames of one source are no others.
+        1. Cross-entropy of identifying the teacher's vector of each edited frame among all the teacher's vectors.
+        2. One minus the cosine similarity to this vector, averaged.
+        3. InfoNCE among the edited frames of the batch (van den Oord et al. 2018, arXiv 1807.03748).
 
         Args:
-            descriptors: float32 (n, dim).
-            shown: int64 (n,), see `tune`.
-            temperature: of the logits.
+            descriptors: float32 (n, dim), of edited frames.
+            targets: int64 (n,), the index of the teacher's vector for each.
+            temperature: divisor of the logits.
         """
         centred = descriptors - descriptors.mean(dim=1, keepdim=True)
         vectors = functional.normalize((functional.normalize(centred, dim=1) - self._mean) @ self._projection, dim=1)
-        sources = self._sources[shown]
-        is_own = torch.arange(len(self._sources), device=shown.device) == shown[:, None]
-        is_banned = (self._sources == sources[:, None]) & ~is_own
-        logits = (vectors @ self._vectors.T / temperature).masked_fill(is_banned, _NEVER)
-        away = 1 - (vectors * self._vectors[shown]).sum(dim=1)
+        sources = self._sources[targets]
+        is_target = torch.arange(len(self._sources), device=targets.device) == targets[:, None]
+        is_masked = (self._sources == sources[:, None]) & ~is_target
+        logits = (vectors @ self._vectors.T / temperature).masked_fill(is_masked, _MASKED_LOGIT)
+        distances = 1 - (vectors * self._vectors[targets]).sum(dim=1)
         return (
-            functional.cross_entropy(logits, shown) + away.mean() + self._contrast(vectors, shown, sources, temperature)
+            functional.cross_entropy(logits, targets)
+            + distances.mean()
+            + self._contrast(vectors, targets, sources, temperature)
         )
 
     @staticmethod
     def _contrast(
-        vectors: torch.Tensor, shown: torch.Tensor, sources: torch.Tensor, temperature: float
+        vectors: torch.Tensor, targets: torch.Tensor, sources: torch.Tensor, temperature: float
     ) -> torch.Tensor:
-        """Measure InfoNCE: each view against its frame's other views, among views of other sources."""
+        """Return InfoNCE: identify the other copies of each frame among the rows of other sources."""
         is_self = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-        is_mate = (shown == shown[:, None]) & ~is_self
-        is_banned = (sources == sources[:, None]) & ~is_mate
-        logits = (vectors @ vectors.T / temperature).masked_fill(is_banned, _NEVER)
-        told = functional.log_softmax(logits, dim=1)
-        return -((told * is_mate).sum(dim=1) / is_mate.sum(dim=1).clamp(min=1)).mean()
+        is_positive = (targets == targets[:, None]) & ~is_self
+        is_masked = (sources == sources[:, None]) & ~is_positive
+        logits = (vectors @ vectors.T / temperature).masked_fill(is_masked, _MASKED_LOGIT)
+        log_probabilities = functional.log_softmax(logits, dim=1)
+        return -((log_probabilities * is_positive).sum(dim=1) / is_positive.sum(dim=1).clamp(min=1)).mean()

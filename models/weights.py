@@ -1,4 +1,4 @@
-"""A backbone's weights: found, verified by SHA-256 and read; never random, never from the network unasked."""
+"""Find a backbone's weights, verify their SHA-256 and read them. Downloads happen only if they are allowed."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ import torch
 if TYPE_CHECKING:
     from models.registry import BackboneSpec, WeightsFile
 
-Place: TypeAlias = Path | zipfile.Path
+FilePath: TypeAlias = Path | zipfile.Path
 
 _TINY_SEED = 20170313
 
 
 class WeightsError(Exception):
-    """A backbone's weights are missing or are not the published ones. The message says what to do."""
+    """The weights of a backbone are missing or are not the published ones. The message says what to do."""
 
 
 def load_state_dict(
     spec: BackboneSpec, weights_dir: str | Path | None = None, *, allow_download: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Read the verified weights of a backbone into CPU memory, as float32 where they are kept at half precision.
+    """Read the verified weights of a backbone into CPU memory. Runs on: executor.
 
-    Looked for in this order: `weights_dir/<file name>`; the installed package that ships them; with
-    `allow_download`, torch.hub's cache (`$TORCH_HOME/hub/checkpoints`) and then the published URL. The first
-    file found must have the SHA-256 of the spec; torchvision's sums start with the digits that torchvision
-    publishes in the file's name. Runs on: executor.
+    Weights stored at half precision are converted to float32. The file is searched in this order:
+    1. `weights_dir/<file name>`
+    2. the installed package that has it
+    3. with `allow_download`: torch.hub's cache (`$TORCH_HOME/hub/checkpoints`), then the published URL
+
+    The first file found must have the SHA-256 of the spec. Those of torchvision's files begin with the digits that
+    torchvision puts into the file names.
 
     Raises:
-        WeightsError: no file is found, or the one found is not the published one.
+        WeightsError: no file is found, or the first file found does not have the SHA-256.
     """
     if spec.weights is None:
-        return _draw_state_dict(spec)
+        return _generate_state_dict(spec)
     path = find_weights(spec.name, spec.weights, weights_dir, allow_download=allow_download)
     content = path.read_bytes()
     _verify_sha256(path, content, spec.weights_sha256)
@@ -50,14 +53,14 @@ def load_state_dict(
     return state
 
 
-def find_weights(name: str, weights: WeightsFile, weights_dir: str | Path | None, *, allow_download: bool) -> Place:
-    """Return where the weights of the backbone `name` lie, after a download if that is allowed.
+def find_weights(name: str, weights: WeightsFile, weights_dir: str | Path | None, *, allow_download: bool) -> FilePath:
+    """Return the path of the weights of the backbone `name`. Download them if that is allowed and necessary.
 
     Raises:
-        WeightsError: they are nowhere, or the download failed.
+        WeightsError: the file is not found, or the download failed.
     """
-    candidates: list[Place] = [] if weights_dir is None else [Path(weights_dir) / weights.file_name]
-    candidates += _package_files(weights)
+    candidates: list[FilePath] = [] if weights_dir is None else [Path(weights_dir) / weights.file_name]
+    candidates += _find_in_package(weights)
     if allow_download and weights.url is not None:
         candidates.append(_hub_file(weights))
     for candidate in candidates:
@@ -65,28 +68,28 @@ def find_weights(name: str, weights: WeightsFile, weights_dir: str | Path | None
             return candidate
     if allow_download and weights.url is not None:
         return _download(weights.url, _hub_file(weights))
-    looked_in = ", ".join(map(str, candidates)) or "no place, since no weights_dir is configured"
+    searched = ", ".join(map(str, candidates)) or "nowhere, because weights_dir is not configured"
     raise WeightsError(
-        f"the weights of backbone {name!r} are missing: looked for {weights.file_name} in {looked_in}. "
+        f"the weights of backbone {name!r} are missing: {weights.file_name} not found; searched: {searched}. "
         f"{_advise(weights)}"
     )
 
 
-def _verify_sha256(path: Place, content: bytes, expected: str) -> None:
-    """Check that a file is the published one.
+def _verify_sha256(path: FilePath, content: bytes, expected: str) -> None:
+    """Check the SHA-256 of a file.
 
     Raises:
-        WeightsError: its SHA-256 is not `expected`.
+        WeightsError: the SHA-256 is not `expected`.
     """
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise WeightsError(
-            f"{path} has SHA-256 {found}, the published weights have {expected}: delete it and fetch it again"
+            f"{path} has SHA-256 {found}, but the published file has {expected}: delete it and download it again"
         )
 
 
-def _package_files(weights: WeightsFile) -> list[Place]:
-    """Where the package that ships the weights is installed, or zipped; the package itself is not imported."""
+def _find_in_package(weights: WeightsFile) -> list[FilePath]:
+    """Return the paths of the weights in the installed or zipped package, without importing the package."""
     if weights.package_path is None:
         return []
     package, _, inner = weights.package_path.partition("/")
@@ -107,7 +110,9 @@ def _download(url: str, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), progress=False)
     except OSError as error:
-        raise WeightsError(f"cannot download {url} to {path}: {error}; fetch it by hand into weights_dir") from error
+        raise WeightsError(
+            f"cannot download {url} to {path}: {error}; download the file manually and put it into weights_dir"
+        ) from error
     return path
 
 
@@ -115,14 +120,14 @@ def _advise(weights: WeightsFile) -> str:
     if weights.url is None:
         package = (weights.package_path or "").partition("/")[0].replace("_", "-")
         return f"Install the package {package}, or put the file into weights_dir."
-    return f"Fetch {weights.url} into weights_dir, or allow the download."
+    return f"Download {weights.url} into weights_dir, or allow the download."
 
 
-def _draw_state_dict(spec: BackboneSpec) -> dict[str, torch.Tensor]:
-    """Draw 3 x 3 convolutions, uniform, with the variance of He et al. 2015 (arXiv 1502.01852, eq. 10).
+def _generate_state_dict(spec: BackboneSpec) -> dict[str, torch.Tensor]:
+    """Generate 3 x 3 convolutions: uniform, with the variance of He et al. 2015 (arXiv 1502.01852, eq. 10).
 
     Raises:
-        WeightsError: this platform draws other numbers than those the spec was registered with.
+        WeightsError: the generated weights do not have the SHA-256 of the spec.
     """
     generator = np.random.default_rng(_TINY_SEED)
     state, num_inputs = {}, 3
@@ -134,7 +139,7 @@ def _draw_state_dict(spec: BackboneSpec) -> dict[str, torch.Tensor]:
     found = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state.values())).hexdigest()
     if found != spec.weights_sha256:
         raise WeightsError(
-            f"the seeded weights of {spec.name!r} have SHA-256 {found}, not {spec.weights_sha256}: "
-            "numpy's generator has changed; register the backbone anew under another name"
+            f"the generated weights of {spec.name!r} have SHA-256 {found}, not {spec.weights_sha256}: "
+            "numpy's random generator has changed; register the backbone under a new name"
         )
     return state

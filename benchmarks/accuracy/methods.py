@@ -13,10 +13,10 @@ from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig,
 from jobs.errors import UsageError
 from jobs.evaluation.truth import SEGMENT_COLUMNS
 from jobs.tables.pairs import find_evidence
-from jobs.training.augmentations import choose_videos, describe_training_views
+from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from jobs.training.calibrate_model import calibrate_model, fit_model_verifier
 from jobs.training.heads import train_model
-from jobs.training.labelling import embed_lake, embed_videos, label_views
+from jobs.training.labelling import embed_lake, embed_videos, label_augmented_videos
 from models.artefact import CARD_FILE, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.embedding_models import Method, find_model
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobs.lake.lake import Lake
-    from jobs.training.augmentations import LakeViews
+    from jobs.training.augmentations import AugmentedVideos
     from models.embedding_models import EmbeddingModel
 
 TRAIN = "attributes['split'] = 'train'"
@@ -89,19 +89,19 @@ class MethodTrainer:
         self._calibration_truth = calibration_truth
         self._work = work
         self._report = report
-        self._views: LakeViews | None = None
+        self._augmented_videos: AugmentedVideos | None = None
 
     @property
-    def views(self) -> LakeViews:
-        """The views of the train and calibrate splits. They are described once for all methods."""
-        if self._views is None:
-            self._report("describing views of the train and calibrate splits")
+    def augmented_videos(self) -> AugmentedVideos:
+        """The augmented videos of the train and calibrate splits. They are described once for all methods."""
+        if self._augmented_videos is None:
+            self._report("describing augmented videos of the train and calibrate splits")
             config = training_config(Objective.CONTRASTIVE)
             videos = choose_videos(self._training_lake, "true", config.training)
-            self._views = describe_training_views(
+            self._augmented_videos = describe_augmented_videos(
                 self._training_lake.spark, videos, config, self._work / "views", lambda *_: None
             )
-        return self._views
+        return self._augmented_videos
 
     def rank_all(self) -> list[Ranked]:
         """Rank all pairs by every method."""
@@ -156,17 +156,17 @@ class MethodTrainer:
         if not (folder / CARD_FILE).exists():
             self._report(f"training {folder.name}")
             config = training_config(objective)
-            head = train_model(self.views, [], config, self._work, lambda *_: None)
+            head = train_model(self.augmented_videos, [], config, self._work, lambda *_: None)
             write_artefact(folder, head.pack(config, TRAIN))
             self._calibrate(folder)
         return folder
 
     def _calibrate(self, folder: Path) -> None:
-        """Fit the threshold on views of the calibrate split."""
+        """Fit the threshold on augmented videos of the calibrate split."""
         model = find_model(Method.AUTO, BACKBONE, DESCRIPTORS, folder)
-        held_out = self.views.select(self.views.is_held_out)
+        held_out = self.augmented_videos.select(self.augmented_videos.is_held_out)
         try:
-            self._report(calibrate_model(folder, label_views(held_out, model), TARGET_PRECISION))
+            self._report(calibrate_model(folder, label_augmented_videos(held_out, model), TARGET_PRECISION))
         except UsageError as error:  # a method that cannot reach the precision is compared without a threshold
             self._report(f"{folder.name}: {error}")
 

@@ -28,7 +28,7 @@ from benchmarks.accuracy.clips import Clip, read_clips
 from models.borders import cut_borders, find_content
 from models.describer import FrameDescriber, choose_device
 from models.registry import get_backbone
-from models.tuning import Bank, Lite0, TuningConfig, tune
+from models.tuning import TeacherVectors, TrainableLite0, TuningConfig, fine_tune
 from models.views import draw_edit_names, fit_to_square, make_view
 from models.weights import load_state_dict
 from models.whitening import fit_discriminative
@@ -43,10 +43,10 @@ _PICTURE_PX = 384  # longer side: larger than the network's input, so that crops
 _FRAMES_PER_CLIP = 44
 _FRAME_EVERY_SECONDS = 0.45
 _WEBP_QUALITY = 82
-_VIEWS_OF_HEAD = 10
+_COPIES_FOR_HEAD = 10
 _NUM_DIMS = 512
-_UNEDITED_SHARE = 0.06  # of the views: the embeddings of unedited frames must not move
-_FRAMES_PER_CHUNK, _CHUNKS_PER_BATCH, _VIEWS_PER_FRAME = 32, 8, 2
+_UNEDITED_SHARE = 0.06  # of the edited frames: the embeddings of unedited frames must not move
+_FRAMES_PER_CHUNK, _CHUNKS_PER_BATCH, _COPIES_PER_FRAME = 32, 8, 2
 _SEED = 11
 
 
@@ -63,12 +63,12 @@ class Frame:
 
 
 def main() -> None:
-    """Fine-tune the backbone, write its weights, and print their SHA-256."""
+    """Fine-fine_tune the backbone, write its weights, and print their SHA-256."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, help="folder with clips.csv, truth.csv and the clips")
     parser.add_argument("--out", type=Path, default=Path("efficientnet_lite0_ndvr.safetensors"), help="file to write")
-    parser.add_argument("--processes", type=int, default=16, help="number of processes that make views")
-    parser.add_argument("--steps", type=int, default=TuningConfig.steps, help="number of batches of 512 views")
+    parser.add_argument("--processes", type=int, default=16, help="number of processes that edit frames")
+    parser.add_argument("--steps", type=int, default=TuningConfig.steps, help="number of batches of 512 edited frames")
     arguments = parser.parse_args()
     if arguments.clips is None:
         print("nothing trained: pass --clips with a folder of real clips, clips.csv and truth.csv")
@@ -76,11 +76,15 @@ def main() -> None:
     frames = take_frames(arguments.clips.resolve(), arguments.processes)
     print(f"{len(frames)} frames of {len({frame.source for frame in frames})} sources", flush=True)
     device = choose_device(())
-    bank = make_bank(frames, device, arguments.processes)
+    teacher = make_teacher(frames, device, arguments.processes)
     spec = get_backbone(_START)
-    chunks = iter(DataLoader(Views(frames), batch_size=None, num_workers=arguments.processes, prefetch_factor=4))
+    chunks = iter(
+        DataLoader(AugmentedChunks(frames), batch_size=None, num_workers=arguments.processes, prefetch_factor=4)
+    )
     config = TuningConfig(steps=arguments.steps)
-    state = tune(Lite0(spec, load_state_dict(spec)), bank, _batch(chunks), config, device, _print_progress)
+    state = fine_tune(
+        TrainableLite0(spec, load_state_dict(spec)), teacher, _batch(chunks), config, device, _print_progress
+    )
     save_file(state, arguments.out)
     print(arguments.out, hashlib.sha256(arguments.out.read_bytes()).hexdigest())
 
@@ -127,18 +131,18 @@ def _decode(path: Path) -> list[NDArray[np.uint8]]:
     return frames
 
 
-def make_bank(frames: list[Frame], device: str, processes: int) -> Bank:
-    """Fit the head on views of the frames, described by the network before tuning, and embed the frames with it."""
+def make_teacher(frames: list[Frame], device: str, processes: int) -> TeacherVectors:
+    """Fit the head on edited copies of the frames, described by the network before tuning, and embed the frames with it."""
     describer = FrameDescriber(get_backbone(_START), device, batch_frames=8 if device == "cpu" else 256)
-    loader = DataLoader(FixedViews(frames), batch_size=None, num_workers=processes)
-    described = np.stack([describer.describe(views.numpy()) for views in loader])
+    loader = DataLoader(FixedAugmentations(frames), batch_size=None, num_workers=processes)
+    described = np.stack([describer.describe(copies.numpy()) for copies in loader])
     head = fit_discriminative(described, min(_NUM_DIMS, len(frames) - 1))
     sources = np.array([frame.source for frame in frames], dtype=np.int64)
-    return Bank(head.embed(described[:, 0]), sources, head)
+    return TeacherVectors(head.embed(described[:, 0]), sources, head)
 
 
-class FixedViews(Dataset[torch.Tensor]):
-    """For each frame, the frame and ten edited views: uint8 (11, px, px, 3), the same at every access."""
+class FixedAugmentations(Dataset[torch.Tensor]):
+    """For each frame, the frame and ten edited copies: uint8 (11, px, px, 3), the same at every access."""
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
@@ -148,14 +152,14 @@ class FixedViews(Dataset[torch.Tensor]):
         return len(self._frames)
 
     def __getitem__(self, place: int) -> torch.Tensor:
-        """Return the frame and its views."""
+        """Return the frame and its edited copies."""
         rng = np.random.default_rng([_SEED, place])
-        edited = [_edit(self._frames, place, rng) for _ in range(_VIEWS_OF_HEAD)]
+        edited = [_edit(self._frames, place, rng) for _ in range(_COPIES_FOR_HEAD)]
         return torch.from_numpy(np.stack([_to_input(self._frames[place].open()), *edited]))
 
 
-class Views(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless sequence of chunks of batches: views, uint8 (64, px, px, 3), and the frame of each, int64 (64,)."""
+class AugmentedChunks(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """An endless sequence of chunks of batches: edited frames, uint8 (64, px, px, 3), and the frame of each, int64 (64,)."""
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
@@ -166,18 +170,18 @@ class Views(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         rng = np.random.default_rng([_SEED, 1 + (worker.id if worker else 0)])
         number = min(_FRAMES_PER_CHUNK, len(self._frames))
         while True:
-            shown = rng.choice(len(self._frames), size=number, replace=False).repeat(_VIEWS_PER_FRAME)
-            views = [
+            targets = rng.choice(len(self._frames), size=number, replace=False).repeat(_COPIES_PER_FRAME)
+            copies = [
                 _to_input(self._frames[place].open())
                 if rng.random() < _UNEDITED_SHARE
                 else _edit(self._frames, place, rng)
-                for place in shown
+                for place in targets
             ]
-            yield torch.from_numpy(np.stack(views)), torch.from_numpy(shown)
+            yield torch.from_numpy(np.stack(copies)), torch.from_numpy(targets)
 
 
 def _edit(frames: list[Frame], place: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Make one view of a frame. A frame of another source serves edits that combine two frames."""
+    """Make one edited copy of a frame. A frame of another source serves edits that combine two frames."""
     other = int(rng.integers(len(frames)))
     while frames[other].source == frames[place].source:
         other = int(rng.integers(len(frames)))
@@ -193,7 +197,7 @@ def _batch(chunks: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[tupl
     """Concatenate chunks into batches."""
     while True:
         parts = [next(chunks) for _ in range(_CHUNKS_PER_BATCH)]
-        yield torch.cat([views for views, _ in parts]), torch.cat([shown for _, shown in parts])
+        yield torch.cat([copies for copies, _ in parts]), torch.cat([targets for _, targets in parts])
 
 
 def _print_progress(step: int, loss: float) -> None:

@@ -1,4 +1,4 @@
-"""Calibrates a model: finds its operating threshold and what its similarities mean, and writes both on its card."""
+"""Calibrate a model: find its operating threshold and its probability map, and write both to its card."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from jobs.config.loading import load_config
 from jobs.contracts.progress import show_bar
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
-from jobs.training.augmentations import choose_videos, describe_training_views
+from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from jobs.training.calibrate_model import calibrate_model, fit_model_verifier
-from jobs.training.labelling import label_videos, label_views
+from jobs.training.labelling import label_augmented_videos, label_videos
 from models.artefact import CARD_FILE
 from models.embedding_models import find_model
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
     from jobs.lake.lake import Lake
-    from jobs.training.augmentations import LakeViews
+    from jobs.training.augmentations import AugmentedVideos
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,24 +39,25 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 )
 def calibrate(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
-    model: Annotated[Path, typer.Option(help="Folder of the model; its card is written anew.")],
+    model: Annotated[Path, typer.Option(help="Folder of the model; its card is rewritten.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, as for training.")] = None,
     where: Annotated[
-        str, typer.Option(help="SQL condition on the manifest: videos that it was not trained on.")
+        str, typer.Option(help="SQL condition on the manifest: use videos that the model was not trained on.")
     ] = "true",
     truth: Annotated[
-        Path | None, typer.Option(help="Labelled pairs.", show_default="edited copies, made on the fly")
+        Path | None, typer.Option(help="File with labelled pairs.", show_default="generated edited copies")
     ] = None,
     target_precision: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of found pairs that are copies.")
+        float, typer.Option(min=0.0, max=1.0, help="Minimum fraction of copies among the pairs found.")
     ] = 0.99,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
-    """Find a model's threshold and the map from similarity to probability, on videos it was not trained on.
+    """Find a model's threshold and its map from similarity to probability, on videos it was not trained on.
 
-    With --truth, which should hold partial copies and hard negatives too, fit what weighs aligned frames as well.
-    Beside the model it leaves thresholds.csv, transforms.csv and calibration.png.
+    With --truth, also fit the verifier, which computes the probability of aligned pairs. The truth should also have
+    partial copies and hard negatives. The command writes thresholds.csv, transforms.csv and calibration.png to the
+    folder of the model.
 
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
     """
@@ -67,7 +68,7 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     except ValueError as error:
         raise UsageError(f"--model: {error}") from error
     if truth is None:
-        labelled = label_views(_make_views(opened, settings, where, model), found)
+        labelled = label_augmented_videos(_augment_videos(opened, settings, where, model), found)
     else:
         labelled = label_videos(opened, found, where, truth, settings)
     console = Console(stderr=True)
@@ -78,11 +79,11 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
         sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
-def _make_views(lake: Lake, settings: Config, where: str, model: Path) -> LakeViews:
-    """Make edited copies of the videos to calibrate on."""
+def _augment_videos(lake: Lake, settings: Config, where: str, model: Path) -> AugmentedVideos:
+    """Describe edited copies of the videos of the calibration."""
     videos = choose_videos(lake, where, settings.training)
-    with show_bar(Console(stderr=True), "views of videos") as tell:
-        return describe_training_views(lake.spark, videos, settings, (model / "work").absolute(), tell)
+    with show_bar(Console(stderr=True), "augmented videos") as on_progress:
+        return describe_augmented_videos(lake.spark, videos, settings, (model / "work").absolute(), on_progress)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What another model would change, before it is switched to. Started by spark-submit, or as `ndvr compare-models`."""
+"""Compare two models before a switch. Started by spark-submit, or as `ndvr compare-models`."""
 
 from __future__ import annotations
 
@@ -44,22 +44,23 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 )
 def compare(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
-    new: Annotated[Path, typer.Option(help="YAML file of settings of the new model; a backfill has filled it up.")],
+    new: Annotated[Path, typer.Option(help="YAML file of settings with the new model, after a backfill.")],
     old: Annotated[
-        str | None, typer.Option(help="model_id, or YAML file of settings.", show_default="the model in use")
+        str | None,
+        typer.Option(help="model_id or YAML file of settings.", show_default="the model in use"),
     ] = None,
-    samples: Annotated[int, typer.Option(min=0, help="Of what was gained and lost, each.")] = 10,
+    samples: Annotated[int, typer.Option(min=0, help="Number of samples of each kind.")] = 10,
     out: Annotated[
-        str | None, typer.Option(help="Folder or URI for all that differs: Parquet, pairs, clusters.")
+        str | None, typer.Option(help="Folder or URI for all differences, as Parquet (pairs, clusters).")
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     master: options.MasterOption = None,
 ) -> None:
-    """Show the pairs and clusters that switching to another model would gain and lose; publish nothing.
+    """Show the pairs and clusters that a switch to another model would gain and lose. Nothing is published.
 
-    The old model's are those that people see now; the new model's are computed as a nightly run would. Videos that both
-    have embedded are compared.
+    Those of the old model are the published ones. Those of the new model are computed as a nightly run would compute
+    them. Only videos that both models have embedded are compared.
 
     Exit codes: 0 done; 2 bad usage or config, or nothing to compare.
     """
@@ -73,10 +74,10 @@ def compare(  # noqa: PLR0913 - each option of the command line is one
 
 
 def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int, out: str | None) -> Comparison:
-    """Compare the model of a config with another, and leave nothing in the lake. Runs on: driver.
+    """Compare the model of a config with another one. Nothing remains in the lake. Runs on: driver.
 
     Raises:
-        UsageError: the tables are not there, or there is nothing to compare.
+        UsageError: a table is missing, or there is nothing to compare.
     """
     missing = [table.name for table in TABLES if not lake.exists(table)]
     if missing:
@@ -85,7 +86,7 @@ def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int
     console = Console(stderr=True)
     run = Run(make_run_id(now), now.date(), now, lake.path("manifest"), config, Progress(lake.spark, console))
     run = replace(run, checkpoint=partial(lake.checkpoint, run=run))
-    _ = run.calibration, run.search  # wrong settings show before any work starts
+    _ = run.calibration, run.search  # so that wrong settings raise before the work starts
     try:
         with console.status("comparing"):
             return compare_models(lake, run, choose_old(lake, run, old), num_samples, out)
@@ -94,7 +95,7 @@ def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int
 
 
 def choose_old(lake: Lake, run: Run, old: str | None) -> str:
-    """Return the model_id to compare with: the model in use unless --old names another or a file of settings.
+    """Return the model_id of the old model: the model in use, or the one in --old, which may be a file of settings.
 
     Raises:
         UsageError: no run has been published, or the model has no embeddings.
@@ -105,29 +106,29 @@ def choose_old(lake: Lake, run: Run, old: str | None) -> str:
     known = sorted(row[0] for row in lake.read("embeddings").select("model_id").distinct().collect())
     if model_id not in known:
         raise UsageError(
-            f"--old {old!r} is no file, and no model of this lake; those are: {', '.join(known) or 'none'}"
+            f"--old {old!r} is neither a file nor a model of this lake; models: {', '.join(known) or 'none'}"
         )
     return model_id
 
 
 def _to_dict(found: Comparison) -> dict[str, object]:
-    """Return a comparison for JSON, the counts that follow from others included."""
-    told = asdict(found)
+    """Return a comparison as a dict for JSON, including the derived counts."""
+    content = asdict(found)
     for name, changes in (("pairs", found.pairs), ("clusters", found.clusters)):
-        told[name] |= {"num_gained": changes.num_gained, "num_lost": changes.num_lost}
-    return told
+        content[name] |= {"num_gained": changes.num_gained, "num_lost": changes.num_lost}
+    return content
 
 
 def _print_comparison(found: Comparison) -> None:
     """Print the counts, then the samples."""
     title = f"{found.old_id} (old) and {found.new_id} (new), over {found.num_videos} videos"
     if found.num_missing:
-        title += f"; {found.num_missing} that the new one has not embedded are left out"
+        title += f"; {found.num_missing} videos that the new model has not embedded are excluded"
     sys.stdout.write(f"{title}\n")
     counts = [
         (name, c.num_old, c.num_new, c.num_both, c.num_gained, c.num_lost, f"{c.num_altered} {altered}")
         for name, c, altered in (
-            ("pairs", found.pairs, "of another relation"),
+            ("pairs", found.pairs, "with another relation"),
             ("clusters", found.clusters, "with another keeper"),
         )
     ]
@@ -138,7 +139,7 @@ def _print_comparison(found: Comparison) -> None:
 
 
 def _print_pairs(changes: Changes, change: str) -> None:
-    """Print samples of pairs that were gained or lost."""
+    """Print samples of gained or lost pairs."""
     side = "new" if change == "gained" else "old"
     rows = [
         (
@@ -154,17 +155,17 @@ def _print_pairs(changes: Changes, change: str) -> None:
     ]
     if rows:
         headings = ("left_id", "right_id", "probability", "cosine", "relation", "left", "right")
-        print_rows(headings, rows, f"pairs {change}, the surest first")
+        print_rows(headings, rows, f"pairs {change}, most probable first")
 
 
 def _print_clusters(changes: Changes, change: str) -> None:
-    """Print samples of clusters that were gained or lost."""
+    """Print samples of gained or lost clusters."""
     rows = [
         (row["num_videos"], row["keeper_id"], row["keeper_title"], ", ".join(row["video_ids"]))
         for row in getattr(changes, change)
     ]
     if rows:
-        print_rows(("videos", "keeper", "title", "video_ids"), rows, f"clusters {change}, the largest first")
+        print_rows(("videos", "keeper", "title", "video_ids"), rows, f"clusters {change}, largest first")
 
 
 def main() -> int:

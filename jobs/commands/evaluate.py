@@ -1,4 +1,4 @@
-"""Judges the pairs and clusters of a lake by what is known to be true, and prints the figures."""
+"""Compare the pairs and clusters of a lake with a ground truth, and print the figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class TruthFormat(StrEnum):
-    """How the truth is written."""
+    """Format of the truth."""
 
     NDVR = "ndvr"
     VCDB = "vcdb"
@@ -55,26 +55,27 @@ _LOADERS = {
     ),
 )
 def evaluate(  # noqa: PLR0913 - each option of the command line is one
-    lake: Annotated[str, typer.Option(help="Folder or URI that holds the tables; pairs and clusters are judged.")],
-    truth: Annotated[Path, typer.Option(help="File that says what is true; of VCDB, a folder too.")],
+    lake: Annotated[str, typer.Option(help="Folder or URI of the tables; its pairs and clusters are evaluated.")],
+    truth: Annotated[Path, typer.Option(help="File with the ground truth; for VCDB also a folder.")],
     *,
-    truth_format: Annotated[TruthFormat, typer.Option("--format", help="How it is written.")] = TruthFormat.NDVR,
-    model_id: Annotated[str | None, typer.Option(help="Whose pairs.", show_default="the model in use")] = None,
+    truth_format: Annotated[TruthFormat, typer.Option("--format", help="Format of the truth.")] = TruthFormat.NDVR,
+    model_id: Annotated[
+        str | None, typer.Option(help="Model whose pairs are evaluated.", show_default="the model in use")
+    ] = None,
     min_probability: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Pairs below are not found.", show_default="every row of pairs is"),
+        typer.Option(min=0, max=1, help="Minimum probability of pairs found.", show_default="all pairs are found"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and per_transform.csv.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Judge the pairs and clusters of a lake by what is known to be true.
+    """Compare the pairs and clusters of a lake with a ground truth.
 
-    Pairs are ranked by match_probability; where it is equal, by alignment_similarity, then by cosine_similarity.
-    Videos that the lake's manifest does not name are left out of the truth, and pairs of relation common are not
-    counted as found. `--min-probability` moves what is found
-    in pairs; the clusters stay as they are stored.
+    Pairs are ranked by match_probability; ties are ranked by alignment_similarity, then by cosine_similarity. Videos
+    that are not in the lake's manifest are excluded from the truth. Pairs of relation common are not counted as found.
+    `--min-probability` applies to the pairs; the clusters are evaluated as they are stored.
 
-    Exit codes: 0 done; 2 bad usage; 3 the truth breaks its format, or speaks of none of the lake's videos.
+    Exit codes: 0 done; 2 bad usage; 3 the truth breaks its format, or has no positive pairs of the lake's videos.
     """
     known = _LOADERS[truth_format](truth)
     model, report = evaluate_lake(open_lake(absolute(lake)), known, model_id, min_probability)
@@ -93,14 +94,14 @@ def evaluate(  # noqa: PLR0913 - each option of the command line is one
 def evaluate_lake(
     lake: Lake, truth: Truth, model_id: str | None = None, min_probability: float | None = None
 ) -> tuple[str | None, EvaluationReport]:
-    """Judge the pairs and clusters of a model; return its id and the report. Runs on: driver, which holds the pairs.
+    """Evaluate the pairs and clusters of a model; return its id and the report. Runs on: driver, which loads all pairs.
 
-    Without `model_id` the model in use is evaluated (`runs.find_model_in_use`). The id is None for a lake without
-    pairs and without a published run: nothing was found, by no model.
+    Without `model_id` the model in use is evaluated (`runs.find_model_in_use`). The id is None for a lake without pairs
+    and without a published run; then no pair is found.
 
     Raises:
         UsageError: a table is missing, the model has no pairs, or pairs exist but no run has been published.
-        ContractError: the truth has nothing to find among the lake's videos.
+        ContractError: the truth has no positive pairs of the lake's videos.
     """
     for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE):
         if not lake.exists(table):
@@ -108,8 +109,8 @@ def evaluate_lake(
     model = _choose_model(lake, model_id)
     rules = Rules(min_score=min_probability)
     of_model = F.col("model_id").eqNullSafe(F.lit(model))
-    told = lake.read("pairs").where(of_model & (F.col("relation") != "common"))
-    scored = told.select("left_id", "right_id", *rules.score_columns, *SEGMENT_COLUMNS)
+    found = lake.read("pairs").where(of_model & (F.col("relation") != "common"))
+    scored = found.select("left_id", "right_id", *rules.score_columns, *SEGMENT_COLUMNS)
     members = lake.read("clusters").where(of_model).select("video_id", "cluster_id").collect()
     video_ids = [
         row["video_id"] for row in lake.read("manifest").where("removed_at IS NULL").select("video_id").collect()
@@ -119,10 +120,14 @@ def evaluate_lake(
 
 
 def describe_report(report: EvaluationReport) -> list[Row]:
-    """Return a report as rows of figure, value and what it is of, for people."""
+    """Return a report as rows of figure, value and explanation, for printing."""
     rows = [
         Row("videos", str(report.num_videos), "in the manifest"),
-        Row("truth pairs left out", str(report.num_left_out), f"{report.num_truth_pairs}; a video is not there"),
+        Row(
+            "truth pairs left out",
+            str(report.num_left_out),
+            f"{report.num_truth_pairs}; a video is not there",
+        ),
     ]
     if (of_pairs := report.pairs) is not None:
         of_found, of_true = f"{of_pairs.num_found} pairs found", f"{of_pairs.num_positives} true pairs"
@@ -145,8 +150,8 @@ def describe_report(report: EvaluationReport) -> list[Row]:
                 _figure(f"{name} {kind}", getattr(part, kind.lower()), "") for kind in ("precision", "recall", "F1")
             ]
     if report.segments is not None:
-        right = report.segments.within_tolerance_fraction
-        rows.append(_figure("segments: bounds right", right, f"found pairs, within {Rules().tolerance_seconds} s"))
+        correct = report.segments.within_tolerance_fraction
+        rows.append(_figure("segments: correct bounds", correct, f"found pairs, within {Rules().tolerance_seconds} s"))
     for variant, value in report.mean_average_precision.items():
         rows.append(_figure(f"mAP {variant}", value, f"{report.num_queries[variant]} queries"))
     for transform, num_pairs, _, recall in report.per_transform.itertuples():
@@ -155,12 +160,12 @@ def describe_report(report: EvaluationReport) -> list[Row]:
 
 
 def _figure(name: str, value: Any, of: str) -> Row:  # noqa: ANN401 - numbers of pandas and of Python
-    """Return a row of one figure; without a value it has nothing to count."""
+    """Return the row of a figure. The value is empty if the figure is undefined."""
     return Row(name, "" if value is None else f"{value:.4f}", of)
 
 
 def _describe_threshold(score: float | None) -> str:
-    """Return the threshold of a figure."""
+    """Describe the threshold of a figure."""
     return "no threshold" if score is None else f"match_probability >= {score:g}"
 
 

@@ -1,4 +1,4 @@
-"""Trains a codebook on the frames of a lake's videos, and writes it as an artefact."""
+"""Train a codebook on the frames of a lake's videos, and write it as an artefact."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Variant(StrEnum):
-    """What a word is of: the whole descriptor of a frame, or that of one layer."""
+    """The part of a descriptor that a word represents: the whole descriptor, or one layer."""
 
     VECTOR = "vector"
     LAYER = "layer"
@@ -49,11 +49,11 @@ class CodebookSettings:
 
     Attributes:
         variant: one codebook for the whole descriptor, or one for each layer of the backbone.
-        num_words: words of each codebook.
-        max_frames: frames to cluster, at most.
-        backbone: whose descriptors.
-        where: SQL condition on the manifest: train on these videos alone.
-        seed: of the first centres, in [0, 2^31).
+        num_words: number of words per codebook.
+        max_frames: maximum number of frames that are clustered.
+        backbone: name of the backbone whose descriptors are used.
+        where: SQL condition on the manifest that selects the training videos.
+        seed: seed of the initial centres, in [0, 2^31).
     """
 
     variant: Variant = Variant.VECTOR
@@ -64,7 +64,7 @@ class CodebookSettings:
     seed: int = 0
 
     def block_dims(self, spec: BackboneSpec) -> tuple[int, ...]:
-        """Return the lengths of the parts of a descriptor that have a codebook each."""
+        """Return the lengths of the parts of a descriptor that have their own codebook."""
         return (spec.dim,) if self.variant is Variant.VECTOR else tuple(layer.dim for layer in spec.layers)
 
 
@@ -76,21 +76,23 @@ class CodebookSettings:
 )
 def train_codebook(  # noqa: PLR0913 - an argument for each option
     lake: options.LakeOption,
-    out: Annotated[Path, typer.Option(help="Folder that the artefact is written to.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
     *,
-    variant: Annotated[Variant, typer.Option(help="Words of whole descriptors, or of each layer's.")] = Variant.VECTOR,
-    num_words: Annotated[int, typer.Option(min=1, help="Words of each codebook.")] = 1000,
-    max_frames: Annotated[int, typer.Option(min=1, help="Frames to cluster, at most.")] = 100_000,
-    backbone: Annotated[str, typer.Option(help="Whose descriptors.")] = "efficientnet_lite0_ndvr",
-    where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the first centres.")] = 0,
-    licence: Annotated[str, typer.Option(help="Of the numbers, for the card.")] = "not stated",
+    variant: Annotated[
+        Variant, typer.Option(help="One codebook for whole descriptors, or one per layer.")
+    ] = Variant.VECTOR,
+    num_words: Annotated[int, typer.Option(min=1, help="Number of words per codebook.")] = 1000,
+    max_frames: Annotated[int, typer.Option(min=1, help="Maximum number of frames that are clustered.")] = 100_000,
+    backbone: Annotated[str, typer.Option(help="Backbone whose descriptors are used.")] = "efficientnet_lite0_ndvr",
+    where: Annotated[str, typer.Option(help="SQL condition on the manifest: use these videos only.")] = "true",
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the initial centres.")] = 0,
+    licence: Annotated[str, typer.Option(help="Licence of the model, for its card.")] = "not stated",
     as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
-    """Train a codebook on a lake's own videos: bag of visual words.
+    """Train a codebook for a bag of visual words on a lake's videos.
 
-    Calibrate it next (ndvr calibrate) or set pairs.min_cosine_similarity, then name its folder as
-    embeddings.artefact_dir. The driver holds the frames: 100,000 of the default backbone take 3 GB at most.
+    Then calibrate it with `ndvr calibrate`, or set pairs.min_cosine_similarity, and set embeddings.artefact_dir to its
+    folder. The driver has the frames in memory: 100,000 frames of the default backbone take at most 3 GB.
 
     Exit codes: 0 done; 2 bad usage.
     """
@@ -100,20 +102,21 @@ def train_codebook(  # noqa: PLR0913 - an argument for each option
         codebook, facts = fit_on_lake(opened, settings)
     write_artefact(out, pack_codebook(codebook, settings, facts, licence))
     console.print(
-        f"{len(codebook.idf)} words of {facts['num_frames']} frames; weights by {facts['num_videos']} videos, in which "
-        f"{facts['num_unseen_words']} words do not occur; the model is in {out}"
+        f"{len(codebook.idf)} words from {facts['num_frames']} frames; weights from {facts['num_videos']} videos, in "
+        f"which {facts['num_unseen_words']} words do not occur; the model is in {out}"
     )
     if as_json:
         sys.stdout.write((out / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
 def fit_on_lake(lake: Lake, settings: CodebookSettings) -> tuple[Codebook, dict[str, Any]]:
-    """Train a codebook; return it with what its card says of the training. Runs on: driver, counting on executors.
+    """Train a codebook. Return it with the facts of the training for its card. Runs on: driver, counting on executors.
 
-    The same lake, whatever the order of its rows, gives the same numbers on one machine.
+    On one machine the result is reproducible. It does not depend on the order of rows in the lake.
 
     Raises:
-        UsageError: the backbone is unknown, `where` is no condition on the manifest, or too few frames are left.
+        UsageError: the backbone is unknown, `where` is not a valid condition on the manifest, or there are too few
+            frames.
     """
     try:
         spec = get_backbone(settings.backbone)
@@ -125,7 +128,7 @@ def fit_on_lake(lake: Lake, settings: CodebookSettings) -> tuple[Codebook, dict[
     try:
         codebook = fit_codebook(frames, settings.block_dims(spec), settings.num_words, settings.seed)
     except ValueError as error:
-        raise UsageError(f"{error}; give a lake with more videos, or a smaller --num-words") from error
+        raise UsageError(f"{error}; use a lake with more videos, or a smaller --num-words") from error
     counts = _count_videos(rows, codebook)
     facts = asdict(settings) | {
         "descriptor_id": descriptor_id,
@@ -139,7 +142,7 @@ def fit_on_lake(lake: Lake, settings: CodebookSettings) -> tuple[Codebook, dict[
 def pack_codebook(
     codebook: Codebook, settings: CodebookSettings, facts: dict[str, Any], licence: str = "not stated"
 ) -> dict[str, bytes]:
-    """Return the files of the artefact, not yet calibrated."""
+    """Return the files of the artefact, without a calibration."""
     card = ModelCard(
         method=f"bow_{settings.variant}",
         kind=codebook.kind,
@@ -154,41 +157,41 @@ def pack_codebook(
 
 
 def _training_rows(lake: Lake, settings: CodebookSettings) -> tuple[str, DataFrame]:
-    """Select the frames to train on, a row a video: the backbone's descriptors of the newest kind in the lake."""
+    """Return the newest descriptor_id of the backbone in the lake, and the training frames, one row per video."""
     described = lake.read("descriptors").where(F.startswith("descriptor_id", F.lit(f"{settings.backbone}-")))
     newest = described.agg(F.max_by("descriptor_id", "described_at").alias("descriptor_id")).first()
     if newest is None or newest["descriptor_id"] is None:
         raise UsageError(
-            f"no videos in {lake.root!r} are described by {settings.backbone!r}: run the nightly job first"
+            f"no videos in {lake.root!r} are described with backbone {settings.backbone!r}: run the nightly job first"
         )
     try:
         chosen = lake.read("manifest").where("removed_at IS NULL").where(settings.where).select("video_id")
     except (AnalysisException, ParseException) as error:
         raise UsageError(
-            f"--where {settings.where!r} is no condition on the manifest: {first_line(error.getMessage())}"
+            f"--where {settings.where!r} is not a valid condition on the manifest: {first_line(error.getMessage())}"
         ) from error
     rows = described.where(F.col("descriptor_id") == newest["descriptor_id"]).join(chosen, "video_id", "left_semi")
     return newest["descriptor_id"], rows.select("video_id", "frame_descriptors")
 
 
 def _collect_frames(rows: DataFrame, num_videos: int, max_frames: int, dim: int) -> NDArray[np.float16]:
-    """Bring frames to the driver, as many of each video: float16 (n <= max_frames, dim), in the order of video_id.
+    """Load frames into the driver, the same number per video: float16 (n <= max_frames, dim), in order of video_id.
 
-    Of more videos than frames, those whose ids have the smallest hashes give one frame each.
+    If there are more videos than `max_frames`, one frame of each of the videos with the smallest hashes is used.
     """
     chosen = rows.select("video_id").orderBy(F.xxhash64("video_id"), "video_id").limit(max_frames)
     sample = partial(sample_frames, frames_per_video=max(1, max_frames // max(1, num_videos)), dim=dim)
     sampled = rows.join(chosen, "video_id", "left_semi").mapInPandas(sample, "video_id STRING, frames BINARY")
-    # A shuffle lets all executors sample at once though the driver then takes partition after partition, and never
-    # holds in Java what it holds in Python: spark.driver.maxResultSize is 1 GB.
-    arriving = sampled.repartition("video_id").toLocalIterator()
-    by_video = sorted((row["video_id"], bytes(row["frames"])) for row in arriving)
+    # The shuffle makes all executors sample in parallel, although toLocalIterator then reads one partition at a time.
+    # So the driver's JVM never has all frames in memory, and spark.driver.maxResultSize (1 GB) does not limit them.
+    received = sampled.repartition("video_id").toLocalIterator()
+    by_video = sorted((row["video_id"], bytes(row["frames"])) for row in received)
     frames = b"".join(content for _, content in by_video)
     return np.frombuffer(frames, dtype="<f2").reshape(-1, dim)
 
 
 def _count_videos(rows: DataFrame, codebook: Codebook) -> NDArray[np.int64]:
-    """Count the training videos that have each word: int64 (num_dims,)."""
+    """Count the training videos that contain each word: int64 (num_dims,)."""
     count = partial(count_videos_by_word, codebook=codebook)
     partial_counts = rows.mapInPandas(count, "word BIGINT, num_videos BIGINT")
     counts = np.zeros(len(codebook.idf), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Trains an embedding model on edited copies of a lake's own videos, and writes it as an artefact."""
+"""Train an embedding model on edited copies of a lake's videos, and write it as an artefact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.config.settings import Objective  # noqa: TC001 - typer reads it when 
 from jobs.contracts.progress import show_bar
 from jobs.evaluation.truth import load_truth
 from jobs.lake.location import absolute
-from jobs.training.augmentations import choose_videos, describe_training_views
+from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from jobs.training.heads import TrainedHead, train_model
 from jobs.training.plots import draw_training
 from models.artefact import CARD_FILE, write_artefact
@@ -33,18 +33,26 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 )
 def train_triplets(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
-    out: Annotated[Path, typer.Option(help="Folder for the model; views and checkpoints go to OUT/work.")],
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings; its section `training` counts.")] = None,
-    where: Annotated[str, typer.Option(help="SQL condition on the manifest: train on these videos alone.")] = "true",
-    labels: Annotated[Path | None, typer.Option(help="CSV or Parquet of pairs known to be copies.")] = None,
-    objective: Annotated[Objective | None, typer.Option(help="What is learnt.", show_default="the config's")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the model; augmented frames and checkpoints are stored in OUT/work.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of settings; sections `training` and `describe`.")
+    ] = None,
+    where: Annotated[str, typer.Option(help="SQL condition on the manifest: use these videos only.")] = "true",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file with labelled pairs; copies are additional positives.")
+    ] = None,
+    objective: Annotated[
+        Objective | None, typer.Option(help="Training objective.", show_default="training.objective of the settings")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
-    """Train a model on edited copies of a lake's own videos: deep metric learning.
+    """Train a model on edited copies of a lake's videos with deep metric learning.
 
-    Its figures come from footage held out by its source. Calibrate it next (ndvr calibrate), then name its folder as
-    embeddings.artefact_dir. Views and epochs are kept: started again, it goes on from there.
+    The model is evaluated on held-out sources. Then calibrate it with `ndvr calibrate`, and set embeddings.artefact_dir
+    to its folder. Augmented frames and epochs are stored, so that an interrupted training resumes.
 
     Exit codes: 0 done; 2 bad usage.
     """
@@ -56,13 +64,13 @@ def train_triplets(  # noqa: PLR0913 - each option of the command line is one
     labelled = _read_copies(labels) if labels else []
     videos = choose_videos(opened, where, settings.training, labelled)
     console, work = Console(stderr=True), (out / "work").absolute()
-    with show_bar(console, "views of videos") as tell:
-        views = describe_training_views(opened.spark, videos, settings, work, tell)
-    with show_bar(console, "epochs") as tell:
-        learnt = train_model(views, labelled, settings, work, tell)
-    write_artefact(out, learnt.pack(settings, where))
-    draw_training(learnt.history, out / "training.png", settings.training.objective)
-    _tell_result(console, learnt, out)
+    with show_bar(console, "augmented videos") as on_progress:
+        augmented = describe_augmented_videos(opened.spark, videos, settings, work, on_progress)
+    with show_bar(console, "epochs") as on_progress:
+        trained = train_model(augmented, labelled, settings, work, on_progress)
+    write_artefact(out, trained.pack(settings, where))
+    draw_training(trained.history, out / "training.png", settings.training.objective)
+    _print_result(console, trained, out)
     if as_json:
         sys.stdout.write((out / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
@@ -76,12 +84,13 @@ def _read_copies(labels: Path) -> list[tuple[str, str]]:
     return sorted(set(zip(copies["left_id"], copies["right_id"], strict=True)))
 
 
-def _tell_result(console: Console, learnt: TrainedHead, out: Path) -> None:
-    """Say how the best epoch compares with the head before training."""
-    first, best = learnt.history[0], learnt.best
+def _print_result(console: Console, trained: TrainedHead, out: Path) -> None:
+    """Print the average precision of the best epoch and of the head before training."""
+    first, best = trained.history[0], trained.best
     console.print(
-        f"epoch {best.number} of {len(learnt.history) - 1} is the best: average precision {best.average_precision:.4f} "
-        f"on footage held out, {first.average_precision:.4f} before training; the model is in {out}"
+        f"epoch {best.number} of {len(trained.history) - 1} is the best: average precision "
+        f"{best.average_precision:.4f} on held-out footage, {first.average_precision:.4f} before training; the model "
+        f"is in {out}"
     )
 
 

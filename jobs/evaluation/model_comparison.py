@@ -1,4 +1,4 @@
-"""Two models over one lake: the pairs and clusters that people see, against those that another model would give."""
+"""Compare two models on one lake: the published pairs and clusters, and those that another model would publish."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from jobs.lake.lake import Lake
 
 _PAIR = ("left_id", "right_id")
-_TOLD_OF_PAIRS = ("match_probability", "cosine_similarity", "relation")
+_PAIR_COLUMNS = ("match_probability", "cosine_similarity", "relation")
 _MAX_SHOWN_MEMBERS = 10
 
 
 @dataclass(frozen=True)
 class Changes:
-    """How the pairs or the clusters of two models differ.
+    """Differences between the pairs, or the clusters, of two models.
 
     Attributes:
-        num_old: of the old model.
-        num_new: of the new one.
-        num_both: of both; clusters are the same where they have the same videos.
-        num_altered: of those of both, pairs of another relation, or clusters with another keeper.
-        gained: samples of what the new model alone has, rows as dicts: the surest pairs, the largest clusters.
-        lost: likewise of what the old model alone has.
+        num_old: number of pairs or clusters of the old model.
+        num_new: number of pairs or clusters of the new model.
+        num_both: number of pairs or clusters of both models. Clusters are equal if they have the same videos.
+        num_altered: number of those of both models whose relation (pairs) or keeper (clusters) differs.
+        gained: samples of pairs or clusters that only the new model has, rows as dicts: the most probable pairs, or the
+            largest clusters.
+        lost: samples of pairs or clusters that only the old model has.
     """
 
     num_old: int
@@ -46,26 +47,26 @@ class Changes:
 
     @property
     def num_gained(self) -> int:
-        """What the new model alone has."""
+        """Number of pairs or clusters that only the new model has."""
         return self.num_new - self.num_both
 
     @property
     def num_lost(self) -> int:
-        """What the old model alone has."""
+        """Number of pairs or clusters that only the old model has."""
         return self.num_old - self.num_both
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What switching from one model to another would change.
+    """Changes of a switch from one model to another.
 
     Attributes:
-        old_id: model_id whose published rows are compared.
-        new_id: model_id of the other, whose rows are computed.
-        num_videos: that both have embedded; of others nothing is compared.
-        num_missing: videos that the old model alone has embedded: the backfill is not through.
-        pairs: how pairs differ.
-        clusters: how clusters differ.
+        old_id: model_id of the published rows.
+        new_id: model_id of the model whose rows are computed.
+        num_videos: number of videos that both have embedded; only these are compared.
+        num_missing: number of videos that only the old model has embedded, because the backfill is not complete.
+        pairs: differences between pairs.
+        clusters: differences between clusters.
     """
 
     old_id: str
@@ -77,30 +78,30 @@ class Comparison:
 
 
 def compare_models(lake: Lake, run: Run, old_id: str, num_samples: int, out: str | None = None) -> Comparison:
-    """Compute the pairs and clusters of the run's model, publish nothing, and hold them against the published ones.
+    """Compute the pairs and clusters of the run's model and compare them with the published ones. Publish nothing.
 
-    What is computed lies in the run's staging area. Runs on: driver; search, alignment and clusters on executors.
+    Computed rows are written to the run's staging area. Runs on: driver; search, alignment and clusters on executors.
 
     Args:
-        lake: where the tables are.
-        run: its model is the new one; its `checkpoint` writes to the lake.
+        lake: the lake with the tables.
+        run: a run whose model is the new one, and whose `checkpoint` writes to the lake.
         old_id: the model whose rows are published.
-        num_samples: of what was gained and lost, each.
-        out: folder or URI for all that differs, as Parquet (`pairs`, `clusters`), or None.
+        num_samples: maximum number of samples of gained rows, and of lost rows.
+        out: folder or URI for all differences, as Parquet (`pairs`, `clusters`), or None.
 
     Raises:
-        UsageError: a model has embedded nothing, or they have no video in common.
+        UsageError: both models are the same, or no video is embedded by both.
     """
     new_id = run.model.model_id
     if new_id == old_id:
-        raise UsageError(f"both are {new_id}; give --new a config that names another model")
+        raise UsageError(f"the old and the new model are both {new_id}: give --new a config with another model")
     old, new = (_read_embedded(lake, model_id) for model_id in (old_id, new_id))
     common = run.checkpoint("common", old.join(new, "video_id", "left_semi"))
     num_old, num_common = old.count(), common.count()
     if not num_common:
         raise UsageError(
-            f"no video is embedded by both {old_id} ({num_old}) and {new_id} ({new.count()}); fill the new model up "
-            "first: ndvr backfill --config with the config of --new"
+            f"no video is embedded by both {old_id} ({num_old} videos) and {new_id} ({new.count()} videos): first run "
+            "`ndvr backfill` with the config of --new"
         )
     of_old = F.col("model_id") == old_id
     old_pairs, new_pairs = lake.read("pairs").where(of_old), _build_pairs(lake, run, common)
@@ -123,36 +124,36 @@ def compare_models(lake: Lake, run: Run, old_id: str, num_samples: int, out: str
 
 
 def _read_embedded(lake: Lake, model_id: str) -> DataFrame:
-    """Read which videos that are there a model has embedded."""
+    """Return the ids of the videos that a model has embedded and that are not removed."""
     present = lake.read("manifest").where("removed_at IS NULL").select("video_id")
     rows = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
     return rows.select("video_id").join(present, "video_id", "left_semi")
 
 
 def _build_pairs(lake: Lake, run: Run, videos: DataFrame) -> DataFrame:
-    """Search the pairs of the run's model among some videos, as a night would that has never searched."""
+    """Build the pairs of the run's model among some videos, as the first run of this model would."""
     inputs = {name: lake.read(name) for name in ("manifest", "pairs")}
     inputs["embeddings"] = lake.read("embeddings").join(videos, "video_id", "left_semi")
     return run.checkpoint("new_pairs", pairs.build(inputs, run).rows)
 
 
 def _build_clusters(lake: Lake, run: Run, new_pairs: DataFrame) -> DataFrame:
-    """Join the pairs to clusters; people's decisions hold for any model."""
+    """Build clusters from the pairs. Decisions of reviewers apply to all models."""
     names = ("manifest", "descriptors", "decisions", "cluster_events", "clusters")
     inputs = {name: lake.read(name) for name in names} | {"pairs": new_pairs}
     return run.checkpoint("new_clusters", clusters.build(inputs, run))
 
 
 def _among(rows: DataFrame, videos: DataFrame, columns: tuple[str, ...]) -> DataFrame:
-    """Keep the rows all of whose videos are among some."""
+    """Return the rows whose videos in `columns` are all in `videos`."""
     for column in columns:
         rows = rows.join(videos.select(F.col("video_id").alias(column)), column, "left_semi")
     return rows
 
 
 def _match_pairs(old: DataFrame, new: DataFrame) -> DataFrame:
-    """Match pairs by their videos. Grain: one row per pair of either model, with what both say of it."""
-    sides = [rows.select(*_PAIR, F.struct(*_TOLD_OF_PAIRS).alias(name)) for rows, name in ((old, "old"), (new, "new"))]
+    """Match pairs by their videos. Grain: one row per pair of either model, with the columns of both."""
+    sides = [rows.select(*_PAIR, F.struct(*_PAIR_COLUMNS).alias(name)) for rows, name in ((old, "old"), (new, "new"))]
     is_altered = F.coalesce(F.col("old.relation") != F.col("new.relation"), F.lit(False))
     return (
         sides[0]
@@ -176,8 +177,8 @@ def _match_clusters(old: DataFrame, new: DataFrame) -> DataFrame:
             F.sort_array(F.collect_set("video_id")).alias("video_ids"),
             F.max(F.when(F.col("is_keeper"), F.col("video_id"))).alias("keeper_id"),
         )
-        told = F.struct("cluster_id", "keeper_id").alias(name)
-        sides.append(grouped.where("size(video_ids) > 1").select("video_ids", told))
+        columns = F.struct("cluster_id", "keeper_id").alias(name)
+        sides.append(grouped.where("size(video_ids) > 1").select("video_ids", columns))
     is_altered = F.coalesce(~F.col("old.keeper_id").eqNullSafe(F.col("new.keeper_id")), F.lit(False))
     return (
         sides[0]
@@ -195,17 +196,17 @@ def _match_clusters(old: DataFrame, new: DataFrame) -> DataFrame:
 
 
 def _change() -> Column:
-    """Tell on which side a row of an outer join is."""
+    """Return which side of an outer join a row has: gained, lost or both."""
     return F.when(F.col("old").isNull(), "gained").when(F.col("new").isNull(), "lost").otherwise("both")
 
 
 def _summarise(
     changed: DataFrame, show: Callable[[DataFrame], DataFrame], order: tuple[str, ...], num_samples: int
 ) -> Changes:
-    """Count what has changed, and take samples: by the first column of `order` falling, then by the others."""
+    """Count the changes and select samples, in order of the first column of `order` descending, then of the others."""
     counts = changed.groupBy("change").agg(F.count("*").alias("all"), F.count_if("is_altered").alias("altered"))
-    found = {row["change"]: row for row in counts.collect()}
-    num = {change: found[change]["all"] if change in found else 0 for change in ("both", "gained", "lost")}
+    counted = {row["change"]: row for row in counts.collect()}
+    num = {change: counted[change]["all"] if change in counted else 0 for change in ("both", "gained", "lost")}
     by: list[Column | str | int] = [F.desc(order[0]), *order[1:]]
     samples = {
         change: show(changed.where(F.col("change") == change).orderBy(*by).limit(num_samples)).orderBy(*by)
@@ -219,20 +220,20 @@ def _summarise(
         num["both"] + num["lost"],
         num["both"] + num["gained"],
         num["both"],
-        found["both"]["altered"] if "both" in found else 0,
+        counted["both"]["altered"] if "both" in counted else 0,
         rows["gained"],
         rows["lost"],
     )
 
 
 def _add_titles(titles: DataFrame, sample: DataFrame) -> DataFrame:
-    """Add what people know the two videos by: a title, else the uri."""
+    """Add the title of both videos, or the uri if a video has no title."""
     for side in ("left", "right"):
         sample = sample.join(titles.toDF(f"{side}_id", f"{side}_title"), f"{side}_id", "left")
     return sample
 
 
 def _shorten(titles: DataFrame, sample: DataFrame) -> DataFrame:
-    """Show no more than the first videos of a cluster, and what people know the keeper by."""
+    """Limit the shown videos of each cluster, and add the title of the keeper, or its uri if it has no title."""
     shown = sample.withColumn("video_ids", F.slice("video_ids", 1, _MAX_SHOWN_MEMBERS))
     return shown.join(titles.toDF("keeper_id", "keeper_title"), "keeper_id", "left")

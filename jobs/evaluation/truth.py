@@ -1,4 +1,4 @@
-"""What is true of a set of videos: which pairs share footage and where, and what each query must find."""
+"""Ground truth of a set of videos: the pairs that share footage, their segments, and the positives of queries."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ _NUM_SHOWN = 3
 
 @dataclass(frozen=True)
 class Query:
-    """What a query must find in one variant of a protocol. A video is what the first set that holds it says.
+    """Labels of the videos for a query in one variant of a protocol.
+
+    If a video is in several of the sets, the first set determines its label.
 
     Attributes:
-        query_id: its video_id.
-        positives: what it must find; the query itself is among them where the protocol ranks it, first.
-        negatives: what it must not find.
-        left_out: what is not ranked.
-        is_closed: whether videos in none of these sets are left out too; else they are negatives.
+        query_id: video_id of the query.
+        positives: videos that must be found. They include the query itself if the protocol ranks it (as the first).
+        negatives: videos that must not be found.
+        left_out: videos that are not ranked.
+        is_closed: whether videos in none of these sets are not ranked; else they are negatives.
     """
 
     query_id: str
@@ -50,8 +52,8 @@ class Query:
     left_out: frozenset[str] = frozenset()
     is_closed: bool = False
 
-    def judge(self, video_id: str) -> bool | None:
-        """Tell whether a video is a positive, or None where it is not ranked."""
+    def get_label(self, video_id: str) -> bool | None:
+        """Return whether a video is a positive, or None if it is not ranked."""
         if video_id in self.positives:
             return True
         if video_id in self.negatives:
@@ -61,12 +63,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of a set of videos.
+    """Ground truth of a set of videos.
 
     Attributes:
-        pairs: columns left_id < right_id, relation, transform and `SEGMENT_COLUMNS` (NaN where unknown); a row is a
-            segment of a pair. `copy` and `partial` pairs share footage; `ignore` counts neither for nor against; a
-            pair that is not listed shares none. None where the set says nothing of pairs but those of queries.
+        pairs: columns left_id < right_id, relation, transform and `SEGMENT_COLUMNS` (NaN if unknown); one row per
+            segment of a pair. Pairs of relation `copy` and `partial` share footage; `ignore` pairs are neither positive
+            nor negative; pairs that are not listed share no footage. None if the set only labels pairs of queries.
         rankings: variant of the protocol -> its queries.
     """
 
@@ -74,18 +76,18 @@ class Truth:
     rankings: Mapping[str, tuple[Query, ...]] = field(default_factory=dict)
 
     def count_pairs(self) -> int:
-        """Count the pairs that the truth speaks of: those listed, and those of a query with a positive."""
+        """Return the number of listed pairs and of pairs of a query with a positive."""
         listed = set() if self.pairs is None else set(zip(self.pairs["left_id"], self.pairs["right_id"], strict=True))
-        asked = {
+        queried = {
             (query.query_id, positive)
             for queries in self.rankings.values()
             for query in queries
             for positive in query.positives - {query.query_id}
         }
-        return len(listed) + len(asked)
+        return len(listed) + len(queried)
 
     def restrict_to(self, video_ids: Collection[str]) -> Truth:
-        """Keep what concerns these videos alone; a query that has nothing left to find but itself is dropped."""
+        """Return the truth of these videos only. Queries without a positive other than themselves are dropped."""
         known = frozenset(video_ids)
         pairs = self.pairs
         if pairs is not None:
@@ -102,13 +104,13 @@ class Truth:
 
 
 def load_truth(path: Path) -> Truth:
-    """Read ndvr's own format: CSV or Parquet with the columns of `Truth.pairs`. Runs on: driver.
+    """Read a truth in ndvr's format: CSV or Parquet with the columns of `Truth.pairs`. Runs on: driver.
 
-    `transform` and the segments may be empty or missing; of a pair in the other order the sides are swapped.
+    `transform` and the segments may be empty or missing. The sides of pairs with left_id > right_id are swapped.
 
     Raises:
         UsageError: the file does not exist, or its name ends neither in .csv nor in .parquet.
-        ContractError: it cannot be read, lacks a column, or has rows that break a rule; the message names the first.
+        ContractError: the file cannot be read, a column is missing, or rows are not valid; the message has the first.
     """
     rows = _read(path)
     missing = [name for name in _REQUIRED_COLUMNS if name not in rows.columns]
@@ -117,12 +119,12 @@ def load_truth(path: Path) -> Truth:
             f"truth {str(path)!r} lacks the column(s) {', '.join(missing)}; it has {', '.join(rows.columns)}"
         )
     if rows.empty:
-        raise ContractError(f"truth {str(path)!r} has no rows; give one with at least one pair")
+        raise ContractError(f"truth {str(path)!r} has no rows: give --truth a file with at least one pair")
     return Truth(order_pairs(_check(rows, path)))
 
 
 def order_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Swap the sides of the rows whose left_id is the larger, their segments too."""
+    """Swap the sides, including segments, of rows with left_id > right_id."""
     is_swapped = (rows["left_id"] > rows["right_id"]).to_numpy()
     if not is_swapped.any():
         return rows
@@ -133,57 +135,61 @@ def order_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Read the file as it is; cells of a CSV are text."""
+    """Read the file without checks. Cells of a CSV file are text."""
     if not path.is_file():
         raise UsageError(f"truth {str(path)!r} does not exist; give --truth an existing file")
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".parquet"}:
-        raise UsageError(f"truth {str(path)!r} has no known format; give a name that ends in .csv or .parquet")
+        raise UsageError(
+            f"truth {str(path)!r} has no known format; give --truth a file whose name ends in .csv or .parquet"
+        )
     try:
         if suffix == ".parquet":
             return pd.read_parquet(path)
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (OSError, ValueError) as error:  # pandas' and Arrow's own are ValueErrors
+    except (OSError, ValueError) as error:  # the exceptions of pandas and Arrow are ValueErrors
         raise ContractError(f"truth {str(path)!r} cannot be read as {suffix[1:]}: {error}") from error
-    if not isinstance(rows.index, pd.RangeIndex):  # pandas then takes the first cells for names of rows
-        raise ContractError(f"truth {str(path)!r} has rows with more cells than its header; quote cells with commas")
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas uses extra cells as an index
+        raise ContractError(
+            f"truth {str(path)!r} has rows with more cells than its header: quote cells that contain commas"
+        )
     return rows
 
 
 def _check(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return text as text and seconds as numbers; raise ContractError for the first rule that rows break."""
+    """Return text columns as text and seconds as numbers. Raise ContractError if rows are not valid."""
     text = {name: rows[name].fillna("").astype(str) if name in rows else "" for name in _TEXT_COLUMNS}
     checked = pd.DataFrame(text, index=rows.index)
-    _refuse(checked, (checked["left_id"] == "") | (checked["right_id"] == ""), path, "lack left_id or right_id")
-    _refuse(checked, checked["left_id"] == checked["right_id"], path, "pair a video with itself; leave them out")
+    _reject(checked, (checked["left_id"] == "") | (checked["right_id"] == ""), path, "have no left_id or no right_id")
+    _reject(checked, checked["left_id"] == checked["right_id"], path, "pair a video with itself (remove them)")
     is_known = checked["relation"].isin(RELATIONS)
-    _refuse(checked, ~is_known, path, f"have a relation that is none of {', '.join(RELATIONS)}")
+    _reject(checked, ~is_known, path, f"have a relation other than {', '.join(RELATIONS)}")
     for name in SEGMENT_COLUMNS:
         cells = rows[name] if name in rows else pd.Series(np.nan, index=rows.index)
         checked[name] = pd.to_numeric(cells, errors="coerce").astype(float)
         is_empty = cells.isna() | (cells.astype(str).str.strip() == "")
         is_bad = ~is_empty & ~np.isfinite(checked[name])
-        _refuse(rows, is_bad, path, f"have a {name} that is no number; give seconds or nothing")
+        _reject(rows, is_bad, path, f"have a {name} that is not a number (give seconds, or leave it empty)")
     given = checked[list(SEGMENT_COLUMNS)].notna()
-    _refuse(checked, given.any(axis=1) & ~given.all(axis=1), path, "give some bounds of a segment; give four or none")
-    is_wrong = given.all(axis=1) & ~_has_length(checked)
-    _refuse(checked, is_wrong, path, "have a segment that breaks 0 <= start_seconds < end_seconds")
+    _reject(checked, given.any(axis=1) & ~given.all(axis=1), path, "have some bounds of a segment (give four or none)")
+    is_wrong = given.all(axis=1) & ~_has_duration(checked)
+    _reject(checked, is_wrong, path, "have a segment that violates 0 <= start_seconds < end_seconds")
     relations = order_pairs(checked).groupby(["left_id", "right_id"])["relation"]
-    _refuse(checked, relations.transform("nunique") > 1, path, "give one pair several relations")
+    _reject(checked, relations.transform("nunique") > 1, path, "have several relations for one pair")
     return checked
 
 
-def _has_length(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which segments begin at or after 0 and end after they begin, on both sides."""
+def _has_duration(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which segments start at or after 0 and end after their start, on both sides."""
     left_start, left_end, right_start, right_end = (rows[name].to_numpy() for name in SEGMENT_COLUMNS)
-    is_long: NDArray[np.bool_] = (
+    has_duration: NDArray[np.bool_] = (
         (left_start >= 0) & (left_start < left_end) & (right_start >= 0) & (right_start < right_end)
     )
-    return is_long
+    return has_duration
 
 
-def _refuse(rows: pd.DataFrame, is_bad: pd.Series[bool], path: Path, fault: str) -> None:
-    """Raise ContractError where any row is bad, with the first of them; rows are counted from 1, header apart."""
+def _reject(rows: pd.DataFrame, is_bad: pd.Series[bool], path: Path, fault: str) -> None:
+    """Raise ContractError with the first bad rows, if there are any. Rows are counted from 1, without the header."""
     if not is_bad.any():
         return
     numbers = np.flatnonzero(is_bad)[:_NUM_SHOWN].tolist()

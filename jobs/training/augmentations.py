@@ -1,4 +1,4 @@
-"""Views of a lake's videos, described by the executors and kept in a folder: what heads are trained on."""
+"""Training data of heads: augmented frames of a lake's videos, described by executors and stored in a folder."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import Config, TrainingConfig
     from jobs.lake.lake import Lake
-    from models.training import ViewSet
+    from models.training import AugmentedFrames
 
-_VIDEOS_PER_BATCH = 256  # between two writes: what a kill can lose
+_VIDEOS_PER_BATCH = 256  # per write; at most this many are lost when the process is killed
 _VIDEOS_PER_TASK = 8
 _PICTURE_PX = 448
 _HELD_OUT_SHARE = 0.15
-_SAMPLE_FPS = 2.0  # a view may show the frame half a second beside
+_SAMPLE_FPS = 2.0  # an augmented frame may be up to half a second from the original one
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class TrainingVideo:
     """A video to train on.
 
     Attributes:
-        video_id: in the lake.
-        uri: absolute.
-        source: what footage it shows, by a name that videos of the same footage share.
-        is_held_out: it judges every epoch, and takes no part in the training.
+        video_id: id of the video in the lake.
+        uri: absolute URI.
+        source: name of the footage; videos that show the same footage have the same source.
+        is_held_out: whether the video is used for validation and not for training.
     """
 
     video_id: str
@@ -57,20 +57,21 @@ class TrainingVideo:
 
 
 @dataclass(frozen=True)
-class LakeViews:
-    """Views with the names of what they show.
+class AugmentedVideos:
+    """Augmented frames of the videos of a lake, with the ids, sources and edits of the videos.
 
     Attributes:
-        views: descriptors of views.
-        video_ids: of each video of `views`.
-        source_names: of each video of `views`.
-        other_names: the source of the footage that some of a video's views show beside its own.
-        is_held_out: bool (videos,), which of them judge the training.
-        edits: of each video, of each of its views, view 0 left out: names of `models.views.EDITS`.
-        fingerprint: changes with whatever changes a view.
+        frames: descriptors of the augmented frames.
+        video_ids: id of each video of `frames`.
+        source_names: source of each video of `frames`.
+        other_names: for each video, the source of the second video that some edits insert into its frames; "" if
+            unknown.
+        is_held_out: bool (videos,), whether the video is used for validation.
+        edits: for each video and each copy except copy 0, the names of the edits in `models.views.EDITS`.
+        fingerprint: hash of the settings that change the augmented frames.
     """
 
-    views: ViewSet
+    frames: AugmentedFrames
     video_ids: tuple[str, ...]
     source_names: tuple[str, ...]
     other_names: tuple[str, ...]
@@ -78,34 +79,34 @@ class LakeViews:
     edits: tuple[tuple[tuple[str, ...], ...], ...]
     fingerprint: str
 
-    def pair_up(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-        """Pair all views with one another, as a flat (videos x views) matrix has them.
+    def list_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+        """Return all pairs of augmented videos with a known label, as row indices of a flat (videos x copies) matrix.
 
         Returns:
-            Rows (p,), rows (p,), and whether both are views of one video (p,); else they are of other sources. Left out
-            are other videos of one source, and views that may show the other's footage, or the same third's, beside
-            their own.
+            Left rows (p,), right rows (p,), and whether both are copies of the same video (p,). Pairs that are not have
+            different sources. Excluded are pairs of different videos of the same source, and pairs where an edit may
+            have inserted the footage of the other video, or footage of the same third source.
         """
-        num_views = self.views.descriptors.shape[1]
-        videos = np.repeat(np.arange(len(self.video_ids)), num_views)
+        num_copies = self.frames.descriptors.shape[1]
+        videos = np.repeat(np.arange(len(self.video_ids)), num_copies)
         left, right = np.triu_indices(len(videos), k=1)
         one, other = videos[left], videos[right]
-        names, shown = np.array(self.source_names), np.array(self.other_names)
+        names, inserted = np.array(self.source_names), np.array(self.other_names)
         is_copy = one == other
-        is_stranger = (names[one] != names[other]) & (shown[one] != names[other]) & (names[one] != shown[other])
-        is_stranger &= (shown[one] != shown[other]) | (shown[one] == "")
-        counts = is_copy | is_stranger
-        return left[counts], right[counts], is_copy[counts]
+        is_negative = (names[one] != names[other]) & (inserted[one] != names[other]) & (names[one] != inserted[other])
+        is_negative &= (inserted[one] != inserted[other]) | (inserted[one] == "")
+        is_labelled = is_copy | is_negative
+        return left[is_labelled], right[is_labelled], is_copy[is_labelled]
 
-    def select(self, is_taken: NDArray[np.bool_]) -> LakeViews:
-        """Keep the videos that are True in bool (videos,)."""
-        kept = [place for place in range(len(self.video_ids)) if is_taken[place]]
-        return LakeViews(
-            self.views.select(is_taken),
+    def select(self, is_selected: NDArray[np.bool_]) -> AugmentedVideos:
+        """Return the videos that are True in `is_selected`, bool (videos,)."""
+        kept = [place for place in range(len(self.video_ids)) if is_selected[place]]
+        return AugmentedVideos(
+            self.frames.select(is_selected),
             tuple(self.video_ids[place] for place in kept),
             tuple(self.source_names[place] for place in kept),
             tuple(self.other_names[place] for place in kept),
-            self.is_held_out[is_taken],
+            self.is_held_out[is_selected],
             tuple(self.edits[place] for place in kept),
             self.fingerprint,
         )
@@ -114,22 +115,24 @@ class LakeViews:
 def choose_videos(
     lake: Lake, where: str, training: TrainingConfig, labelled: Sequence[tuple[str, str]] = ()
 ) -> list[TrainingVideo]:
-    """Choose the described videos of a lake to train on, in the order of their ids. Runs on: driver.
+    """Choose the training videos among the described videos of a lake, in order of their ids. Runs on: driver.
 
-    Two videos show the same footage where `training.source` says so, where a labelled pair does, or where the lake's
-    own pairs do: none of them is ever taken for a negative of the other.
+    Two videos get the same source if `training.source` has the same value for both, if they are a labelled pair, or if
+    they are a pair of the lake. Videos of the same source are never negatives of one another.
 
     Args:
-        lake: whose manifest, descriptors and pairs are read.
+        lake: the lake whose manifest, descriptors and pairs are read.
         where: SQL condition on the manifest.
-        training: `source`, an SQL expression on the manifest (where it is null the video is a source of its own), and
-            `held_out`, a condition; where that is null, about 15 % of the sources by a hash of their names.
+        training: `source` is an SQL expression on the manifest; a video for which it is null has its own source.
+            `held_out` is an SQL condition; where it is null, about 15 % of the sources are held out, by a hash of their
+            names.
         labelled: video_ids of pairs that show the same footage.
 
     Raises:
-        UsageError: `where`, `source` or `held_out` is no expression on the manifest, or one source alone is left.
+        UsageError: `where`, `source` or `held_out` is not a valid expression on the manifest, or fewer than two sources
+            are left.
     """
-    # A video may have been described twice, by other settings and at another place.
+    # A video may have descriptors of several settings and of several URIs.
     described = lake.read("descriptors").groupBy("video_id").agg(F.max_by("uri", "described_at").alias("uri"))
     try:
         chosen = lake.read("manifest").where("removed_at IS NULL").where(where)
@@ -139,41 +142,45 @@ def choose_videos(
         rows = described.join(named, "video_id").orderBy("video_id").collect()
     except (AnalysisException, ParseException) as error:
         raise UsageError(
-            f"--where {where!r}, training.source or training.held_out is wrong: {first_line(error.getMessage())}"
+            f"--where {where!r}, training.source or training.held_out is not a valid expression on the manifest: "
+            f"{first_line(error.getMessage())}"
         ) from error
     found = [(row["left_id"], row["right_id"]) for row in lake.read("pairs").select("left_id", "right_id").collect()]
     by_source = [(row["video_id"], f"source {row['source']}") for row in rows if row["source"] is not None]
     edges = np.array([*found, *labelled, *by_source], dtype=object).reshape(-1, 2)
     names = connected_components(edges[:, 0], edges[:, 1])
     videos = [_make_video(row, names.get(row["video_id"], row["video_id"])) for row in rows]
-    if len({video.source for video in videos}) < 2:  # noqa: PLR2004  a negative needs another
-        raise UsageError(f"--where {where!r} leaves {len(videos)} described videos of one source: give two or more")
+    if len({video.source for video in videos}) < 2:  # noqa: PLR2004  a negative needs a second source
+        raise UsageError(
+            f"--where {where!r} selects {len(videos)} described videos of fewer than 2 sources: select more videos"
+        )
     return videos
 
 
 def _make_video(row: Row, source: str) -> TrainingVideo:
-    """Make a video of its row, held out by the config's condition, else by its source."""
+    """Return the video of a row. It is held out by the condition of the settings, else by a hash of its source."""
     is_held_out = row["is_held_out"]
     if is_held_out is None:
         is_held_out = int(_hash(source)[:8], 16) < _HELD_OUT_SHARE * 16**8
     return TrainingVideo(row["video_id"], row["uri"], source, is_held_out)
 
 
-def describe_training_views(
+def describe_augmented_videos(
     spark: SparkSession,
     videos: Sequence[TrainingVideo],
     config: Config,
     folder: Path,
     on_progress: Callable[[int, int], None],
-) -> LakeViews:
-    """Describe the views that are not in the folder yet, and return all of them. Runs on: driver, executors.
+) -> AugmentedVideos:
+    """Describe the augmented frames that are not in the folder yet, and return all. Runs on: driver, executors.
 
     Args:
         spark: session.
-        videos: see `choose_videos`.
+        videos: as `choose_videos` returns them.
         config: sections `describe` and `training`.
-        folder: keeps the views, as Parquet, under a name made from the settings; a later run goes on from there.
-        on_progress: told (videos done, videos in all).
+        folder: folder for the descriptors, as Parquet under a name with a hash of the settings, so that a later run
+            with the same settings resumes.
+        on_progress: called with (videos done, number of all videos).
 
     Raises:
         UsageError: none of the videos can be read.
@@ -213,7 +220,7 @@ def _view_settings(config: Config, videos: Sequence[TrainingVideo]) -> ViewSetti
 
 
 def _choose_others(videos: Sequence[TrainingVideo]) -> list[str]:
-    """Choose for each video the uri of the next one, in the order of a hash, that shows other footage."""
+    """Choose a second video for each video: the URI of the next one, in order of a hash, with another source."""
     ring = sorted(range(len(videos)), key=lambda number: _hash(videos[number].video_id))
     others = [""] * len(videos)
     for place, number in enumerate(ring):
@@ -242,22 +249,22 @@ def _fingerprint(settings: ViewSettings) -> str:
 
 
 def _read_done(spark: SparkSession, path: str) -> set[str]:
-    """Return the videos whose views are there."""
+    """Return the ids of the videos whose augmented frames are stored."""
     try:
         return {row["video_id"] for row in spark.read.parquet(path).select("video_id").distinct().collect()}
     except AnalysisException:
         return set()
 
 
-def _load(spark: SparkSession, path: str, videos: Sequence[TrainingVideo], settings: ViewSettings) -> LakeViews:
-    """Bring the views to the driver, in the order of video, frame and view."""
-    from models.training import ViewSet
+def _load(spark: SparkSession, path: str, videos: Sequence[TrainingVideo], settings: ViewSettings) -> AugmentedVideos:
+    """Load the augmented frames into the driver, in the order of video, frame and copy."""
+    from models.training import AugmentedFrames
 
     places = {video.video_id: place for place, video in enumerate(videos)}
     table = spark.read.schema(VIEWS_DDL).parquet(path).toPandas()
     table = table[table["video_id"].isin(places)]
     if table.empty:
-        raise UsageError("no training video could be read: run the nightly job and look at the quarantine table")
+        raise UsageError("no training video could be read: run the nightly job and check the table quarantine")
     table = table.assign(place=table["video_id"].map(places)).sort_values(["place", "frame_index", "view_index"])
     rows_per_frame = settings.num_views + 1
     shape = (-1, rows_per_frame, get_backbone(settings.describe.backbone).dim)
@@ -268,8 +275,8 @@ def _load(spark: SparkSession, path: str, videos: Sequence[TrainingVideo], setti
     by_uri = {video.uri: video.source for video in videos}
     edits = table[(table["frame_index"] == 0) & (table["view_index"] > 0)].groupby("place")["edits"].agg(list)
     _, sources = np.unique([video.source for video in taken], return_inverse=True)
-    return LakeViews(
-        ViewSet(descriptors, of_frame.astype(np.int64), sources.astype(np.int64)),
+    return AugmentedVideos(
+        AugmentedFrames(descriptors, of_frame.astype(np.int64), sources.astype(np.int64)),
         tuple(video.video_id for video in taken),
         tuple(video.source for video in taken),
         tuple(by_uri.get(shown[place], "") for place in kept),

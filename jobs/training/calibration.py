@@ -1,4 +1,4 @@
-"""From labelled similarities to an operating threshold and to probabilities. Runs on the driver."""
+"""Choose a threshold and fit a probability map on labelled similarities. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _NUM_BINS = 10
 
 @dataclass(frozen=True)
 class LabelledPairs:
-    """Pairs whose truth is known, with the similarity that a model gives them.
+    """Labelled pairs with their similarity according to a model.
 
     Attributes:
-        cosines: (n,), in [-1, 1].
+        cosines: cosine similarities (n,), in [-1, 1].
         is_copy: bool (n,).
-        transforms: of each pair, how one became the other; () for negatives and where it is not known.
-        what: where they come from, for the card.
+        transforms: for each pair, the edits between its two videos; () for negatives and for unknown edits.
+        description: origin of the pairs, for the model card.
     """
 
     cosines: Similarities
     is_copy: Flags
     transforms: tuple[tuple[str, ...], ...]
-    what: str
+    description: str
 
 
 def sweep_thresholds(pairs: LabelledPairs) -> pd.DataFrame:
-    """Return a row for each of 0.000, 0.001, ..., 1.000.
+    """Return one row per threshold 0.000, 0.001, ..., 1.000.
 
-    Columns: threshold; num_found and num_true, pairs and copies at or above it; precision (1 where nothing is found),
-    recall, f1; false_share, of all negatives.
+    Columns: threshold; num_found and num_true, the pairs and the copies at or above it; precision (1 if no pair is
+    found), recall, f1; false_share, the fraction of all negatives that is found.
     """
     found, true = _count_above(pairs.cosines), _count_above(pairs.cosines[pairs.is_copy])
     num_copies, num_others = int(pairs.is_copy.sum()), int((~pairs.is_copy).sum())
@@ -62,18 +62,18 @@ def sweep_thresholds(pairs: LabelledPairs) -> pd.DataFrame:
 
 
 def choose_similarity(sweep: pd.DataFrame, num_negatives: int, target_precision: float) -> float:
-    """Return the lowest threshold of a sweep that `choose_threshold` allows.
+    """Return the lowest threshold of a sweep that satisfies the rules of `choose_threshold`.
 
     Args:
         sweep: as `sweep_thresholds` returns it.
-        num_negatives: pairs of the sweep that are not copies.
+        num_negatives: number of pairs of the sweep that are not copies.
         target_precision: in [0, 1].
 
     Raises:
         UsageError: no threshold reaches the precision.
     """
-    falling = sweep.iloc[::-1]
-    thresholds, found, true = (falling[name].to_numpy() for name in ("threshold", "num_found", "num_true"))
+    descending = sweep.iloc[::-1]
+    thresholds, found, true = (descending[name].to_numpy() for name in ("threshold", "num_found", "num_true"))
     curve = Curve(thresholds, found, true, num_positives=int(true.max()))
     return choose_threshold(curve, num_negatives, target_precision, "calibrate the model")
 
@@ -82,10 +82,10 @@ def choose_threshold(curve: Curve, num_negatives: int, target_precision: float, 
     """Return the lowest threshold that reaches a precision and finds at most 1 in 10,000 negatives.
 
     Args:
-        curve: of the labelled pairs.
-        num_negatives: all negatives, scored or not.
+        curve: precision and recall of the labelled pairs.
+        num_negatives: number of all negatives, scored or not.
         target_precision: in [0, 1].
-        purpose: completes "these pairs cannot ...", for the message.
+        purpose: what the threshold is for; it completes "these pairs cannot ..." in the error message.
 
     Raises:
         UsageError: no threshold reaches the precision.
@@ -94,13 +94,13 @@ def choose_threshold(curve: Curve, num_negatives: int, target_precision: float, 
     if lowest is None:
         raise UsageError(
             f"no threshold reaches a precision of {target_precision}: these pairs cannot {purpose}; "
-            "look at their labels, or lower --target-precision"
+            "check their labels, or decrease --target-precision"
         )
     return float(curve.thresholds[lowest])
 
 
 def measure_transforms(pairs: LabelledPairs, threshold: float) -> pd.DataFrame:
-    """Return the recall of copies by transform at a threshold: columns transform, num_pairs, recall."""
+    """Return the recall of copies per transform at a threshold: columns transform, num_pairs, recall."""
     rows = [
         (name, bool(cosine >= threshold))
         for names, cosine in zip(pairs.transforms, pairs.cosines.tolist(), strict=True)
@@ -119,12 +119,12 @@ def fit_platt(scores: Similarities, is_positive: Flags) -> tuple[float, float]:
     """Fit `P(positive) = 1 / (1 + exp(-(intercept + slope * score)))` by maximum likelihood; return (intercept, slope).
 
     Labels are smoothed: positives to (N+ + 1) / (N+ + 2) and negatives to 1 / (N- + 2). Without smoothing, the slope is
-    unbounded where a threshold separates the two kinds without error: Platt 1999, Probabilistic Outputs for Support
-    Vector Machines, section 2.2. A smoothed label counts as a positive with that weight, and as a negative with the
-    rest. The slope is never negative: a higher score is never less probable.
+    unbounded if a threshold separates the two kinds without error: Platt 1999, Probabilistic Outputs for Support
+    Vector Machines, section 2.2. A smoothed label t is a positive with weight t and a negative with weight 1 - t. The
+    slope is at least 0, so a higher score never has a lower probability.
 
     Args:
-        scores: (n,), both kinds among them.
+        scores: (n,), of positives and negatives.
         is_positive: (n,).
     """
     from sklearn.linear_model import LogisticRegression
@@ -140,14 +140,14 @@ def fit_platt(scores: Similarities, is_positive: Flags) -> tuple[float, float]:
     intercept, slope = float(fitted.intercept_[0]), float(fitted.coef_[0, 0])
     if slope >= 0:
         return intercept, slope
-    mean = float(targets.mean())  # the likelihood is concave: its maximum over slopes >= 0 is then at 0
+    mean = float(targets.mean())  # the likelihood is concave, so its maximum over slopes >= 0 is at 0
     return float(np.log(mean / (1 - mean))), 0.0
 
 
 def measure_reliability(pairs: LabelledPairs, intercept: float, slope: float) -> pd.DataFrame:
-    """Compare what the map says with what is so, in ten bins of its probability.
+    """Compare predicted probabilities with the fraction of copies, in ten bins of the probability.
 
-    Columns: probability (mean of the bin), copy_share, num_pairs; bins without pairs are left out.
+    Columns: probability (mean of the bin), copy_share, num_pairs. Bins without pairs are omitted.
     """
     probability = 1 / (1 + np.exp(-(intercept + slope * pairs.cosines.astype(np.float64))))
     bins = np.minimum((probability * _NUM_BINS).astype(int), _NUM_BINS - 1)

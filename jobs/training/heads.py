@@ -1,4 +1,4 @@
-"""From views to a trained model: which config, which footage is held out, which head."""
+"""Train a head on augmented frames: choose its settings, hold out footage for validation, write the artefact."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jobs.config.settings import Config, TrainingConfig
-    from jobs.training.augmentations import LakeViews
+    from jobs.training.augmentations import AugmentedVideos
     from models.embedders import RowEmbedder
-    from models.training import Epoch, TrainConfig, ViewSet
+    from models.training import AugmentedFrames, Epoch, TrainConfig
 
 _MAX_BACKGROUND_FRAMES = 4000
-_MAX_VALIDATED_VIDEOS = 400  # all pairs of their views are compared after every epoch
-_ADVICE = "choose more videos, or fewer dimensions in training.layers"
+_MAX_VALIDATED_VIDEOS = 400  # all pairs of their augmented copies are compared after each epoch
+_ADVICE = "select more videos, or set fewer dimensions in training.layers"
 
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A trained head.
+    """A trained head, with its training results.
 
     Attributes:
-        head: of the best epoch.
-        history: what each epoch came to, the first before training.
-        config: with which it was trained.
-        counts: what it was trained on, for the card.
-        background: unedited frames of the training footage, embedded.
+        head: the head of the best epoch.
+        history: results of all epochs; the first is before training.
+        config: settings of the training.
+        counts: numbers of training videos, sources and frames, for the card.
+        background: embedded unedited frames of the training footage.
     """
 
     head: RowEmbedder
@@ -50,11 +50,11 @@ class TrainedHead:
 
     @property
     def best(self) -> Epoch:
-        """The epoch that the head is of."""
+        """The epoch with the highest average precision, whose head this is."""
         return max(self.history, key=lambda epoch: epoch.average_precision)
 
     def pack(self, settings: Config, where: str) -> dict[str, bytes]:
-        """Return the files of the artefact, not yet calibrated."""
+        """Return the files of the artefact, without a calibration."""
         fusion = choose_fusion(settings.training)
         kept = {BACKGROUND: self.background.vectors, BACKGROUND_SOURCES: self.background.sources}
         tensors = self.head.to_tensors() | (kept if fusion == "late" else {})
@@ -73,18 +73,18 @@ class TrainedHead:
 
 
 def choose_fusion(training: TrainingConfig) -> str:
-    """Return the configured fusion, or that of the objective: early for the paper's network, late for frame heads."""
+    """Return the configured fusion, or the default: early for the network of the paper, late for heads of frames."""
     default = "early" if training.objective is Objective.TRIPLET else "late"
     return training.fusion or default
 
 
 def choose_config(training: TrainingConfig) -> TrainConfig:
-    """Return the objective's own numbers, with those that the config gives in their place."""
+    """Return the default settings of the objective, overridden by those that the config sets."""
     from models.training import TrainConfig
-    from models.triplet import PAPER
+    from models.triplet import PAPER_CONFIG
 
     defaults = {
-        Objective.TRIPLET: PAPER,
+        Objective.TRIPLET: PAPER_CONFIG,
         Objective.CONTRASTIVE: TrainConfig(),
         Objective.BATCH_HARD: TrainConfig(margin=0.3),
         Objective.DISCRIMINATIVE: TrainConfig(epochs=0),
@@ -95,7 +95,7 @@ def choose_config(training: TrainingConfig) -> TrainConfig:
 
 
 def train_model(
-    views: LakeViews,
+    videos: AugmentedVideos,
     labelled: Sequence[tuple[str, str]],
     settings: Config,
     work: Path,
@@ -103,60 +103,63 @@ def train_model(
 ) -> TrainedHead:
     """Train a head and return it. Runs on: driver, on its GPU if it has one.
 
-    The videos that are held out judge every epoch and train none.
+    Held-out videos are used to validate each epoch, and not for training.
 
     Args:
-        views: of the training videos.
-        labelled: pairs of video_ids that are copies of one another: positives, besides a video and its views.
+        videos: augmented frames of the chosen videos.
+        labelled: pairs of video_ids that are copies: positives in addition to the augmented copies of each video.
         settings: sections `training` and `describe`.
         work: folder of the checkpoint.
-        on_progress: told (epochs done, in all).
+        on_progress: called with (epochs done, number of all epochs).
 
     Raises:
-        UsageError: none is left to train or to judge, too few for so many dimensions, or no triplet is hard.
+        UsageError: there are no training videos or no held-out videos, too few videos for the number of dimensions, or
+            no hard negatives.
     """
     config, fusion = choose_config(settings.training), choose_fusion(settings.training)
-    kept, judge = views.select(~views.is_held_out), views.select(views.is_held_out)
-    if not kept.video_ids or not judge.video_ids:
+    training, held_out = videos.select(~videos.is_held_out), videos.select(videos.is_held_out)
+    num_training = len(training.video_ids)
+    if not num_training or not held_out.video_ids:
         raise UsageError(
-            f"{len(kept.video_ids)} videos are left to train and {len(judge.video_ids)} are held out; both need some: "
-            "choose more videos, or say in training.held_out which judge"
+            f"there are {num_training} training videos and {len(held_out.video_ids)} held-out videos, but at least one "
+            "of each is needed: select more videos, or set training.held_out"
         )
-    judge = judge.select(np.arange(len(judge.video_ids)) < _MAX_VALIDATED_VIDEOS)
-    head, history = _learn(
-        kept,
+    held_out = held_out.select(np.arange(len(held_out.video_ids)) < _MAX_VALIDATED_VIDEOS)
+    head, history = _fit_or_train(
+        training,
         labelled,
         settings.training,
-        lambda head: validate(head, judge, fusion),
-        work / f"{settings.training.objective}-{_name_run(views, fusion)}.pt",
+        lambda head: measure_average_precision(head, held_out, fusion),
+        work / f"{settings.training.objective}-{_name_run(videos, fusion)}.pt",
         on_progress,
     )
-    counts = {"videos": len(kept.video_ids), "sources": len(set(kept.source_names)), "frames": len(kept.views.videos)}
-    return TrainedHead(head, history, config, counts, _take_background(head, kept.views))
+    frames = training.frames
+    counts = {"videos": num_training, "sources": len(set(training.source_names)), "frames": len(frames.videos)}
+    return TrainedHead(head, history, config, counts, _select_background(head, frames))
 
 
-def _take_background(head: RowEmbedder, views: ViewSet) -> Background:
-    """Embed the frames as they are, evenly thinned where there are too many; sources are numbered from 0."""
-    _, sources = np.unique(views.sources[views.videos], return_inverse=True)
+def _select_background(head: RowEmbedder, frames: AugmentedFrames) -> Background:
+    """Embed the unedited frames, or every n-th one if there are too many. Sources are numbered from 0."""
+    _, sources = np.unique(frames.sources[frames.videos], return_inverse=True)
     step = -(-len(sources) // _MAX_BACKGROUND_FRAMES)
-    return Background(head.embed(views.descriptors[::step, 0]), sources[::step].astype(np.int32))
+    return Background(head.embed(frames.descriptors[::step, 0]), sources[::step].astype(np.int32))
 
 
-def _learn(
-    views: LakeViews,
+def _fit_or_train(
+    videos: AugmentedVideos,
     labelled: Sequence[tuple[str, str]],
     training: TrainingConfig,
-    judge: Callable[[RowEmbedder], float],
+    validate: Callable[[RowEmbedder], float],
     checkpoint: Path,
     on_progress: Callable[[int, int], None],
 ) -> tuple[RowEmbedder, list[Epoch]]:
-    """Fit or train the head of the objective."""
+    """Fit the head of the objective in closed form, or train it."""
     from models.training import Epoch, train
     from models.whitening import fit_discriminative, fit_whitening
 
     config = choose_config(training)
     if training.objective in (Objective.DISCRIMINATIVE, Objective.WHITENED):
-        descriptors, num_dims = views.views.descriptors, config.layers[-1]
+        descriptors, num_dims = videos.frames.descriptors, config.layers[-1]
         try:
             head = (
                 fit_discriminative(descriptors, num_dims)
@@ -165,56 +168,65 @@ def _learn(
             )
         except ValueError as error:
             raise UsageError(f"{error}; {_ADVICE}") from error
-        return head, [Epoch(0, float("nan"), judge(head))]
-    trainee = _make_trainee(views, labelled, training, config)
-    return train(trainee, config, judge, checkpoint, lambda epoch: on_progress(epoch.number, config.epochs))
+        return head, [Epoch(0, float("nan"), validate(head))]
+    trainable = _make_trainable_head(videos, labelled, training, config)
+    return train(trainable, config, validate, checkpoint, lambda epoch: on_progress(epoch.number, config.epochs))
 
 
-def validate(head: RowEmbedder, views: LakeViews, fusion: str) -> float:
-    """Return the average precision of telling views of one video from those of other sources, over all pairs."""
-    left, right, is_copy = views.pair_up()
-    flat = views.views.embed(head, fusion)
+def measure_average_precision(head: RowEmbedder, videos: AugmentedVideos, fusion: str) -> float:
+    """Return the average precision over all labelled pairs of augmented videos: see `AugmentedVideos.list_pairs`."""
+    left, right, is_copy = videos.list_pairs()
+    flat = videos.frames.embed(head, fusion)
     flat = flat.reshape(-1, flat.shape[2])
     return Curve.of((flat @ flat.T)[left, right], is_copy).measure_average_precision()
 
 
-def _make_trainee(
-    views: LakeViews, labelled: Sequence[tuple[str, str]], training: TrainingConfig, config: TrainConfig
+def _make_trainable_head(
+    videos: AugmentedVideos, labelled: Sequence[tuple[str, str]], training: TrainingConfig, config: TrainConfig
 ) -> Any:  # noqa: ANN401 -- one of three classes of a module that the driver must not import
-    """Make the head that learns."""
+    """Return the initialised head of the objective."""
     from models.describer import choose_device
     from models.frame_heads import BatchHardHead, ContrastiveHead
-    from models.triplet import TanhTrainee, mine_hard_negatives
+    from models.triplet import TripletHead, mine_hard_negatives
 
     device = choose_device(())
     if training.objective is Objective.TRIPLET:
-        averaged = views.views.average()
-        num_views = averaged.shape[1]
+        averaged = videos.frames.average()
+        num_copies = averaged.shape[1]
         rows = averaged.reshape(-1, averaged.shape[2])
-        sources = np.repeat(views.views.sources, num_views)
-        pairs = _positive_pairs(views, labelled, num_views)
+        sources = np.repeat(videos.frames.sources, num_copies)
+        pairs = _list_positive_pairs(videos, labelled, num_copies)
         triplets = mine_hard_negatives(
             rows, pairs, sources, training.max_negative_cosine, training.max_negatives_per_pair
         )
         if not len(triplets):
-            raise UsageError("no negative is harder than its positive: nothing is left to learn from these videos")
-        return TanhTrainee(rows, triplets, config, device)
+            raise UsageError(
+                "these videos have no hard negatives for the objective triplet: select more videos, or use another "
+                "objective"
+            )
+        return TripletHead(rows, triplets, config, device)
     head = ContrastiveHead if training.objective is Objective.CONTRASTIVE else BatchHardHead
     try:
-        return head(views.views, config, device)
+        return head(videos.frames, config, device)
     except ValueError as error:
         raise UsageError(f"{error}; {_ADVICE}") from error
 
 
-def _positive_pairs(views: LakeViews, labelled: Sequence[tuple[str, str]], num_views: int) -> NDArray[np.int64]:
-    """Pair each video with its views, and labelled videos with one another: int64 (p, 2), rows of (videos x views)."""
-    own = [(v * num_views, v * num_views + view) for v in range(len(views.video_ids)) for view in range(1, num_views)]
-    place = {video_id: number * num_views for number, video_id in enumerate(views.video_ids)}
-    known = [(place[left], place[right]) for left, right in labelled if left in place and right in place]
+def _list_positive_pairs(
+    videos: AugmentedVideos, labelled: Sequence[tuple[str, str]], num_copies: int
+) -> NDArray[np.int64]:
+    """Return the positive pairs: each video with its edited copies, and labelled pairs of videos.
+
+    Returns:
+        int64 (p, 2), row indices of a flat (videos x copies) matrix.
+    """
+    first_rows = {video_id: number * num_copies for number, video_id in enumerate(videos.video_ids)}
+    own = [(row, row + copy) for row in first_rows.values() for copy in range(1, num_copies)]
+    known = [(first_rows[a], first_rows[b]) for a, b in labelled if a in first_rows and b in first_rows]
     return np.array(own + known, dtype=np.int64)
 
 
-def _name_run(views: LakeViews, fusion: str) -> str:
-    """Name a training by what it is trained on; the checkpoint itself knows the config."""
-    told = "\n".join([views.fingerprint, fusion, *views.video_ids])
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+def _name_run(videos: AugmentedVideos, fusion: str) -> str:
+    """Return a name that depends on the training data and the fusion. The checkpoint itself stores the config."""
+    key = "\n".join([videos.fingerprint, fusion, *videos.video_ids])
+    return hashlib.sha256(key.encode()).hexdigest()[:8]

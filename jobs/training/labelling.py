@@ -1,4 +1,4 @@
-"""Labels pairs of a lake's videos as copies or not: by a truth file, or by edited copies made on the fly."""
+"""Label pairs of a lake's videos as copies or not: from a truth file, or by generating edited copies."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from pyspark.sql import functions as F
 from jobs.errors import UsageError
 from jobs.evaluation.truth import load_truth
 from jobs.tables import embeddings
-from jobs.training.calibration import (
-    LabelledPairs,
-)
+from jobs.training.calibration import LabelledPairs
 from udfs.embedding.embed import Windows
 
 if TYPE_CHECKING:
@@ -21,49 +19,53 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import Config
     from jobs.lake.lake import Lake
-    from jobs.training.augmentations import LakeViews
+    from jobs.training.augmentations import AugmentedVideos
     from models.embedding_models import EmbeddingModel
 
 
-_MAX_VIDEOS = 5000  # twelve million pairs
+_MAX_VIDEOS = 5000  # which have twelve million pairs
 
 
-def label_views(views: LakeViews, model: EmbeddingModel) -> LabelledPairs:
-    """Label pairs of views: of one video they are copies, made by the edits of both."""
-    vectors = views.views.embed(model.load(), model.fusion)
-    num_videos, num_views, num_dims = vectors.shape
+def label_augmented_videos(videos: AugmentedVideos, model: EmbeddingModel) -> LabelledPairs:
+    """Label pairs of augmented videos: the edited copies of one video are copies of one another."""
+    vectors = videos.frames.embed(model.load(), model.fusion)
+    num_videos, num_copies, num_dims = vectors.shape
     flat = vectors.reshape(-1, num_dims)
-    left, right, is_copy = views.pair_up()
-    edits = [names for video in views.edits for names in ((), *video)]
+    left, right, is_copy = videos.list_pairs()
+    edits = [names for video in videos.edits for names in ((), *video)]
     transforms = tuple(
-        edits[j] if same and i % num_views == 0 else () for i, j, same in zip(left, right, is_copy, strict=True)
+        edits[j] if same and i % num_copies == 0 else () for i, j, same in zip(left, right, is_copy, strict=True)
     )
-    what = f"{num_views - 1} edited copies each of {num_videos} videos of {len(set(views.source_names))} sources"
-    return LabelledPairs((flat @ flat.T)[left, right], is_copy, transforms, what)
+    num_sources = len(set(videos.source_names))
+    description = f"{num_copies - 1} edited copies each of {num_videos} videos of {num_sources} sources"
+    return LabelledPairs((flat @ flat.T)[left, right], is_copy, transforms, description)
 
 
 def label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, config: Config) -> LabelledPairs:
-    """Label all pairs of a lake's videos by a truth file; partial copies and pairs to ignore are left out.
+    """Label all pairs of a lake's videos from a truth file. Partial copies and pairs to ignore are excluded.
 
-    Runs on: driver, which holds the videos' vectors; they are made on executors.
+    Runs on: driver, which has the vectors of all videos in memory; executors compute them.
 
     Raises:
-        UsageError: the truth names no copy among the videos, or there are too many of them.
+        UsageError: the truth has no copy among the videos, or there are too many videos.
     """
     video_ids, vectors = embed_videos(lake, model, where, config)
     known = load_truth(truth).restrict_to(video_ids).pairs
     if known is None or not (known["relation"] == "copy").any():
-        raise UsageError(f"--truth {str(truth)!r} names no copy among the {len(video_ids)} videos chosen")
+        raise UsageError(
+            f"--truth {str(truth)!r} has no pair of relation `copy` among the {len(video_ids)} selected videos: give "
+            "the truth of these videos, by their video_id"
+        )
     places = {video_id: place for place, video_id in enumerate(video_ids)}
     left, right = np.triu_indices(len(video_ids), k=1)
     cosines = (vectors @ vectors.T)[left, right]
     numbers = known["left_id"].map(places) * len(places) + known["right_id"].map(places)
     named = dict(zip(numbers, zip(known["relation"], known["transform"], strict=True), strict=True))
     labels = [named.get(number, ("", "")) for number in (left * len(places) + right).tolist()]
-    counts = np.array([relation in ("", "copy") for relation, _ in labels])
-    kept = [label for label, is_counted in zip(labels, counts, strict=True) if is_counted]
+    is_counted = np.array([relation in ("", "copy") for relation, _ in labels])
+    kept = [label for label, counts in zip(labels, is_counted, strict=True) if counts]
     return LabelledPairs(
-        cosines[counts],
+        cosines[is_counted],
         np.array([relation == "copy" for relation, _ in kept]),
         tuple((transform,) if transform else () for _, transform in kept),
         f"{len(video_ids)} videos and {truth.name}",
@@ -71,7 +73,7 @@ def label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, con
 
 
 def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> DataFrame:
-    """Embed the described videos that `where` chooses: rows of `embeddings`."""
+    """Embed the described videos that `where` selects. Return rows of the table `embeddings`."""
     chosen = lake.read("manifest").where("removed_at IS NULL").where(where).select("video_id")
     windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
     described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
@@ -79,9 +81,11 @@ def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) ->
 
 
 def embed_videos(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> tuple[list[str], Any]:
-    """Embed whole the described videos that `where` chooses: ids, ascending, and float32 (n, num_dims)."""
+    """Embed the described videos that `where` selects. Return their ids, ascending, and float32 (n, num_dims)."""
     rows = embed_lake(lake, model, where, config).where("segment_index = 0")
     found = rows.select("video_id", "vector").orderBy(F.col("video_id")).collect()
     if len(found) > _MAX_VIDEOS:
-        raise UsageError(f"--where {where!r} chooses {len(found)} videos; calibrate on at most {_MAX_VIDEOS}")
+        raise UsageError(
+            f"--where {where!r} selects {len(found)} videos, but calibration takes at most {_MAX_VIDEOS}: select fewer"
+        )
     return [row["video_id"] for row in found], np.array([row["vector"] for row in found], dtype=np.float32)

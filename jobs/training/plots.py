@@ -1,4 +1,4 @@
-"""The pictures that training and calibration leave beside a model."""
+"""Plots that training and calibration write to the folder of a model."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ _DPI = 110
 
 
 def draw_training(history: Sequence[Epoch], file: Path, title: str) -> None:
-    """Draw loss and held-out average precision by epoch into a PNG. Runs on: driver."""
+    """Plot the loss and the held-out average precision of each epoch into a PNG file. Runs on: driver."""
     figure, (left, right) = _make_figure(2)
     numbers = [epoch.number for epoch in history]
     left.plot(numbers, [epoch.loss for epoch in history], color="tab:blue")
-    left.set(xlabel="epoch", ylabel="mean loss of its batches", title=title)
+    left.set(xlabel="epoch", ylabel="mean loss of the batches", title=title)
     right.plot(numbers, [epoch.average_precision for epoch in history], color="tab:green")
-    right.set(xlabel="epoch", ylabel="average precision", title="footage held out; epoch 0 is before training")
+    right.set(xlabel="epoch", ylabel="average precision", title="held-out footage; epoch 0 is before training")
     _save(figure, file)
 
 
 def draw_calibration(sweep: pd.DataFrame, threshold: float, reliability: pd.DataFrame, file: Path) -> None:
-    """Draw precision, recall and F1 by threshold, and a reliability diagram, into a PNG. Runs on: driver.
+    """Plot precision, recall and F1 by threshold, and a reliability diagram, into a PNG file. Runs on: driver.
 
     Args:
         sweep: as `jobs.training.calibration.sweep_thresholds` returns it.
-        threshold: the one chosen.
+        threshold: the chosen threshold.
         reliability: as `jobs.training.calibration.measure_reliability` returns it.
-        file: where the picture goes.
+        file: path of the PNG file.
     """
     figure, (left, right) = _make_figure(2)
     for name in ("precision", "recall", "f1"):
         left.plot(sweep["threshold"], sweep[name], label=name)
     left.axvline(threshold, color="black", linestyle="--", label=f"chosen: {threshold:.3f}")
-    left.set(xlabel="minimum cosine similarity", title="what lies at or above a threshold")
+    left.set(xlabel="minimum cosine similarity", title="pairs at or above a threshold")
     left.legend()
     right.plot([0, 1], [0, 1], color="grey", linestyle=":")
     right.plot(reliability["probability"], reliability["copy_share"], marker="o")
-    right.set(xlabel="match_probability", ylabel="share of copies", title="reliability")
+    right.set(xlabel="match_probability", ylabel="fraction of copies", title="reliability")
     _save(figure, file)
 
 
 def _make_figure(num_panels: int) -> tuple[Figure, Sequence[Axes]]:
-    """Make panels side by side. The figure knows no window system and no global state."""
+    """Make a figure with panels side by side, without a window system or the global state of pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -64,4 +64,4 @@ def _make_figure(num_panels: int) -> tuple[Figure, Sequence[Axes]]:
 
 def _save(figure: Figure, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=_DPI, metadata={"Software": None})  # the same numbers give the same bytes
+    figure.savefig(file, dpi=_DPI, metadata={"Software": None})  # so that equal data give equal bytes

@@ -1,4 +1,4 @@
-"""Tries a model on the videos that a lake has described, without a run: all pairs, labelled and scored."""
+"""Try a model on the described videos of a lake without a run: score all pairs and compare them with a truth."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a model makes of pairs whose truth is known, by the similarity of whole videos alone.
+    """Scores of labelled pairs by a model, from the similarity of whole videos only.
 
     Attributes:
-        model_id: which model.
-        labelled: the pairs.
+        model_id: id of the model.
+        labelled: the labelled pairs with their similarities.
         sweep: as `jobs.training.calibration.sweep_thresholds` returns it.
     """
 
@@ -35,27 +35,27 @@ class Trial:
 
     @property
     def best(self) -> pd.Series[Any]:
-        """The row of the sweep with the largest F1; of several the lowest threshold."""
+        """The row of the sweep with the largest F1; among equal F1, the lowest threshold."""
         return self.sweep.iloc[int(self.sweep["f1"].to_numpy().argmax())]
 
     def measure_transforms(self, threshold: float) -> pd.DataFrame:
-        """Return the recall of copies by transform at a threshold: columns transform, num_pairs, recall."""
+        """Return the recall of copies per transform at a threshold: columns transform, num_pairs, recall."""
         return measure_transforms(self.labelled, threshold)
 
 
 def try_model(lake: Lake, truth: Path, config: Config) -> Trial:
-    """Embed the described videos of a lake by the model of a config, and hold all pairs against a truth.
+    """Embed the described videos of a lake with the model of a config, and compare all pairs with a truth.
 
-    Nothing is written. Runs on: driver, which holds a vector of each video; they are made on executors.
+    Nothing is written. Runs on: driver, which has the vectors of all videos in memory; executors compute them.
 
     Args:
-        lake: whose descriptors are taken.
-        truth: file as `jobs.evaluation.truth.load_truth` reads it; partial copies are left out.
-        config: whose `embeddings` name the model and whose `describe` the descriptors.
+        lake: the lake with the descriptors.
+        truth: file in the format of `jobs.evaluation.truth.load_truth`; partial copies are excluded.
+        config: section `embeddings` selects the model, section `describe` the descriptors.
 
     Raises:
-        UsageError: no such model is there, or the truth names no copy among the videos.
-        ContractError: the truth breaks its format.
+        UsageError: there is no such model, or the truth has no copy among the videos.
+        ContractError: the truth is not in the format.
     """
     model = find_configured_model(config)
     labelled = label_videos(lake, model, "true", truth, config)

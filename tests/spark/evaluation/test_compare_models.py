@@ -1,4 +1,4 @@
-"""What switching to another model would change, before it is switched to."""
+"""Changes of pairs and clusters by a switch to another model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.spark.conftest import Described
 
 BLIND: dict[str, Any] = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.9999}}
-"""A model that takes hardly anything for a copy."""
+"""Settings of a model that finds hardly any copies."""
 
 
 def pair(left: str, right: str, probability: float, relation: str = "copy") -> tuple[str, str, float, float, str]:
@@ -44,11 +44,11 @@ def test_pairs_are_matched_by_their_videos(spark: SparkSession) -> None:
     }
 
 
-def test_clusters_are_the_same_where_they_have_the_same_videos(spark: SparkSession) -> None:
+def test_clusters_are_equal_if_they_have_the_same_videos(spark: SparkSession) -> None:
     ddl = "cluster_id STRING, video_id STRING, is_keeper BOOLEAN"
 
     def members(**clusters: str) -> list[tuple[str, str, bool]]:
-        """A cluster is its videos, the keeper first."""
+        """Rows of clusters. Each is a list of videos with the keeper first."""
         return [(name, video, video == videos[0]) for name, videos in clusters.items() for video in videos]
 
     old = members(same="ab", turned="cd", grown="ef", gone="gh", of_one="i")
@@ -65,14 +65,14 @@ def test_clusters_are_the_same_where_they_have_the_same_videos(spark: SparkSessi
 
 
 @pytest.mark.slow
-def test_a_model_is_compared_with_the_one_in_use_and_nothing_is_published(
+def test_a_model_is_compared_with_the_model_in_use_and_nothing_is_published(
     described: Described, lake_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spark: SparkSession
 ) -> None:
     config = tmp_path / "new.yaml"
     config.write_text(json.dumps(BLIND), encoding="utf-8")
     command = ["compare-models", "--lake", str(lake_copy), "--new", str(config)]
     assert run_command(app, command) == 2
-    assert "fill the new model up first: ndvr backfill" in capsys.readouterr().err
+    assert "first run `ndvr backfill` with the config of --new" in capsys.readouterr().err
     run_backfill(str(lake_copy), None, Config(**BLIND), BackfillBudget(max_videos=8))
     capsys.readouterr()
 
@@ -80,25 +80,25 @@ def test_a_model_is_compared_with_the_one_in_use_and_nothing_is_published(
     assert run_command(app, [*command, "--json", "--out", str(tmp_path / "out"), "--samples", "1"]) == 0
     assert read_versions(lake_copy) == before
     assert list((lake_copy / "_staging").iterdir()) == []
-    told = json.loads(capsys.readouterr().out)
-    assert told["old_id"] == make_run(spark, described.manifest, described.settings).model.model_id
-    assert told["new_id"] == make_run(spark, described.manifest, BLIND).model.model_id
-    assert (told["num_videos"], told["num_missing"]) == (8, 1)
-    assert told["pairs"]["num_new"] == told["pairs"]["num_gained"] == 0
-    assert told["pairs"]["num_lost"] == told["pairs"]["num_old"] > 0
-    (lost,) = told["pairs"]["lost"]
+    content = json.loads(capsys.readouterr().out)
+    assert content["old_id"] == make_run(spark, described.manifest, described.settings).model.model_id
+    assert content["new_id"] == make_run(spark, described.manifest, BLIND).model.model_id
+    assert (content["num_videos"], content["num_missing"]) == (8, 1)
+    assert content["pairs"]["num_new"] == content["pairs"]["num_gained"] == 0
+    assert content["pairs"]["num_lost"] == content["pairs"]["num_old"] > 0
+    (lost,) = content["pairs"]["lost"]
     assert lost["old"]["match_probability"] > 0.9
     assert lost["left_title"]
-    assert told["clusters"]["num_lost"] == told["clusters"]["num_old"] > 0
+    assert content["clusters"]["num_lost"] == content["clusters"]["num_old"] > 0
     written = pq.read_table(tmp_path / "out" / "pairs").to_pylist()
-    assert len(written) == told["pairs"]["num_lost"]
+    assert len(written) == content["pairs"]["num_lost"]
     assert {row["change"] for row in written} == {"lost"}
 
-    assert run_command(app, [*command, "--old", told["old_id"]]) == 0
+    assert run_command(app, [*command, "--old", content["old_id"]]) == 0
     out = capsys.readouterr().out
-    assert "over 8 videos; 1 that the new one has not embedded are left out" in out
-    assert "pairs lost, the surest first" in out
+    assert "over 8 videos; 1 videos that the new model has not embedded are excluded" in out
+    assert "pairs lost, most probable first" in out
     assert run_command(app, [*command, "--old", str(config)]) == 2
-    assert "both are averaged-" in capsys.readouterr().err
+    assert "the old and the new model are both averaged-" in capsys.readouterr().err
     assert run_command(app, [*command, "--old", "no-such-model"]) == 2
-    assert "no model of this lake; those are: averaged-" in capsys.readouterr().err
+    assert "nor a model of this lake; models: averaged-" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`evaluate` over a small lake whose pairs and clusters are written by hand."""
+"""`evaluate` on a small lake with pairs and clusters that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def test_the_model_in_use_is_evaluated(lake: Path, truth: Path, capsys: pytest.C
     assert run(lake, truth, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["model_id"], found["num_videos"], found["num_truth_pairs"], found["num_left_out"]) == ("new", 7, 5, 1)
-    # ranked ab true, ag false (its cosine is the lower), de true; ac is not found
+    # Ranking: ab true, ag false (its cosine is lower), de true. ac is not found.
     assert found["pairs"]["average_precision"] == pytest.approx((1 + 2 / 3) / 3)
     assert (found["pairs"]["precision"], found["pairs"]["recall"]) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
-    # segments: ab right; ag all wrong; de meets nothing: the true one lies elsewhere in e
+    # Segments: ab is correct. ag is false. de does not overlap, because its true segment is elsewhere in e.
     assert found["segments"]["precision"] == pytest.approx(4 / 10 * 4 / 10)
     assert found["segments"]["within_tolerance_fraction"] == 0.5
-    # clusters: a, b, g of which g is wrong; c is missing
+    # Clusters: a, b, g. g is wrong and c is missing.
     assert found["clusters"]["precision"] == pytest.approx((2 / 3 + 2 / 3 + 1 / 3 + 4) / 7)
     assert found["clusters"]["recall"] == pytest.approx((2 / 3 + 2 / 3 + 1 / 3 + 4) / 7)
 
@@ -121,7 +121,7 @@ def test_figures_are_printed_as_a_table_and_written_to_files(
         "0.0000",
     )
     assert cells["clusters: B-cubed F1"] == "0.8095"
-    assert cells["segments: bounds right"] == "0.5000"
+    assert cells["segments: correct bounds"] == "0.5000"
     assert json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["pairs"]["num_found"] == 3
     with (tmp_path / "out" / "per_transform.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
@@ -132,21 +132,19 @@ def test_figures_are_printed_as_a_table_and_written_to_files(
         ]
 
 
-def test_a_published_truth_of_queries_is_told_by_map(
-    lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_published_truth_of_queries_gives_map(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "annotation.json"
     path.write_text(json.dumps(FIVR), encoding="utf-8")
     assert run(lake, path, "--format", "fivr", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    # a: b and f come in together, then g; c is not found.  d: e
+    # Results of a: b and f with equal scores, then g; c is not found. Result of d: e.
     assert found["mean_average_precision"] == pytest.approx({"dsvr": 0.25, "csvr": 0.25, "isvr": (0.25 + 1) / 2})
     assert (found["num_queries"], found["pairs"], found["num_left_out"]) == ({"dsvr": 1, "csvr": 1, "isvr": 2}, None, 1)
     assert run(lake, path, "--format", "fivr") == 0
     assert "mAP isvr" in capsys.readouterr().out
 
 
-def test_a_lake_without_pairs_has_found_nothing(
+def test_nothing_is_found_in_a_lake_without_pairs(
     spark: SparkSession, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake = Lake(spark, str(tmp_path / "lake"))
@@ -159,7 +157,7 @@ def test_a_lake_without_pairs_has_found_nothing(
     assert "no pairs by truth.csv" in capsys.readouterr().out
 
 
-def test_what_cannot_be_judged_is_told_in_one_line(
+def test_errors_are_printed_in_one_line(
     lake: Path, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(lake, truth, "--model-id", "none") == 2
@@ -169,6 +167,6 @@ def test_what_cannot_be_judged_is_told_in_one_line(
     assert "does not exist; give --truth an existing file" in capsys.readouterr().err
     truth.write_text("left_id,right_id,relation\nx,y,copy\n", encoding="utf-8")
     assert run(lake, truth) == 3
-    assert "the truth has nothing to find among the 7 videos; 1 of its 1 pairs" in capsys.readouterr().err
+    assert "the truth has no positive pairs among the 7 videos; 1 of its 1 pairs" in capsys.readouterr().err
     assert run(lake, truth, "--min-probability", "2") == 2
     assert run(lake, truth, "--format", "xml") == 2

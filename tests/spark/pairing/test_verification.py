@@ -273,5 +273,5 @@ def test_a_truth_of_other_videos_fits_nothing(
     truth = tmp_path / "truth.csv"
     truth.write_text("left_id,right_id,relation\nfilm,unknown,copy\n", encoding="utf-8")
     model = Path(settings["embeddings"]["artefact_dir"])
-    with pytest.raises(UsageError, match=r"--truth '.*/truth\.csv' names no pair of the 6 videos chosen"):
+    with pytest.raises(UsageError, match=r"--truth '.*/truth\.csv' has no pair of the 6 selected videos: give"):
         fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, Config())

@@ -82,7 +82,7 @@ def frames_of(lake: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(("variant", "num_dims"), [("vector", 5), ("layer", 5 * 17)])
-def test_the_card_says_what_was_trained_on_what(trained: dict[str, Path], variant: str, num_dims: int) -> None:
+def test_the_card_has_the_facts_of_the_training(trained: dict[str, Path], variant: str, num_dims: int) -> None:
     _, card = unpack_artefact(read_artefact(trained[variant]))
     assert (card.method, card.kind, card.fusion) == (f"bow_{variant}", "codebook", "late")
     assert (card.backbone, card.num_dims, card.licence) == ("efficientnet_lite0_ndvr", num_dims, "ours")
@@ -92,27 +92,27 @@ def test_the_card_says_what_was_trained_on_what(trained: dict[str, Path], varian
 
 
 @pytest.mark.parametrize("variant", ["vector", "layer"])
-def test_words_weigh_by_the_videos_that_have_them(described: Described, trained: dict[str, Path], variant: str) -> None:
+def test_words_are_weighted_by_the_number_of_videos_that_contain_them(
+    described: Described, trained: dict[str, Path], variant: str
+) -> None:
     codebook = load(trained[variant])
     seen = [np.unique(codebook.find_words(frames)) for frames in frames_of(described.lake)]
     counts = np.bincount(np.concatenate(seen), minlength=len(codebook.idf))
     np.testing.assert_allclose(codebook.idf, np.log(9 / np.maximum(counts, 1)), rtol=1e-3)
 
 
-def test_layers_have_words_of_their_own(trained: dict[str, Path]) -> None:
+def test_each_layer_has_its_own_words(trained: dict[str, Path]) -> None:
     assert load(trained["vector"]).block_dims == (3088,)
     assert load(trained["layer"]).block_dims == LAYER_DIMS
 
 
-def test_the_same_lake_gives_the_same_bytes(
-    spark: SparkSession, described: Described, trained: dict[str, Path]
-) -> None:
+def test_equal_lakes_give_equal_bytes(spark: SparkSession, described: Described, trained: dict[str, Path]) -> None:
     codebook, facts = fit_on_lake(Lake(spark, str(described.lake)), FIVE_WORDS)
     assert pack_codebook(codebook, FIVE_WORDS, facts, "ours") == read_artefact(trained["vector"])
 
 
 @pytest.mark.parametrize(("max_frames", "num_frames"), [(4, 4), (20, 18)], ids=["fewer than videos", "two a video"])
-def test_at_most_so_many_frames_are_clustered(
+def test_the_number_of_clustered_frames_is_limited(
     spark: SparkSession, described: Described, max_frames: int, num_frames: int
 ) -> None:
     settings = CodebookSettings(num_words=2, max_frames=max_frames)
@@ -120,7 +120,7 @@ def test_at_most_so_many_frames_are_clustered(
     assert (facts["num_frames"], facts["num_videos"]) == (num_frames, 9)
 
 
-def test_of_a_backbones_descriptors_the_newest_kind_is_trained_on(spark: SparkSession, described: Described) -> None:
+def test_the_newest_descriptors_of_the_backbone_are_used(spark: SparkSession, described: Described) -> None:
     lake = Lake(spark, str(described.lake))
     stored = lake.read("descriptors")
     older = stored.where("video_id != 'glow'").withColumns(
@@ -140,12 +140,12 @@ def test_of_a_backbones_descriptors_the_newest_kind_is_trained_on(spark: SparkSe
     [
         ({"num_words": 73}, "73 words need at least as many frames, got 72; .* or a smaller --num-words"),
         ({"where": "video_id = 'none'"}, "5 words need at least as many frames, got 0; give a lake with more videos"),
-        ({"where": "colour = 'red'"}, "--where \"colour = 'red'\" is no condition on the manifest: .*colour"),
+        ({"where": "colour = 'red'"}, "--where \"colour = 'red'\" is not a valid condition on the manifest: .*colour"),
         ({"backbone": "resnet9"}, "--backbone: unknown backbone 'resnet9': choose one of alexnet"),
-        ({"backbone": "vgg16"}, "no videos in .* are described by 'vgg16': run the nightly job first"),
+        ({"backbone": "vgg16"}, "no videos in .* are described with backbone 'vgg16': run the nightly job first"),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused(
+def test_invalid_training_settings_are_rejected(
     spark: SparkSession, described: Described, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
@@ -153,7 +153,7 @@ def test_what_cannot_be_trained_on_is_refused(
 
 
 @pytest.mark.slow
-def test_a_night_finds_the_copies_and_the_same_pairs_by_either_search(
+def test_a_nightly_run_finds_the_copies_and_equal_pairs_with_either_search(
     spark: SparkSession, described: Described, trained: dict[str, Path], lake_copy: Path
 ) -> None:
     outcome = run_night(described.manifest, lake_copy, settings_of(trained["vector"], "inverted_index"))
@@ -166,7 +166,7 @@ def test_a_night_finds_the_copies_and_the_same_pairs_by_either_search(
     assert {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows} == by_words
 
 
-def test_words_of_layers_find_the_copies_too_by_either_search(
+def test_words_of_layers_find_the_copies_with_either_search(
     spark: SparkSession, described: Described, trained: dict[str, Path]
 ) -> None:
     lake, found = Lake(spark, str(described.lake)), {}
@@ -179,7 +179,7 @@ def test_words_of_layers_find_the_copies_too_by_either_search(
     assert found["inverted_index"] == found["faiss"]
 
 
-def test_an_inverted_index_of_vectors_that_are_not_sparse_is_refused_before_any_work(
+def test_an_inverted_index_of_dense_vectors_is_rejected_before_the_run(
     spark: SparkSession, described: Described, tmp_path: Path
 ) -> None:
     del spark  # the night finds the session that is running
@@ -203,7 +203,7 @@ def test_an_inverted_index_cannot_find_videos_that_share_no_word(
         _ = run.search
 
 
-def test_the_command_writes_a_model_that_a_night_can_be_given(
+def test_the_command_writes_a_model_that_a_nightly_run_can_use(
     spark: SparkSession, described: Described, tmp_path: Path
 ) -> None:
     del spark  # the command finds the session that is running

@@ -1,4 +1,4 @@
-"""Training on a described lake, calibrating, and the night that takes the model, by the smallest network."""
+"""Training and calibration on a described lake, and a nightly run with the model, with the smallest network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.config.loading import load_config
 from jobs.config.settings import TrainingConfig
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
-from jobs.training.augmentations import choose_videos, describe_training_views
+from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from models.artefact import read_artefact, unpack_artefact
 from models.embedding_models import find_model
 from tests.support.lakes import TINY, read_rows, run_night
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from models.artefact import ModelCard
 
 HELD_OUT = "video_id in ('tiles', 'stripes', 'stripes-low')"
-# Four views of each of so few frames are a matter of luck: these show the network enough to tell the copies by.
+# With few frames and copies the result depends on the seed. With this seed the model finds the planted copies.
 DRAWN = {"num_views": 4, "frames_per_video": 4, "seed": 2}
 TRAINING = {"held_out": HELD_OUT, **DRAWN, "layers": [6], "epochs": 2, "batch_size": 16}
 SETTINGS: dict[str, Any] = {"describe": {"backbone": "tiny", "batch_frames": 32}, "training": TRAINING}
@@ -45,7 +45,7 @@ COPIES = {
 
 @pytest.fixture(scope="module")
 def lake(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001 -- the night finds the session that is running
-    """A lake after a night without any model."""
+    """A lake after a nightly run without a trained model."""
     folder = tmp_path_factory.mktemp("training") / "lake"
     run_night(catalogue, folder, TINY)
     return folder
@@ -85,17 +85,17 @@ def model_copy(model: Path, tmp_path: Path) -> Path:
     return shutil.copytree(model, tmp_path / "model")
 
 
-def test_training_leaves_a_model_its_curve_and_what_a_second_start_needs(model: Path) -> None:
+def test_training_writes_a_model_a_plot_and_the_files_to_resume(model: Path) -> None:
     assert {path.name for path in model.iterdir()} == {"card.json", "model.safetensors", "training.png", "work"}
     card = read_card(model)
     assert (card.method, card.kind, card.backbone, card.fusion) == ("contrastive", "linear", "tiny", "late")
     assert (card.num_dims, card.calibration) == (6, None)
-    # checker, discs and glow with their copies; four frames of each
+    # checker, discs and glow with their copies, four frames of each video
     assert [card.training[name] for name in ("videos", "sources", "frames", "where")] == [6, 3, 24, "true"]
     assert 0 < card.metrics["held_out_average_precision"] <= 1
 
 
-def test_another_objective_learns_from_the_views_that_are_there(
+def test_another_objective_uses_the_stored_augmented_frames(
     lake: Path, model_copy: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = set(model_copy.rglob("*.parquet"))
@@ -107,29 +107,29 @@ def test_another_objective_learns_from_the_views_that_are_there(
     assert "is the best: average precision" in capsys.readouterr().err
 
 
-def test_started_again_a_training_gives_the_same_files(lake: Path, model: Path, model_copy: Path, config: Path) -> None:
+def test_repeating_a_training_gives_equal_files(lake: Path, model: Path, model_copy: Path, config: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in model_copy.rglob("*.parquet")}
     assert train(lake, model_copy, config, "--objective", "contrastive") == 0
     assert read_artefact(model_copy) == read_artefact(model)
     assert {path.name: path.stat().st_mtime_ns for path in model_copy.rglob("*.parquet")} == before
 
 
-def test_a_training_goes_on_where_it_was_cut_off(
+def test_an_interrupted_training_resumes(
     lake: Path, model: Path, model_copy: Path, config: Path, tmp_path: Path
 ) -> None:
-    """A kill between two batches of views leaves some of them; those of the others are made and come out the same."""
+    """After a kill between two batches, the augmented frames that are not stored are computed."""
     part = tmp_path / "part" / "work"
-    views = next((model_copy / "work").glob("views-*"))
-    spark_rows = pd.read_parquet(views)
-    (part / views.name).mkdir(parents=True)
+    stored = next((model_copy / "work").glob("views-*"))
+    spark_rows = pd.read_parquet(stored)
+    (part / stored.name).mkdir(parents=True)
     kept = spark_rows[spark_rows["video_id"].isin(["checker", "glow"])]
-    kept.to_parquet(part / views.name / "kept.parquet", index=False)
+    kept.to_parquet(part / stored.name / "kept.parquet", index=False)
     assert train(lake, part.parent, config, "--objective", "contrastive") == 0
-    assert len(pd.read_parquet(part / views.name)) == len(spark_rows)
+    assert len(pd.read_parquet(part / stored.name)) == len(spark_rows)
     assert read_artefact(part.parent) == read_artefact(model)
 
 
-def test_a_night_with_the_model_finds_the_planted_copies(
+def test_a_nightly_run_with_the_model_finds_the_planted_copies(
     lake: Path, catalogue: Path, model_copy: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
@@ -141,7 +141,7 @@ def test_a_night_with_the_model_finds_the_planted_copies(
     assert found.calibration is not None
     copy = shutil.copytree(lake, tmp_path / "lake")
     run_night(catalogue, copy, {"describe": {"backbone": "tiny"}, "embeddings": {"artefact_dir": str(model_copy)}})
-    model_id = f"{found.model_id}-w4h2"  # it keeps frames, and so cuts longer videos into windows
+    model_id = f"{found.model_id}-w4h2"  # a model with frame vectors splits longer videos into windows
     pairs = [row for row in read_rows(copy, "pairs") if row["model_id"] == model_id]
     assert {(row["left_id"], row["right_id"]) for row in pairs} == COPIES
     assert {row["model_id"] for row in read_rows(copy, "clusters")} >= {model_id}
@@ -182,7 +182,7 @@ def test_a_model_is_calibrated_on_labelled_pairs(lake: Path, model_copy: Path, c
     assert card.calibration is not None
     assert card.calibration.fitted_on == "9 videos and truth.csv"
     sweep = pd.read_csv(model_copy / "thresholds.csv")
-    # 36 pairs, of which one is partial and one is to be ignored; some are below 0
+    # There are 36 pairs. One is partial and one is ignored; some have a similarity below 0.
     assert sweep["num_true"][0] == 5
     assert sweep["num_found"][0] <= 34
     transforms = pd.read_csv(model_copy / "transforms.csv")
@@ -194,13 +194,13 @@ def test_a_model_is_calibrated_on_labelled_pairs(lake: Path, model_copy: Path, c
     }
 
 
-def test_descriptors_of_other_settings_and_of_places_before_do_not_count(
+def test_descriptors_of_other_settings_and_earlier_uris_are_ignored(
     spark: SparkSession, lake: Path, model_copy: Path, config: Path, tmp_path: Path
 ) -> None:
     copy = Lake(spark, shutil.copytree(lake, tmp_path / "lake").as_uri())
     earlier = F.col("described_at") - F.expr("interval 1 day")
     changed = {"descriptor_id": F.lit("tiny-9fps-0"), "uri": F.lit("/elsewhere.mp4"), "described_at": earlier}
-    longer = F.concat("video_descriptor", "video_descriptor")  # as another backbone's may be
+    longer = F.concat("video_descriptor", "video_descriptor")  # as another backbone may have
     others = copy.read("descriptors").withColumns(changed | {"video_descriptor": longer})
     others.write.format("delta").mode("append").save(copy.path("descriptors"))
     uris = [video.uri for video in choose_videos(copy, "true", TrainingConfig())]
@@ -214,22 +214,23 @@ def test_descriptors_of_other_settings_and_of_places_before_do_not_count(
     assert card.calibration.fitted_on == "9 videos and truth.csv"
 
 
-def test_a_truth_of_other_videos_calibrates_nothing(
+def test_a_truth_of_other_videos_is_rejected(
     lake: Path, model: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     truth = write_truth(tmp_path / "truth.csv", "x,y,copy,")
     assert run_calibrate(lake, model, config, "--truth", str(truth)) == 2
-    message = f"ndvr: --truth '{truth}' names no copy among the 9 videos chosen\n"
+    message = f"ndvr: --truth '{truth}' has no pair of relation `copy` among the 9 selected videos: give the truth"
+    message += " of these videos, by their video_id\n"
     assert capsys.readouterr().err == message
 
 
 def choose(lake: Lake, where: str = "true", *labelled: tuple[str, str], **training: Any) -> dict[str, tuple[str, bool]]:
-    """Return the source of each video chosen, and whether it is held out."""
+    """Return the source of each chosen video, and whether it is held out."""
     videos = choose_videos(lake, where, TrainingConfig(**training), labelled)
     return {video.video_id: (video.source, video.is_held_out) for video in videos}
 
 
-def test_videos_of_a_pair_of_the_lake_or_of_a_label_are_of_one_source(spark: SparkSession, lake: Path) -> None:
+def test_videos_of_a_pair_of_the_lake_or_of_a_labelled_pair_have_one_source(spark: SparkSession, lake: Path) -> None:
     opened = Lake(spark, str(lake))
     found = {video_id: source for video_id, (source, _) in choose(opened).items()}
     assert found == {
@@ -247,9 +248,9 @@ def test_videos_of_a_pair_of_the_lake_or_of_a_label_are_of_one_source(spark: Spa
     assert (labelled["tiles"][0], labelled["glow"][0]) == ("glow", "glow")
 
 
-def test_an_expression_names_sources_and_a_condition_those_that_judge(spark: SparkSession, lake: Path) -> None:
+def test_settings_define_the_sources_and_the_held_out_videos(spark: SparkSession, lake: Path) -> None:
     chosen = choose(Lake(spark, str(lake)), source="owner_id", held_out="video_id like 'a-%'")
-    # ann has all scenes but the stripes, which are nobody's; bob and cyd have copies of hers
+    # ann owns all scenes except the stripes, which have no owner. bob and cyd own copies of hers.
     assert {video_id for video_id, (source, _) in chosen.items() if source == "stripes"} == {"stripes", "stripes-low"}
     assert len({source for source, _ in chosen.values()}) == 2
     assert {video_id for video_id, (_, held_out) in chosen.items() if held_out} == {
@@ -262,41 +263,41 @@ def test_an_expression_names_sources_and_a_condition_those_that_judge(spark: Spa
     ("where", "training"),
     [("no_such_column = 1", {}), ("owner_id =", {}), ("true", {"source": "nope"}), ("true", {"held_out": "(("})],
 )
-def test_what_is_no_expression_on_the_manifest_is_refused(
+def test_an_invalid_expression_on_the_manifest_is_rejected(
     where: str, training: dict[str, str], spark: SparkSession, lake: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"--where .*, training\.source or training\.held_out is wrong: "):
+    with pytest.raises(UsageError, match=r"--where .*, training\.source or training\.held_out is not a valid "):
         choose(Lake(spark, str(lake)), where, **training)
 
 
-def test_one_source_alone_is_refused(spark: SparkSession, lake: Path) -> None:
-    with pytest.raises(UsageError, match=r"--where .* leaves 2 described videos of one source: give two or more"):
+def test_videos_of_one_source_are_rejected(spark: SparkSession, lake: Path) -> None:
+    with pytest.raises(UsageError, match=r"--where .* selects 2 described videos of fewer than 2 sources: select more"):
         choose(Lake(spark, str(lake)), "video_id like 'stripes%'")
 
 
-def test_videos_that_are_gone_give_no_views(spark: SparkSession, lake: Path, config: Path, tmp_path: Path) -> None:
+def test_videos_that_cannot_be_read_are_an_error(spark: SparkSession, lake: Path, config: Path, tmp_path: Path) -> None:
     videos = choose_videos(Lake(spark, str(lake)), "true", TrainingConfig())
     gone = [type(video)(video.video_id, f"{tmp_path}/{video.video_id}.mp4", video.source) for video in videos]
     with pytest.raises(
-        UsageError, match="no training video could be read: run the nightly job and look at the quarantine table"
+        UsageError, match="no training video could be read: run the nightly job and check the table quarantine"
     ):
-        describe_training_views(spark, gone, load_config(config), tmp_path / "work", lambda _done, _all: None)
+        describe_augmented_videos(spark, gone, load_config(config), tmp_path / "work", lambda _done, _all: None)
 
 
-def test_a_lake_that_is_none_and_a_model_that_is_none_are_told_in_one_line(
+def test_a_missing_lake_or_model_is_reported_in_one_line(
     lake: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "none", tmp_path / "out", config) == 2
     assert capsys.readouterr().err.startswith("ndvr: no tables in '")
     assert run_calibrate(lake, tmp_path / "none", config) == 2
-    assert capsys.readouterr().err.startswith(f"ndvr: --model: {tmp_path}/none holds no card.json: give the folder")
+    assert capsys.readouterr().err.startswith(f"ndvr: --model: {tmp_path}/none has no card.json: give the folder")
 
 
-def test_labels_make_positives_of_copies_alone(lake: Path, model: Path, tmp_path: Path) -> None:
+def test_only_labelled_copies_are_positives(lake: Path, model: Path, tmp_path: Path) -> None:
     del lake, model
     truth = write_truth(tmp_path / "truth.csv", "b,a,copy,", "c,d,partial,", "a,e,ignore,", "a,b,copy,crop")
     assert train_triplets._read_copies(truth) == [("a", "b")]
 
 
-def test_the_card_is_plain_json(model: Path) -> None:
+def test_the_card_is_json(model: Path) -> None:
     assert json.loads((model / "card.json").read_text(encoding="utf-8"))["training"]["config"]["layers"] == [6]

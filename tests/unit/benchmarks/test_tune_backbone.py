@@ -11,7 +11,14 @@ import pytest
 import torch
 
 from benchmarks.accuracy.clips import choose_split
-from benchmarks.accuracy.tune_backbone import FixedViews, Frame, Views, main, make_bank, take_frames
+from benchmarks.accuracy.tune_backbone import (
+    AugmentedChunks,
+    FixedAugmentations,
+    Frame,
+    main,
+    make_teacher,
+    take_frames,
+)
 from models.describer import FrameDescriber
 from models.registry import WeightsFile, get_backbone
 from tests.support.videos import make_video
@@ -47,22 +54,22 @@ def test_frames_are_taken_from_the_train_split_and_a_broken_clip_is_skipped(fram
     assert max(frames[0].open().shape) == 384
 
 
-def test_a_batch_has_two_different_views_of_each_frame(frames: list[Frame]) -> None:
-    views, shown = next(iter(Views(frames)))
-    assert (views.dtype, views.shape[1:]) == (torch.uint8, (224, 224, 3))
-    assert shown.tolist() == [place for place in shown[::2].tolist() for _ in range(2)]
-    assert len(set(shown.tolist())) == min(32, len(frames))
-    assert not torch.equal(views[0], views[1])
+def test_a_chunk_has_two_different_copies_of_each_frame(frames: list[Frame]) -> None:
+    copies, targets = next(iter(AugmentedChunks(frames)))
+    assert (copies.dtype, copies.shape[1:]) == (torch.uint8, (224, 224, 3))
+    assert targets.tolist() == [place for place in targets[::2].tolist() for _ in range(2)]
+    assert len(set(targets.tolist())) == min(32, len(frames))
+    assert not torch.equal(copies[0], copies[1])
 
 
 @pytest.mark.slow
 def test_the_bank_has_a_distinct_unit_vector_for_each_frame(frames: list[Frame]) -> None:
     few = [next(frame for frame in frames if frame.source == source) for source in (0, 1, 2)]
-    assert torch.equal(FixedViews(few)[1], FixedViews(few)[1])
-    bank = make_bank(few, "cpu", processes=0)
-    assert bank.sources.tolist() == [0, 1, 2]
-    np.testing.assert_allclose(np.linalg.norm(bank.vectors, axis=1), 1, atol=1e-5)
-    assert (bank.vectors @ bank.vectors.T)[~np.eye(3, dtype=bool)].max() < 0.9
+    assert torch.equal(FixedAugmentations(few)[1], FixedAugmentations(few)[1])
+    teacher = make_teacher(few, "cpu", processes=0)
+    assert teacher.sources.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(np.linalg.norm(teacher.vectors, axis=1), 1, atol=1e-5)
+    assert (teacher.vectors @ teacher.vectors.T)[~np.eye(3, dtype=bool)].max() < 0.9
 
 
 @pytest.mark.slow

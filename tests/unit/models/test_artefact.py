@@ -1,4 +1,4 @@
-"""The files of a trained model."""
+"""Files of a trained model."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ CARD = ModelCard("whitened", "linear", "tiny", "late", 2, "Apache-2.0", {"videos
 TENSORS = {"mean": np.array([0.5, -0.25, 0.1], np.float32), "projection": np.eye(3, 2, dtype=np.float32)[::-1]}
 
 
-def test_the_numbers_come_back_by_name_at_half_precision() -> None:
+def test_tensors_are_restored_by_name_at_half_precision() -> None:
     tensors, _ = unpack_artefact(pack_artefact(TENSORS, CARD))
     assert {name: array.dtype.name for name, array in tensors.items()} == {"mean": "float16", "projection": "float16"}
     np.testing.assert_array_equal(tensors["projection"], [[0, 0], [0, 1], [1, 0]])
     np.testing.assert_allclose(tensors["mean"], [0.5, -0.25, 0.1], rtol=1e-3)
 
 
-def test_the_card_comes_back_with_the_sha256_of_the_numbers() -> None:
+def test_the_card_has_the_sha256_of_the_tensors() -> None:
     files = pack_artefact(TENSORS, CARD)
     _, card = unpack_artefact(files)
     assert replace(card, sha256="") == CARD
@@ -41,7 +41,7 @@ def test_the_card_comes_back_with_the_sha256_of_the_numbers() -> None:
     assert card.version == card.sha256[:8]
 
 
-def test_the_card_is_json_that_a_person_can_read() -> None:
+def test_the_card_is_indented_json() -> None:
     text = pack_artefact(TENSORS, replace(CARD, licence="« frei »", calibration=CALIBRATION))[CARD_FILE].decode()
     fields = json.loads(text)
     assert fields["calibration"] == {
@@ -54,16 +54,16 @@ def test_the_card_is_json_that_a_person_can_read() -> None:
     assert text.endswith("}\n")
 
 
-def test_a_calibration_comes_back_as_one() -> None:
+def test_the_calibration_is_restored() -> None:
     assert ModelCard.from_json(replace(CARD, calibration=CALIBRATION).to_json()).calibration == CALIBRATION
     assert ModelCard.from_json(CARD.to_json()).calibration is None
 
 
-def test_the_same_numbers_and_card_give_the_same_bytes() -> None:
+def test_equal_tensors_and_cards_give_equal_bytes() -> None:
     assert pack_artefact(TENSORS, CARD) == pack_artefact(dict(TENSORS), CARD)
 
 
-def test_what_the_card_says_does_not_change_the_version_but_the_numbers_do() -> None:
+def test_the_version_depends_on_the_tensors_and_not_on_the_card() -> None:
     def version(numbers: dict[str, np.ndarray], card: ModelCard) -> str:
         return unpack_artefact(pack_artefact(numbers, card))[1].version
 
@@ -71,17 +71,19 @@ def test_what_the_card_says_does_not_change_the_version_but_the_numbers_do() -> 
     assert version(TENSORS | {"mean": np.zeros(3, np.float32)}, CARD) != version(TENSORS, CARD)
 
 
-def test_packing_what_was_unpacked_gives_the_same_numbers() -> None:
+def test_packing_unpacked_tensors_gives_the_same_bytes() -> None:
     files = pack_artefact(TENSORS, CARD)
     tensors, card = unpack_artefact(files)
     assert pack_artefact(tensors, replace(card, calibration=CALIBRATION))[TENSORS_FILE] == files[TENSORS_FILE]
 
 
-def test_numbers_that_are_not_those_of_the_card_are_refused() -> None:
+def test_tensors_with_another_sha256_than_the_card_are_rejected() -> None:
     files = pack_artefact(TENSORS, CARD)
     tensors = bytearray(files[TENSORS_FILE])
     tensors[-1] ^= 1
-    with pytest.raises(ValueError, match=r"model\.safetensors does not have the sha256 on its card \([0-9a-f]{64}\)"):
+    with pytest.raises(
+        ValueError, match=r"model\.safetensors has SHA-256 [0-9a-f]{64}, but its card has [0-9a-f]{64}: train"
+    ):
         unpack_artefact(files | {TENSORS_FILE: bytes(tensors)})
 
 
@@ -90,17 +92,17 @@ def test_numbers_that_are_not_those_of_the_card_are_refused() -> None:
     ["{}", CARD.to_json().replace('"kind"', '"sort"'), CARD.to_json().replace("null", '{"threshold": 1}')],
     ids=["empty", "another field", "a calibration of other fields"],
 )
-def test_what_is_not_a_card_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not the card of a model: .*; train or install it again"):
+def test_an_invalid_card_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a valid model card: .*; train or install the model again"):
         ModelCard.from_json(text)
 
 
-def test_what_is_not_json_is_refused() -> None:
+def test_text_that_is_not_json_is_rejected() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
         ModelCard.from_json("no card")
 
 
-def test_an_artefact_is_written_to_a_new_folder_and_read_again(tmp_path: Path) -> None:
+def test_an_artefact_is_written_to_a_new_folder_and_can_be_read(tmp_path: Path) -> None:
     files = pack_artefact(TENSORS, CARD)
     write_artefact(tmp_path / "models" / "mine", files)
     assert sorted(path.name for path in (tmp_path / "models" / "mine").iterdir()) == ["card.json", "model.safetensors"]
@@ -114,11 +116,11 @@ def test_the_card_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert written == ["model.safetensors", "card.json"]
 
 
-def test_where_there_is_no_artefact_nothing_is_read(tmp_path: Path) -> None:
+def test_reading_a_folder_without_an_artefact_fails(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
         read_artefact(tmp_path)
 
 
-def test_a_name_is_looked_up_in_the_package_and_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_name_is_a_folder_of_the_package_and_an_absolute_path_is_unchanged(tmp_path: Path) -> None:
     assert find_folder(str(tmp_path)) == tmp_path
     assert str(find_folder("mine-tiny")).endswith("models/artefacts/mine-tiny")

@@ -1,4 +1,4 @@
-"""Architectures and taps. Torchvision's networks get seeded random weights: no published ones are needed for this."""
+"""Architectures and tapped layers. Torchvision's networks have random weights, so that no download is needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TORCHVISION_TAPS = {
 
 
 def torchvision_net(name: str) -> Any:
-    """Torchvision's own network, eval mode, with seeded random weights; the big classifiers are all zeros."""
+    """The network of torchvision, in eval mode, with random weights of a fixed seed; large classifiers are zero."""
     import torchvision
 
     options: dict[str, Any] = {"init_weights": False} if name == "googlenet" else {}
@@ -36,9 +36,9 @@ def torchvision_net(name: str) -> Any:
     for key, value in net.state_dict().items():
         if key.startswith(("classifier", "fc")):
             state[key] = torch.zeros(1).expand(value.shape)
-        elif value.dim() > 1:  # a convolution: He's variance keeps maps in range
+        elif value.dim() > 1:  # a convolution: He's variance keeps the values of maps in range
             state[key] = torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5
-        elif value.is_floating_point():  # batch norm: its variance must be positive
+        elif value.is_floating_point():  # a batch norm, whose variance must be positive
             state[key] = torch.rand(value.shape, generator=generator) + 0.5
         else:
             state[key] = torch.zeros(value.shape, dtype=value.dtype)
@@ -47,7 +47,7 @@ def torchvision_net(name: str) -> Any:
 
 
 def tapped_by_hooks(net: torch.nn.Module, taps: Sequence[str], frames: torch.Tensor) -> list[torch.Tensor]:
-    """The outputs of the named modules while the whole network runs."""
+    """The outputs of the named modules when the whole network runs."""
     maps: dict[str, torch.Tensor] = {}
     modules = dict(net.named_modules())
     hooks = [
@@ -62,14 +62,14 @@ def tapped_by_hooks(net: torch.nn.Module, taps: Sequence[str], frames: torch.Ten
 
 
 def assert_close_maps(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> None:
-    """Each map is within 1e-4 of the expected one, relative to the largest value in it."""
+    """Assert that each map is within 1e-4 of the expected one, relative to its largest value."""
     assert [m.shape for m in found] == [m.shape for m in expected]
     for one, other in zip(found, expected, strict=True):
         assert ((one - other).abs().max() / other.abs().max()).item() < 1e-4
 
 
 @pytest.mark.parametrize("name", sorted(TORCHVISION_TAPS))
-def test_the_taps_are_those_of_torchvisions_network(name: str) -> None:
+def test_the_maps_equal_those_of_torchvisions_network(name: str) -> None:
     net = torchvision_net(name)
     frames = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     expected = tapped_by_hooks(net, TORCHVISION_TAPS[name], frames)
@@ -83,7 +83,7 @@ def test_the_taps_are_those_of_torchvisions_network(name: str) -> None:
     assert descriptors.norm(dim=1).item() == pytest.approx(len(spec.layers) ** 0.5, abs=1e-5)
 
 
-def test_the_taps_of_lite0_are_the_outputs_of_its_blocks_and_its_head() -> None:
+def test_the_maps_of_lite0_are_the_outputs_of_its_blocks_and_its_head() -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
     spec = get_backbone("efficientnet_lite0")
@@ -98,11 +98,11 @@ def test_the_taps_of_lite0_are_the_outputs_of_its_blocks_and_its_head() -> None:
     assert_close_maps(found, expected)
     assert [m.shape[1] for m in found] == [layer.dim for layer in spec.layers]
     assert max_pool_maps(found).norm(dim=1).item() == pytest.approx(17**0.5, abs=1e-5)
-    assert min(m.min().item() for m in found) < 0  # linear bottlenecks: the pooling must cut them
+    assert min(m.min().item() for m in found) < 0  # linear bottlenecks, which the pooling sets to 0
 
 
-def test_googlenet_takes_pixels_as_its_published_weights_expect_them() -> None:
-    """Torchvision feeds ImageNet-normalised pixels and sets transform_input; the spec's mean and std replace both."""
+def test_googlenets_mean_and_std_match_the_transform_of_torchvision() -> None:
+    """Torchvision normalises with ImageNet's values, then applies transform_input. The spec replaces both."""
     net = torchvision_net("googlenet")
     net.transform_input = True
     spec, imagenet = get_backbone("googlenet"), get_backbone("resnet50")
@@ -117,13 +117,13 @@ def test_googlenet_takes_pixels_as_its_published_weights_expect_them() -> None:
     assert_close_maps(found, expected)
 
 
-def test_the_auxiliary_classifiers_in_googlenets_file_are_left_out() -> None:
+def test_the_auxiliary_classifiers_of_googlenet_are_dropped() -> None:
     state = dict(torchvision_net("googlenet").state_dict())
     state["aux1.fc1.weight"] = torch.zeros(1)
     assert build_backbone(get_backbone("googlenet"), state) is not None
 
 
-def test_batch_norms_are_gone_and_nothing_learns() -> None:
+def test_batch_norms_are_folded_and_no_parameter_has_a_gradient() -> None:
     spec = get_backbone("efficientnet_lite0")
     net = build_backbone(spec, load_state_dict(spec))
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
@@ -131,11 +131,11 @@ def test_batch_norms_are_gone_and_nothing_learns() -> None:
     assert not any(module.training for module in net.modules())
 
 
-def test_weights_of_another_architecture_are_refused() -> None:
+def test_weights_of_another_architecture_are_rejected() -> None:
     with pytest.raises(RuntimeError, match="Missing key"):
         build_backbone(get_backbone("alexnet"), load_state_dict(get_backbone("tiny")))
 
 
-def test_a_registered_backbone_without_a_builder_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"\'huge\' is registered but models/backbones\.py cannot build it"):
+def test_a_registered_backbone_without_a_builder_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"\'huge\' is registered but has no builder: add one to models/backbones\.py"):
         build_backbone(dataclasses.replace(get_backbone("tiny"), name="huge"), {})

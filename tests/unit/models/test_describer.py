@@ -53,14 +53,14 @@ def test_frames_are_normalised_run_through_the_network_and_pooled() -> None:
     assert found == pytest.approx(expected.numpy(), abs=1e-5)
 
 
-def test_colours_are_read_as_rgb() -> None:
+def test_channels_are_rgb() -> None:
     red, blue = np.zeros((2, 1, 64, 64, 3), dtype=np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
     describer = FrameDescriber(TINY)
     assert np.abs(describer.describe(red) - describer.describe(blue)).max() > 0.05
 
 
-def test_a_descriptors_norm_is_the_root_of_the_number_of_layers() -> None:
+def test_the_norm_of_a_descriptor_is_the_square_root_of_the_number_of_layers() -> None:
     norms = np.linalg.norm(FrameDescriber(TINY).describe(random_frames(3)), axis=1)
     assert norms == pytest.approx([3**0.5] * 3, abs=1e-5)
 
@@ -73,7 +73,7 @@ def test_a_descriptors_norm_is_the_root_of_the_number_of_layers() -> None:
         pytest.param("efficientnet_lite0", "bf16", marks=needs_cpu_bf16),
     ],
 )
-def test_a_descriptor_depends_on_neither_batch_mates_nor_position(backbone: str, precision: str) -> None:
+def test_a_descriptor_does_not_depend_on_the_batch_or_the_position_in_it(backbone: str, precision: str) -> None:
     describer = load_describer(backbone, precision=precision, batch_frames=4)
     px = describer.spec.input_px
     frames, others = random_frames(5, px), random_frames(4, px, seed=1)
@@ -90,7 +90,7 @@ def test_no_frames_give_no_descriptors() -> None:
     assert FrameDescriber(TINY).describe(random_frames(0)).shape == (0, 112)
 
 
-def test_frames_that_may_not_be_written_are_taken() -> None:
+def test_read_only_frames_are_accepted() -> None:
     frames = random_frames(2)
     frames.flags.writeable = False
     assert FrameDescriber(TINY).describe(frames).shape == (2, 112)
@@ -102,41 +102,41 @@ def test_frames_that_may_not_be_written_are_taken() -> None:
         (np.zeros((1, 64, 64, 3), dtype=np.float32), "got float32 of shape"),
         (np.zeros((1, 32, 64, 3), dtype=np.uint8), r"got uint8 of shape \(1, 32, 64, 3\)"),
         (np.zeros((64, 64, 3), dtype=np.uint8), r"got uint8 of shape \(64, 64, 3\)"),
-        (np.zeros((1, 3, 64, 64), dtype=np.uint8), r"takes uint8 frames of shape \(n, 64, 64, 3\)"),
+        (np.zeros((1, 3, 64, 64), dtype=np.uint8), r"needs uint8 frames of shape \(n, 64, 64, 3\)"),
     ],
 )
-def test_frames_of_another_shape_or_type_are_refused(frames: NDArray[np.uint8], message: str) -> None:
+def test_frames_of_another_shape_or_dtype_are_rejected(frames: NDArray[np.uint8], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FrameDescriber(TINY).describe(frames)
 
 
-def test_a_network_that_gives_nan_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_returns_nan_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     describer = FrameDescriber(TINY)
     monkeypatch.setattr(describer, "_net", lambda frames: [torch.full((len(frames), 112, 1, 1), torch.nan)])
-    with pytest.raises(FloatingPointError, match="tiny in fp32 gave NaN or infinity"):
+    with pytest.raises(FloatingPointError, match="tiny returned NaN or infinity in fp32"):
         describer.describe(random_frames(1))
 
 
-def test_settings_out_of_range_are_refused() -> None:
+def test_settings_out_of_range_are_rejected() -> None:
     with pytest.raises(ValueError, match="precision must be one of fp32, bf16, got 'auto'"):
         FrameDescriber(TINY, precision="auto")
     with pytest.raises(ValueError, match="batch_frames must be >= 1, got 0"):
         FrameDescriber(TINY, batch_frames=0)
 
 
-def test_a_describer_is_built_once_for_the_same_settings() -> None:
+def test_a_describer_is_built_once_per_settings() -> None:
     assert load_describer("tiny", batch_frames=2) is load_describer("tiny", batch_frames=2)
     assert load_describer("tiny", batch_frames=2) is not load_describer("tiny", batch_frames=3)
 
 
-def test_without_cuda_the_cpu_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cuda_the_device_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device(()) == "cpu"
     assert choose_device(["1"]) == "cpu"
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_the_gpu_that_spark_assigned_computes() -> None:
+def test_the_device_is_the_gpu_that_spark_assigned() -> None:
     assert choose_device(["1"]) == "cuda:1"
     assert choose_device(["1", "0"]) == "cuda:1"
     assert choose_device(()) == "cuda:0"
@@ -144,44 +144,44 @@ def test_the_gpu_that_spark_assigned_computes() -> None:
 
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize("address", ["2", "GPU-5f1c", "-1"])
-def test_an_address_that_torch_does_not_know_is_refused(address: str) -> None:
+def test_an_address_that_is_no_gpu_index_is_rejected(address: str) -> None:
     with pytest.raises(ValueError, match=f"assigned the GPU '{address}', but torch sees 2 GPUs"):
         choose_device([address])
 
 
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "bf16"])
-def test_auto_takes_bf16_where_the_cpu_has_it(set_cpu_flags: Callable[..., None], flag: str) -> None:
+def test_auto_is_bf16_if_the_cpu_supports_it(set_cpu_flags: Callable[..., None], flag: str) -> None:
     set_cpu_flags(**{flag: True})
     assert choose_precision("auto", "cpu") == "bf16"
     assert choose_precision("bf16", "cpu") == "bf16"
     assert choose_precision("fp32", "cpu") == "fp32"
 
 
-def test_auto_takes_fp32_elsewhere(set_cpu_flags: Callable[..., None]) -> None:
+def test_auto_is_fp32_on_other_cpus(set_cpu_flags: Callable[..., None]) -> None:
     set_cpu_flags(avx2=True, avx512_bf16=False)
     assert choose_precision("auto", "cpu") == "fp32"
 
 
-def test_bf16_demanded_where_it_is_not_is_refused(set_cpu_flags: Callable[..., None]) -> None:
+def test_bf16_is_rejected_if_the_cpu_does_not_support_it(set_cpu_flags: Callable[..., None]) -> None:
     set_cpu_flags(avx2=True)
-    with pytest.raises(ValueError, match='precision is "bf16", but cpu does not compute in it'):
+    with pytest.raises(ValueError, match='precision is "bf16", but cpu does not support it in hardware'):
         choose_precision("bf16", "cpu")
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
-def test_auto_on_a_gpu_asks_for_its_generation(
+def test_auto_on_a_gpu_depends_on_its_compute_capability(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     assert choose_precision("auto", "cuda:0") == expected
 
 
-def test_an_unknown_precision_is_refused() -> None:
+def test_an_unknown_precision_is_rejected() -> None:
     with pytest.raises(ValueError, match="precision must be one of auto, fp32, bf16, got 'fp16'"):
         choose_precision("fp16", "cpu")
 
 
-def test_threads_can_be_limited() -> None:
+def test_the_number_of_threads_can_be_limited() -> None:
     before = torch.get_num_threads()
     try:
         limit_threads(1)
@@ -193,7 +193,7 @@ def test_threads_can_be_limited() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize(("precision", "atol"), [("fp32", 0.01), ("bf16", 0.1)])
-def test_a_gpu_gives_the_cpus_descriptors(precision: str, atol: float) -> None:
+def test_descriptors_of_gpu_and_cpu_agree(precision: str, atol: float) -> None:
     frames = random_frames(5, 224)
     expected = load_describer("efficientnet_lite0", batch_frames=4).describe(frames)
     gpu = load_describer("efficientnet_lite0", device="cuda:0", precision=precision, batch_frames=4)

@@ -1,4 +1,4 @@
-"""Which model embeds, where it lies, and that its numbers are those the card was written for."""
+"""Selection of a model, its folder, and the check of its tensors against its card."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def artefact(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-def test_an_averaged_model_gives_the_descriptor_itself_and_has_no_calibration() -> None:
+def test_an_averaged_model_returns_the_descriptor_and_has_no_calibration() -> None:
     model = find_model("averaged", BACKBONE.name, DESCRIPTOR_ID)
     assert model.model_id == f"averaged-{DESCRIPTOR_ID}"
     assert (model.method, model.fusion, model.artefact, model.calibration) == ("averaged", "early", None, None)
@@ -50,21 +50,21 @@ def test_an_averaged_model_gives_the_descriptor_itself_and_has_no_calibration() 
     np.testing.assert_allclose(model.load().embed_video(ROW), [0.5**0.5, 0, -(0.5**0.5)], rtol=1e-6)
 
 
-def test_auto_takes_the_averaged_model_where_none_is_shipped() -> None:
+def test_auto_is_averaged_if_no_model_is_shipped() -> None:
     assert find_model("auto", "tiny", "tiny-1fps-0").model_id == "averaged-tiny-1fps-0"
 
 
 @pytest.mark.parametrize("method", ["whitened", "triplet", "batch_hard", "contrastive"])
-def test_a_model_that_is_not_shipped_is_refused_with_the_job_that_trains_one(method: str) -> None:
+def test_the_error_for_a_model_that_is_not_shipped_names_the_command_that_trains_one(method: str) -> None:
     with pytest.raises(
         ValueError,
-        match=rf"no {method} model is shipped for 'tiny': train one \(ndvr train-triplets\) and give its folder as "
-        r"embeddings\.artefact_dir",
+        match=rf"no {method} model is shipped for backbone 'tiny': train one with `ndvr train-triplets` and set "
+        r"embeddings\.artefact_dir to its folder",
     ):
         find_model(method, "tiny", "tiny-1fps-0")
 
 
-def test_an_unknown_method_is_refused_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_method_lists_the_methods() -> None:
     with pytest.raises(
         ValueError,
         match="unknown method 'magic': choose one of auto, averaged, discriminative, whitened, triplet, batch_hard, "
@@ -74,7 +74,7 @@ def test_an_unknown_method_is_refused_with_those_there_are() -> None:
 
 
 @pytest.mark.parametrize("method", ["auto", "contrastive"])
-def test_a_model_of_ones_own_is_what_its_card_says(method: str, artefact: Path) -> None:
+def test_the_card_describes_an_own_model(method: str, artefact: Path) -> None:
     model = find_model(method, "tiny", "tiny-1fps-0", artefact)
     _, card = unpack_artefact(read_artefact(artefact))
     assert model.model_id == f"contrastive-tiny-1fps-0-{card.version}"
@@ -83,7 +83,7 @@ def test_a_model_of_ones_own_is_what_its_card_says(method: str, artefact: Path) 
     np.testing.assert_allclose(model.load().embed_video(ROW), [1.0, 0.0], atol=1e-6)
 
 
-def test_a_folder_below_the_working_directory_is_found_from_anywhere(
+def test_a_relative_folder_is_resolved_before_the_working_directory_changes(
     artefact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(artefact.parent)
@@ -93,23 +93,25 @@ def test_a_folder_below_the_working_directory_is_found_from_anywhere(
     assert isinstance(model.load(), LinearHead)
 
 
-def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"none holds no card\.json: give the folder that a training job has written"):
+def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none has no card\.json: give the folder that a training job wrote"):
         find_model("auto", "tiny", "tiny-1fps-0", tmp_path / "none")
 
 
 @pytest.mark.parametrize(
     ("method", "backbone", "wish"),
     [
-        ("auto", "vgg16", "auto of vgg16"),
-        ("triplet", "tiny", "triplet of tiny"),
-        ("averaged", "tiny", "averaged of ti"),
+        ("auto", "vgg16", "auto for vgg16"),
+        ("triplet", "tiny", "triplet for tiny"),
+        ("averaged", "tiny", "averaged for tiny"),
     ],
 )
-def test_a_model_of_another_backbone_or_method_is_refused(
+def test_a_model_of_another_backbone_or_method_is_rejected(
     method: str, backbone: str, wish: str, artefact: Path
 ) -> None:
-    with pytest.raises(ValueError, match=rf"mine is a contrastive model of tiny; the config asks for {wish}"):
+    with pytest.raises(
+        ValueError, match=rf"mine is a contrastive model for backbone tiny, but the settings select {wish}"
+    ):
         find_model(method, backbone, "x", artefact)
 
 
@@ -122,7 +124,7 @@ def test_a_model_of_another_backbone_or_method_is_refused(
     ],
     ids=["linear", "tanh", "codebook"],
 )
-def test_the_card_says_which_class_runs_the_numbers(
+def test_the_card_selects_the_class_that_runs_the_model(
     embedder: LinearHead | TanhNetwork | Codebook, tmp_path: Path
 ) -> None:
     write_artefact(tmp_path, pack_artefact(embedder.to_tensors(), replace(CARD, kind=embedder.kind)))
@@ -131,36 +133,36 @@ def test_the_card_says_which_class_runs_the_numbers(
     np.testing.assert_allclose(loaded.embed_video(ROW), embedder.embed_video(ROW), rtol=1e-3)
 
 
-def test_a_worker_reads_the_numbers_once(artefact: Path) -> None:
+def test_the_tensors_are_loaded_once_per_process(artefact: Path) -> None:
     model = find_model("auto", "tiny", "tiny-1fps-0", artefact)
     assert model.load() is model.load()
 
 
-def test_numbers_that_are_not_those_of_the_card_are_not_loaded(artefact: Path) -> None:
+def test_tensors_with_another_sha256_than_the_card_are_not_loaded(artefact: Path) -> None:
     model = find_model("auto", "tiny", "tiny-1fps-0", artefact)
     content = bytearray((artefact / TENSORS_FILE).read_bytes())
     content[-1] ^= 1
     (artefact / TENSORS_FILE).write_bytes(content)
-    with pytest.raises(ValueError, match=r"model\.safetensors does not have the sha256 on its card"):
+    with pytest.raises(ValueError, match=r"model\.safetensors has SHA-256 \w{64}, but its card has"):
         model.load()
 
 
-def test_a_node_that_holds_another_model_in_that_folder_is_found_out(artefact: Path) -> None:
+def test_another_model_in_the_same_folder_of_a_node_is_an_error(artefact: Path) -> None:
     model = find_model("auto", "tiny", "tiny-1fps-0", artefact)
     write_artefact(artefact, pack_artefact({"mean": HEAD.mean, "projection": -HEAD.projection}, CARD))
     with pytest.raises(
-        ValueError, match=rf"mine holds version [0-9a-f]{{8}}, not {model.model_id}: put one and the same on every node"
+        ValueError, match=rf"mine has version \w{{8}}, not that of {model.model_id}: copy the same model to every node"
     ):
         model.load()
 
 
-def test_a_model_trained_again_into_the_same_folder_is_loaded_anew(artefact: Path) -> None:
+def test_a_model_retrained_in_the_same_folder_is_loaded_again(artefact: Path) -> None:
     assert find_model("auto", "tiny", "x", artefact).load().embed_video(ROW)[0] == pytest.approx(1)
     write_artefact(artefact, pack_artefact({"mean": HEAD.mean, "projection": -HEAD.projection}, CARD))
     assert find_model("auto", "tiny", "x", artefact).load().embed_video(ROW)[0] == pytest.approx(-1)
 
 
-def test_the_shipped_model_is_what_auto_takes_and_is_calibrated() -> None:
+def test_auto_is_the_shipped_model_and_it_is_calibrated() -> None:
     model = find_model("auto", BACKBONE.name, DESCRIPTOR_ID)
     assert model.artefact == f"{model.method}-{BACKBONE.name}"
     assert model.model_id.startswith(f"{model.method}-{DESCRIPTOR_ID}-")
@@ -171,7 +173,7 @@ def test_the_shipped_model_is_what_auto_takes_and_is_calibrated() -> None:
     assert 0.5 < 1 / (1 + math.exp(-at_threshold)) < 1
 
 
-def test_the_shipped_card_is_that_of_the_shipped_numbers_and_tells_nothing_of_the_machine() -> None:
+def test_the_shipped_card_matches_the_tensors_and_names_no_path_of_a_machine() -> None:
     model = find_model("auto", BACKBONE.name, DESCRIPTOR_ID)
     assert model.artefact is not None
     tensors, card = unpack_artefact(read_artefact(find_folder(model.artefact)))
@@ -180,7 +182,7 @@ def test_the_shipped_card_is_that_of_the_shipped_numbers_and_tells_nothing_of_th
     assert not [word for word in json.loads(card.to_json())["calibration"]["fitted_on"].split() if word[0] == "/"]
 
 
-def test_the_shipped_model_gives_unit_vectors_of_its_cards_length() -> None:
+def test_the_shipped_model_returns_unit_vectors_of_the_length_on_its_card() -> None:
     model = find_model("auto", BACKBONE.name, DESCRIPTOR_ID)
     assert model.artefact is not None
     _, card = unpack_artefact(read_artefact(find_folder(model.artefact)))

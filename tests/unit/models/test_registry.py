@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[3]
 TINY = get_backbone("tiny")
 
 
-def test_importing_the_registry_leaves_torch_out() -> None:
+def test_importing_the_registry_does_not_import_torch() -> None:
     code = "import models.registry, sys; print(sorted({'torch', 'torchvision', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_the_known_names_are_sorted() -> None:
+def test_the_registered_names_are_sorted() -> None:
     lite0 = ("efficientnet_lite0", "efficientnet_lite0_ndvr")
     assert backbone_names() == ("alexnet", *lite0, "googlenet", "resnet50", "tiny", "vgg16")
 
@@ -49,7 +49,7 @@ def test_a_descriptor_has_the_published_length(name: str, dim: int, num_layers: 
 
 
 @pytest.mark.parametrize("name", ["alexnet", "googlenet", "resnet50", "vgg16"])
-def test_the_sha256_starts_with_the_digits_in_torchvisions_file_name(name: str) -> None:
+def test_the_sha256_begins_with_the_digits_in_torchvisions_file_name(name: str) -> None:
     spec = get_backbone(name)
     assert spec.weights is not None
     assert spec.weights.url is not None
@@ -73,7 +73,7 @@ def test_torchvision_still_publishes_these_weights() -> None:
         assert found.url == weights.url
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+def test_the_error_for_an_unknown_name_lists_the_registered_names() -> None:
     with pytest.raises(ValueError, match=r"unknown backbone 'vgg19': choose one of alexnet, .*vgg16"):
         get_backbone("vgg19")
 
@@ -83,12 +83,12 @@ def test_a_name_cannot_be_registered_twice() -> None:
         register_backbone(TINY)
 
 
-def test_a_descriptor_id_is_readable_and_the_same_on_every_machine() -> None:
+def test_a_descriptor_id_is_readable_and_equal_on_all_machines() -> None:
     assert descriptor_id(TINY, 1.0, 8) == "tiny-1fps-09bb6385"
     assert descriptor_id(get_backbone("efficientnet_lite0"), 0.5, 8).startswith("efficientnet_lite0-0.5fps-")
 
 
-def test_a_whole_number_of_frames_a_second_may_be_an_int() -> None:
+def test_frames_per_second_may_be_an_int() -> None:
     assert descriptor_id(TINY, 1, 8) == descriptor_id(TINY, 1.0, 8)
 
 
@@ -103,7 +103,7 @@ def test_a_whole_number_of_frames_a_second_may_be_an_int() -> None:
         dataclasses.replace(TINY, resize="squash"),
     ],
 )
-def test_what_changes_the_numbers_changes_the_descriptor_id(changed: object) -> None:
+def test_settings_that_change_the_values_change_the_descriptor_id(changed: object) -> None:
     assert descriptor_id(changed, 1.0, 8) != descriptor_id(TINY, 1.0, 8)  # type: ignore[arg-type]  # a BackboneSpec
 
 
@@ -118,7 +118,7 @@ def test_the_pooling_version_changes_the_descriptor_id(monkeypatch: pytest.Monke
     assert descriptor_id(TINY, 1.0, 8) != before
 
 
-def test_cutting_borders_changes_the_descriptor_id_and_so_does_how_they_are_cut(
+def test_border_removal_and_its_version_change_the_descriptor_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole, cut = descriptor_id(TINY, 1.0, 8), descriptor_id(TINY, 1.0, 8, cuts_borders=True)
@@ -128,12 +128,12 @@ def test_cutting_borders_changes_the_descriptor_id_and_so_does_how_they_are_cut(
     assert descriptor_id(TINY, 1.0, 8, cuts_borders=True) != cut
 
 
-def test_where_the_weights_lie_does_not_change_the_descriptor_id() -> None:
+def test_the_location_of_the_weights_does_not_change_the_descriptor_id() -> None:
     moved = dataclasses.replace(TINY, weights=WeightsFile("elsewhere.pth"), licence="another", source="a mirror")
     assert descriptor_id(moved, 1.0, 8) == descriptor_id(TINY, 1.0, 8)
 
 
-def test_sampling_out_of_range_is_refused() -> None:
+def test_sampling_settings_out_of_range_are_rejected() -> None:
     with pytest.raises(ValueError, match="sampling_fps must be > 0, got 0"):
         descriptor_id(TINY, 0, 8)
     with pytest.raises(ValueError, match="min_frames must be >= 1, got 0"):

@@ -1,4 +1,4 @@
-"""Mining and losses of triplets, on vectors that can be followed by hand."""
+"""Mining and loss of triplets, with vectors that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 
 from models.normalise import standardise
 from models.training import TrainConfig, train
-from models.triplet import PAPER, TanhTrainee, Triplets, mine_hard_negatives, triplet_loss
+from models.triplet import PAPER_CONFIG, TripletHead, Triplets, mine_hard_negatives, triplet_loss
 
-# Unit vectors by their angle in degrees, and the footage that they show.
+# Unit vectors, given by their angle in degrees, and their sources.
 ANCHOR, POSITIVE, BETWEEN, BEFORE, BEYOND, SIBLING, TWIN = range(7)
 DEGREES = (0, 60, 30, -50, 100, 20, 1)
 SOURCES = np.array([0, 0, 1, 2, 3, 0, 4])
@@ -43,8 +43,8 @@ CONFIG = TrainConfig((5, 3), batch_size=4, epochs=30, learning_rate=0.01, seed=1
 TRIPLETS = Triplets(np.arange(10), np.arange(1, 11), np.arange(2, 12))
 
 
-def test_both_ends_of_a_pair_find_what_lies_nearer_than_the_other_end_the_nearest_first() -> None:
-    # from 0 degrees: 30 and -50, not 100; from 60 degrees: 30 and then 100, not -50
+def test_both_videos_of_a_pair_find_the_videos_nearer_than_the_other_nearest_first() -> None:
+    # The anchor at 0 degrees finds 30 and -50, not 100. The anchor at 60 degrees finds 30, then 100, not -50.
     assert mine() == [
         (ANCHOR, POSITIVE, BETWEEN),
         (ANCHOR, POSITIVE, BEFORE),
@@ -53,12 +53,12 @@ def test_both_ends_of_a_pair_find_what_lies_nearer_than_the_other_end_the_neares
     ]
 
 
-def test_of_each_anchor_the_nearest_so_many_are_taken() -> None:
+def test_the_number_of_negatives_per_anchor_is_limited_to_the_nearest() -> None:
     assert mine(max_per_pair=1) == [(ANCHOR, POSITIVE, BETWEEN), (POSITIVE, ANCHOR, BETWEEN)]
 
 
-def test_what_is_as_good_as_a_duplicate_of_either_end_is_no_negative() -> None:
-    # 1 degree is at .9998 of the anchor; at .85 the one at 30 degrees is out as well
+def test_a_video_too_similar_to_anchor_or_positive_is_no_negative() -> None:
+    # The cosine at 1 degree from the anchor is .9998. A limit of .85 also excludes the vector at 30 degrees.
     assert TWIN in {negative for _, _, negative in mine(max_negative_cosine=1.0)}
     assert mine(max_negative_cosine=0.85) == [(ANCHOR, POSITIVE, BEFORE), (POSITIVE, ANCHOR, BEYOND)]
 
@@ -69,58 +69,58 @@ def test_a_duplicate_of_the_positive_is_no_negative_of_the_anchor() -> None:
     assert len(found) == 0
 
 
-def test_footage_of_either_end_is_no_negative() -> None:
+def test_a_video_of_the_source_of_anchor_or_positive_is_no_negative() -> None:
     assert SIBLING not in {negative for _, _, negative in mine()}
     of_two_sources = np.array([0, 9, 9, 2, 3, 0, 4])
     assert {negative for _, _, negative in mine(sources=of_two_sources)} == {BEFORE, BEYOND}
 
 
-def test_all_pairs_come_first_in_one_direction_and_then_in_the_other() -> None:
+def test_all_pairs_are_in_one_direction_first_and_then_in_the_other() -> None:
     found = mine(np.array([[ANCHOR, POSITIVE], [SIBLING, POSITIVE]]), max_per_pair=1)
     assert [(anchor, positive) for anchor, positive, _ in found] == [
         (ANCHOR, POSITIVE),
         (SIBLING, POSITIVE),
-        (POSITIVE, ANCHOR),  # and none is nearer to the positive than its sibling, and safe
+        (POSITIVE, ANCHOR),  # No negative is hard for the other pair and dissimilar enough.
     ]
 
 
-def test_where_nothing_is_hard_there_are_no_triplets() -> None:
+def test_without_hard_negatives_there_are_no_triplets() -> None:
     found = mine_hard_negatives(at_angles(0, 10, 90), PAIR, np.array([0, 0, 1]), 0.97, 20)
     assert len(found) == 0
     assert found.anchors.dtype == np.int64
 
 
-def test_the_loss_is_what_a_negative_lacks_of_lying_a_margin_further_than_the_positive() -> None:
+def test_the_loss_is_0_only_if_the_negative_is_further_by_the_margin() -> None:
     anchors = torch.zeros(2, 2)
     positives, negatives = torch.tensor([[1.0, 0.0], [2.0, 0.0]]), torch.tensor([[0.0, 2.0], [1.0, 0.0]])
-    # 1 - 4 + 1 is below 0; 4 - 1 + 1
+    # 1 - 4 + 1 is below 0, and 4 - 1 + 1 is 4.
     assert float(triplet_loss(anchors, positives, negatives, margin=1.0)) == 2
 
 
-def test_the_papers_network_and_optimiser() -> None:
-    assert (PAPER.layers, PAPER.margin, PAPER.batch_size) == ((2500, 1000, 500), 1.0, 1000)
-    assert (PAPER.learning_rate, PAPER.weight_decay) == (1e-5, 1e-5)
+def test_the_settings_of_the_paper() -> None:
+    assert (PAPER_CONFIG.layers, PAPER_CONFIG.margin, PAPER_CONFIG.batch_size) == ((2500, 1000, 500), 1.0, 1000)
+    assert (PAPER_CONFIG.learning_rate, PAPER_CONFIG.weight_decay) == (1e-5, 1e-5)
 
 
-def test_the_network_has_the_layers_of_the_config_and_starts_as_glorot_says() -> None:
-    exported = TanhTrainee(draw_rows(), TRIPLETS, CONFIG).export()
+def test_the_network_has_the_layers_of_the_config_and_glorot_initialisation() -> None:
+    exported = TripletHead(draw_rows(), TRIPLETS, CONFIG).export()
     assert [weight.shape for weight in exported.weights] == [(6, 5), (5, 3)]
     assert [bias.tolist() for bias in exported.biases] == [[0.0] * 5, [0.0] * 3]
     assert np.abs(exported.weights[0]).max() <= math.sqrt(6 / (6 + 5))
     assert np.abs(exported.weights[0]).max() > 0.8 * math.sqrt(6 / (6 + 5))
 
 
-def test_the_seed_decides_how_the_network_starts() -> None:
+def test_the_seed_determines_the_initial_weights() -> None:
     def start(seed: int) -> bytes:
-        return TanhTrainee(draw_rows(), TRIPLETS, replace(CONFIG, seed=seed)).export().weights[0].tobytes()
+        return TripletHead(draw_rows(), TRIPLETS, replace(CONFIG, seed=seed)).export().weights[0].tobytes()
 
     assert start(1) == start(1)
     assert start(1) != start(2)
 
 
-def test_an_epoch_shows_each_triplet_once_in_a_drawn_order() -> None:
-    trainee = TanhTrainee(draw_rows(), TRIPLETS, CONFIG)
-    batches = list(trainee.batches(np.random.default_rng(0)))
+def test_an_epoch_has_each_triplet_once_in_random_order() -> None:
+    head = TripletHead(draw_rows(), TRIPLETS, CONFIG)
+    batches = list(head.batches(np.random.default_rng(0)))
     assert [len(batch) for batch in batches] == [4, 4, 2]
     anchors = np.concatenate([batch.anchors for batch in batches])
     assert sorted(anchors.tolist()) == list(range(10))
@@ -130,19 +130,19 @@ def test_an_epoch_shows_each_triplet_once_in_a_drawn_order() -> None:
         np.testing.assert_array_equal(batch.negatives, batch.anchors + 2)
 
 
-def test_the_loss_of_a_batch_is_that_of_the_networks_unit_vectors() -> None:
-    trainee = TanhTrainee(draw_rows(), TRIPLETS, CONFIG)
-    vectors = torch.from_numpy(trainee.export().embed(draw_rows()))
+def test_the_loss_of_a_batch_is_the_triplet_loss_of_unit_vectors() -> None:
+    head = TripletHead(draw_rows(), TRIPLETS, CONFIG)
+    vectors = torch.from_numpy(head.export().embed(draw_rows()))
     expected = triplet_loss(vectors[:10], vectors[1:11], vectors[2:], CONFIG.margin)
-    assert trainee.loss(TRIPLETS).item() == pytest.approx(float(expected), rel=1e-5)
+    assert head.loss(TRIPLETS).item() == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_what_is_exported_embeds_as_the_network_does() -> None:
-    trainee = TanhTrainee(draw_rows(), TRIPLETS, CONFIG)
-    of_network = trainee._embed(np.arange(12)).detach().numpy()
-    np.testing.assert_allclose(trainee.export().embed(draw_rows()), of_network, atol=1e-6)
+def test_the_exported_network_embeds_like_the_trained_one() -> None:
+    head = TripletHead(draw_rows(), TRIPLETS, CONFIG)
+    of_network = head._embed(np.arange(12)).detach().numpy()
+    np.testing.assert_allclose(head.export().embed(draw_rows()), of_network, atol=1e-6)
 
 
-def test_the_loss_falls_as_the_network_learns() -> None:
-    _, history = train(TanhTrainee(draw_rows(), TRIPLETS, CONFIG), CONFIG, lambda _: 0.5)
+def test_training_reduces_the_loss() -> None:
+    _, history = train(TripletHead(draw_rows(), TRIPLETS, CONFIG), CONFIG, lambda _: 0.5)
     assert history[-1].loss < 0.7 * history[1].loss

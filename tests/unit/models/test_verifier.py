@@ -95,5 +95,5 @@ def test_a_card_with_an_incomplete_verifier_is_rejected() -> None:
     card = ModelCard("contrastive", "linear", "tiny", "late", 2, "none", {}, {}, verifier=verifier())
     fields = json.loads(card.to_json())
     fields["verifier"] = {"min_probability": 0.5}
-    with pytest.raises(ValueError, match=r"not the card of a model: .*intercept.*; train or install it again"):
+    with pytest.raises(ValueError, match=r"not a valid model card: .*intercept.*; train or install the model again"):
         ModelCard.from_json(json.dumps(fields))

@@ -18,7 +18,7 @@ VALUE = torch.tensor([1.0, 2.0])
 
 
 def save_weights(path: Path) -> str:
-    """Write a state dict there and return the file's SHA-256."""
+    """Write a state dict to `path` and return the SHA-256 of the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"weight": VALUE}, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -31,7 +31,7 @@ def small_spec(sha256: str, *, url: str | None = None, package_path: str | None 
 
 @pytest.fixture
 def hub_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where torch.hub would keep small-1.pth, in an empty cache."""
+    """The path of small-1.pth in the cache of torch.hub, which is empty."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path / "torch" / "hub" / "checkpoints" / "small-1.pth"
 
@@ -42,7 +42,7 @@ def test_weights_are_read_from_the_configured_folder(tmp_path: Path) -> None:
     assert torch.equal(state["weight"], VALUE)
 
 
-def test_weights_are_read_from_the_package_that_ships_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_read_from_the_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site" / "small_weights"
     sha256 = save_weights(package / "models" / "small-1.pth")
     (package / "__init__.py").write_text("raise AssertionError('imported')", encoding="utf-8")
@@ -51,7 +51,7 @@ def test_weights_are_read_from_the_package_that_ships_them(tmp_path: Path, monke
     assert torch.equal(load_state_dict(spec)["weight"], VALUE)
 
 
-def test_weights_are_read_from_the_zip_that_spark_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_read_from_the_zip_that_spark_distributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sha256 = save_weights(tmp_path / "small-1.pth")
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
         archive.writestr("zipped_weights/__init__.py", "raise AssertionError('imported')")
@@ -63,7 +63,7 @@ def test_weights_are_read_from_the_zip_that_spark_sends(tmp_path: Path, monkeypa
         load_state_dict(small_spec("0" * 64, package_path="zipped_weights/artefacts/small-1.pth"))
 
 
-def test_weights_kept_at_half_precision_are_read_as_float32(tmp_path: Path) -> None:
+def test_weights_stored_at_half_precision_are_read_as_float32(tmp_path: Path) -> None:
     path = tmp_path / "small-1.safetensors"
     safetensors.torch.save_file({"weight": VALUE.half()}, path)
     weights = WeightsFile(path.name)
@@ -73,44 +73,44 @@ def test_weights_kept_at_half_precision_are_read_as_float32(tmp_path: Path) -> N
     assert torch.equal(state["weight"], VALUE)
 
 
-def test_the_backbone_that_the_default_comes_from_has_its_real_weights_without_a_network() -> None:
+def test_the_original_of_the_default_backbone_is_loaded_offline() -> None:
     state = load_state_dict(get_backbone("efficientnet_lite0"))
     assert state["_fc.weight"].shape == (1000, 1280)
 
 
-def test_the_default_backbone_has_its_real_weights_without_a_network() -> None:
+def test_the_default_backbone_is_loaded_offline() -> None:
     state = load_state_dict(get_backbone("efficientnet_lite0_ndvr"))
     assert state["_conv_head.weight"].shape == (1280, 320, 1, 1)
 
 
-def test_weights_of_another_sha256_are_refused(tmp_path: Path) -> None:
+def test_weights_with_another_sha256_are_rejected(tmp_path: Path) -> None:
     sha256 = save_weights(tmp_path / "small-1.pth")
     spec = small_spec("0" * 64)
-    with pytest.raises(
-        WeightsError, match=rf"small-1.pth has SHA-256 {sha256}.*published weights have 0{{64}}: delete"
-    ):
+    with pytest.raises(WeightsError, match=rf"small-1.pth has SHA-256 {sha256}.*published file has 0{{64}}: delete"):
         load_state_dict(spec, tmp_path)
 
 
-def test_wrong_weights_in_the_configured_folder_are_not_passed_over(tmp_path: Path, hub_file: Path) -> None:
+def test_wrong_weights_in_the_configured_folder_are_not_skipped(tmp_path: Path, hub_file: Path) -> None:
     sha256 = save_weights(hub_file)
     (tmp_path / "small-1.pth").write_bytes(b"another network")
     with pytest.raises(WeightsError, match="has SHA-256"):
         load_state_dict(small_spec(sha256, url=URL), tmp_path, allow_download=True)
 
 
-def test_missing_weights_say_where_they_were_looked_for_and_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=f"'small' are missing: looked for small-1.pth in {tmp_path}.*Fetch {URL}"):
+def test_the_error_for_missing_weights_has_the_searched_paths_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=f"'small' are missing: small-1.pth not found; searched: {tmp_path}.*Download {URL}"
+    ):
         load_state_dict(small_spec("0" * 64, url=URL), tmp_path)
 
 
-def test_missing_weights_of_a_package_name_the_package() -> None:
+def test_the_error_for_missing_weights_of_a_package_names_the_package() -> None:
     spec = small_spec("0" * 64, package_path="not_installed_weights/small-1.pth")
-    with pytest.raises(WeightsError, match=r"no weights_dir.*Install the package not-installed-weights"):
+    with pytest.raises(WeightsError, match=r"weights_dir is not configured.*Install the package not-installed-weights"):
         load_state_dict(spec)
 
 
-def test_the_cache_of_torch_hub_is_not_looked_at_unasked(hub_file: Path) -> None:
+def test_the_cache_of_torch_hub_is_not_used_unless_downloads_are_allowed(hub_file: Path) -> None:
     sha256 = save_weights(hub_file)
     spec = small_spec(sha256, url=URL)
     with pytest.raises(WeightsError, match="are missing"):
@@ -118,7 +118,7 @@ def test_the_cache_of_torch_hub_is_not_looked_at_unasked(hub_file: Path) -> None
     assert torch.equal(load_state_dict(spec, allow_download=True)["weight"], VALUE)
 
 
-def test_an_allowed_download_lands_in_the_cache_of_torch_hub(
+def test_an_allowed_download_is_stored_in_the_cache_of_torch_hub(
     hub_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sha256 = save_weights(tmp_path / "remote.pth")
@@ -131,7 +131,7 @@ def test_an_allowed_download_lands_in_the_cache_of_torch_hub(
     assert torch.equal(load_state_dict(small_spec(sha256, url=URL), allow_download=True)["weight"], VALUE)
 
 
-def test_a_downloaded_file_is_verified_too(hub_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_downloaded_file_is_verified(hub_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(_url: str, path: str, *, progress: bool) -> None:  # noqa: ARG001  torch.hub's signature
         Path(path).write_bytes(b"a login page")
 
@@ -141,7 +141,7 @@ def test_a_downloaded_file_is_verified_too(hub_file: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("hub_file")
-def test_a_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(_url: str, _path: str, *, progress: bool) -> None:  # noqa: ARG001  torch.hub's signature
         raise URLError("no route to host")
 
@@ -150,10 +150,10 @@ def test_a_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
         load_state_dict(small_spec("0" * 64, url=URL), allow_download=True)
 
 
-def test_seeded_weights_are_the_same_each_time_and_verified() -> None:
+def test_generated_weights_are_reproducible_and_verified() -> None:
     spec = get_backbone("tiny")
     first, second = load_state_dict(spec), load_state_dict(spec)
     assert list(first) == ["conv1.weight", "conv2.weight", "conv3.weight"]
     assert all(torch.equal(first[name], second[name]) for name in first)
-    with pytest.raises(WeightsError, match="seeded weights of 'tiny' have SHA-256"):
+    with pytest.raises(WeightsError, match="generated weights of 'tiny' have SHA-256"):
         load_state_dict(dataclasses.replace(spec, weights_sha256="0" * 64))

@@ -88,7 +88,7 @@ def test_a_background_of_another_version_is_rejected(tmp_path: Path) -> None:
     stale = find_model("auto", "tiny", "tiny-1fps-0", write_model(tmp_path))
     tensors, card = unpack_artefact(read_artefact(tmp_path))
     write_artefact(tmp_path, pack_artefact(tensors | {BACKGROUND: np.eye(2)[::-1]}, card))
-    with pytest.raises(ValueError, match=r"holds version \w{8}, not contrastive-tiny-1fps-0-\w{8}: put one and the"):
+    with pytest.raises(ValueError, match=r"has version \w{8}, not that of contrastive-tiny-1fps-0-\w{8}: copy the"):
         stale.load_background()
 
 

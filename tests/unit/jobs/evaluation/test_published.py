@@ -1,4 +1,4 @@
-"""The formats of published sets, each in a file of a few lines as the set itself writes it."""
+"""The formats of published data sets, each in a file of a few lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CC_WEB = {
     "ground_truth": [{0: "E", 1: "S", 2: "X", 4: "L"}, {3: "E", 0: "-1", 2: "V"}],
     "excluded": [{4}, set()],
 }
-# What Python 2 writes, as in MKLab-ITI/ndvr-dml: texts, a list for the index, numbers for videos.
+# Written by Python 2, like the file of MKLab-ITI/ndvr-dml: text, a list as index, and numbers as videos.
 CC_WEB_OF_NDVR_DML = b"""(dp0
 S'index'
 p1
@@ -76,7 +76,7 @@ def test_cc_web_has_four_variants(tmp_path: Path) -> None:
     assert rankings["cc_web_c*"][0] == Query("1/1_1_Y", positives - left_out, negatives, left_out)
 
 
-def test_cc_web_is_scored_as_its_own_code_does(tmp_path: Path) -> None:
+def test_map_of_cc_web_equals_that_of_its_code(tmp_path: Path) -> None:
     """Ranking of the first query: itself, 2_1, 1_4, 1_3, 1_2; of the second: itself, 1_1, 1_3."""
     rankings = load_cc_web(write_pickle(tmp_path / "cc_web_video.pickle", CC_WEB)).rankings
     found = [("1/1_1_Y", "2/2_1_Y"), ("1/1_1_Y", "1/1_4_Y"), ("1/1_1_Y", "1/1_3_Y"), ("1/1_1_Y", "1/1_2_Y")]
@@ -93,7 +93,7 @@ def test_cc_web_is_scored_as_its_own_code_does(tmp_path: Path) -> None:
     assert scores == pytest.approx(expected)
 
 
-def test_cc_web_of_ndvr_dml_names_no_mislabelled_videos(tmp_path: Path) -> None:
+def test_cc_web_of_ndvr_dml_has_no_mislabelled_videos(tmp_path: Path) -> None:
     path = tmp_path / "cc_web_video.pickle"
     path.write_bytes(CC_WEB_OF_NDVR_DML)
     rankings = load_cc_web(path).rankings
@@ -102,44 +102,44 @@ def test_cc_web_of_ndvr_dml_names_no_mislabelled_videos(tmp_path: Path) -> None:
     assert list(rankings) == ["cc_web", "cc_web*"]
 
 
-def test_a_pickle_that_names_code_is_not_run(tmp_path: Path) -> None:
+def test_a_pickle_with_code_is_not_run(tmp_path: Path) -> None:
     class Hostile:
         def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
             return os.mkdir, (str(tmp_path / "made"),)
 
     path = write_pickle(tmp_path / "cc_web_video.pickle", Hostile())
-    message = "cannot be read as a pickle of plain containers: it names posix.mkdir, which may run code"
+    message = "cannot be read as a pickle of plain containers: it contains posix.mkdir, which is not allowed"
     with pytest.raises(ContractError, match=message):
         load_cc_web(path)
     assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x02}q\x00(X\x05"])
-def test_what_is_no_pickle_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_pickle_is_rejected(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "cc_web_video.pickle"
     path.write_bytes(content)
     with pytest.raises(ContractError, match="cannot be read as a pickle of plain containers: "):
         load_cc_web(path)
 
 
-def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_pickle_of_another_structure_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "x.pickle"
     with pytest.raises(ContractError, match=r"lacks the key\(s\) queries, ground_truth"):
         load_cc_web(write_pickle(path, {"index": {}}))
     with pytest.raises(ContractError, match=r"lacks the key\(s\) index, queries, ground_truth"):
         load_cc_web(write_pickle(path, [1]))
-    with pytest.raises(ContractError, match=r"is not laid out as cc_web_video\.pickle: "):
+    with pytest.raises(ContractError, match=r"does not have the structure of cc_web_video\.pickle: "):
         load_cc_web(write_pickle(path, CC_WEB | {"ground_truth": []}))
-    with pytest.raises(ContractError, match=r"is not laid out as cc_web_video\.pickle: KeyError\(9\)"):
+    with pytest.raises(ContractError, match=r"does not have the structure of cc_web_video\.pickle: KeyError\(9\)"):
         load_cc_web(write_pickle(path, CC_WEB | {"ground_truth": [{9: "E"}, {}]}))
     with pytest.raises(ContractError, match=r"lacks the key\(s\) video_pairs"):
         load_vcdb(write_pickle(path, {"index": []}))
-    with pytest.raises(ContractError, match=r"is not laid out as vcdb\.pickle: IndexError"):
+    with pytest.raises(ContractError, match=r"does not have the structure of vcdb\.pickle: IndexError"):
         load_vcdb(write_pickle(path, {"index": [], "video_pairs": [{"videos": [0, 1], "overlap": [1, 1]}]}))
 
 
 @pytest.mark.parametrize("load", [load_cc_web, load_vcdb, load_fivr, load_svd])
-def test_a_file_that_is_not_there_is_a_usage_error(load: Callable[[Path], object], tmp_path: Path) -> None:
+def test_a_missing_file_is_a_usage_error(load: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"truth .*nowhere' does not exist; give --truth an existing file"):
         load(tmp_path / "nowhere")
 
@@ -159,12 +159,12 @@ def test_vcdb_annotations_are_segments_of_partial_copies(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a,b,00:00:01", "line 2 'a,b,00:00:01': must be videoA,videoB,startA,endA,startB,endB, got 3 cells"),
+        ("a,b,00:00:01", "line 2 'a,b,00:00:01': a line must be videoA,videoB,startA,endA,startB,endB, got 3 cells"),
         ("a,b,0:0:1,9,0:0:1,0:0:2", "line 2 .*: times must be hh:mm:ss, got '9'"),
         ("a,b,0:0:1,0:0:x,0:0:1,0:0:2", "line 2 .*: times must be hh:mm:ss, got '0:0:x'"),
     ],
 )
-def test_a_line_of_vcdb_that_cannot_be_read_is_named(line: str, message: str, tmp_path: Path) -> None:
+def test_the_error_for_an_invalid_line_of_vcdb_has_the_line(line: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "event.txt"
     path.write_text(f"a,b,0:0:0,0:0:1,0:0:0,0:0:1\n{line}\n")
     with pytest.raises(ContractError, match=message):
@@ -172,11 +172,11 @@ def test_a_line_of_vcdb_that_cannot_be_read_is_named(line: str, message: str, tm
 
 
 def test_a_folder_without_annotations_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no \.txt files; give --truth VCDB's annotation folder"):
+    with pytest.raises(UsageError, match=r"has no \.txt files; give --truth the annotation folder of VCDB"):
         load_vcdb(tmp_path)
 
 
-def test_the_pickle_of_vcdb_has_copies_where_both_videos_overlap(tmp_path: Path) -> None:
+def test_pairs_of_the_vcdb_pickle_are_copies_if_both_videos_overlap_enough(tmp_path: Path) -> None:
     overlaps = [(0, 1, [0.9, 0.81]), (2, 0, [0.9, 0.8]), (1, 1, [1.0, 1.0])]
     content = {"index": ["b.flv", "a", "c"], "video_pairs": [{"videos": [i, j], "overlap": o} for i, j, o in overlaps]}
     nothing = [None] * 4
@@ -186,20 +186,20 @@ def test_the_pickle_of_vcdb_has_copies_where_both_videos_overlap(tmp_path: Path)
     ]
 
 
-def test_a_pickle_of_vcdb_without_pairs_has_none(tmp_path: Path) -> None:
+def test_a_vcdb_pickle_may_have_no_pairs(tmp_path: Path) -> None:
     assert rows_of(load_vcdb(write_pickle(tmp_path / "vcdb.pickle", {"index": [], "video_pairs": []})).pairs) == []
 
 
 @pytest.mark.parametrize("number", [np.float64(0.9), np.float32(0.9), np.dtype(">f8").type(0.9)])
-def test_numbers_of_numpy_are_read_without_numpy(number: np.generic, tmp_path: Path) -> None:
+def test_numpy_numbers_are_read_without_numpy(number: np.generic, tmp_path: Path) -> None:
     path = tmp_path / "vcdb.pickle"
     pair = {"videos": [np.int64(0), np.int32(1)], "overlap": (number, number)}
     path.write_bytes(pickle.dumps({"index": ["a", "b"], "video_pairs": [pair]}, protocol=4))
     assert [row[2] for row in rows_of(load_vcdb(path).pairs)] == ["copy"]
 
 
-def test_numbers_of_numpy_that_python_2_wrote_are_read(tmp_path: Path) -> None:
-    """Python 2 pickles the bytes of .9 as text, some of them above 127."""
+def test_numpy_numbers_written_by_python_2_are_read(tmp_path: Path) -> None:
+    """Python 2 pickles the bytes of .9 as text. Some are above 127."""
     raw = b"\xcd\xcc\xcc\xcc\xcc\xcc\xec?"
     scalar = (
         b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(U\x02f8K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbU\x08"
@@ -212,7 +212,7 @@ def test_numbers_of_numpy_that_python_2_wrote_are_read(tmp_path: Path) -> None:
     assert [row[:3] for row in rows_of(load_vcdb(path).pairs)] == [["a", "b", "copy"]]
 
 
-def test_fivr_has_three_variants_that_find_more_and_more(tmp_path: Path) -> None:
+def test_fivr_has_three_variants_with_increasing_sets_of_positives(tmp_path: Path) -> None:
     path = tmp_path / "annotation.json"
     path.write_text(
         json.dumps({"q": {"ND": ["a", "a"], "DS": ["b", "q"], "CS": ["c"], "DA": ["x"]}, "r": {"IS": ["d"]}})
@@ -226,27 +226,32 @@ def test_fivr_has_three_variants_that_find_more_and_more(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"q": ["a"]}', '{"q": {"ND": 1}}'])
-def test_what_is_no_annotation_of_fivr_is_refused(content: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_annotation_of_fivr_is_rejected(content: str, tmp_path: Path) -> None:
     path = tmp_path / "annotation.json"
     path.write_text(content)
-    with pytest.raises(ContractError, match=r"is not laid out as FIVR's annotation\.json: "):
+    with pytest.raises(ContractError, match=r"does not have the structure of FIVR's annotation\.json: "):
         load_fivr(path)
 
 
-def test_svd_leaves_the_candidates_of_other_queries_out(tmp_path: Path) -> None:
+def test_svd_does_not_rank_the_candidates_of_other_queries(tmp_path: Path) -> None:
     path = tmp_path / "test_groundtruth"
     path.write_text("1.mp4 2.mp4 1\n1.mp4 3.mp4 0\n4.mp4 5.mp4 1\n")
     rankings = load_svd(path).rankings
     mentioned = frozenset(f"{number}.mp4" for number in range(1, 6))
     first = Query("1.mp4", frozenset({"2.mp4"}), frozenset({"3.mp4"}), mentioned)
     assert rankings["svd"] == (first, Query("4.mp4", frozenset({"5.mp4"}), frozenset(), mentioned))
-    assert [first.judge(f"{number}.mp4") for number in (2, 3, 5, 6)] == [True, False, None, False]
-    assert [rankings["svd_labelled"][0].judge(f"{number}.mp4") for number in (2, 3, 5, 6)] == [True, False, None, None]
+    assert [first.get_label(f"{number}.mp4") for number in (2, 3, 5, 6)] == [True, False, None, False]
+    assert [rankings["svd_labelled"][0].get_label(f"{number}.mp4") for number in (2, 3, 5, 6)] == [
+        True,
+        False,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("line", ["1.mp4 2.mp4", "1.mp4 2.mp4 2", "1.mp4 2.mp4 1 0"])
-def test_a_line_of_svd_that_cannot_be_read_is_named(line: str, tmp_path: Path) -> None:
+def test_the_error_for_an_invalid_line_of_svd_has_the_line(line: str, tmp_path: Path) -> None:
     path = tmp_path / "test_groundtruth"
     path.write_text(f"1.mp4 2.mp4 1\n{line}\n")
-    with pytest.raises(ContractError, match=f"line 2 '{line}': must be a query, a candidate, and 0 or 1"):
+    with pytest.raises(ContractError, match=f"line 2 '{line}': a line must be a query, a candidate, and 0 or 1"):
         load_svd(path)

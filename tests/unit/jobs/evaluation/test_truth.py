@@ -33,7 +33,7 @@ def load(path: Path) -> list[list[object]]:
     return pairs.astype(object).where(pairs.notna(), None).to_numpy().tolist()
 
 
-def test_pairs_are_ordered_and_their_segments_with_them(write: Write) -> None:
+def test_pairs_and_their_segments_are_ordered(write: Write) -> None:
     path = write(HEADER + "b,a,partial,flip,1,2,3.5,4.5\na,c,copy,,,,,\n")
     assert load(path) == [
         ["a", "b", "partial", "flip", 3.5, 4.5, 1.0, 2.0],
@@ -41,7 +41,7 @@ def test_pairs_are_ordered_and_their_segments_with_them(write: Write) -> None:
     ]
 
 
-def test_a_pair_may_have_several_segments_and_ids_stay_text(write: Write) -> None:
+def test_a_pair_may_have_several_segments_and_ids_are_text(write: Write) -> None:
     path = write(HEADER + "007,NA,copy,x,0,1,0,1\nNA,007,copy,y,5,6,7,8\n")
     assert [row[:6] for row in load(path)] == [
         ["007", "NA", "copy", "x", 0.0, 1.0],
@@ -53,7 +53,7 @@ def test_transform_and_segments_may_be_missing(write: Write) -> None:
     assert load(write("left_id,right_id,relation\na,b,ignore\n")) == [["a", "b", "ignore", "", None, None, None, None]]
 
 
-def test_parquet_holds_the_same(tmp_path: Path) -> None:
+def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     rows = pd.DataFrame({"left_id": ["b"], "right_id": ["a"], "relation": ["copy"], "transform": [None]})
     rows[list(SEGMENT_COLUMNS)] = [[0.0, 1.0, 2.0, 3.0]]
     rows.to_parquet(tmp_path / "truth.parquet")
@@ -63,18 +63,21 @@ def test_parquet_holds_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (",b,copy,,,,,\n", r"rows lack left_id or right_id; the first: row 1 {\"left_id\": \"\""),
-        ("a,b,copy,,,,,\nc,c,copy,,,,,\n", "rows pair a video with itself; leave them out; the first: row 2 "),
-        ("a,b,same,,,,,\n", "rows have a relation that is none of copy, partial, ignore; the first: row 1 "),
-        ("a,b,copy,,one,2,3,4\n", "rows have a left_start_seconds that is no number; give seconds or nothing"),
-        ("a,b,copy,,0,inf,3,4\n", "rows have a left_end_seconds that is no number"),
-        ("a,b,copy,,0,1,,\n", "rows give some bounds of a segment; give four or none"),
-        ("a,b,copy,,0,1,4,4\n", "rows have a segment that breaks 0 <= start_seconds < end_seconds"),
-        ("a,b,copy,,-1,1,3,4\n", "rows have a segment that breaks 0 <= start_seconds < end_seconds"),
-        ("a,b,copy,,,,,\nb,a,partial,,,,,\n", "rows give one pair several relations; the first: row 1 .*; row 2 "),
+        (",b,copy,,,,,\n", r"rows have no left_id or no right_id; the first: row 1 {\"left_id\": \"\""),
+        ("a,b,copy,,,,,\nc,c,copy,,,,,\n", "rows pair a video with itself \\(remove them\\); the first: row 2 "),
+        ("a,b,same,,,,,\n", "rows have a relation other than copy, partial, ignore; the first: row 1 "),
+        (
+            "a,b,copy,,one,2,3,4\n",
+            "rows have a left_start_seconds that is not a number \\(give seconds, or leave it empty\\)",
+        ),
+        ("a,b,copy,,0,inf,3,4\n", "rows have a left_end_seconds that is not a number"),
+        ("a,b,copy,,0,1,,\n", "rows have some bounds of a segment \\(give four or none\\)"),
+        ("a,b,copy,,0,1,4,4\n", "rows have a segment that violates 0 <= start_seconds < end_seconds"),
+        ("a,b,copy,,-1,1,3,4\n", "rows have a segment that violates 0 <= start_seconds < end_seconds"),
+        ("a,b,copy,,,,,\nb,a,partial,,,,,\n", "rows have several relations for one pair; the first: row 1 .*; row 2 "),
     ],
 )
-def test_rows_that_break_a_rule_are_named(rows: str, message: str, write: Write) -> None:
+def test_the_error_for_invalid_rows_has_the_first_row(rows: str, message: str, write: Write) -> None:
     with pytest.raises(ContractError, match=message):
         load_truth(write(HEADER + rows))
 
@@ -83,31 +86,33 @@ def test_rows_that_break_a_rule_are_named(rows: str, message: str, write: Write)
     ("content", "message"),
     [
         ("left_id,right_id\na,b\n", r"lacks the column\(s\) relation; it has left_id, right_id"),
-        ("left_id,right_id,relation\n", "has no rows; give one with at least one pair"),
+        ("left_id,right_id,relation\n", "has no rows: give --truth a file with at least one pair"),
         ("", "cannot be read as csv: No columns to parse"),
-        ("left_id,right_id,relation\na,b,copy,more\n", "has rows with more cells than its header; quote cells"),
+        ("left_id,right_id,relation\na,b,copy,more\n", "has rows with more cells than its header: quote cells"),
         ("left_id,right_id,relation\na,b,copy\na,b,copy,more\n", "cannot be read as csv: Error tokenizing data"),
     ],
 )
-def test_a_file_that_breaks_the_format_is_refused(content: str, message: str, write: Write) -> None:
+def test_a_file_of_another_format_is_rejected(content: str, message: str, write: Write) -> None:
     with pytest.raises(ContractError, match=message):
         load_truth(write(content))
 
 
-def test_a_parquet_that_is_none_is_refused(write: Write) -> None:
+def test_an_invalid_parquet_file_is_rejected(write: Write) -> None:
     with pytest.raises(ContractError, match=r"truth .*truth\.parquet' cannot be read as parquet: "):
         load_truth(write("left_id", "truth.parquet"))
 
 
-def test_a_file_that_is_not_there_or_of_another_kind_is_a_usage_error(write: Write, tmp_path: Path) -> None:
+def test_a_missing_file_or_unknown_format_is_a_usage_error(write: Write, tmp_path: Path) -> None:
     missing = tmp_path / "none.csv"
     with pytest.raises(UsageError, match=re.escape(f"truth '{missing}' does not exist; give --truth an existing file")):
         load_truth(missing)
-    with pytest.raises(UsageError, match=r"has no known format; give a name that ends in \.csv or \.parquet"):
+    with pytest.raises(
+        UsageError, match=r"has no known format; give --truth a file whose name ends in \.csv or \.parquet"
+    ):
         load_truth(write(HEADER, "truth.json"))
 
 
-def test_a_truth_is_restricted_to_videos_and_counts_its_pairs() -> None:
+def test_a_truth_is_restricted_to_videos_and_its_pairs_are_counted() -> None:
     pairs = pd.DataFrame({"left_id": ["a", "a", "b"], "right_id": ["b", "b", "z"], "relation": "copy"})
     asked = (Query("a", frozenset("abz")), Query("z", frozenset("a")), Query("b", frozenset("bz")))
     truth = Truth(pairs, {"all": asked, "some": asked[:1]})
@@ -119,7 +124,7 @@ def test_a_truth_is_restricted_to_videos_and_counts_its_pairs() -> None:
     assert kept.count_pairs() == 1 + 1
 
 
-def test_a_query_judges_by_the_first_set_that_holds_a_video() -> None:
+def test_the_label_of_a_video_is_that_of_the_first_set_with_the_video() -> None:
     query = Query("q", frozenset("p"), frozenset("n"), frozenset("pnx"))
-    assert [query.judge(video_id) for video_id in "pnxo"] == [True, False, None, False]
-    assert Query("q", frozenset("p"), is_closed=True).judge("o") is None
+    assert [query.get_label(video_id) for video_id in "pnxo"] == [True, False, None, False]
+    assert Query("q", frozenset("p"), is_closed=True).get_label("o") is None

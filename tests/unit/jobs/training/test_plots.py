@@ -18,19 +18,19 @@ RELIABILITY = pd.DataFrame({"probability": [0.1, 0.9], "copy_share": [0.0, 1.0],
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_a_training_is_drawn_into_a_png_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_a_training_is_plotted_into_a_png_file_in_a_new_folder(tmp_path: Path) -> None:
     draw_training(HISTORY, tmp_path / "new" / "training.png", "contrastive")
     content = (tmp_path / "new" / "training.png").read_bytes()
     assert content.startswith(PNG)
     assert len(content) > 5000
 
 
-def test_a_calibration_is_drawn_into_a_png(tmp_path: Path) -> None:
+def test_a_calibration_is_plotted_into_a_png_file(tmp_path: Path) -> None:
     draw_calibration(SWEEP, 0.5, RELIABILITY, tmp_path / "calibration.png")
     assert (tmp_path / "calibration.png").read_bytes().startswith(PNG)
 
 
-def test_the_same_numbers_give_the_same_bytes_and_others_others(tmp_path: Path) -> None:
+def test_equal_data_give_equal_bytes_and_other_data_do_not(tmp_path: Path) -> None:
     def draw(name: str, threshold: float) -> bytes:
         draw_calibration(SWEEP, threshold, RELIABILITY, tmp_path / name)
         draw_training(HISTORY, tmp_path / f"training-{name}", "triplet")
@@ -40,6 +40,6 @@ def test_the_same_numbers_give_the_same_bytes_and_others_others(tmp_path: Path) 
     assert draw("one.png", 0.5) != draw("two.png", 0.6)
 
 
-def test_a_head_that_is_only_fitted_has_one_epoch_to_draw(tmp_path: Path) -> None:
+def test_a_history_with_one_epoch_is_plotted(tmp_path: Path) -> None:
     draw_training(HISTORY[:1], tmp_path / "training.png", "whitened")
     assert (tmp_path / "training.png").read_bytes().startswith(PNG)

@@ -12,7 +12,7 @@ from jobs.training.calibration import LabelledPairs, sweep_thresholds
 from jobs.training.trial import Trial, try_model
 
 
-def test_the_best_threshold_is_the_lowest_of_the_largest_f1() -> None:
+def test_the_best_threshold_is_the_lowest_with_the_largest_f1() -> None:
     cosines, is_copy = np.array([0.9, 0.8, 0.5, 0.1]), np.array([True, True, False, False])
     labelled = LabelledPairs(cosines, is_copy, (("crop",), ("mirror",), (), ()), "four pairs")
     trial = Trial("m", labelled, sweep_thresholds(labelled))
@@ -23,7 +23,7 @@ def test_the_best_threshold_is_the_lowest_of_the_largest_f1() -> None:
     ]
 
 
-def test_a_model_that_is_not_there_is_refused_before_anything_is_read() -> None:
+def test_a_missing_model_is_rejected_before_the_lake_is_read() -> None:
     config = Config(**cast("dict[str, Any]", {"embeddings": {"method": "triplet"}}))
     with pytest.raises(UsageError, match="embeddings: no triplet model is shipped"):
         try_model(cast("Any", None), Path("truth.csv"), config)

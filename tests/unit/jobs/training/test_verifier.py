@@ -135,7 +135,7 @@ def test_pairs_without_a_threshold_of_the_target_precision_are_rejected() -> Non
     pairs = labelled((0.9, False), (0.9, True), (0.1, False), (0.2, False))
     with pytest.raises(
         UsageError,
-        match=r"no threshold reaches a precision of 0\.99: these pairs cannot fit a verifier; look at their labels, or "
-        "lower --target-precision",
+        match=r"no threshold reaches a precision of 0\.99: these pairs cannot fit a verifier; check their labels, or "
+        "decrease --target-precision",
     ):
         fit_verifier(pairs, MANY_NEGATIVES, 0.99, "pairs")

@@ -141,10 +141,10 @@ def test_an_artefact_without_background_cannot_keep_frames(tmp_path: Path) -> No
     model = make_model(tmp_path)
     with pytest.raises(
         ValueError,
-        match=re.escape(f"{model.model_id} has no background of frames: train it again (ndvr train-triplets)"),
+        match=re.escape(f"{model.model_id} has no background frames: train it again with `ndvr train-triplets`"),
     ):
         embed(model, video("a", EAST))
-    with pytest.raises(ValueError, match="averaged-x has no background of frames: train it again"):
+    with pytest.raises(ValueError, match="averaged-x has no background frames: train it again"):
         replace(AVERAGED, fusion="late").load_background()
 
 
