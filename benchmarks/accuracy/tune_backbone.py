@@ -132,7 +132,7 @@ def _decode(path: Path) -> list[NDArray[np.uint8]]:
 
 
 def make_teacher(frames: list[Frame], device: str, processes: int) -> TeacherVectors:
-    """Fit the head on edited copies of the frames, described by the network before tuning, and embed the frames with it."""
+    """Fit the head on edited copies of the frames, described by the original network, and embed the frames with it."""
     describer = FrameDescriber(get_backbone(_START), device, batch_frames=8 if device == "cpu" else 256)
     loader = DataLoader(FixedAugmentations(frames), batch_size=None, num_workers=processes)
     described = np.stack([describer.describe(copies.numpy()) for copies in loader])
@@ -159,7 +159,7 @@ class FixedAugmentations(Dataset[torch.Tensor]):
 
 
 class AugmentedChunks(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless sequence of chunks of batches: edited frames, uint8 (64, px, px, 3), and the frame of each, int64 (64,)."""
+    """An endless sequence of chunks: edited frames, uint8 (64, px, px, 3), and the frame of each, int64 (64,)."""
 
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
