@@ -19,36 +19,37 @@ if TYPE_CHECKING:
     Frame = NDArray[np.uint8]
     Box = tuple[int, int, int, int]
 
-# Compression leaves a flat bar within a few grey levels; a gradient or a dark scene goes beyond.
-_MAX_LEVELS_APART = 12
-# A picture that would shrink below this share of the frame's side is a flat frame with a speck: it is left alone.
+# After compression the levels of a flat bar differ by a few grey levels. A gradient or a dark scene differs by more.
+_MAX_LEVEL_DIFFERENCE = 12
+# If less than this fraction of the frame's side would remain, the frame is flat with a speck and is not changed.
 _MIN_SIDE_FRACTION = 0.2
-_NUM_PASSES = 3  # the letterbox of the decoder, a coloured bar in it, and a bar in that
+_NUM_PASSES = 3  # for the letterbox of the decoder, a coloured bar inside it, and a bar inside that
 
 
 def cut_borders(frames: Frame) -> Frame:
-    """Cut the uniform borders of each frame and scale what is left to fill its square again.
+    """Remove the uniform borders of each frame and scale the remaining picture so that it fills its square.
 
-    A border is a run of rows or columns from an edge on, each of one colour (within 12 grey levels) and all of the
-    outermost one's colour. Frames are judged one by one, so that a frame's descriptor does not depend on others.
+    A border is a sequence of rows or columns that begins at an edge. All its pixels have the colour of the outermost
+    row or column, within 12 grey levels. Each frame is processed independently, so that its descriptor does not depend
+    on other frames.
 
     Args:
         frames: uint8 (n, px, px, 3), RGB, letterboxed or not.
 
     Returns:
-        uint8 (n, px, px, 3): pictures that fill the square in one direction, centred, zeros around. Frames without
-        borders beyond those, and frames with too little in them, come back as they are.
+        uint8 (n, px, px, 3): the pictures, centred, with a longer side of px, and zeros around. Frames without other
+        borders, and frames with too small a picture, are unchanged.
     """
     return np.stack([_cut_frame(frame) for frame in frames]) if len(frames) else frames
 
 
 def find_content(frame: Frame) -> Box:
-    """Return (top, bottom, left, right) of what the borders enclose, half-open; the whole frame where it is flat."""
+    """Return (top, bottom, left, right), half-open, of the picture inside the borders, or of the whole frame."""
     px = len(frame)
     whole = box = (0, px, 0, px)
-    channels = np.ascontiguousarray(frame.transpose(2, 0, 1))  # so that a row or column is reduced at full speed
+    channels = np.ascontiguousarray(frame.transpose(2, 0, 1))  # so that rows and columns are reduced fast
     for _ in range(_NUM_PASSES):
-        smaller = _strip(channels, box)
+        smaller = _remove_borders(channels, box)
         if smaller == box:
             break
         box = smaller
@@ -56,8 +57,8 @@ def find_content(frame: Frame) -> Box:
     return box if min(bottom - top, right - left) >= _MIN_SIDE_FRACTION * px else whole
 
 
-def _strip(channels: Frame, box: Box) -> Box:
-    """Take the borders of one colour each off a box; off a flat one nothing."""
+def _remove_borders(channels: Frame, box: Box) -> Box:
+    """Remove one border at each side of a box. A flat box is returned unchanged."""
     top, bottom, left, right = box
     inside = channels[:, top:bottom, left:right]
     above, below = _count_uniform(inside, lines=1)
@@ -68,33 +69,34 @@ def _strip(channels: Frame, box: Box) -> Box:
 
 
 def _count_uniform(channels: Frame, lines: int) -> tuple[int, int]:
-    """Count the lines of one colour at the begin and at the end: rows (`lines` is axis 1) or columns (axis 2)."""
+    """Count the lines of the first and of the last border. Lines are rows (`lines` is axis 1) or columns (axis 2)."""
     lowest = channels.min(axis=3 - lines).astype(np.int16)
     highest = channels.max(axis=3 - lines).astype(np.int16)
-    is_uniform = (highest - lowest).max(axis=0) <= _MAX_LEVELS_APART
+    is_uniform = (highest - lowest).max(axis=0) <= _MAX_LEVEL_DIFFERENCE
     middle = (lowest + highest) // 2
     return _count_border(is_uniform, middle), _count_border(is_uniform[::-1], middle[:, ::-1])
 
 
 def _count_border(is_uniform: NDArray[np.bool_], middle: NDArray[np.int16]) -> int:
-    """Count the lines, from the first on, that are of one colour: that of the first.
+    """Count the lines of the border that begins with the first line.
 
-    A border ends with a jump. Where the next line is of one colour too, and near the last, it fades: no border.
+    The lines of a border are uniform and have the colour of the first line. A border ends with a step. If the line
+    after it is also uniform and has a similar colour, the picture fades and there is no border: the count is 0.
 
     Args:
-        is_uniform: (n,), of each line.
-        middle: (3, n), its colour.
+        is_uniform: (n,), whether a line has one colour.
+        middle: (3, n), the colour of each line.
     """
-    is_border = is_uniform & (np.abs(middle - middle[:, :1]).max(axis=0) <= _MAX_LEVELS_APART)
+    is_border = is_uniform & (np.abs(middle - middle[:, :1]).max(axis=0) <= _MAX_LEVEL_DIFFERENCE)
     if is_border.all():
         return len(is_border)
     count = int(is_border.argmin())
     step = np.abs(middle[:, count] - middle[:, count - 1]).max() if count else 0
-    return 0 if is_uniform[count] and step <= _MAX_LEVELS_APART else count
+    return 0 if is_uniform[count] and step <= _MAX_LEVEL_DIFFERENCE else count
 
 
 def _cut_frame(frame: Frame) -> Frame:
-    """Cut one frame: see `cut_borders`."""
+    """Remove the borders of one frame: see `cut_borders`."""
     px = len(frame)
     top, bottom, left, right = find_content(frame)
     picture = frame[top:bottom, left:right]

@@ -1,6 +1,7 @@
-"""Edited views of a picture, as re-uploaders make them: what a trained head learns to see through.
+"""Random edits of pictures like those of re-uploads, for the training of heads that are robust to them.
 
-Each edit draws its own strength. `jobs.demo.editing` edits whole files; this module edits pictures, by the thousand.
+Each edit draws its strength at random. This module edits single pictures in memory, fast enough for training;
+`jobs.demo.editing` edits video files.
 """
 
 from __future__ import annotations
@@ -24,27 +25,27 @@ if TYPE_CHECKING:
 Picture: TypeAlias = NDArray[np.uint8]
 """uint8 (height, width, 3), RGB, of any size."""
 
-_SHARES_BY_NUMBER = (0.5, 0.3, 0.2)  # of views with one, two and three edits
+_PROBABILITIES = (0.5, 0.3, 0.2)  # of one, two and three edits
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz !?.,"
 
 
 def draw_edit_names(rng: np.random.Generator) -> tuple[str, ...]:
-    """Draw which one to three edits a view gets, in the order in which they are made, none twice."""
-    number = 1 + int(rng.choice(len(_SHARES_BY_NUMBER), p=_SHARES_BY_NUMBER))
+    """Draw one to three different edits of `EDITS`, in the order in which they are applied."""
+    number = 1 + int(rng.choice(len(_PROBABILITIES), p=_PROBABILITIES))
     return tuple(rng.choice(list(EDITS), size=number, replace=False).tolist())
 
 
 def make_view(picture: Picture, other: Picture, names: tuple[str, ...], rng: np.random.Generator) -> Picture:
-    """Edit a picture.
+    """Apply edits to a picture.
 
     Args:
-        picture: what a copy shows.
-        other: a picture of other footage, for edits that put two into one.
-        names: of `EDITS`.
-        rng: draws how strong each is.
+        picture: the picture to edit.
+        other: a picture of other footage, for edits that combine two pictures.
+        names: names of `EDITS`, in the order in which they are applied.
+        rng: generator for the strengths of the edits.
 
     Returns:
-        A picture of any size.
+        The edited picture, of any size.
     """
     for name in names:
         picture = EDITS[name](picture, other, rng)
@@ -59,7 +60,7 @@ def fit_to_square(picture: Picture, px: int) -> Picture:
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
-    """Scale a picture to a size, bicubically."""
+    """Resize a picture with bicubic interpolation."""
     scaled = Image.fromarray(picture).resize((max(1, width), max(1, height)), Image.Resampling.BICUBIC)
     return np.asarray(scaled)
 
@@ -82,7 +83,7 @@ def _turn(picture: Picture, _other: Picture, rng: np.random.Generator) -> Pictur
 
 
 def _flip(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
-    return picture[:, ::-1] if rng.random() < 0.85 else picture[::-1]  # noqa: PLR2004  upside down is rare
+    return picture[:, ::-1] if rng.random() < 0.85 else picture[::-1]  # noqa: PLR2004  vertical flips are rare
 
 
 def _perspective(picture: Picture, _other: Picture, rng: np.random.Generator) -> Picture:
@@ -215,7 +216,7 @@ def _paste_inset(host: Picture, inset: Picture, fraction: float, rng: np.random.
 def _paste_on_band(
     picture: Picture, fractions: NDArray[np.float64] | tuple[float, ...], colour: NDArray[Any]
 ) -> Picture:
-    """Put bands around a picture: above, below, left and right, as fractions of its height and width."""
+    """Add bands above, below, left and right of a picture, as fractions of its height and width."""
     height, width = picture.shape[:2]
     above, below = (round(f * height) for f in fractions[:2])
     before, behind = (round(f * width) for f in fractions[2:])
@@ -226,7 +227,7 @@ def _paste_on_band(
 
 
 def _write(picture: Picture, rng: np.random.Generator, place: tuple[float, float], size_fraction: float) -> Picture:
-    """Write random words, white or of another colour, with a dark edge."""
+    """Draw random text with a black outline. The text is white or of a random colour."""
     height, width = picture.shape[:2]
     text = "".join(rng.choice(list(_LETTERS), size=int(rng.integers(6, 24))))
     colour = (255, 255, 255) if rng.random() < 1 / 2 else tuple(rng.integers(0, 256, size=3).tolist())

@@ -1,4 +1,4 @@
-"""Edited views of generated pictures."""
+"""Random edits of generated pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def edit(name: str, picture: Picture = PICTURE, other: Picture = OTHER, seed: in
 
 
 def is_within(part: Picture, whole: Picture) -> bool:
-    """Whether a picture lies somewhere in another one, unchanged."""
+    """Whether a picture is part of another one, unchanged."""
     height, width, _ = part.shape
     windows = np.lib.stride_tricks.sliding_window_view(whole, (height, width, 3))[:, :, 0]
     return bool((windows == part).all(axis=(2, 3, 4)).any())
@@ -33,7 +33,7 @@ def is_within(part: Picture, whole: Picture) -> bool:
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("name", EDITS)
-def test_every_edit_makes_a_picture_of_a_picture_of_any_size(name: str, size: tuple[int, int]) -> None:
+def test_each_edit_accepts_pictures_of_any_size(name: str, size: tuple[int, int]) -> None:
     picture = draw_picture(3, size[::-1])
     for seed, other in enumerate((OTHER, draw_picture(5, (200, 9), seed=1), draw_picture(5, (9, 200), seed=1))):
         view = edit(name, picture, other, seed)
@@ -42,7 +42,7 @@ def test_every_edit_makes_a_picture_of_a_picture_of_any_size(name: str, size: tu
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_leaves_its_pictures_as_they_are(name: str) -> None:
+def test_an_edit_does_not_modify_its_inputs(name: str) -> None:
     picture, other = PICTURE.copy(), OTHER.copy()
     for seed in range(5):
         edit(name, picture, other, seed)
@@ -51,15 +51,15 @@ def test_an_edit_leaves_its_pictures_as_they_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_also_takes_what_decoders_and_other_edits_give(name: str) -> None:
-    """Read-only arrays, and views with negative strides."""
+def test_an_edit_accepts_read_only_arrays_and_negative_strides(name: str) -> None:
+    """Decoders return read-only arrays, and other edits return arrays with negative strides."""
     picture, other = PICTURE[:, ::-1], np.rot90(OTHER)
     picture.flags.writeable = other.flags.writeable = False
     np.testing.assert_array_equal(edit(name, picture, other), edit(name, picture.copy(), other.copy()))
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_is_the_same_for_one_seed_and_draws_its_strength_anew_for_another(name: str) -> None:
+def test_the_result_of_an_edit_depends_on_the_seed(name: str) -> None:
     views = [edit(name, seed=seed).tobytes() for seed in range(20)]
     assert views == [edit(name, seed=seed).tobytes() for seed in range(20)]
     assert len(set(views)) > 1
@@ -72,22 +72,22 @@ def test_an_edit_changes_the_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EDITS.keys() - {"inset_other", "show_in_other", "beside_other", "blend_other"}))
-def test_edits_of_one_picture_do_not_look_at_the_other(name: str) -> None:
+def test_edits_of_one_picture_do_not_use_the_other(name: str) -> None:
     np.testing.assert_array_equal(edit(name, other=OTHER), edit(name, other=OTHER[:5]))
 
 
-def test_edits_follow_one_another_in_their_order() -> None:
+def test_edits_are_applied_in_order() -> None:
     view = make_view(PICTURE, OTHER, ("turn", "crop"), np.random.default_rng(4))
     rng = np.random.default_rng(4)
     np.testing.assert_array_equal(view, EDITS["crop"](EDITS["turn"](PICTURE, OTHER, rng), OTHER, rng))
 
 
-def test_without_edits_a_view_is_the_picture() -> None:
+def test_without_edits_the_picture_is_unchanged() -> None:
     np.testing.assert_array_equal(make_view(PICTURE, OTHER, (), np.random.default_rng(0)), PICTURE)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_crop_keeps_half_to_nineteen_twentieths_of_each_side(seed: int) -> None:
+def test_a_crop_keeps_50_to_95_percent_of_each_side(seed: int) -> None:
     view = edit("crop", seed=seed)
     assert 32 <= view.shape[0] <= 61
     assert 48 <= view.shape[1] <= 91
@@ -95,45 +95,45 @@ def test_a_crop_keeps_half_to_nineteen_twentieths_of_each_side(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_picture_is_turned_by_quarters(seed: int) -> None:
+def test_a_picture_is_rotated_by_multiples_of_90_degrees(seed: int) -> None:
     turned = edit("turn", seed=seed)
     assert any(np.array_equal(turned, np.rot90(PICTURE, quarters)) for quarters in (1, 2, 3))
 
 
-def test_a_picture_is_mirrored_mostly_from_left_to_right() -> None:
+def test_most_flips_are_horizontal() -> None:
     views = Counter(edit("flip", seed=seed).tobytes() for seed in range(60))
     assert set(views) == {PICTURE[:, ::-1].tobytes(), PICTURE[::-1].tobytes()}
     assert views[PICTURE[:, ::-1].tobytes()] > 40
 
 
 @pytest.mark.parametrize("name", ["pad", "meme"])
-def test_bands_go_around_the_picture(name: str) -> None:
+def test_bands_are_around_the_picture(name: str) -> None:
     view = edit(name)
     assert view.shape[0] > 64
-    assert is_within(PICTURE[20:], view)  # words may be as tall as a band, and reach into the picture
+    assert is_within(PICTURE[20:], view)  # text may be as high as a band and overlap the picture
 
 
 @pytest.mark.parametrize(
     "name", ["rotate", "perspective", "colour", "tint", "blur", "pixelate", "noise", "text", "sticker"]
 )
-def test_edits_of_pixels_keep_the_size(name: str) -> None:
+def test_edits_of_pixels_do_not_change_the_size(name: str) -> None:
     assert edit(name).shape == PICTURE.shape
 
 
-def test_a_stretch_changes_the_width_alone() -> None:
+def test_a_stretch_changes_only_the_width() -> None:
     heights, widths = zip(*(edit("stretch", seed=seed).shape[:2] for seed in range(10)), strict=True)
     assert set(heights) == {64}
     assert min(widths) >= 48
     assert max(widths) <= 192
 
 
-def test_compression_leaves_a_small_picture_of_the_same_shape() -> None:
+def test_compression_gives_a_smaller_picture_of_the_same_aspect_ratio() -> None:
     height, width, _ = edit("compress").shape
     assert 80 <= width <= 240
     assert height == pytest.approx(width * 64 / 96, abs=1)
 
 
-def test_blurred_sides_turn_landscape_into_portrait_and_portrait_into_landscape() -> None:
+def test_blurred_sides_change_landscape_to_portrait_and_portrait_to_landscape() -> None:
     portrait = edit("blurred_sides")
     assert portrait.shape[1] == 96
     assert portrait.shape[0] > 96
@@ -145,7 +145,7 @@ def test_blurred_sides_turn_landscape_into_portrait_and_portrait_into_landscape(
     assert is_within(upright, landscape)
 
 
-def test_the_other_is_shown_small_in_the_picture_or_the_picture_in_the_other_or_both_side_by_side() -> None:
+def test_two_pictures_are_combined_as_inset_or_side_by_side() -> None:
     white, black = np.full((60, 80, 3), 255, np.uint8), np.zeros((40, 40, 3), np.uint8)
     inset, shown = edit("inset_other", white, black), edit("show_in_other", white, black)
     assert inset.shape == white.shape
@@ -157,14 +157,14 @@ def test_the_other_is_shown_small_in_the_picture_or_the_picture_in_the_other_or_
     assert {beside[0, 0, 0], beside[0, -1, 0]} == {0, 255}
 
 
-def test_a_blend_lies_between_the_picture_and_the_other_nearer_to_the_picture() -> None:
+def test_a_blend_is_between_both_pictures_and_nearer_to_the_first() -> None:
     white, black = np.full((60, 80, 3), 255, np.uint8), np.zeros((40, 40, 3), np.uint8)
     blended = edit("blend_other", white, black)
     assert blended.shape == white.shape
     assert 127 <= blended.min() == blended.max() <= 230
 
 
-def test_pixels_become_blocks_of_one_colour() -> None:
+def test_pixelation_gives_blocks_of_one_colour() -> None:
     view = edit("pixelate", draw_picture(3, (448, 300)))
     rows = (np.diff(view.astype(int), axis=0) != 0).any(axis=(1, 2))
     assert 10 < rows.sum() < 150
@@ -179,11 +179,11 @@ def test_one_to_three_different_edits_are_drawn() -> None:
     assert {name for names in drawn for name in names} == set(EDITS)
 
 
-def test_the_edits_drawn_are_the_same_for_one_seed() -> None:
+def test_the_drawn_edits_depend_on_the_seed_only() -> None:
     assert draw_edit_names(np.random.default_rng(7)) == draw_edit_names(np.random.default_rng(7))
 
 
-def test_a_picture_is_centred_in_a_square_of_zeros_its_longer_side_filling_it() -> None:
+def test_a_picture_is_centred_in_a_square_of_zeros_and_its_longer_side_fills_it() -> None:
     square = fit_to_square(np.full((10, 20, 3), 200, np.uint8), 40)
     assert (square.shape, square.dtype) == ((40, 40, 3), np.uint8)
     assert (square[10:30] == 200).all()
@@ -200,10 +200,10 @@ def test_a_picture_of_the_right_size_is_not_resampled() -> None:
     np.testing.assert_array_equal(square[16:80], PICTURE)
 
 
-def test_a_picture_much_longer_than_wide_keeps_a_line_of_pixels() -> None:
+def test_the_shorter_side_has_at_least_one_pixel() -> None:
     square = fit_to_square(np.full((400, 2, 3), 200, np.uint8), 40)
     assert (square == 200).all(axis=(0, 2)).sum() == 1
 
 
-def test_a_size_below_one_pixel_is_one() -> None:
+def test_a_size_below_one_pixel_becomes_one_pixel() -> None:
     assert resize(PICTURE, 0, 7).shape == (1, 7, 3)
