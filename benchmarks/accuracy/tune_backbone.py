@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 from benchmarks.accuracy.clips import Clip, read_clips
 from models.borders import cut_borders, find_content
 from models.describer import FrameDescriber, choose_device
+from models.frame_augmentations import apply_edits, draw_edit_names, fit_to_square
 from models.registry import get_backbone
 from models.tuning import TeacherVectors, TrainableLite0, TuningConfig, fine_tune
-from models.views import draw_edit_names, fit_to_square, make_view
 from models.weights import load_state_dict
 from models.whitening import fit_discriminative
 
@@ -185,7 +185,7 @@ def _edit(frames: list[Frame], place: int, rng: np.random.Generator) -> NDArray[
     other = int(rng.integers(len(frames)))
     while frames[other].source == frames[place].source:
         other = int(rng.integers(len(frames)))
-    return _to_input(make_view(frames[place].open(), frames[other].open(), draw_edit_names(rng), rng))
+    return _to_input(apply_edits(frames[place].open(), frames[other].open(), draw_edit_names(rng), rng))
 
 
 def _to_input(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

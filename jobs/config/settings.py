@@ -165,7 +165,7 @@ class TrainingConfig(Section):
     )
     licence: str = Field("not stated", description="licence of the trained weights, for the model card")
     frames_per_video: Positive = Field(12, description="largest number of frames of a video")
-    num_views: Positive = Field(10, description="edited views of each frame")
+    num_views: Positive = Field(10, description="edited copies of each frame")
     max_negative_cosine: Cosine = Field(
         0.97, description="a video nearer to the anchor is not a negative, as it may be an unknown duplicate"
     )
@@ -177,7 +177,7 @@ class TrainingConfig(Section):
     learning_rate: PositiveFloat | None = Field(None, description="learning rate of Adam")
     weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="weight decay of Adam")
     batch_size: Positive | None = Field(None, description="triplets or frames in a batch")
-    epochs: Positive | None = Field(None, description="passes over the training views")
+    epochs: Positive | None = Field(None, description="passes over the training data")
     temperature: PositiveFloat | None = Field(None, description="temperature of InfoNCE")
     koleo_weight: Annotated[float, Field(ge=0)] | None = Field(None, description="weight of the KoLeo term")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random numbers")

@@ -17,7 +17,7 @@ from jobs.errors import UsageError, first_line
 from jobs.lake.session import gpu_profile
 from jobs.tables.attempts import describe_settings
 from models.registry import get_backbone
-from udfs.describing.augment import VIEWS_DDL, ViewSettings, describe_views
+from udfs.describing.augment import AUGMENTED_FRAMES_DDL, AugmentationSettings, describe_augmented_frames
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
 
@@ -67,7 +67,7 @@ class AugmentedVideos:
         other_names: for each video, the source of the second video that some edits insert into its frames; "" if
             unknown.
         is_held_out: bool (videos,), whether the video is used for validation.
-        edits: for each video and each copy except copy 0, the names of the edits in `models.views.EDITS`.
+        edits: for each video and each copy except copy 0, the names of the edits in `models.frame_augmentations.EDITS`.
         fingerprint: hash of the settings that change the augmented frames.
     """
 
@@ -185,7 +185,7 @@ def describe_augmented_videos(
     Raises:
         UsageError: none of the videos can be read.
     """
-    settings = _view_settings(config, videos)
+    settings = _make_settings(config, videos)
     fingerprint = _fingerprint(settings)
     path = str(folder / f"views-{fingerprint}")
     others = _choose_others(videos)
@@ -198,20 +198,21 @@ def describe_augmented_videos(
     for begin in range(0, len(missing), _VIDEOS_PER_BATCH):
         batch = missing[begin : begin + _VIDEOS_PER_BATCH]
         rows = spark.createDataFrame(batch, "video_id STRING, uri STRING, other_uri STRING")
-        describe = partial(describe_views, settings=settings, count_done=count.add)
-        views = rows.repartition(-(-len(batch) // _VIDEOS_PER_TASK)).mapInPandas(describe, VIEWS_DDL, profile=profile)
-        views.write.mode("append").parquet(path)
+        describe = partial(describe_augmented_frames, settings=settings, count_done=count.add)
+        partitions = rows.repartition(-(-len(batch) // _VIDEOS_PER_TASK))
+        described = partitions.mapInPandas(describe, AUGMENTED_FRAMES_DDL, profile=profile)
+        described.write.mode("append").parquet(path)
         on_progress(len(videos) - len(missing) + begin + len(batch), len(videos))
     return _load(spark, path, videos, settings)
 
 
-def _view_settings(config: Config, videos: Sequence[TrainingVideo]) -> ViewSettings:
-    """Return what the executors must know. Videos are read only where they were when they were described."""
+def _make_settings(config: Config, videos: Sequence[TrainingVideo]) -> AugmentationSettings:
+    """Return the settings for the executors. They may read only the folders of the described videos."""
     training = config.training
     folders = Roots.of(*sorted({video.uri.rpartition("/")[0] for video in videos}))
     sampling = SamplingRule(sample_fps=_SAMPLE_FPS, min_frames=2 * training.frames_per_video)
     decoder = replace(config.describe.decoder, frame_px=_PICTURE_PX, sampling=sampling)
-    return ViewSettings(
+    return AugmentationSettings(
         replace(describe_settings(config.describe, folders), decoder=decoder),
         training.frames_per_video,
         training.num_views,
@@ -233,19 +234,19 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _fingerprint(settings: ViewSettings) -> str:
-    """Return digits that change with whatever changes a view; roots and limits do not."""
+def _fingerprint(settings: AugmentationSettings) -> str:
+    """Return a hash of all settings that change an augmented frame. Roots and limits are not included."""
     describe = settings.describe
-    ingredients: list[Any] = [
+    values: list[Any] = [
         describe.backbone,
         describe.cuts_borders,
         repr(describe.decoder.sampling),
         describe.decoder.frame_px,
         settings.frames_per_video,
-        settings.num_views,
+        settings.num_augmentations,
         settings.seed,
     ]
-    return _hash(json.dumps(ingredients))[:8]
+    return _hash(json.dumps(values))[:8]
 
 
 def _read_done(spark: SparkSession, path: str) -> set[str]:
@@ -256,17 +257,19 @@ def _read_done(spark: SparkSession, path: str) -> set[str]:
         return set()
 
 
-def _load(spark: SparkSession, path: str, videos: Sequence[TrainingVideo], settings: ViewSettings) -> AugmentedVideos:
+def _load(
+    spark: SparkSession, path: str, videos: Sequence[TrainingVideo], settings: AugmentationSettings
+) -> AugmentedVideos:
     """Load the augmented frames into the driver, in the order of video, frame and copy."""
     from models.training import AugmentedFrames
 
     places = {video.video_id: place for place, video in enumerate(videos)}
-    table = spark.read.schema(VIEWS_DDL).parquet(path).toPandas()
+    table = spark.read.schema(AUGMENTED_FRAMES_DDL).parquet(path).toPandas()
     table = table[table["video_id"].isin(places)]
     if table.empty:
         raise UsageError("no training video could be read: run the nightly job and check the table quarantine")
     table = table.assign(place=table["video_id"].map(places)).sort_values(["place", "frame_index", "view_index"])
-    rows_per_frame = settings.num_views + 1
+    rows_per_frame = settings.num_augmentations + 1
     shape = (-1, rows_per_frame, get_backbone(settings.describe.backbone).dim)
     descriptors = np.frombuffer(b"".join(table["descriptor"]), dtype="<f2").reshape(shape)
     kept, of_frame = np.unique(table["place"].to_numpy()[::rows_per_frame], return_inverse=True)

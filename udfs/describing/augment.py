@@ -1,4 +1,4 @@
-"""Computes descriptors of edited views of video frames, the training data of heads."""
+"""Compute descriptors of augmented video frames, the training data of heads."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from udfs.describing.settings import DescribeSettings
     from udfs.video import DecodeEvent
 
-VIEWS_DDL = (
-    "video_id STRING NOT NULL, other_uri STRING NOT NULL COMMENT 'video of other footage, which some views also show', "
+AUGMENTED_FRAMES_DDL = (
+    "video_id STRING NOT NULL, "
+    "other_uri STRING NOT NULL COMMENT 'video of other footage, which some augmented frames also show', "
     "frame_index INT NOT NULL COMMENT 'index among the chosen frames, from 0', "
-    "view_index INT NOT NULL COMMENT '0 is the unedited frame', "
-    "edits ARRAY<STRING> NOT NULL COMMENT 'names from models/views.py, in order', "
+    "view_index INT NOT NULL COMMENT 'index of the augmented copy; 0 is the unedited frame', "
+    "edits ARRAY<STRING> NOT NULL COMMENT 'names from models/frame_augmentations.py, in order', "
     "descriptor BINARY NOT NULL COMMENT 'float16 little-endian (dim,)'"
 )
 _MAX_HELD_FRAMES = 128  # per video, 600 kB each; frames of a longer video are sampled more sparsely
@@ -32,20 +33,20 @@ _NEARBY_SECONDS = 0.5  # the largest distance between a frame of the original an
 
 
 @dataclass(frozen=True)
-class ViewSettings:
-    """The settings of `describe_views`, sent to the executors.
+class AugmentationSettings:
+    """The settings of `describe_augmented_frames`, sent to the executors.
 
     Attributes:
         describe: how frames are decoded and described. Its decoder's sampling should be denser than the lake's, and
             its decoder's `frame_px` larger than the backbone's `input_px`, so that crops stay sharp.
         frames_per_video: maximum number of frames of a video, evenly spread.
-        num_views: number of edited views of each frame, in addition to the unedited frame.
+        num_augmentations: number of edited copies of each frame, in addition to the unedited frame.
         seed: seed of the edits.
     """
 
     describe: DescribeSettings
     frames_per_video: int
-    num_views: int
+    num_augmentations: int
     seed: int
 
 
@@ -68,10 +69,10 @@ class _Pictures:
                 self.seconds, self.frames, self.stride = self.seconds[::2], self.frames[::2], self.stride * 2
 
 
-def describe_views(
-    batches: Iterator[pd.DataFrame], settings: ViewSettings, count_done: Callable[[int], None]
+def describe_augmented_frames(
+    batches: Iterator[pd.DataFrame], settings: AugmentationSettings, count_done: Callable[[int], None]
 ) -> Iterator[pd.DataFrame]:
-    """Describe views of the videos of a partition: video_id, uri, other_uri -> VIEWS_DDL, one row per view, unordered.
+    """Describe augmented frames of a partition's videos: video_id, uri, other_uri -> AUGMENTED_FRAMES_DDL, unordered.
 
     `other_uri` is a video of other footage, for edits that combine two pictures. A video that cannot be read has no
     rows. The result depends only on the video, the other video and the seed. Runs on: executor, by `mapInPandas`.
@@ -122,39 +123,41 @@ def _collect(events: Iterable[DecodeEvent]) -> Iterator[tuple[str, _Pictures]]:
 
 
 def _describe_video(
-    video_id: str, pictures: _Pictures, others: _Pictures, describer: FrameDescriber, settings: ViewSettings
+    video_id: str, pictures: _Pictures, others: _Pictures, describer: FrameDescriber, settings: AugmentationSettings
 ) -> pd.DataFrame:
-    """Make and describe the views of one video."""
+    """Compute and describe the augmented frames of one video."""
     import numpy as np
     import pandas as pd
 
     from models.borders import cut_borders
-    from models.views import fit_to_square
+    from models.frame_augmentations import fit_to_square
 
     px = describer.spec.input_px
     rows, squares = [], []
-    for frame_index, view_index, edits, view in _make_views(video_id, pictures, others, settings):
+    for frame_index, view_index, edits, picture in _augment_frames(video_id, pictures, others, settings):
         rows.append((video_id, frame_index, view_index, list(edits)))
-        squares.append(fit_to_square(view, px))
+        squares.append(fit_to_square(picture, px))
     frames = np.stack(squares)
     vectors = describer.describe(cut_borders(frames) if settings.describe.cuts_borders else frames)
     frame = pd.DataFrame(rows, columns=["video_id", "frame_index", "view_index", "edits"])
     return frame.assign(descriptor=[vector.astype("<f2").tobytes() for vector in vectors])
 
 
-def _make_views(
-    video_id: str, pictures: _Pictures, others: _Pictures, settings: ViewSettings
+def _augment_frames(
+    video_id: str, pictures: _Pictures, others: _Pictures, settings: AugmentationSettings
 ) -> Iterator[tuple[int, int, tuple[str, ...], NDArray[np.uint8]]]:
-    """Yield (frame_index, view_index, edits, picture). As in a real copy, a view has the same edits in all frames."""
+    """Yield (frame_index, view_index, edits, picture). As in a real copy, all frames of a copy have the same edits."""
     import numpy as np
 
-    from models.views import draw_edit_names, make_view
+    from models.frame_augmentations import apply_edits, draw_edit_names
 
     digest = int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:8], "big")
     times = np.array(pictures.seconds)
     num_anchors = min(settings.frames_per_video, len(times))
     anchors = np.unique(np.linspace(0, len(times) - 1, num_anchors).round().astype(int))
-    edits = [draw_edit_names(np.random.default_rng([settings.seed, digest, v])) for v in range(settings.num_views)]
+    edits = [
+        draw_edit_names(np.random.default_rng([settings.seed, digest, v])) for v in range(settings.num_augmentations)
+    ]
     for frame_index, anchor in enumerate(anchors):
         yield frame_index, 0, (), _cut_content(pictures.frames[anchor])
         nearby = np.flatnonzero(np.abs(times - times[anchor]) <= _NEARBY_SECONDS)
@@ -162,7 +165,7 @@ def _make_views(
             rng = np.random.default_rng([settings.seed, digest, view_index, frame_index])
             picture = _cut_content(pictures.frames[int(rng.choice(nearby))])
             other = _cut_content(others.frames[frame_index % len(others.frames)]) if others.frames else 255 - picture
-            yield frame_index, view_index + 1, names, make_view(picture, other, names, rng)
+            yield frame_index, view_index + 1, names, apply_edits(picture, other, names, rng)
 
 
 def _cut_content(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Views of real videos, described by the smallest network."""
+"""Augmented frames of real videos, described by the smallest network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 
 from models.borders import cut_borders, find_content
 from models.describer import load_describer
-from models.views import EDITS, fit_to_square
+from models.frame_augmentations import EDITS, fit_to_square
 from tests.support.videos import make_video
 from udfs.decoding.pool import DecoderPool
 from udfs.decoding.settings import DecoderSettings
-from udfs.describing.augment import VIEWS_DDL, ViewSettings, _Pictures, describe_views
+from udfs.describing.augment import AUGMENTED_FRAMES_DDL, AugmentationSettings, _Pictures, describe_augmented_frames
 from udfs.describing.settings import DescribeSettings
 from udfs.opening.roots import Roots
 from udfs.video import DecodeLimits, FrameChunk, SamplingRule, VideoRequest
@@ -58,7 +58,7 @@ def _close_decoders_after_the_tests() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def settings(folder: Path) -> ViewSettings:
+def settings(folder: Path) -> AugmentationSettings:
     describe = DescribeSettings(
         Roots.of(str(folder)),
         DecoderSettings(PICTURE_PX, SAMPLING, DecodeLimits(stall_timeout_seconds=30.0)),
@@ -70,7 +70,7 @@ def settings(folder: Path) -> ViewSettings:
         cuts_borders=True,
         num_decoders=1,
     )
-    return ViewSettings(describe, frames_per_video=3, num_views=4, seed=0)
+    return AugmentationSettings(describe, frames_per_video=3, num_augmentations=4, seed=0)
 
 
 def requests(folder: Path, *names: str) -> pd.DataFrame:
@@ -80,14 +80,14 @@ def requests(folder: Path, *names: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["video_id", "uri", "other_uri"])
 
 
-def describe(settings: ViewSettings, *batches: pd.DataFrame) -> pd.DataFrame:
-    """Return all rows, sorted by video, frame and view."""
-    rows = pd.concat(describe_views(iter(batches), settings, lambda _: None))
+def describe(settings: AugmentationSettings, *batches: pd.DataFrame) -> pd.DataFrame:
+    """Return all rows, sorted by video, frame and copy."""
+    rows = pd.concat(describe_augmented_frames(iter(batches), settings, lambda _: None))
     return rows.sort_values(KEY, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
-def views(folder: Path, settings: ViewSettings) -> pd.DataFrame:
+def augmented(folder: Path, settings: AugmentationSettings) -> pd.DataFrame:
     return describe(settings, requests(folder, "ab", "bc", "ca"))
 
 
@@ -95,16 +95,18 @@ def vectors(rows: pd.DataFrame) -> NDArray[np.float16]:
     return np.stack([np.frombuffer(stored, dtype="<f2") for stored in rows["descriptor"]])
 
 
-def test_there_is_a_row_for_each_view_of_each_frame(views: pd.DataFrame) -> None:
-    assert {f"{name} " for name in views.columns} == set(re.findall(r"(?:^|, )(\w+ )(?=[A-Z])", VIEWS_DDL))
-    keys = [(video, frame, view) for video in "abc" for frame in range(3) for view in range(5)]
-    assert list(views[KEY].itertuples(index=False, name=None)) == keys
-    assert {len(stored) for stored in views["descriptor"]} == {112 * 2}
-    assert np.isfinite(vectors(views)).all()
+def test_there_is_a_row_for_each_copy_of_each_frame(augmented: pd.DataFrame) -> None:
+    assert {f"{name} " for name in augmented.columns} == set(
+        re.findall(r"(?:^|, )(\w+ )(?=[A-Z])", AUGMENTED_FRAMES_DDL)
+    )
+    keys = [(video, frame, copy) for video in "abc" for frame in range(3) for copy in range(5)]
+    assert list(augmented[KEY].itertuples(index=False, name=None)) == keys
+    assert {len(stored) for stored in augmented["descriptor"]} == {112 * 2}
+    assert np.isfinite(vectors(augmented)).all()
 
 
-def test_a_row_names_the_other_footage(views: pd.DataFrame, folder: Path) -> None:
-    others = views.groupby("video_id")["other_uri"].unique()
+def test_a_row_names_the_other_footage(augmented: pd.DataFrame, folder: Path) -> None:
+    others = augmented.groupby("video_id")["other_uri"].unique()
     assert {video: found.tolist() for video, found in others.items()} == {
         "a": [str(folder / "b.mp4")],
         "b": [str(folder / "c.mp4")],
@@ -112,20 +114,20 @@ def test_a_row_names_the_other_footage(views: pd.DataFrame, folder: Path) -> Non
     }
 
 
-def test_view_0_has_no_edits_and_each_other_view_has_one_to_three_which_are_the_same_in_all_frames(
-    views: pd.DataFrame,
+def test_copy_0_has_no_edits_and_each_other_copy_has_one_to_three_which_are_the_same_in_all_frames(
+    augmented: pd.DataFrame,
 ) -> None:
-    named = views.assign(edits=views["edits"].map(tuple))
+    named = augmented.assign(edits=augmented["edits"].map(tuple))
     assert set(named[named["view_index"] == 0]["edits"]) == {()}
-    of_view = named[named["view_index"] > 0].groupby(["video_id", "view_index"])["edits"].agg(set)
-    assert {len(edits) for edits in of_view} == {1}
-    names = [edits for (edits,) in of_view]
+    of_copy = named[named["view_index"] > 0].groupby(["video_id", "view_index"])["edits"].agg(set)
+    assert {len(edits) for edits in of_copy} == {1}
+    names = [edits for (edits,) in of_copy]
     assert {len(edits) for edits in names} <= {1, 2, 3}
     assert {name for edits in names for name in edits} <= set(EDITS)
     assert len(set(names)) > 6
 
 
-def test_view_0_is_the_decoded_frame_without_its_padding(views: pd.DataFrame, folder: Path) -> None:
+def test_copy_0_is_the_decoded_frame_without_its_padding(augmented: pd.DataFrame, folder: Path) -> None:
     with DecoderPool(DecoderSettings(PICTURE_PX, SAMPLING), Roots.of(str(folder))) as pool:
         events = list(pool.decode([VideoRequest("a", str(folder / "a.mp4"))]))
     frames = np.concatenate([event.frames for event in events if isinstance(event, FrameChunk)])
@@ -136,12 +138,12 @@ def test_view_0_is_the_decoded_frame_without_its_padding(views: pd.DataFrame, fo
         pictures.append(fit_to_square(frame[top:bottom, left:right], 64))
     describer = load_describer("tiny", precision="fp32", batch_frames=8)
     expected = describer.describe(cut_borders(np.stack(pictures))).astype(np.float16)
-    of_a = views[(views["video_id"] == "a") & (views["view_index"] == 0)]
+    of_a = augmented[(augmented["video_id"] == "a") & (augmented["view_index"] == 0)]
     np.testing.assert_array_equal(vectors(of_a), expected)
 
 
-def test_an_edited_view_differs_from_the_unedited_frame(views: pd.DataFrame) -> None:
-    for _, rows in views.groupby(["video_id", "frame_index"]):
+def test_an_edited_copy_differs_from_the_unedited_frame(augmented: pd.DataFrame) -> None:
+    for _, rows in augmented.groupby(["video_id", "frame_index"]):
         assert len(set(rows["descriptor"])) == 5
 
 
@@ -149,78 +151,82 @@ def test_an_edited_view_differs_from_the_unedited_frame(views: pd.DataFrame) -> 
     "partitions", [[["ca"], ["ab"], ["bc"]], [["bc", "ca", "ab"]]], ids=["each alone", "another order"]
 )
 def test_the_result_does_not_depend_on_the_partitions_of_the_videos(
-    partitions: list[list[str]], views: pd.DataFrame, folder: Path, settings: ViewSettings
+    partitions: list[list[str]], augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
 ) -> None:
     parts = [describe(settings, requests(folder, *names)) for names in partitions]
     again = pd.concat(parts).sort_values(KEY, ignore_index=True)
-    pd.testing.assert_frame_equal(again, views)
+    pd.testing.assert_frame_equal(again, augmented)
 
 
-def test_a_partition_may_consist_of_several_batches(views: pd.DataFrame, folder: Path, settings: ViewSettings) -> None:
+def test_a_partition_may_consist_of_several_batches(
+    augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
+) -> None:
     batches = [requests(folder, "ab"), requests(folder), requests(folder, "bc", "ca")]
-    pd.testing.assert_frame_equal(describe(settings, *batches), views)
+    pd.testing.assert_frame_equal(describe(settings, *batches), augmented)
 
 
-def test_another_seed_changes_all_views_except_view_0(
-    views: pd.DataFrame, folder: Path, settings: ViewSettings
+def test_another_seed_changes_all_copies_except_copy_0(
+    augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
 ) -> None:
     again = describe(replace(settings, seed=1), requests(folder, "ab", "bc", "ca"))
-    is_same = again["descriptor"] == views["descriptor"]
-    assert is_same[views["view_index"] == 0].all()
-    assert not is_same[views["view_index"] > 0].any()
+    is_same = again["descriptor"] == augmented["descriptor"]
+    assert is_same[augmented["view_index"] == 0].all()
+    assert not is_same[augmented["view_index"] > 0].any()
 
 
-def test_a_larger_number_of_views_begins_with_the_same_views(
-    views: pd.DataFrame, folder: Path, settings: ViewSettings
+def test_a_larger_number_of_copies_begins_with_the_same_copies(
+    augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
 ) -> None:
-    more = describe(replace(settings, num_views=5), requests(folder, "ab", "bc", "ca"))
-    pd.testing.assert_frame_equal(more[more["view_index"] < 5].reset_index(drop=True), views)
+    more = describe(replace(settings, num_augmentations=5), requests(folder, "ab", "bc", "ca"))
+    pd.testing.assert_frame_equal(more[more["view_index"] < 5].reset_index(drop=True), augmented)
 
 
 def test_a_video_that_cannot_be_read_has_no_rows_and_does_not_affect_the_next(
-    views: pd.DataFrame, folder: Path, settings: ViewSettings
+    augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
 ) -> None:
     counted: list[int] = []
     asked = requests(folder, "ab", "text-a", "missing-b", "bc", "ca")
-    found = pd.concat(describe_views(iter([asked]), settings, counted.append))
-    pd.testing.assert_frame_equal(found.sort_values(KEY, ignore_index=True), views)
+    found = pd.concat(describe_augmented_frames(iter([asked]), settings, counted.append))
+    pd.testing.assert_frame_equal(found.sort_values(KEY, ignore_index=True), augmented)
     assert sum(counted) == 5
 
 
 @pytest.mark.parametrize("other", ["text", "missing"])
 def test_if_the_other_video_cannot_be_read_the_inverted_picture_replaces_it(
-    other: str, views: pd.DataFrame, folder: Path, settings: ViewSettings
+    other: str, augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
 ) -> None:
     found = describe(settings, requests(folder, f"a-{other}", "bc", "ca"))
-    assert found[KEY].equals(views[KEY])
+    assert found[KEY].equals(augmented[KEY])
     assert set(found[found["video_id"] == "a"]["other_uri"]) == {str(folder / f"{other}.mp4")}
-    shows_other = views["edits"].map(lambda edits: any("other" in name for name in edits))
-    is_same = found["descriptor"] == views["descriptor"]
+    shows_other = augmented["edits"].map(lambda edits: any("other" in name for name in edits))
+    is_same = found["descriptor"] == augmented["descriptor"]
     assert is_same[~shows_other].all()
-    assert not is_same[shows_other & (views["video_id"] == "a")].any()
+    assert not is_same[shows_other & (augmented["video_id"] == "a")].any()
 
 
-def test_a_video_with_fewer_frames_than_requested_yields_all_its_frames(folder: Path, settings: ViewSettings) -> None:
+def test_a_video_with_fewer_frames_than_requested_yields_all_its_frames(
+    folder: Path, settings: AugmentationSettings
+) -> None:
     found = describe(settings, requests(folder, "short-a"))
     assert sorted(set(found["frame_index"])) == [0, 1]
     assert len(found) == 2 * 5
 
 
 def test_borders_that_an_edit_adds_are_cut_only_if_cuts_borders_is_set(
-    views: pd.DataFrame, folder: Path, settings: ViewSettings
+    augmented: pd.DataFrame, folder: Path, settings: AugmentationSettings
 ) -> None:
     uncut = replace(settings, describe=replace(settings.describe, cuts_borders=False))
     found = describe(uncut, requests(folder, "ab", "bc", "ca"))
-    is_same = found["descriptor"] == views["descriptor"]
-    assert is_same[views["view_index"] == 0].all()  # a picture that fills its square in one direction has no border
-    is_padded = views["edits"].map(lambda edits: edits == ["pad"])
+    is_same = found["descriptor"] == augmented["descriptor"]
+    assert is_same[augmented["view_index"] == 0].all()  # a picture that fills its square in one direction has no border
+    is_padded = augmented["edits"].map(lambda edits: edits == ["pad"])
     assert is_padded.any()
     assert not is_same[is_padded].any()
 
 
-def test_no_videos_yield_no_rows(settings: ViewSettings, folder: Path) -> None:
-    assert list(describe_views(iter([]), settings, lambda _: None)) == []
-    assert list(describe_views(iter([requests(folder)]), settings, lambda _: None)) == []
+def test_no_videos_yield_no_rows(settings: AugmentationSettings, folder: Path) -> None:
+    assert list(describe_augmented_frames(iter([]), settings, lambda _: None)) == []
+    assert list(describe_augmented_frames(iter([requests(folder)]), settings, lambda _: None)) == []
 
 
 def chunks(num_frames: int, size: int) -> Iterator[FrameChunk]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from models.views import EDITS, draw_edit_names, fit_to_square, make_view, resize
+from models.frame_augmentations import EDITS, apply_edits, draw_edit_names, fit_to_square, resize
 from tests.support.videos import draw_picture
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ PICTURE, OTHER = draw_picture(3, (96, 64)), draw_picture(5, (50, 70), seed=1)
 
 
 def edit(name: str, picture: Picture = PICTURE, other: Picture = OTHER, seed: int = 0) -> Picture:
-    return make_view(picture, other, (name,), np.random.default_rng(seed))
+    return apply_edits(picture, other, (name,), np.random.default_rng(seed))
 
 
 def is_within(part: Picture, whole: Picture) -> bool:
@@ -36,9 +36,9 @@ def is_within(part: Picture, whole: Picture) -> bool:
 def test_each_edit_accepts_pictures_of_any_size(name: str, size: tuple[int, int]) -> None:
     picture = draw_picture(3, size[::-1])
     for seed, other in enumerate((OTHER, draw_picture(5, (200, 9), seed=1), draw_picture(5, (9, 200), seed=1))):
-        view = edit(name, picture, other, seed)
-        assert (view.dtype, view.ndim, view.shape[2]) == (np.uint8, 3, 3)
-        assert min(view.shape) >= 1
+        edited = edit(name, picture, other, seed)
+        assert (edited.dtype, edited.ndim, edited.shape[2]) == (np.uint8, 3, 3)
+        assert min(edited.shape) >= 1
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -60,15 +60,15 @@ def test_an_edit_accepts_read_only_arrays_and_negative_strides(name: str) -> Non
 
 @pytest.mark.parametrize("name", EDITS)
 def test_the_result_of_an_edit_depends_on_the_seed(name: str) -> None:
-    views = [edit(name, seed=seed).tobytes() for seed in range(20)]
-    assert views == [edit(name, seed=seed).tobytes() for seed in range(20)]
-    assert len(set(views)) > 1
+    edited = [edit(name, seed=seed).tobytes() for seed in range(20)]
+    assert edited == [edit(name, seed=seed).tobytes() for seed in range(20)]
+    assert len(set(edited)) > 1
 
 
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_changes_the_picture(name: str) -> None:
-    view = edit(name)
-    assert view.shape != PICTURE.shape or not (view == PICTURE).all()
+    edited = edit(name)
+    assert edited.shape != PICTURE.shape or not (edited == PICTURE).all()
 
 
 @pytest.mark.parametrize("name", sorted(EDITS.keys() - {"inset_other", "show_in_other", "beside_other", "blend_other"}))
@@ -77,21 +77,21 @@ def test_edits_of_one_picture_do_not_use_the_other(name: str) -> None:
 
 
 def test_edits_are_applied_in_order() -> None:
-    view = make_view(PICTURE, OTHER, ("turn", "crop"), np.random.default_rng(4))
+    edited = apply_edits(PICTURE, OTHER, ("turn", "crop"), np.random.default_rng(4))
     rng = np.random.default_rng(4)
-    np.testing.assert_array_equal(view, EDITS["crop"](EDITS["turn"](PICTURE, OTHER, rng), OTHER, rng))
+    np.testing.assert_array_equal(edited, EDITS["crop"](EDITS["turn"](PICTURE, OTHER, rng), OTHER, rng))
 
 
 def test_without_edits_the_picture_is_unchanged() -> None:
-    np.testing.assert_array_equal(make_view(PICTURE, OTHER, (), np.random.default_rng(0)), PICTURE)
+    np.testing.assert_array_equal(apply_edits(PICTURE, OTHER, (), np.random.default_rng(0)), PICTURE)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_crop_keeps_50_to_95_percent_of_each_side(seed: int) -> None:
-    view = edit("crop", seed=seed)
-    assert 32 <= view.shape[0] <= 61
-    assert 48 <= view.shape[1] <= 91
-    assert is_within(view, PICTURE)
+    edited = edit("crop", seed=seed)
+    assert 32 <= edited.shape[0] <= 61
+    assert 48 <= edited.shape[1] <= 91
+    assert is_within(edited, PICTURE)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -101,16 +101,16 @@ def test_a_picture_is_rotated_by_multiples_of_90_degrees(seed: int) -> None:
 
 
 def test_most_flips_are_horizontal() -> None:
-    views = Counter(edit("flip", seed=seed).tobytes() for seed in range(60))
-    assert set(views) == {PICTURE[:, ::-1].tobytes(), PICTURE[::-1].tobytes()}
-    assert views[PICTURE[:, ::-1].tobytes()] > 40
+    edited = Counter(edit("flip", seed=seed).tobytes() for seed in range(60))
+    assert set(edited) == {PICTURE[:, ::-1].tobytes(), PICTURE[::-1].tobytes()}
+    assert edited[PICTURE[:, ::-1].tobytes()] > 40
 
 
 @pytest.mark.parametrize("name", ["pad", "meme"])
 def test_bands_are_around_the_picture(name: str) -> None:
-    view = edit(name)
-    assert view.shape[0] > 64
-    assert is_within(PICTURE[20:], view)  # text may be as high as a band and overlap the picture
+    edited = edit(name)
+    assert edited.shape[0] > 64
+    assert is_within(PICTURE[20:], edited)  # text may be as high as a band and overlap the picture
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_a_blend_is_between_both_pictures_and_nearer_to_the_first() -> None:
 
 
 def test_pixelation_gives_blocks_of_one_colour() -> None:
-    view = edit("pixelate", draw_picture(3, (448, 300)))
-    rows = (np.diff(view.astype(int), axis=0) != 0).any(axis=(1, 2))
+    edited = edit("pixelate", draw_picture(3, (448, 300)))
+    rows = (np.diff(edited.astype(int), axis=0) != 0).any(axis=(1, 2))
     assert 10 < rows.sum() < 150
 
 

@@ -35,7 +35,7 @@ def draw_edit_names(rng: np.random.Generator) -> tuple[str, ...]:
     return tuple(rng.choice(list(EDITS), size=number, replace=False).tolist())
 
 
-def make_view(picture: Picture, other: Picture, names: tuple[str, ...], rng: np.random.Generator) -> Picture:
+def apply_edits(picture: Picture, other: Picture, names: tuple[str, ...], rng: np.random.Generator) -> Picture:
     """Apply edits to a picture.
 
     Args:
