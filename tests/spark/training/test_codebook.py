@@ -139,7 +139,7 @@ def test_the_newest_descriptors_of_the_backbone_are_used(spark: SparkSession, de
     ("settings", "message"),
     [
         ({"num_words": 73}, "73 words need at least as many frames, got 72; .* or a smaller --num-words"),
-        ({"where": "video_id = 'none'"}, "5 words need at least as many frames, got 0; give a lake with more videos"),
+        ({"where": "video_id = 'none'"}, "5 words need at least as many frames, got 0; use a lake with more videos"),
         ({"where": "colour = 'red'"}, "--where \"colour = 'red'\" is not a valid condition on the manifest: .*colour"),
         ({"backbone": "resnet9"}, "--backbone: unknown backbone 'resnet9': choose one of alexnet"),
         ({"backbone": "vgg16"}, "no videos in .* are described with backbone 'vgg16': run the nightly job first"),

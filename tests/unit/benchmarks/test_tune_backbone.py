@@ -63,7 +63,7 @@ def test_a_chunk_has_two_different_copies_of_each_frame(frames: list[Frame]) -> 
 
 
 @pytest.mark.slow
-def test_the_bank_has_a_distinct_unit_vector_for_each_frame(frames: list[Frame]) -> None:
+def test_the_teacher_has_a_distinct_unit_vector_for_each_frame(frames: list[Frame]) -> None:
     few = [next(frame for frame in frames if frame.source == source) for source in (0, 1, 2)]
     assert torch.equal(FixedAugmentations(few)[1], FixedAugmentations(few)[1])
     teacher = make_teacher(few, "cpu", processes=0)
