@@ -29,6 +29,7 @@ DEPENDENCIES = [
     "pyyaml>=6",
     "rich>=13",
     "safetensors>=0.4",
+    "tenacity>=9",  # repeats commits that conflict
     "typer>=0.29",
 ]
 

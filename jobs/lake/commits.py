@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from jobs.contracts.run_log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from tenacity import RetryCallState
 
 _Result = TypeVar("_Result")
 
@@ -38,6 +40,7 @@ _MAINTENANCE_OPERATIONS = frozenset(
 UPKEEP = {"is_upkeep": True}
 """userMetadata of commits that delete only rows that no run of the current model reads."""
 _NUM_TRIES = 10
+_FIRST_WAIT_SECONDS = 0.2
 _MAX_WAIT_SECONDS = 5.0
 # Delta's Python classes for conflicts share no base class except PySpark's own, and some errors reach Python as Py4J's.
 # While another run creates a table, its folder is not empty and is not yet a table.
@@ -88,15 +91,23 @@ def retry_conflicts(write: Callable[[], _Result], what: str) -> _Result:
     Raises:
         PySparkException, Py4JJavaError: the write failed for another reason, or the tenth try still conflicted.
     """
-    for attempt in range(1, _NUM_TRIES):
-        try:
-            return write()
-        except (PySparkException, Py4JJavaError) as error:
-            if not is_conflict(error):
-                raise
-            log.info("commit conflict", what=what, attempt=attempt)
-            time.sleep(min(_MAX_WAIT_SECONDS, 0.1 * 2**attempt))
-    return write()
+
+    def log_conflict(state: RetryCallState) -> None:
+        log.info("commit conflict", what=what, attempt=state.attempt_number)
+
+    retrying = Retrying(
+        retry=retry_if_exception(_is_spark_conflict),
+        stop=stop_after_attempt(_NUM_TRIES),
+        wait=wait_exponential(multiplier=_FIRST_WAIT_SECONDS, max=_MAX_WAIT_SECONDS),
+        before_sleep=log_conflict,
+        reraise=True,
+    )
+    return retrying(write)
+
+
+def _is_spark_conflict(error: BaseException) -> bool:
+    """Return whether Spark raised the error and another writer's commit caused it."""
+    return isinstance(error, PySparkException | Py4JJavaError) and is_conflict(error)
 
 
 def is_conflict(error: Exception) -> bool:

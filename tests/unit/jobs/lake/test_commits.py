@@ -3,9 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+import tenacity
 from pyspark.errors import PySparkException
 
-from jobs.lake import commits
 from jobs.lake.commits import UPKEEP, Commit, is_conflict, retry_conflicts
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ class Writer:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commits.time, "sleep", lambda _: None)
+    monkeypatch.setattr(tenacity.nap.time, "sleep", lambda _: None)
 
 
 def test_a_write_that_conflicts_is_retried() -> None:
