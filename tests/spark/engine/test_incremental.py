@@ -22,21 +22,25 @@ if TYPE_CHECKING:
     """left_id, right_id, cosine_similarity, match_probability."""
 
 THRESHOLD = 0.5
-IDS = st.sampled_from([f"v{number}" for number in range(9)])
 NUM_VECTORS = 6
-# Each example is a few nights of several Spark jobs each: few of them, all with the one session.
-FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NUM_GROUPS = 8
+# Each example is three searches of many Spark jobs. So there are two, and the second has several groups of videos: the
+# first is Hypothesis's simplest one, in which all lakes are empty.
+FEW = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def make_vectors() -> np.ndarray:
-    """Draw unit vectors of which some are near each other, and one of zeros."""
+    """Draw unit vectors of which some are near each other, and one of zeros, for each group of videos.
+
+    Each group has four dimensions of its own, so that vectors of different groups are orthogonal.
+    """
     chance = np.random.default_rng(5)
     vectors = chance.normal(size=(NUM_VECTORS, 4))
     vectors[1] = vectors[0] + chance.normal(scale=0.1, size=4)
     vectors[3] = vectors[2] + chance.normal(scale=0.4, size=4)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[5] = 0.0
-    return vectors.astype(np.float32)
+    return np.kron(np.eye(NUM_GROUPS), vectors).astype(np.float32)
 
 
 VECTORS = make_vectors()
@@ -77,7 +81,11 @@ def expected_in(lake: Lake) -> list[Row]:
     leader: dict[int, str] = {}
     for video_id in sorted(first.values()):
         leader.setdefault(lake[video_id][1], video_id)
-    found += [(leader[lake[v][1]], v, 1.0, None) for v in first.values() if v != leader[lake[v][1]] and lake[v][1] != 5]
+    found += [
+        (leader[lake[v][1]], v, 1.0, None)
+        for v in first.values()
+        if v != leader[lake[v][1]] and VECTORS[lake[v][1]].any()
+    ]
     searched = sorted(leader.values())
     for place, left in enumerate(searched):
         for right in searched[place + 1 :]:
@@ -90,19 +98,20 @@ def expected_in(lake: Lake) -> list[Row]:
 
 @st.composite
 def draw_nights(draw: st.DrawFn) -> list[Lake]:
-    """Draw what a lake holds after each night: videos come, take another content, and go."""
-    numbers = draw(st.lists(st.integers(0, NUM_VECTORS - 1), min_size=8, max_size=8))
-    lakes: list[Lake] = []
-    lake: Lake = {}
-    for _ in range(3):
-        changes = draw(st.dictionaries(IDS, st.none() | st.integers(0, 7), max_size=6))
-        for video_id, content in changes.items():
-            if content is None:
-                lake.pop(video_id, None)
-            else:
-                lake[video_id] = (f"content {content}", numbers[content])
-        lakes.append(dict(lake))
-    return lakes
+    """Draw the videos of a lake after each of three nights: videos are added, change their content, and are removed."""
+    nights: list[Lake] = [{}, {}, {}]
+    for group in range(NUM_GROUPS):
+        numbers = draw(st.lists(st.integers(0, NUM_VECTORS - 1), min_size=8, max_size=8))
+        lake: Lake = {}
+        for night in nights:
+            ids = st.integers(0, 8)
+            for video, content in draw(st.dictionaries(ids, st.none() | st.integers(0, 7), max_size=6)).items():
+                if content is None:
+                    lake.pop(f"g{group}v{video}", None)
+                else:
+                    lake[f"g{group}v{video}"] = (f"{group} {content}", NUM_VECTORS * group + numbers[content])
+            night.update(lake)
+    return nights
 
 
 @pytest.mark.slow
@@ -117,7 +126,7 @@ def test_nights_in_any_order_find_what_one_search_of_everything_finds(spark: Spa
         seen = lake
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def first_night(spark: SparkSession) -> list[Any]:
     return search(spark, {}, {"b": ("x", 0), "c": ("y", 1), "e": ("z", 2)}, {}, [])
 
