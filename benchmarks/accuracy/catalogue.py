@@ -19,12 +19,11 @@ from benchmarks.accuracy.grid import GRID, STRENGTHS
 from benchmarks.accuracy.negatives import (
     INTRO_EDIT,
     INTRO_NAME,
-    TAKES,
     plan_after_intro,
     plan_flat,
-    plan_takes,
     write_generated,
 )
+from benchmarks.accuracy.takes import TAKES, plan_takes
 from benchmarks.accuracy.videos import Video, choose_rank, edit_clip, keep_clip, limit_inputs
 from jobs.demo.editing.transcode import apply_edit, survey_clip
 
@@ -44,7 +43,7 @@ MAX_EDITED_WIDTH_PX = 480
 ENCODERS = 2
 HELD_OUT = ("calibrate", "test")
 MANIFEST_COLUMNS = ("video_id", "uri", "source_id", "footage_id", "split", "transform", "strength", "family", "clip_id")
-_EDITS = {edit.name: edit for edit in (*(e for t in GRID for e in t.strengths), *TAKES, INTRO_EDIT)}
+_EDITS = {edit.name: edit for edit in (*(e for t in GRID for e in t.strengths), INTRO_EDIT)} | TAKES
 
 
 def read_measured_clips(folder: Path, split: str = "test") -> tuple[list[Clip], set[str]]:

@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.accuracy.catalogue import EDITS_PER_CLIP, ENCODERS, make, plan, read_measured_clips, write_manifest
 from benchmarks.accuracy.clips import read_clips
+from benchmarks.accuracy.takes import find_inseparable
 from benchmarks.accuracy.truth import build_truth, read_natural, write_truth
-from benchmarks.accuracy.videos import keep_clip
+from benchmarks.accuracy.videos import TAKE, keep_clip
 
 PROGRESS_EVERY = 50
 
@@ -60,7 +61,8 @@ def make_catalogue(
     videos = plan(clips, natural, work / "videos", edits_per_clip, unreadable, split)
     work.mkdir(parents=True, exist_ok=True)
     write_manifest(videos, work / "manifest.csv")
-    truth = build_truth(videos, natural)
+    takes = [video for video in videos if video.transform == TAKE]
+    truth = build_truth(videos, natural, find_inseparable(takes))
     write_truth(truth, work / "truth.csv")
     pairs = Counter({(line.left_id, line.right_id): line.relation for line in truth}.values())
     print(f"{len(videos)} videos; not edited because PyAV cannot decode them: {sorted(unreadable) or 'none'}")

@@ -1,17 +1,16 @@
-"""Hard negatives: two takes of one clip, different clips after the same intro, and videos with almost no content."""
+"""Hard negatives: different clips after the same intro, and videos with almost no content."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.accuracy.clips import Clip
-from benchmarks.accuracy.videos import GENERATED, SHARED_INTRO, TAKE, Video, choose_rank, edit_clip
+from benchmarks.accuracy.videos import GENERATED, SHARED_INTRO, Video, choose_rank, edit_clip
 from jobs.demo.editing.cuts import begin_with_companion
-from jobs.demo.editing.edits import H264_MP4, Edit, keep_stretch
+from jobs.demo.editing.edits import H264_MP4, Edit
 from jobs.demo.editing.overlays import render_text
 from jobs.demo.editing.transcode import write_video
 
@@ -19,11 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from benchmarks.accuracy.truth import NaturalPair
     from jobs.demo.editing.overlays import Pixels
 
-MIN_TAKEN_SECONDS = 12.0
-TAKES = (keep_stretch("take-first", 0.0, 0.4), keep_stretch("take-last", 0.6, 1.0))
 INTRO_SECONDS = 3.0
 INTRO_EDIT = Edit(SHARED_INTRO, cut=begin_with_companion(INTRO_SECONDS), needs_companion=True)
 INTRO_NAME = "shared-intro-itself"
@@ -35,26 +31,6 @@ _FPS = 10
 _WIDTH_PX, _HEIGHT_PX = 320, 180
 _SLIDES = ("QUARTERLY RESULTS", "HOW TO APPLY", "QUESTIONS AND ANSWERS", "THANK YOU", "PART ONE", "PART TWO")
 _GREYS = {"flat-black": 0, "flat-grey": 128, "flat-white": 255}
-
-
-def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Path) -> list[Video]:
-    """Plan two takes of each source: the first and the last two fifths of its longest clip, if that has 12 s or more.
-
-    Clips whose relation to a clip of another source is `ignore` are left out, such as recordings of similar screens.
-    """
-    sources = {clip.video_id: clip.source_id for clip in clips}
-    ambiguous = {
-        video_id
-        for pair in natural
-        if pair.relation == "ignore" and sources.get(pair.left_id) != sources.get(pair.right_id)
-        for video_id in (pair.left_id, pair.right_id)
-    }
-    longest: dict[str, Clip] = {}
-    for clip in sorted(clips, key=lambda clip: (-clip.duration_seconds, clip.video_id)):
-        if clip.duration_seconds >= MIN_TAKEN_SECONDS and clip.video_id not in ambiguous:
-            longest.setdefault(clip.source_id, clip)
-    takes = [edit_clip(clip, edit, folder) for clip in longest.values() for edit in TAKES]
-    return [replace(video, transform=TAKE) for video in takes]
 
 
 def plan_after_intro(clips: Sequence[Clip], folder: Path) -> list[Video]:

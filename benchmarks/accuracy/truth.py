@@ -16,7 +16,7 @@ from benchmarks.accuracy.videos import ORIGINAL, TAKE
 from udfs.verifying.relation import name_relation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.accuracy.videos import Shown, Video
@@ -88,13 +88,16 @@ def read_natural(path: Path) -> list[NaturalPair]:
         ]
 
 
-def build_truth(videos: Sequence[Video], natural: Sequence[NaturalPair]) -> list[TruePair]:
+def build_truth(
+    videos: Sequence[Video], natural: Sequence[NaturalPair], inseparable: Collection[frozenset[str]] = ()
+) -> list[TruePair]:
     """Return the rows of the truth, sorted by ids. Pairs that are not in it are negatives.
 
     The relation of two videos of the same clip, or of two clips that their truth relates, is:
 
     - `copy` if the shared footage is at least four fifths of each video, where seconds are weighted by visibility.
-    - `ignore` if they share too little footage, hardly visible footage, or none. Two takes of a clip are negatives.
+    - `ignore` if they share too little footage, hardly visible footage, or none. Two takes of a clip are
+      negatives, unless the pair is `inseparable`.
     - `partial` otherwise.
 
     A pair of unedited clips has the relation of the clips' truth.
@@ -113,7 +116,8 @@ def build_truth(videos: Sequence[Video], natural: Sequence[NaturalPair]) -> list
     for (left_id, right_id), found in segments.items():
         left, right = by_id[left_id], by_id[right_id]
         if not left.transform == right.transform == ORIGINAL:
-            rows += _make_rows(left, right, found)
+            is_inseparable = frozenset((left_id, right_id)) in inseparable
+            rows += _make_rows(left, right, found, is_inseparable=is_inseparable)
     return sorted(rows, key=lambda row: (row.left_id, row.right_id, row.bounds or ()))
 
 
@@ -169,9 +173,9 @@ def intersect(one: Shown, other: Shown, link: NaturalPair) -> Segment | None:
     )
 
 
-def _make_rows(left: Video, right: Video, segments: Sequence[Segment]) -> list[TruePair]:
+def _make_rows(left: Video, right: Video, segments: Sequence[Segment], *, is_inseparable: bool) -> list[TruePair]:
     """Return the rows of a pair of videos of related footage, of which at least one is edited."""
-    if not segments and left.transform == right.transform == TAKE:
+    if not segments and left.transform == right.transform == TAKE and not is_inseparable:
         return []
     visible = [segment for segment in segments if min(segment.visibility) >= MIN_VISIBILITY]
     relation = _relate(left, right, visible)

@@ -129,7 +129,12 @@ def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = Non
 
 
 def limit_inputs(edit: Edit) -> Edit:
-    """Return the edit, limited to the first `MAX_EDITED_SECONDS` of the source and of the companion."""
+    """Return the edit, limited to the first `MAX_EDITED_SECONDS` of the source and of the companion.
+
+    Takes are not limited: they are short, and they are cut from the whole clip.
+    """
+    if edit.name.startswith(f"{TAKE}-"):
+        return edit
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         return edit.cut(min(source_seconds, MAX_EDITED_SECONDS), min(companion_seconds, MAX_EDITED_SECONDS))

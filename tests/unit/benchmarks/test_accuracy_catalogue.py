@@ -21,7 +21,8 @@ from benchmarks.accuracy.catalogue import (
 )
 from benchmarks.accuracy.clips import Clip
 from benchmarks.accuracy.grid import GRID
-from benchmarks.accuracy.negatives import INTRO_EDIT, TAKES, plan_after_intro, plan_flat, plan_takes
+from benchmarks.accuracy.negatives import INTRO_EDIT, plan_after_intro, plan_flat
+from benchmarks.accuracy.takes import TAKES
 from benchmarks.accuracy.truth import (
     NaturalPair,
     TruePair,
@@ -139,24 +140,9 @@ def test_the_relation_of_two_edited_copies_follows_from_their_shared_footage() -
     assert relations_of([COPY_OF_A, make_copy(A, "noise-strong")]) == {("a-blur-light", "a-noise-strong"): "copy"}
 
 
-def test_copies_of_one_clip_without_shared_footage_are_ignored_but_two_takes_are_negatives() -> None:
+def test_copies_of_one_clip_that_share_no_footage_are_ignored() -> None:
     head, tail = make_copy(A, "trim-tail-strong"), make_copy(A, "trim-head-strong")
     assert relations_of([head, tail]) == {("a-trim-head-strong", "a-trim-tail-strong"): "ignore"}
-    clip = make_clip("a", seconds=12.0)
-    takes = plan_takes([clip, make_clip("b", seconds=11.9)], (), FOLDER)
-    assert [video.video_id for video in takes] == ["a-take-first", "a-take-last"]
-    assert relations_of([keep_clip(clip), *takes]) == {
-        ("a", "a-take-first"): "partial",
-        ("a", "a-take-last"): "partial",
-    }
-
-
-def test_no_takes_are_made_of_clips_that_resemble_another_source() -> None:
-    clips = [
-        make_clip(name, source, seconds=15.0) for name, source in (("a", "s1"), ("b", "s2"), ("c", "s3"), ("d", "s3"))
-    ]
-    natural = [NaturalPair("a", "b", "ignore"), NaturalPair("c", "d", "ignore")]
-    assert {video.clip_id for video in plan_takes(clips, natural, FOLDER)} == {"c"}
 
 
 def test_a_shared_intro_does_not_make_a_pair() -> None:
@@ -321,5 +307,5 @@ def test_videos_are_encoded_once_and_have_the_planned_duration(tmp_path: Path) -
 
 
 def test_the_edits_of_hard_negatives_have_unique_names() -> None:
-    edits: list[Edit] = [*TAKES, INTRO_EDIT]
+    edits: list[Edit] = [*TAKES.values(), INTRO_EDIT]
     assert not {edit.name for edit in edits} & {*EDIT_OF, *EDITS}

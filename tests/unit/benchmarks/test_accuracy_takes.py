@@ -1,0 +1,103 @@
+"""Takes: parts of one clip that share no footage, for literal clips and for two encoded ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.accuracy.clips import Clip
+from benchmarks.accuracy.takes import (
+    COPIES_PER_PART,
+    TAKES,
+    choose_sources,
+    count_twins,
+    find_inseparable,
+    plan_takes,
+    split_clip,
+)
+from benchmarks.accuracy.truth import NaturalPair, build_truth
+from benchmarks.accuracy.videos import TAKE, limit_inputs
+from jobs.demo.editing.edits import trace_footage
+from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
+
+FOLDER = Path("/made")
+
+
+def make_clip(video_id: str, source_id: str = "", seconds: float = 18.0) -> Clip:
+    return Clip(video_id, Path(f"/clips/{video_id}.mp4"), source_id or f"s-{video_id}", "", seconds, "test")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bounds"),
+    [
+        (9.0, [(0.0, 4.0), (4.5, 8.5)]),
+        (13.5, [(0.0, 4.0), (4.5, 8.5), (9.0, 13.0)]),
+        (20.0, [(0.0, 4.5), (5.0, 9.5), (10.0, 14.5), (15.0, 19.5)]),
+        (200.0, [(0.0, 12.0), (50.0, 62.0), (100.0, 112.0), (150.0, 162.0)]),
+    ],
+)
+def test_a_clip_is_cut_into_two_to_four_parts_with_gaps(seconds: float, bounds: list[tuple[float, float]]) -> None:
+    assert [part.bounds(seconds) for part in split_clip(seconds)] == bounds
+
+
+def test_each_part_has_two_copies_with_different_edits() -> None:
+    takes = plan_takes([make_clip("a", seconds=9.0)], (), FOLDER)
+    assert len(takes) == 2 * (1 + COPIES_PER_PART)
+    assert [takes[0].video_id, takes[3].video_id] == ["a-take-1-of-2", "a-take-2-of-2"]
+    assert len({video.edit_name for video in takes}) == 6
+    assert {video.transform for video in takes} == {TAKE}
+    for video in takes[:3]:
+        assert [(shown.clip_start_seconds, shown.clip_end_seconds) for shown in video.shown] == [(0.0, 4.0)]
+
+
+def test_copies_of_one_part_are_copies_and_those_of_two_parts_are_negatives() -> None:
+    takes = plan_takes([make_clip("a", seconds=9.0)], (), FOLDER)
+    relations = {(row.left_id, row.right_id): row.relation for row in build_truth(takes, ())}
+    assert len(relations) == 6
+    assert set(relations.values()) == {"copy"}
+    assert all(left.split("-of-")[0] == right.split("-of-")[0] for left, right in relations)
+
+
+def test_inseparable_takes_are_ignored() -> None:
+    first, *_, last = plan_takes([make_clip("a", seconds=9.0)], (), FOLDER)
+    pair = frozenset((first.video_id, last.video_id))
+    rows = build_truth([first, last], (), {pair})
+    assert [(row.left_id, row.right_id, row.relation) for row in rows] == [(*sorted(pair), "ignore")]
+
+
+def test_takes_are_cut_from_the_whole_clip_and_not_from_its_beginning() -> None:
+    (footage,) = trace_footage(limit_inputs(TAKES["take-4-of-4"]), 200.0)
+    assert (footage.source_start_seconds, footage.source_end_seconds) == (150.0, 162.0)
+
+
+def test_the_longest_clip_of_each_source_is_chosen() -> None:
+    clips = [make_clip("a", "s1", 8.9), make_clip("b", "s2", 9.0), make_clip("c", "s2", 30.0)]
+    assert [clip.video_id for clip in choose_sources(clips, ())] == ["c"]
+
+
+def test_a_clip_that_looks_like_another_source_is_not_chosen() -> None:
+    clips = [make_clip(name, source) for name, source in (("a", "s1"), ("b", "s2"), ("c", "s3"), ("d", "s3"))]
+    natural = [NaturalPair("a", "b", "ignore"), NaturalPair("c", "d", "ignore")]
+    assert [clip.video_id for clip in choose_sources(clips, natural)] == ["c"]
+
+
+def test_frames_are_twins_if_no_block_differs_visibly() -> None:
+    left = np.full((4, 128, 128), 100, np.float32)
+    noisy = left + np.random.default_rng(0).normal(0, 5, left.shape).astype(np.float32)
+    assert count_twins(left, noisy) == 1
+    moved = left.copy()
+    moved[:3, 40:48, 64:72] += 30  # in three of four frames, something the size of a block has appeared
+    assert count_twins(left, moved) == 1, "each left frame has the fourth right frame as its twin"
+    assert count_twins(left, moved[:3]) == 0
+
+
+def test_parts_of_a_frozen_clip_are_inseparable_and_those_of_a_moving_one_are_not(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8)
+    frozen = write_frames(tmp_path / "frozen.mp4", (picture for _ in range(100)))
+    moving = write_frames(tmp_path / "moving.mp4", (np.roll(picture, number, axis=1) for number in range(100)))
+    clips = [Clip(path.stem, path, path.stem, "", 10.0, "test") for path in (moving, frozen)]
+    pairs = find_inseparable(plan_takes(clips, (), tmp_path))
+    assert len(pairs) == 9
+    assert {video_id.split("-")[0] for pair in pairs for video_id in pair} == {"frozen"}
