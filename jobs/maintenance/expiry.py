@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run_ids import parse_run_time
-from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs, thumbnails
+from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,9 +64,7 @@ def expire_models(lake: Lake, model: EmbeddingModel, config: MaintenanceConfig, 
     described = _read_last_runs(lake, descriptors.TABLE, "descriptor_id")
     names = sorted(d for d, used_at in described.items() if used_at < oldest and not _is_used(d, kept))
     if names:
-        is_expired = F.col("descriptor_id").isin(*names)
-        tables = (descriptors.TABLE, thumbnails.TABLE)
-        found += [Deletion(table, f"rows of {', '.join(names)}", is_expired) for table in tables]
+        found.append(Deletion(descriptors.TABLE, f"rows of {', '.join(names)}", F.col("descriptor_id").isin(*names)))
     return found
 
 
