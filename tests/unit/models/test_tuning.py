@@ -22,6 +22,8 @@ from tests.support.videos import draw_picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.slow  # the backbone is trained for a few steps
+
 SPEC = get_backbone("efficientnet_lite0")
 TARGETS = torch.arange(4).repeat_interleave(2)
 CONFIG = TuningConfig(steps=4, learning_rate=2e-4, warmup_steps=1, averaging_decay=0.5, trained_fraction=1.0)

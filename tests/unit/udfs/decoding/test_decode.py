@@ -270,6 +270,7 @@ def test_a_video_without_packets_has_no_frames(tmp_path: Path) -> None:
     assert find_fault(path) == RowErrorCode.NO_FRAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["libx264.mp4", "libx264.mkv", "libsvtav1.mp4", "mpeg4.avi", "gif.gif"])
 def test_a_video_with_flipped_bits_is_corrupt(name: str, tmp_path: Path) -> None:
     good = make_video(tmp_path / f"good-{name}", recipe=BY_NAME[name], seconds=9, size=(160, 120))

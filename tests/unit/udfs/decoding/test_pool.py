@@ -171,6 +171,7 @@ def decord_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[st
     return install
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", fake_decord.FAILURES)
 def test_pyav_decodes_the_video_from_the_start_if_decord(
     how: str, decord_that: Callable[[str], None], video: Path, tmp_path: Path
@@ -199,6 +200,7 @@ def test_frames_of_decord_are_discarded_if_it_counts_another_number_of_frames(
         assert kinds_of(decode_all(pool, [video])["good.mp4"]) == ["VideoRestarted", "FrameChunk", "VideoDone"]
 
 
+@pytest.mark.slow
 def test_decoding_stops_at_the_total_timeout(decord_that: Callable[..., None], video: Path, tmp_path: Path) -> None:
     decord_that("hangs")
     limits = replace(LIMITS, stall_timeout_seconds=20.0, total_timeout_seconds=1.5)
@@ -224,6 +226,7 @@ def test_a_crash_is_reported_instead_of_an_unspecific_failure() -> None:
     assert choose_fault(failed, failed).code == RowErrorCode.DECODE_FAILED
 
 
+@pytest.mark.slow
 def test_the_memory_limit_applies_to_real_decoders(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", size=(1920, 1080), seconds=0.3)
     with open_pool(tmp_path, limits=replace(LIMITS, decoder_memory_bytes=8 * 1024**2)) as pool:
@@ -387,6 +390,7 @@ def run_program(import_path: Path, folder: Path, ending: str) -> tuple[str, int,
     return place, int(child), finished.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "status"), [("killed", -signal.SIGKILL), ("left", 0)])
 def test_children_end_with_their_parent(ending: str, status: int, video: Path) -> None:
     _, child, returned = run_program(REPOSITORY, video.parent, ending)
