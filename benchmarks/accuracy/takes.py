@@ -1,19 +1,21 @@
-"""Hard negatives by the thousand: parts of one clip that share no footage, each with two edited copies."""
+"""Takes as hard negatives: parts of one clip that share no footage, each with two edited copies."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import TYPE_CHECKING
+from itertools import combinations, product
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from benchmarks.accuracy.grid import GRID
 from benchmarks.accuracy.videos import TAKE, Video, choose_rank, edit_clip
 from jobs.demo.editing.edits import Edit, Piece
+from jobs.demo.editing.transcode import read_timed_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,13 +29,16 @@ MIN_PART_SECONDS, MAX_PART_SECONDS = 4.0, 12.0
 GAP_SECONDS = 0.5  # between two parts, so that no frame is in both
 PART_NUMBERS = (2, 3, 4)
 COPIES_PER_PART = 2
-# A part shows one scene from its beginning to its end: edits that cut, combine or reverse make other pairs.
+# Edits of other families cut, combine or reverse footage, so that copies of two parts could share some.
 FAMILIES = ("encoding", "photometric", "geometry", "overlay")
-# Two frames are twins if no block of the picture differs by more. Noise of encoding stays below; a person that moves
-# a hand does not.
+# Two frames are twins if the mean grey levels of no block differ by more. The noise of encoding stays below this limit;
+# a moving hand exceeds it.
 _FRAME_PX, _BLOCK_PX, _MAX_BLOCK_DIFFERENCE = 128, 8, 6.0
 _TWIN_SHARE = 0.5
 _COMPARED_FPS = 8.0
+
+Bounds: TypeAlias = tuple[float, float]
+"""Start and end of a part in its clip, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Part:
         """For example `take-1-of-3`."""
         return f"{TAKE}-{self.number}-of-{self.num_parts}"
 
-    def bounds(self, clip_seconds: float) -> tuple[float, float]:
+    def bounds(self, clip_seconds: float) -> Bounds:
         """Return start and end in the clip, in seconds."""
         share_seconds = clip_seconds / self.num_parts
         start = (self.number - 1) * share_seconds
@@ -61,7 +66,6 @@ def _cut(part: Part) -> Cut:
 
 _PARTS = tuple(Part(number, count) for count in PART_NUMBERS for number in range(1, count + 1))
 _COPY_EDITS = tuple(edit for kind in GRID if kind.family in FAMILIES for edit in kind.strengths)
-_FAMILY_OF = {edit.name: kind.family for kind in GRID for edit in kind.strengths}
 TAKES: dict[str, Edit] = {
     edit.name: edit
     for part in _PARTS
@@ -70,19 +74,16 @@ TAKES: dict[str, Edit] = {
         *(replace(edit, name=f"{part.name}-{edit.name}", cut=_cut(part)) for edit in _COPY_EDITS),
     )
 }
-"""The edits that cut a part, and cut and edit a part, by name."""
+"""The edits by name: those that only cut a part, and those that also edit it."""
 
 
 def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Path) -> list[Video]:
     """Plan the parts of the longest clip of each source that lasts 9 s or more, and two edited copies of each part.
 
-    Clips that nobody can separate from those of another source are left out: screens that show the same again and
-    again.
-
     Args:
-        clips: of one split.
-        natural: what is known of pairs of clips.
-        folder: for the videos.
+        clips: clips of one split.
+        natural: known pairs of clips.
+        folder: the folder of the videos.
     """
     takes = []
     for clip in choose_sources(clips, natural):
@@ -94,7 +95,10 @@ def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Pa
 
 
 def choose_sources(clips: Sequence[Clip], natural: Sequence[NaturalPair]) -> list[Clip]:
-    """Choose the longest clip of each source, if it lasts 9 s or more and does not look like another source."""
+    """Choose the longest clip of each source, if it lasts 9 s or more.
+
+    Clips whose relation to a clip of another source is `ignore` are left out, such as recordings of similar screens.
+    """
     sources = {clip.video_id: clip.source_id for clip in clips}
     ambiguous = {
         video_id
@@ -119,66 +123,45 @@ def split_clip(clip_seconds: float) -> tuple[Part, ...]:
 def find_inseparable(takes: Iterable[Video]) -> set[frozenset[str]]:
     """Find the pairs of takes of one clip that show the same: frozen or looped footage.
 
-    The frames of two parts are compared pixel by pixel, eight a second. The parts are inseparable if half of the
-    frames of one have a twin in the other. A pair of their copies is as inseparable as the parts.
+    All frames of two parts are compared, eight per second. The parts are inseparable if half of the frames of one have
+    a twin in the other. All copies of inseparable parts are inseparable too.
 
     Args:
-        takes: of `plan_takes`; their clips are decoded.
+        takes: videos of `plan_takes`. Their clips are decoded, the videos themselves are not.
 
     Returns:
         Pairs of video_ids.
     """
-    takes_of: dict[tuple[str, Part], list[Video]] = {}
+    takes_of: dict[Path, dict[Bounds, list[Video]]] = defaultdict(lambda: defaultdict(list))
     for video in takes:
-        takes_of.setdefault((video.clip_id, _part_of(video)), []).append(video)
+        (shown,) = video.shown
+        takes_of[video.inputs[0]][shown.clip_start_seconds, shown.clip_end_seconds].append(video)
     pairs: set[frozenset[str]] = set()
-    for clip_id in sorted({clip_id for clip_id, _ in takes_of}):
-        parts = [part for other, part in takes_of if other == clip_id]
-        videos = takes_of[clip_id, parts[0]]
-        frames = read_parts(videos[0].inputs[0], parts)
+    for path, parts in takes_of.items():
+        frames = read_parts(path, parts)
         for one, other in combinations(parts, 2):
             if count_twins(frames[one], frames[other]) >= _TWIN_SHARE:
-                pairs |= {
-                    frozenset((left.video_id, right.video_id))
-                    for left in takes_of[clip_id, one]
-                    for right in takes_of[clip_id, other]
-                }
+                together = product(parts[one], parts[other])
+                pairs |= {frozenset((left.video_id, right.video_id)) for left, right in together}
     return pairs
 
 
-def _part_of(video: Video) -> Part:
-    return next(part for part in _PARTS if f"{video.edit_name}-".startswith(f"{part.name}-"))
-
-
-def read_parts(path: Path, parts: Sequence[Part]) -> dict[Part, NDArray[np.float32]]:
-    """Read the frames of each part, eight a second: float32 (n, 128, 128), grey."""
-    frames = list(_sample(path))
-    clip_seconds = frames[-1][0]
-    return {
-        part: np.stack([pixels for seconds, pixels in frames if _is_in(part, seconds, clip_seconds)]) for part in parts
-    }
-
-
-def _is_in(part: Part, seconds: float, clip_seconds: float) -> bool:
-    start, end = part.bounds(clip_seconds)
-    return start <= seconds < end
-
-
-def _sample(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    import av
-
-    due_seconds = first_seconds = None
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            first_seconds = frame.time if first_seconds is None else first_seconds
-            seconds = frame.time - first_seconds
-            if due_seconds is None or seconds >= due_seconds:
-                due_seconds = seconds + 1 / _COMPARED_FPS
-                yield seconds, frame.reformat(_FRAME_PX, _FRAME_PX, "gray").to_ndarray().astype(np.float32)
+def read_parts(path: Path, parts: Iterable[Bounds]) -> dict[Bounds, NDArray[np.float32]]:
+    """Read the frames of each part of a clip, eight per second: float32 (n, 128, 128), grey."""
+    frames: dict[Bounds, list[NDArray[np.float32]]] = {part: [] for part in parts}
+    due_seconds = 0.0
+    for seconds, frame in read_timed_frames(path):
+        if seconds >= due_seconds:
+            due_seconds = seconds + 1 / _COMPARED_FPS
+            pixels = frame.reformat(_FRAME_PX, _FRAME_PX, "gray").to_ndarray().astype(np.float32)
+            for (start, end), pictures in frames.items():
+                if start <= seconds < end:
+                    pictures.append(pixels)
+    return {part: np.stack(pictures) for part, pictures in frames.items()}
 
 
 def count_twins(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Return the larger share of frames, of either side, that have a twin on the other, in [0, 1]."""
+    """Return the share of the frames of one side that have a twin on the other, the larger of both sides, in [0, 1]."""
     left, right = _average_blocks(left), _average_blocks(right)
     is_twin = np.array([np.abs(right - frame).max(axis=1) <= _MAX_BLOCK_DIFFERENCE for frame in left])
     return float(max(is_twin.any(axis=0).mean(), is_twin.any(axis=1).mean()))

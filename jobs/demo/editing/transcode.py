@@ -95,7 +95,7 @@ def survey_clip(path: Path) -> ClipFacts:
     """
     width_px = height_px = num_frames = 0
     last_seconds = 0.0
-    for seconds, frame in _timed_frames(path):
+    for seconds, frame in read_timed_frames(path):
         width_px, height_px, num_frames, last_seconds = frame.width, frame.height, num_frames + 1, seconds
     if not last_seconds:
         raise ValueError(f"{path} has {num_frames} video frames at different times; an edit needs two or more")
@@ -103,7 +103,7 @@ def survey_clip(path: Path) -> ClipFacts:
     return ClipFacts(last_seconds + float(1 / fps), fps, width_px, height_px)
 
 
-def _timed_frames(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
+def read_timed_frames(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
     """Yield (seconds since the first frame, frame) in the order of presentation."""
     import av
 
@@ -117,7 +117,7 @@ def _timed_frames(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
 
 def _frames_shown(path: Path, moments: Iterable[float]) -> Iterator[av.VideoFrame]:
     """Yield the frame that a player shows at each of the given ascending times, in seconds."""
-    frames = _timed_frames(path)
+    frames = read_timed_frames(path)
     _, shown = next(frames)
     upcoming = next(frames, None)
     for moment in moments:

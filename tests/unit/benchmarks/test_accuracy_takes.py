@@ -101,3 +101,12 @@ def test_parts_of_a_frozen_clip_are_inseparable_and_those_of_a_moving_one_are_no
     pairs = find_inseparable(plan_takes(clips, (), tmp_path))
     assert len(pairs) == 9
     assert {video_id.split("-")[0] for pair in pairs for video_id in pair} == {"frozen"}
+
+
+def test_parts_are_compared_within_the_bounds_at_which_they_were_cut(tmp_path: Path) -> None:
+    """The picture changes at 5.1 s, and the second part starts at 5.05 s: a frame of 5.0 s would have twins."""
+    first, second = np.random.default_rng(0).integers(0, 255, (2, HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8)
+    path = write_frames(tmp_path / "a.mp4", (first if number < 51 else second for number in range(101)))
+    takes = plan_takes([Clip("a", path, "a", "", 10.1, "test")], (), tmp_path)
+    assert [video.shown[0].clip_start_seconds for video in takes] == [0.0] * 3 + [5.05] * 3
+    assert find_inseparable(takes) == set()
