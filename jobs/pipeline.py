@@ -16,6 +16,7 @@ from jobs.tables import (
     pairs,
     quarantine,
     runs,
+    thumbnails,
 )
 
 PIPELINE = (
@@ -28,13 +29,18 @@ PIPELINE = (
                 build=attempts.build,
                 is_transient=True,
             ),
+            # Thumbnails come first: a video with descriptors is done, so a killed run must not commit only these.
+            Stage(thumbnails.TABLE, reads=("attempts",), build=thumbnails.build, is_staged=False),
             Stage(descriptors.TABLE, reads=("attempts",), build=descriptors.build, is_staged=False),
             Stage(quarantine.TABLE, reads=("attempts", "quarantine"), build=quarantine.build, within="attempts"),
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
     Stage(
-        pairs.TABLE, reads=("manifest", "embeddings", "seen_embeddings", "pairs"), build=pairs.build, is_published=True
+        pairs.TABLE,
+        reads=("manifest", "embeddings", "thumbnails", "seen_embeddings", "pairs"),
+        build=pairs.build,
+        is_published=True,
     ),
     Stage(
         clusters.TABLE,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.calibration import Calibration
-from models.verifier import Verifier
+from models.verifier import IncompleteTreeError, Verifier, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,19 +71,22 @@ class ModelCard:
         """Parse a card.
 
         Raises:
-            ValueError: the text is not JSON, a field is missing, or there is an unknown field.
+            ValueError: the text is not JSON, a field is missing, there is an unknown field, or the verifier has another
+                format.
         """
         fields = json.loads(text)
         try:
             calibration = Calibration(**fields["calibration"]) if fields["calibration"] else None
-            verifier = Verifier(**fields["verifier"]) if fields.get("verifier") else None
+            verifier = Verifier.from_fields(fields["verifier"]) if fields.get("verifier") else None
             return cls(**fields | {"calibration": calibration, "verifier": verifier})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, IncompleteTreeError) as error:
             raise ValueError(f"not a valid model card: {error}; train or install the model again") from error
 
     def to_json(self) -> str:
         """Return the card as JSON text."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        fields = asdict(replace(self, verifier=None))
+        fields["verifier"] = None if self.verifier is None else self.verifier.to_fields()
+        return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
 def pack_artefact(tensors: Tensors, card: ModelCard) -> dict[str, bytes]:
@@ -128,6 +131,14 @@ def write_artefact(folder: Path, files: Mapping[str, bytes]) -> None:
 def read_artefact(folder: Path | Traversable) -> dict[str, bytes]:
     """Read the files of an artefact. Raises FileNotFoundError if the folder has none."""
     return {name: (folder / name).read_bytes() for name in (TENSORS_FILE, CARD_FILE)}
+
+
+def remove_old_verifier(folder: Path) -> None:
+    """Remove a verifier of another format from a card. The model can be read then, and its verifier fitted again."""
+    path = folder / CARD_FILE
+    fields = json.loads(path.read_bytes())
+    if fields.get("verifier") and not is_current(fields["verifier"]):
+        path.write_text(json.dumps(fields | {"verifier": None}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def find_folder(artefact: str) -> Path | Traversable:

@@ -85,11 +85,13 @@ class FrameChunk:
         video_id: id of the video.
         frame_seconds: float64 (n,), presentation times, relative to the first frame of the video.
         frames: uint8 (n, frame_px, frame_px, 3), RGB, letterboxed: padded with zeros to a square.
+        picture_px: width and height of the pictures inside their squares, in px; None if they fill them.
     """
 
     video_id: str
     frame_seconds: NDArray[np.float64]
     frames: NDArray[np.uint8]
+    picture_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

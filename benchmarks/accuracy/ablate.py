@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
@@ -30,8 +31,10 @@ from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
 from jobs.training.labelling import embed_lake
 from jobs.training.verifier import fit_verifier, label_evidence
 from models.embedding_models import EmbeddingModel, Method, find_model
-from models.verifier import EVIDENCE
+from models.verifier import EVIDENCE, SECOND_LOOK
+from udfs.registering.look_batches import list_frames, look_batches
 from udfs.verifying import features, frame_similarity, runs
+from udfs.verifying.moments import choose_moments
 from udfs.verifying.verify_batches import list_bounds, unpack_features
 from udfs.verifying.verify_pair import verify_pair
 
@@ -52,7 +55,7 @@ class Step:
     Attributes:
         name: name in the printed table.
         constants: values of constants without the step, by module of `udfs.verifying` and name.
-        evidence: the evidence that is zero without the step.
+        evidence: the evidence that is missing without the step.
         by_windows: whether all segments of videos are compared, or only whole videos.
         cut_borders: whether borders are cut before frames are described.
     """
@@ -64,6 +67,7 @@ class Step:
     cut_borders: bool = True
 
 
+CHANGES_OF_PIXELS = tuple(name for name in SECOND_LOOK if "change" in name or name == "step_agreement")
 STEPS = (
     Step("nothing"),
     Step("windows as candidates", by_windows=False),
@@ -71,6 +75,8 @@ STEPS = (
     Step("independent frames", constants={(features, "_SAME_SCENE_SIMILARITY"): 2.0}),
     Step("further stretches", constants={(runs, "_MAX_RUNS"): 1}),
     Step("agreement of changes", evidence=("change", "change_agreement")),
+    Step("second look", evidence=SECOND_LOOK),
+    Step("changes of pixels", evidence=CHANGES_OF_PIXELS),
     Step("coverage", evidence=("larger_coverage", "smaller_coverage")),
 )
 WITHOUT_BORDERS = Step("cutting of borders", cut_borders=False)
@@ -86,6 +92,7 @@ class Catalogue:
         vectors: float32 (n, dim), the vectors of segments.
         owners: int64 (n,), the index of each segment's video.
         is_whole: bool (n,), whether the segment is the whole video.
+        thumbnails: the thumbnails of each video, by video_id.
         truth: the true pairs.
         manifest: the manifest of the videos.
     """
@@ -95,6 +102,7 @@ class Catalogue:
     vectors: NDArray[np.float32]
     owners: NDArray[np.int64]
     is_whole: NDArray[np.bool_]
+    thumbnails: dict[str, list[bytes]]
     truth: Truth
     manifest: pd.DataFrame
 
@@ -132,7 +140,9 @@ def main() -> None:
 
 def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
     """Embed the described videos of a catalogue."""
-    rows = embed_lake(open_lake(str(folder / "lake")), model, "true", Config()).toPandas()
+    lake = open_lake(str(folder / "lake"))
+    rows = embed_lake(lake, model, "true", Config()).toPandas()
+    stored = lake.read("thumbnails").where(F.col("descriptor_id") == model.descriptor_id).toPandas()
     rows = rows.sort_values(["video_id", "segment_index"], ignore_index=True)
     is_whole = (rows["segment_index"] == 0).to_numpy()
     wholes = rows[is_whole]
@@ -147,6 +157,7 @@ def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
         np.stack(rows["vector"].to_list()).astype(np.float32),
         rows["video_id"].map(numbers).to_numpy(dtype=np.int64),
         is_whole,
+        dict(zip(stored["video_id"], map(list, stored["thumbnails"]), strict=True)),
         load_truth(folder / "truth.csv"),
         pd.read_csv(folder / "manifest.csv", keep_default_na=False),
     )
@@ -168,10 +179,17 @@ def rank_verified(step: Step, test: Catalogue, calibrate: Catalogue) -> Ranked:
     known = list_known_pairs(calibrate)
     labelled = label_evidence(align_candidates(step, calibrate), known)
     count = len(calibrate.video_ids)
-    verifier = fit_verifier(labelled, count * (count - 1) // 2 - len(known), TARGET_PRECISION, "")
+    verifier = fit_verifier(
+        labelled, list_footage(calibrate), count * (count - 1) // 2 - len(known), TARGET_PRECISION, ""
+    )
     found = align_candidates(step, test)
     score = verifier.predict_probability(np.array(found["evidence"].to_list()))
     return Ranked("", found.drop(columns="evidence").assign(score=score), verifier.min_probability)
+
+
+def list_footage(catalogue: Catalogue) -> pd.Series:
+    """Return the footage_id of each video, indexed by video_id; sources that show one scene share it."""
+    return catalogue.manifest.set_index("video_id")["footage_id"].reindex(catalogue.video_ids)
 
 
 def list_known_pairs(catalogue: Catalogue) -> pd.DataFrame:
@@ -194,7 +212,7 @@ def align_candidates(step: Step, catalogue: Catalogue) -> pd.DataFrame:
     found = pd.DataFrame(rows, columns=["left_id", "right_id", *SEGMENT_COLUMNS, "evidence"])
     for name in step.evidence:
         place = EVIDENCE.index(name)
-        found["evidence"] = [[0.0 if i == place else x for i, x in enumerate(row)] for row in found["evidence"]]
+        found["evidence"] = [[np.nan if i == place else x for i, x in enumerate(row)] for row in found["evidence"]]
     return found
 
 
@@ -213,14 +231,25 @@ def find_candidates(step: Step, catalogue: Catalogue) -> NDArray[np.int64]:
 
 
 def _align_chunk(pairs: NDArray[np.int64]) -> list[tuple[object, ...]]:
-    """Align some candidates in a worker process."""
-    catalogue, rows = _shared[0], []
+    """Align some candidates in a worker process, and look at them again."""
+    catalogue, aligned = _shared[0], []
     for left, right in pairs:
         match = verify_pair(catalogue.sequences[left], catalogue.sequences[right])
         if match is not None:
-            bounds = [list_bounds(match.alignment)[name] for name in SEGMENT_COLUMNS]
-            rows.append((catalogue.video_ids[left], catalogue.video_ids[right], *bounds, list(match.evidence)))
-    return rows
+            seconds = catalogue.sequences[left].seconds, catalogue.sequences[right].seconds
+            moments = [moment._asdict() for moment in choose_moments(*seconds, match.alignment.segments)]
+            row: dict[str, object] = dict(list_bounds(match.alignment))
+            row |= {"evidence": list(match.evidence), "moments": moments}
+            for side, number in (("left", left), ("right", right)):
+                video_id = catalogue.video_ids[number]
+                frames = list_frames(moments, side)
+                row |= {f"{side}_id": video_id}
+                row |= {f"{side}_thumbnails": [catalogue.thumbnails[video_id][frame] for frame in frames]}
+            aligned.append(row)
+    if not aligned:
+        return []
+    (looked,) = look_batches(iter([pd.DataFrame(aligned)]))
+    return list(looked[["left_id", "right_id", *SEGMENT_COLUMNS, "evidence"]].itertuples(index=False, name=None))
 
 
 def make_row(name: str, ranked: Ranked, catalogue: Catalogue) -> tuple[str, ...]:

@@ -15,7 +15,14 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
-from benchmarks.accuracy.ablate import STEPS, Catalogue, align_candidates, list_known_pairs, load_catalogue
+from benchmarks.accuracy.ablate import (
+    STEPS,
+    Catalogue,
+    align_candidates,
+    list_footage,
+    list_known_pairs,
+    load_catalogue,
+)
 from benchmarks.accuracy.methods import BACKBONE
 from benchmarks.measure import print_table
 from jobs.config.settings import DescribeConfig
@@ -43,7 +50,9 @@ def main() -> None:
     aligned = align_candidates(STEPS[0], catalogue)
     labelled = add_footage(label_evidence(aligned, list_known_pairs(catalogue)), catalogue)
     rng = np.random.default_rng(arguments.seed)
-    figures = np.array([measure_round(labelled, arguments.parts, rng) for _ in range(arguments.rounds)])
+    figures = np.array(
+        [measure_round(labelled, list_footage(catalogue), arguments.parts, rng) for _ in range(arguments.rounds)]
+    )
     rows = [(str(number), *(f"{value:.3f}" for value in round_)) for number, round_ in enumerate(figures, start=1)]
     rows.append(("mean", *(f"{value:.3f}" for value in figures.mean(axis=0))))
     headings = ("round", "average precision", *(f"recall at precision {target}" for target in _PRECISIONS))
@@ -57,7 +66,9 @@ def add_footage(labelled: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     return labelled.assign(**{side: footage.reindex(labelled[f"{side}_id"]).to_numpy() for side in ("left", "right")})
 
 
-def measure_round(labelled: pd.DataFrame, parts: int, rng: np.random.Generator) -> tuple[float, ...]:
+def measure_round(
+    labelled: pd.DataFrame, footage: pd.Series, parts: int, rng: np.random.Generator
+) -> tuple[float, ...]:
     """Split the footage into parts, and score the pairs of each part by a verifier fitted on other footage.
 
     A pair is fitted on only if both its videos are in other parts; it is scored with the part of its left video.
@@ -71,7 +82,7 @@ def measure_round(labelled: pd.DataFrame, parts: int, rng: np.random.Generator) 
     scores = np.empty(len(labelled))
     for part in range(parts):
         fitted = labelled[(left != part) & (right != part)]
-        verifier = fit_verifier(fitted, num_negatives=_NUM_NEGATIVES, target_precision=0.0, fitted_on="other footage")
+        verifier = fit_verifier(fitted, footage, _NUM_NEGATIVES, target_precision=0.0, fitted_on="other footage")
         is_scored = left == part
         scores[is_scored] = verifier.predict_probability(np.array(labelled["evidence"][is_scored].to_list()))
     curve = Curve.of(scores, labelled["shares_footage"].to_numpy(dtype=bool))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import functions as F
 
 from jobs.commands.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
-from jobs.config.settings import Config, DescribeConfig, Objective, PairsConfig, TrainingConfig
+from jobs.config.settings import Config, DescribeConfig, PairsConfig
+from jobs.config.training import Objective, TrainingConfig
 from jobs.errors import UsageError
 from jobs.evaluation.truth import SEGMENT_COLUMNS
 from jobs.tables.pairs import find_evidence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 TRAIN = "attributes['split'] = 'train'"
 CALIBRATE = "attributes['split'] = 'calibrate'"
+BY_FOOTAGE = Config(training=TrainingConfig(source="attributes['footage_id']"))
 TARGET_PRECISION = 0.99
 BACKBONE = "efficientnet_lite0_ndvr"
 DESCRIPTORS = DescribeConfig().descriptor_id
@@ -129,7 +132,7 @@ class MethodTrainer:
         if find_model(Method.AUTO, BACKBONE, DESCRIPTORS, folder).verifier is None:
             self._report("fitting the verifier")
             lake, truth = self._calibration_lake, self._calibration_truth
-            self._report(fit_model_verifier(lake, folder, truth, TARGET_PRECISION, Config()))
+            self._report(fit_model_verifier(lake, folder, truth, TARGET_PRECISION, BY_FOOTAGE))
         return folder
 
     def _train_codebook(self, variant: Variant) -> Path:
@@ -176,9 +179,9 @@ class MethodTrainer:
         if model.verifier is None:
             raise UsageError(f"{model.model_id} has no verifier; run with --write first")
         rows = embed_lake(self._lake, model, "true", Config()).cache()
-        found = (
-            find_evidence(rows, PairsConfig()).select("left_id", "right_id", *SEGMENT_COLUMNS, "evidence").toPandas()
-        )
+        thumbnails = self._lake.read("thumbnails").where(F.col("descriptor_id") == DESCRIPTORS)
+        looked = find_evidence(rows, thumbnails, PairsConfig())
+        found = looked.select("left_id", "right_id", *SEGMENT_COLUMNS, "evidence").toPandas()
         rows.unpersist()
         score = model.verifier.predict_probability(np.array(found["evidence"].to_list()))
         return Ranked("shipped", found.drop(columns="evidence").assign(score=score), model.verifier.min_probability)

@@ -19,7 +19,7 @@ from jobs.lake.location import absolute
 from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from jobs.training.calibrate_model import calibrate_model, fit_model_verifier
 from jobs.training.labelling import label_augmented_videos, label_videos
-from models.artefact import CARD_FILE
+from models.artefact import CARD_FILE, remove_old_verifier
 from models.embedding_models import find_model
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     """
     settings = load_config(config)
     opened = open_lake(absolute(lake))
+    if truth is not None and (model / CARD_FILE).is_file():
+        remove_old_verifier(model)
     try:
         found = find_model("auto", settings.describe.backbone, settings.describe.descriptor_id, model)
     except ValueError as error:

@@ -13,7 +13,7 @@ from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.commands.open_lake import open_lake
 from jobs.config.loading import load_config
-from jobs.config.settings import Objective  # noqa: TC001 - typer reads it when the program runs
+from jobs.config.training import Objective  # noqa: TC001 - typer reads it when the program runs
 from jobs.contracts.progress import show_bar
 from jobs.evaluation.truth import load_truth
 from jobs.lake.location import absolute

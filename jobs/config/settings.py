@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import fields
-from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - pydantic reads it when the program runs
 from typing import Annotated, Literal, Self
 
@@ -26,13 +25,12 @@ from jobs.config.operation import (
     QualityConfig,
     Section,
 )
+from jobs.config.training import Cosine, TrainingConfig
 from models.embedding_models import Method
 from models.registry import descriptor_id, get_backbone
 from udfs.decoding.settings import DecoderSettings
 from udfs.describing.settings import DescribeSettings, Precision
 from udfs.video import DecodeLimits, SamplingRule
-
-Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class DescribeConfig(Section):
@@ -50,6 +48,9 @@ class DescribeConfig(Section):
     precision: Precision = Field(DescribeSettings.precision, description="auto: bf16 if the hardware supports it")
     cut_borders: bool = Field(
         DescribeSettings.cuts_borders, description="cut uniform borders off frames before the CNN"
+    )
+    store_thumbnails: bool = Field(
+        DescribeSettings.stores_thumbnails, description="store the sampled frames as small pictures, 4 KB each"
     )
     batch_frames: Positive = Field(
         DescribeSettings.batch_frames, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)"
@@ -137,50 +138,6 @@ class EmbeddingsConfig(Section):
                 "footage between two windows would not be searched"
             )
         return self
-
-
-class Objective(StrEnum):
-    """What a head is trained for. Each value is also the name of a method (`models.embedding_models.Method`)."""
-
-    DISCRIMINATIVE = "discriminative"
-    CONTRASTIVE = "contrastive"
-    BATCH_HARD = "batch_hard"
-    TRIPLET = "triplet"
-    WHITENED = "whitened"
-
-
-class TrainingConfig(Section):
-    """How `ndvr train-triplets` trains. Null: the default of the objective (`jobs.training.heads.choose_config`)."""
-
-    objective: Objective = Field(Objective.DISCRIMINATIVE, description="what the head is trained for")
-    fusion: Literal["early", "late"] | None = Field(
-        None, description="early: embed the averaged descriptor; late: embed each frame"
-    )
-    source: str = Field(
-        "attributes['source_id']",
-        description="SQL expression on the manifest; videos of the same footage have the same value",
-    )
-    held_out: str | None = Field(
-        None, description="SQL condition: videos that validate the epochs; null: 15 % of the sources"
-    )
-    licence: str = Field("not stated", description="licence of the trained weights, for the model card")
-    frames_per_video: Positive = Field(12, description="largest number of frames of a video")
-    num_views: Positive = Field(10, description="edited copies of each frame")
-    max_negative_cosine: Cosine = Field(
-        0.97, description="a video nearer to the anchor is not a negative, as it may be an unknown duplicate"
-    )
-    max_negatives_per_pair: Positive = Field(
-        20, description="number of hardest negatives of a pair (objective triplet)"
-    )
-    layers: tuple[Positive, ...] | None = Field(None, description="number of outputs of each layer", min_length=1)
-    margin: PositiveFloat | None = Field(None, description="margin of the triplet loss")
-    learning_rate: PositiveFloat | None = Field(None, description="learning rate of Adam")
-    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="weight decay of Adam")
-    batch_size: Positive | None = Field(None, description="triplets or frames in a batch")
-    epochs: Positive | None = Field(None, description="passes over the training data")
-    temperature: PositiveFloat | None = Field(None, description="temperature of InfoNCE")
-    koleo_weight: Annotated[float, Field(ge=0)] | None = Field(None, description="weight of the KoLeo term")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of all random numbers")
 
 
 class PairsConfig(Section):

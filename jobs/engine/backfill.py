@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jobs.lake.lake import Lake
 
 _STAGE = {stage.name: stage for stage in STAGES}
-_DESCRIBING = ("attempts", "descriptors", "quarantine")
+_DESCRIBING = ("attempts", "thumbnails", "descriptors", "quarantine")
 
 
 class Backfill:

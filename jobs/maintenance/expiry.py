@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run_ids import parse_run_time
-from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs
+from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +64,9 @@ def expire_models(lake: Lake, model: EmbeddingModel, config: MaintenanceConfig, 
     described = _read_last_runs(lake, descriptors.TABLE, "descriptor_id")
     names = sorted(d for d, used_at in described.items() if used_at < oldest and not _is_used(d, kept))
     if names:
-        found.append(Deletion(descriptors.TABLE, f"rows of {', '.join(names)}", F.col("descriptor_id").isin(*names)))
+        is_expired = F.col("descriptor_id").isin(*names)
+        tables = (descriptors.TABLE, thumbnails.TABLE)
+        found += [Deletion(table, f"rows of {', '.join(names)}", is_expired) for table in tables]
     return found
 
 

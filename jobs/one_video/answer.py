@@ -30,7 +30,8 @@ class Match:
         match_start_seconds: start of the shared footage in the video of the lake.
         match_end_seconds: end of the shared footage in the video of the lake, exclusive.
         match_coverage: fraction of the video of the lake that is shared footage, in [0, 1].
-        evidence: the pieces of evidence by name (`models.verifier.EVIDENCE`); empty if the files are identical.
+        evidence: the pieces of evidence by name (`models.verifier.EVIDENCE`), None if a piece cannot be measured; empty
+            if the files are identical.
     """
 
     video_id: str
@@ -47,7 +48,7 @@ class Match:
     match_start_seconds: float
     match_end_seconds: float
     match_coverage: float
-    evidence: dict[str, float]
+    evidence: dict[str, float | None]
 
     @property
     def is_keeper(self) -> bool:

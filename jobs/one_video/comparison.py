@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -9,16 +10,19 @@ from typing import TYPE_CHECKING, Any, cast
 from jobs.errors import TimeLimitError
 from jobs.one_video.answer import Answer, Match, choose_original, get_original_id, rank_matches
 from models.verifier import EVIDENCE
-from udfs.verifying.verify_batches import verify_batches
+from udfs.registering.look_batches import list_frames, look_batches
+from udfs.verifying.verify_batches import align_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
     from jobs.one_video.index.reader import Index, StoredVideo
     from models.verifier import Verifier
 
-_PAIRS_AT_ONCE = 64
-"""Pairs that are aligned between two checks of the deadline: about 50 milliseconds."""
+_PAIRS_AT_ONCE = 16
+"""Pairs that are verified between two checks of the deadline: at most a second, if each gets a second look."""
 _BOUNDS = ("start_seconds", "end_seconds", "coverage")
 
 
@@ -69,7 +73,9 @@ def compare_with_candidates(
         if deadline is not None and time.monotonic() > deadline:
             raise TimeLimitError(f"the time limit was reached after {begin} of {len(firsts)} candidates")
         pairs = [_make_pair(context.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
-        for rows in verify_batches(iter([pd.DataFrame(pairs)]), context.verifier):
+        aligned = align_batches(iter([pd.DataFrame(pairs)]), context.verifier)
+        looked = (_add_thumbnails(rows, context.index, whole) for rows in aligned)
+        for rows in look_batches(looked, context.verifier):
             for row in cast("list[dict[str, Any]]", rows.to_dict("records")):
                 for candidate in identical[row["left_id"] or row["right_id"]]:
                     yield _make_match(context, candidate, row, video_id)
@@ -84,6 +90,31 @@ def _make_pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id
         sides = {"left": sides["right"], "right": sides["left"]}
     row = {f"{side}_id": name for side, (name, _) in sides.items()}
     return row | {f"{side}_{column}": video[column] for side, (_, video) in sides.items() for column in stored}
+
+
+def _add_thumbnails(rows: pd.DataFrame, index: Index, whole: dict[str, Any]) -> pd.DataFrame:
+    """Add the thumbnails of both sides that the second look needs; the id of the video in question is empty."""
+    import pandas as pd
+
+    complete = rows.copy()
+    for side in ("left", "right"):
+        complete[f"{side}_thumbnails"] = pd.Series(
+            [
+                _read_thumbnails(index, whole, number, list_frames(moments, side))
+                for number, moments in zip(rows[f"{side}_id"], rows["moments"], strict=True)
+            ],
+            index=rows.index,
+            dtype=object,
+        )
+    return complete
+
+
+def _read_thumbnails(index: Index, whole: dict[str, Any], number: str, frames: list[int]) -> list[bytes] | None:
+    """Read thumbnails of the video in question, whose number is empty, or of a stored video."""
+    if number:
+        return index.read_thumbnails(int(number), frames)
+    stored: list[bytes] | None = whole["thumbnails"]
+    return None if stored is None else [stored[frame] for frame in frames]
 
 
 def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
@@ -104,7 +135,9 @@ def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], 
         match_probability=row["match_probability"],
         cosine_similarity=row["cosine_similarity"],
         alignment_similarity=row["alignment_similarity"],
-        evidence=dict(zip(EVIDENCE, row["evidence"], strict=True)),
+        evidence={
+            name: None if math.isnan(value) else value for name, value in zip(EVIDENCE, row["evidence"], strict=True)
+        },
         **bounds,
         **{f"match_{name}": row[f"{theirs}_{name}"] for name in _BOUNDS},
     )

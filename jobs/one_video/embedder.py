@@ -65,7 +65,7 @@ class VideoEmbedder:
         # One thread, as in a Spark task of one core: the same kernels return the same numbers, and concurrent checks do
         # not compete. The few batches of a short clip lose more time by waiting for threads than they gain.
         limit_threads(1)
-        self._cuts_borders = settings.cuts_borders
+        self._settings = settings
         self._windows = find_windows(config)
         self._model = model
         self._pools: queue.SimpleQueue[DecoderPool | None] = queue.SimpleQueue()
@@ -75,6 +75,8 @@ class VideoEmbedder:
 
     def embed(self, uri: str) -> list[dict[str, Any]]:
         """Describe and embed a video: rows of `embeddings`, the whole first, then the windows.
+
+        The row of the whole video also has `thumbnails`: JPEG pictures of its frames, or None.
 
         Args:
             uri: absolute path or URI, as `resolve_uri` returns it.
@@ -91,7 +93,14 @@ class VideoEmbedder:
             raise EmbedderClosedError
         try:
             with closing(pool.decode([VideoRequest("", uri)])) as events:
-                described = list(describe_events(events, self._describer, cuts_borders=self._cuts_borders))
+                described = list(
+                    describe_events(
+                        events,
+                        self._describer,
+                        cuts_borders=self._settings.cuts_borders,
+                        stores_thumbnails=self._settings.stores_thumbnails,
+                    )
+                )
         finally:
             self._pools.put(pool)
         ((_, outcome),) = described
@@ -102,7 +111,8 @@ class VideoEmbedder:
         copied = ("video_id", "model_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds")
         names = [*copied, "descriptor_dim", INPUT_COLUMN[self._model.fusion]]
         (rows,) = embed_batches(iter([pd.DataFrame([{name: row[name] for name in names}])]), self._model, self._windows)
-        return cast("list[dict[str, Any]]", rows.to_dict("records"))
+        whole, *windows = cast("list[dict[str, Any]]", rows.to_dict("records"))
+        return [whole | {"thumbnails": outcome.thumbnails}, *windows]
 
     def close(self) -> None:
         """Stop the decoders after they finish what they are decoding."""

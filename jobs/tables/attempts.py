@@ -108,5 +108,6 @@ def describe_settings(describe: DescribeConfig, roots: Roots) -> DescribeSetting
         precision=describe.precision,
         batch_frames=describe.batch_frames,
         cuts_borders=describe.cut_borders,
+        stores_thumbnails=describe.store_thumbnails,
         num_decoders=describe.decoders_per_task,
     )

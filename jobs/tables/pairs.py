@@ -14,8 +14,9 @@ from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.pairing.common_footage import relabel_common_footage
 from jobs.pairing.representatives import find_representatives, mark_unsearched, select_representative_segments
+from udfs.registering.look_batches import LOOK_COLUMNS, LOOKED_DDL, VERIFIED_DDL, look_batches
 from udfs.searching.inverted_index import search_inverted_index
-from udfs.verifying.verify_batches import ALIGNED_DDL, VERIFIED_DDL, align_batches, verify_batches
+from udfs.verifying.verify_batches import ALIGNED_DDL, align_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,11 @@ TABLE = Table(
         right_start_seconds DOUBLE NOT NULL COMMENT 'start of the shared footage in the right video',
         right_end_seconds DOUBLE NOT NULL COMMENT 'end of the shared footage in the right video, exclusive',
         left_coverage DOUBLE NOT NULL COMMENT 'share of the left video that is shared footage, in [0, 1]',
-        right_coverage DOUBLE NOT NULL COMMENT 'share of the right video that is shared footage, in [0, 1]'
+        right_coverage DOUBLE NOT NULL COMMENT 'share of the right video that is shared footage, in [0, 1]',
+        place_agreement DOUBLE COMMENT 'share of the registered places that agree; null without a second look',
+        change_agreement DOUBLE COMMENT 'correlation of the changes of registered pixels; null if nothing changes',
+        left_region ARRAY<DOUBLE> COMMENT 'part of the left picture that the right one shows: left, top, right, bottom',
+        right_region ARRAY<DOUBLE> COMMENT 'part of the right picture that the left one shows, as fractions of its size'
     """,
 )
 
@@ -91,7 +96,9 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     if run.verifier is None:
         found = _make_copies(searched.rows.unionByName(identical), videos, run)
     else:
-        found = _verify_candidates(_join_features(searched.rows.unionByName(identical), whole), run.verifier, run)
+        candidates = _join_features(searched.rows.unionByName(identical), whole)
+        thumbnails = inputs["thumbnails"].where(F.col("descriptor_id") == run.model.descriptor_id)
+        found = _verify_candidates(candidates, _select_current(thumbnails, whole), run.verifier, run)
     rows = found.unionByName(_pair_identical_content(videos, run))
     rows = rows.unionByName(_select_searched_pairs(inputs["pairs"], videos, run)) if is_incremental else rows
     if run.verifier is not None:
@@ -99,16 +106,22 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     return replace(searched, rows=rows)
 
 
-def find_evidence(segments: DataFrame, config: PairsConfig) -> DataFrame:
-    """Find the candidate pairs of one model's segments and align their frames; rows of `ALIGNED_DDL`.
+def find_evidence(segments: DataFrame, thumbnails: DataFrame, config: PairsConfig) -> DataFrame:
+    """Find the candidate pairs of one model's segments, align them and look again; rows of `LOOKED_DDL`.
 
-    All videos are compared, identical ones too. Runs on: driver; search and alignment on executors.
+    All videos are compared, identical ones too. Runs on: driver; the rest on executors.
+
+    Args:
+        segments: rows of `embeddings` of one model.
+        thumbnails: rows of `thumbnails` of the model's descriptors.
+        config: how candidates are searched.
     """
     vectors = segments.withColumn("is_unsearched", F.lit(True))
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
-    candidates = _join_features(found.rows, segments.where("segment_index = 0"))
-    return candidates.mapInPandas(align_batches, ALIGNED_DDL)
+    whole = segments.where("segment_index = 0")
+    aligned = keep_on_executors("aligned", _join_features(found.rows, whole).mapInPandas(align_batches, ALIGNED_DDL))
+    return _join_thumbnails(aligned, _select_current(thumbnails, whole)).mapInPandas(look_batches, LOOKED_DDL)
 
 
 def _join_features(candidates: DataFrame, whole: DataFrame) -> DataFrame:
@@ -120,9 +133,38 @@ def _join_features(candidates: DataFrame, whole: DataFrame) -> DataFrame:
     return pairs.join(left, "left_id").join(right, "right_id")
 
 
-def _verify_candidates(candidates: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
-    """Align candidates and select those with a sufficient probability, as rows of the table."""
-    verified = candidates.mapInPandas(partial(verify_batches, verifier=verifier), VERIFIED_DDL)
+def _select_current(thumbnails: DataFrame, whole: DataFrame) -> DataFrame:
+    """Select the thumbnails of the files that were embedded; a video whose file was replaced may have older ones."""
+    return thumbnails.join(whole.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi")
+
+
+def _join_thumbnails(aligned: DataFrame, thumbnails: DataFrame) -> DataFrame:
+    """Add the thumbnails of both sides that the moments need, as input of `look_batches`; null if there are none.
+
+    The pairs of a night are few and small: Spark sends them to the thumbnails, and moves only the chosen pictures.
+
+    Args:
+        aligned: rows of ALIGNED_DDL, materialised: they are read three times.
+        thumbnails: rows of the table, one per video.
+    """
+    numbers = {
+        "left": F.array_distinct("moments.left"),
+        "right": F.array_distinct(F.concat("moments.right_before", "moments.right_after")),
+    }
+    joined, key = aligned, ["left_id", "right_id"]
+    for side, wanted in numbers.items():
+        wishes = aligned.select(*key, F.col(f"{side}_id").alias("video_id"), wanted.alias("numbers"))
+        chosen = F.transform("numbers", lambda number: F.get(F.col("thumbnails"), number))
+        pictures = thumbnails.select("video_id", "thumbnails").join(wishes, "video_id")
+        joined = joined.join(pictures.select(*key, chosen.alias(f"{side}_thumbnails")), key, "left")
+    return joined.sortWithinPartitions(*key)
+
+
+def _verify_candidates(candidates: DataFrame, thumbnails: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
+    """Verify candidates and select those with a sufficient probability, as rows of the table."""
+    aligned = candidates.mapInPandas(partial(align_batches, verifier=verifier), ALIGNED_DDL)
+    looked = _join_thumbnails(run.checkpoint("aligned", aligned), thumbnails)
+    verified = looked.mapInPandas(partial(look_batches, verifier=verifier), VERIFIED_DDL)
     return (
         verified.where(F.col("match_probability") >= verifier.min_probability)
         .drop("evidence")
@@ -203,6 +245,7 @@ def _make_copies(found: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
                 "left_coverage": F.lit(1.0),
                 "right_coverage": F.lit(1.0),
             }
+            | {name: F.lit(None).cast(TABLE.schema[name].dataType) for name in LOOK_COLUMNS}
         )
     )
 

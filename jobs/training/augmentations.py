@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import Row, SparkSession
 
-    from jobs.config.settings import Config, TrainingConfig
+    from jobs.config.settings import Config
+    from jobs.config.training import TrainingConfig
     from jobs.lake.lake import Lake
     from models.training import AugmentedFrames
 

@@ -7,10 +7,11 @@ from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
 from jobs.evaluation.truth import load_truth
-from jobs.tables import pairs
+from jobs.tables import pairs, thumbnails
 from jobs.training.calibration import (
     LabelledPairs,
     choose_similarity,
@@ -19,6 +20,7 @@ from jobs.training.calibration import (
     measure_transforms,
     sweep_thresholds,
 )
+from jobs.training.footage import read_footage
 from jobs.training.labelling import embed_lake
 from jobs.training.plots import draw_calibration
 from jobs.training.verifier import fit_verifier, label_evidence
@@ -75,7 +77,9 @@ def fit_model_verifier(
             f"--truth {str(truth)!r} has no pair of the {len(video_ids)} selected videos: give the truth of these "
             "videos, by their video_id"
         )
-    evidence = pairs.find_evidence(rows, config.pairs).select("left_id", "right_id", "evidence").toPandas()
+    stored = thumbnails.read_stored(lake).where(F.col("descriptor_id") == found.descriptor_id)
+    looked = pairs.find_evidence(rows, stored, config.pairs)
+    evidence = looked.select("left_id", "right_id", "evidence").toPandas()
     rows.unpersist()
     labelled = label_evidence(evidence, known)
     listed = known.drop_duplicates(["left_id", "right_id"])
@@ -84,7 +88,8 @@ def fit_model_verifier(
     shares_footage = labelled["shares_footage"]
     pair_counts = f"{int(shares_footage.sum())} pairs that share footage and {int((~shares_footage).sum())} that do not"
     fitted_on = f"{pair_counts}, candidates of {len(video_ids)} videos"
-    verifier = fit_verifier(labelled, num_negatives, target_precision, fitted_on)
+    footage = read_footage(lake, video_ids, known, config)
+    verifier = fit_verifier(labelled, footage, num_negatives, target_precision, fitted_on)
     tensors, card = unpack_artefact(read_artefact(model))
     write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier)))
     probabilities = verifier.predict_probability(np.array(labelled["evidence"].to_list()))

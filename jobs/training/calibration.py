@@ -115,7 +115,9 @@ def measure_transforms(pairs: LabelledPairs, threshold: float) -> pd.DataFrame:
     return found.sort_values(["recall", "transform"], ignore_index=True)
 
 
-def fit_platt(scores: Similarities, is_positive: Flags) -> tuple[float, float]:
+def fit_platt(
+    scores: Similarities, is_positive: Flags, weights: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
     """Fit `P(positive) = 1 / (1 + exp(-(intercept + slope * score)))` by maximum likelihood; return (intercept, slope).
 
     Labels are smoothed: positives to (N+ + 1) / (N+ + 2) and negatives to 1 / (N- + 2). Without smoothing, the slope is
@@ -126,21 +128,24 @@ def fit_platt(scores: Similarities, is_positive: Flags) -> tuple[float, float]:
     Args:
         scores: (n,), of positives and negatives.
         is_positive: (n,).
+        weights: (n,), of the pairs; None for 1.
     """
     from sklearn.linear_model import LogisticRegression
 
     num_positives = int(is_positive.sum())
     num_negatives = len(is_positive) - num_positives
     targets = np.where(is_positive, (num_positives + 1) / (num_positives + 2), 1 / (num_negatives + 2))
+    counts = np.ones(len(targets)) if weights is None else weights
     inputs = np.tile(scores.astype(np.float64), 2)[:, None]
     labels = np.repeat([1, 0], len(targets))
     fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
-        inputs, labels, sample_weight=np.concatenate([targets, 1 - targets])
+        inputs, labels, sample_weight=np.concatenate([targets, 1 - targets]) * np.tile(counts, 2)
     )
     intercept, slope = float(fitted.intercept_[0]), float(fitted.coef_[0, 0])
     if slope >= 0:
         return intercept, slope
-    mean = float(targets.mean())  # the likelihood is concave, so its maximum over slopes >= 0 is at 0
+    # The likelihood is concave, so its maximum over slopes >= 0 is at 0.
+    mean = float(np.average(targets, weights=counts))
     return float(np.log(mean / (1 - mean))), 0.0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobs.config.settings import Objective
+from jobs.config.training import Objective
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
 from models.artefact import BACKGROUND, BACKGROUND_SOURCES, ModelCard, pack_artefact
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jobs.config.settings import Config, TrainingConfig
+    from jobs.config.settings import Config
+    from jobs.config.training import TrainingConfig
     from jobs.training.augmentations import AugmentedVideos
     from models.embedders import RowEmbedder
     from models.training import AugmentedFrames, Epoch, TrainConfig

@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from jobs.errors import UsageError
-from jobs.evaluation.ranking import Curve
-from jobs.training.calibration import choose_threshold, fit_platt
-from models.verifier import Verifier, multiply_evidence
+from jobs.training.calibration import fit_platt
+from models.verifier import EVIDENCE, FIRST_LOOK, Node, Verifier
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
+    Flags = NDArray[np.bool_]
+    Values = NDArray[np.float64]
+
 _DECIMALS = 6
-_NEGATIVE_WEIGHT = 60.0
-_PENALTY = 1e-3
-_MIN_DEVIATION = 1e-9
+_NUM_FOLDS = 5
+_OPEN_SHARE = 0.998
+"""Share of the pairs with shared footage that get a second look, at least."""
+_MISSING_WEIGHT = 0.25
+"""Of a pair without its second look: such pairs are fitted too, so that a verifier decides without thumbnails."""
+_STRANGERS = 0.6
+"""Weight of all pairs of different footage, relative to that of the pairs with shared footage."""
+_MAX_FALSE_SHARE = 1e-4
+_FALLING = frozenset({"place_disagreement"})
+_UNORDERED = frozenset(
+    {
+        "smaller_coverage",
+        "change",
+        "offset_seconds",
+        "log_speed",
+        "aligned_seconds",
+        "num_moments",
+        "shared_area",
+        "pixel_change",
+    }
+)
+"""Evidence that is not evidence by itself. More of any other never makes shared footage less probable."""
+_BOOSTING: dict[str, Any] = {
+    "learning_rate": 0.05,
+    "max_iter": 200,
+    "max_leaf_nodes": 8,
+    "max_depth": 4,
+    "min_samples_leaf": 10,
+    "l2_regularization": 5.0,
+    "early_stopping": False,
+    "random_state": 0,
+}
 
 
 def label_evidence(evidence: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -36,25 +69,30 @@ def label_evidence(evidence: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return counted.assign(shares_footage=counted["relation"].isin(["copy", "partial"]))
 
 
-def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: float, fitted_on: str) -> Verifier:
-    """Fit the logistic model and choose its threshold.
+def fit_verifier(
+    labelled: pd.DataFrame, footage: pd.Series, num_negatives: int, target_precision: float, fitted_on: str
+) -> Verifier:
+    """Fit the trees, map their sum to a probability, and choose the threshold.
 
-    Weights are at least 0, because a higher evidence value never makes shared footage less probable. A negative pair
-    weighs as much as 60 positive ones: among the candidates of a catalogue, negatives are more frequent than among
-    labelled pairs. The weighted sum is then mapped to a probability by Platt scaling (see `models.calibration`) on the
-    unweighted pairs.
+    The pairs are weighted as a mixture in which takes of one scene are as frequent as pairs with shared footage. The
+    probabilities and the threshold come from sums of trees that were fitted on other footage: the footage is split into
+    five folds, and each fold is predicted by trees of the others. The map is Platt scaling
+    (`jobs.training.calibration.fit_platt`).
 
-    The threshold is the lowest that satisfies two rules: at least `target_precision` of the pairs found share footage,
-    and at most 1 in 10,000 of all negative pairs is found.
+    The threshold is the lowest that satisfies two rules: at least `target_precision` of the weighted pairs found share
+    footage, and at most 1 in 10,000 of all negative pairs is found.
 
     Args:
         labelled: as `label_evidence` returns it.
+        footage: the source of each video, indexed by video_id (`jobs.training.footage.read_footage`): pairs of one
+            source that share no footage are takes, and no source is in two folds.
         num_negatives: number of all pairs of the videos that share no footage, candidates or not.
         target_precision: in [0, 1].
         fitted_on: description of the pairs, for the model card.
 
     Raises:
-        UsageError: all pairs are positive, all are negative, or no threshold satisfies both rules.
+        UsageError: all pairs are positive, all are negative, there are too few sources, or no threshold satisfies both
+            rules.
     """
     evidence = np.array(labelled["evidence"].to_list(), dtype=np.float64)
     is_positive = labelled["shares_footage"].to_numpy(dtype=bool)
@@ -63,39 +101,109 @@ def fit_verifier(labelled: pd.DataFrame, num_negatives: int, target_precision: f
             f"{int(is_positive.sum())} of {len(is_positive)} candidate pairs share footage, but a verifier is fitted "
             "on pairs that do and pairs that do not: add videos or pairs of the missing kind to the truth"
         )
-    products = multiply_evidence(evidence)
-    weights = _fit_weights(products, is_positive)
-    intercept, slope = fit_platt(products @ weights, is_positive)
-    weights *= slope
-    rounded = tuple(round(float(weight), _DECIMALS) for weight in weights)
-    verifier = Verifier(0.0, round(intercept, _DECIMALS), rounded, fitted_on)
-    curve = Curve.of(verifier.predict_probability(evidence), is_positive)
-    threshold = choose_threshold(curve, num_negatives, target_precision, "fit a verifier")
-    return replace(verifier, min_probability=threshold)
+    numbers = pd.Series(pd.factorize(footage, sort=True)[0], index=footage.index)
+    left, right = (numbers[labelled[side]].to_numpy(np.int64) for side in ("left_id", "right_id"))
+    weights = weigh_pairs(is_positive, left == right)
+    sums = np.zeros(len(evidence))
+    for is_held_out, is_seen in split_footage(left, right):
+        if is_held_out.any():
+            trees = _fit_trees(evidence[is_seen], is_positive[is_seen], weights[is_seen])
+            sums[is_held_out] = trees.sum_trees(evidence[is_held_out])
+    intercept, slope = fit_platt(sums, is_positive, weights)
+    fitted = _fit_trees(evidence, is_positive, weights)
+    verifier = replace(
+        fitted, intercept=round(intercept, _DECIMALS), slope=round(slope, _DECIMALS), fitted_on=fitted_on
+    )
+    held_out = 1 / (1 + np.exp(-(intercept + slope * sums)))
+    threshold = choose_weighted_threshold(held_out, is_positive, weights, num_negatives, target_precision)
+    first_look = verifier.predict_first_look(evidence[is_positive][:, : len(FIRST_LOOK)])
+    lowest = min(float(np.quantile(first_look, 1 - _OPEN_SHARE)), threshold)
+    return replace(verifier, min_probability=threshold, min_open_probability=round(lowest, _DECIMALS))
 
 
-def _fit_weights(columns: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Fit weights >= 0 and an intercept by penalised maximum likelihood on standardised columns.
+def weigh_pairs(is_positive: Flags, has_one_source: Flags) -> Values:
+    """Return weights with which takes weigh as much in all as positives, and strangers three fifths of that.
 
-    The loss is convex, so the solution is unique. scikit-learn's LogisticRegression has no bounds on weights.
+    Args:
+        is_positive: bool (n,), whether a pair shares footage.
+        has_one_source: bool (n,), whether both videos have a source in common; negatives of them are takes.
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
-    deviations = np.maximum(columns.std(axis=0), _MIN_DEVIATION)
-    scaled = (columns - columns.mean(axis=0)) / deviations
-    counts = np.where(is_positive, 1.0, _NEGATIVE_WEIGHT)
-
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights = parameters[:-1]
-        logits = scaled @ weights + parameters[-1]
-        residuals = (expit(logits) - is_positive) * counts / len(is_positive)
-        value = float(
-            ((np.logaddexp(0, logits) - is_positive * logits) * counts).mean() + _PENALTY * (weights**2).sum()
-        )
-        return value, np.append(scaled.T @ residuals + 2 * _PENALTY * weights, residuals.sum())
-
-    bounds = [(0.0, None)] * columns.shape[1] + [(None, None)]
-    fitted = minimize(loss, np.zeros(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B").x
-    weights: NDArray[np.float64] = fitted[:-1] / deviations
+    weights = np.ones(len(is_positive))
+    for is_kind, share in ((~is_positive & has_one_source, 1.0), (~is_positive & ~has_one_source, _STRANGERS)):
+        if is_kind.any():
+            weights[is_kind] = share * is_positive.sum() / is_kind.sum()
     return weights
+
+
+def split_footage(left: NDArray[np.int64], right: NDArray[np.int64]) -> Iterator[tuple[Flags, Flags]]:
+    """Yield for each fold which pairs are held out, and which share no footage with the fold.
+
+    Raises:
+        UsageError: no pair is left to fit on.
+    """
+    names = np.unique(np.concatenate([left, right]))
+    fold_of = np.random.default_rng(0).permutation(len(names)) % _NUM_FOLDS
+    folds = [fold_of[np.searchsorted(names, side)] for side in (left, right)]
+    for fold in range(_NUM_FOLDS):
+        is_held_out, is_seen = folds[0] == fold, (folds[0] != fold) & (folds[1] != fold)
+        if is_held_out.any() and not is_seen.any():
+            raise UsageError(
+                f"the candidate pairs have too few sources ({len(names)}) to test a verifier on sources that it is not "
+                "fitted on: add videos of other footage to the truth"
+            )
+        yield is_held_out, is_seen
+
+
+def _fit_trees(evidence: Values, is_positive: Flags, weights: Values) -> Verifier:
+    """Fit gradient-boosted trees (Friedman 2001, Greedy Function Approximation), with and without the second look."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    first_only = evidence.copy()
+    first_only[:, len(FIRST_LOOK) :] = np.nan
+    signs = [0 if name in _UNORDERED else -1 if name in _FALLING else 1 for name in EVIDENCE]
+    model = HistGradientBoostingClassifier(monotonic_cst=signs, **_BOOSTING)
+    model.fit(
+        np.concatenate([evidence, first_only]),
+        np.tile(is_positive, 2),
+        sample_weight=np.concatenate([weights, _MISSING_WEIGHT * weights]),
+    )
+    trees = tuple(_read_tree(predictor.nodes) for (predictor,) in model._predictors)  # noqa: SLF001 -- no public access
+    return Verifier(0.0, 0.0, 0.0, 1.0, trees, "")
+
+
+def _read_tree(nodes: NDArray[np.void]) -> tuple[Node, ...]:
+    """Read the nodes of a tree of scikit-learn."""
+    return tuple(
+        Node(
+            evidence=-1 if node["is_leaf"] else int(node["feature_idx"]),
+            threshold=0.0 if node["is_leaf"] else float(f"{node['num_threshold']:.9g}"),
+            missing_goes_left=int(node["missing_go_to_left"]),
+            left=int(node["left"]),
+            right=int(node["right"]),
+            value=round(float(node["value"]), _DECIMALS) if node["is_leaf"] else 0.0,
+        )
+        for node in nodes
+    )
+
+
+def choose_weighted_threshold(
+    probabilities: Values, is_positive: Flags, weights: Values, num_negatives: int, target_precision: float
+) -> float:
+    """Return the lowest threshold that reaches a weighted precision and finds at most 1 in 10,000 negatives.
+
+    Raises:
+        UsageError: no threshold reaches the precision.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    falling, positive = probabilities[order], is_positive[order]
+    true = np.cumsum(positive * weights[order])
+    found = np.cumsum(weights[order])
+    num_false = np.cumsum(~positive)
+    is_last = np.append(falling[1:] < falling[:-1], True)
+    is_allowed = is_last & (true >= target_precision * found) & (num_false <= _MAX_FALSE_SHARE * num_negatives)
+    if not is_allowed.any():
+        raise UsageError(
+            f"no threshold reaches a precision of {target_precision}: these pairs cannot fit a verifier; "
+            "look at their labels, or lower --target-precision"
+        )
+    return round(float(falling[np.flatnonzero(is_allowed).max()]), _DECIMALS)

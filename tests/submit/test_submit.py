@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-TABLES = ("manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "cluster_events", "duplicates")
+TABLES = (
+    "manifest",
+    "thumbnails",
+    "descriptors",
+    "quarantine",
+    "embeddings",
+    "pairs",
+    "clusters",
+    "cluster_events",
+    "duplicates",
+)
 RUN_COLUMNS = ("run_id", "described_at", "last_tried_at", "next_retry_at")
 LOOK = """
 import json

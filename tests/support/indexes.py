@@ -12,7 +12,7 @@ from jobs.config.settings import Config
 from jobs.contracts.run import CODE_VERSION, find_configured_model
 from jobs.one_video.embedder import VideoEmbedder
 from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard
-from udfs.indexing.shard import SEGMENT_COLUMNS, write_shard
+from udfs.indexing.shard import SEGMENT_COLUMNS, THUMBNAILS, write_shard
 from udfs.indexing.store import Store
 from udfs.opening.roots import Roots
 
@@ -30,12 +30,13 @@ SEGMENT_SCHEMA = pa.schema(
         "frame_seconds": pa.list_(pa.float64()),
         "frame_vectors": pa.binary(),
         "frame_backgrounds": pa.list_(pa.float32()),
+        "thumbnails": pa.list_(pa.binary()),
     }
 )
 
 
 def embed_videos(videos: Mapping[str, Path], config: Config | None = None) -> list[dict[str, Any]]:
-    """Return the rows of `embeddings` that a run would write for videos, sorted by id."""
+    """Return the rows of `embeddings` that a run would write for videos, sorted by id, with their thumbnails."""
     config = config or Config()
     embedder = VideoEmbedder(config, find_configured_model(config), Roots.of("/"))
     try:
@@ -75,13 +76,14 @@ def publish_shards(
     version: str,
     config: Config,
 ) -> IndexCard:
-    """Publish an index of record batches of SEGMENT_COLUMNS."""
+    """Publish an index of record batches of SEGMENT_COLUMNS, and THUMBNAILS if they have them."""
     model_id = find_configured_model(config).model_id
     store = Store.of(str(lake / INDEX_FOLDER / model_id))
     written, sizes = [], {}
     for number, (first, *others) in enumerate(shards):
         name = f"{version}-{number:05d}-0"
-        rows = write_shard(store, name, first.select(SEGMENT_COLUMNS), iter(others))
+        columns = [*SEGMENT_COLUMNS, THUMBNAILS] if THUMBNAILS in first.schema.names else SEGMENT_COLUMNS
+        rows = write_shard(store, name, first.select(columns), iter(others))
         sizes[name] = sum(rows.column("num_segments").to_pylist())
         written += [row for row in rows.to_pylist() if row["video_id"] not in dead]
     for row in written:

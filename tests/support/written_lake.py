@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql.types import ArrayType
+
 from jobs.lake.lake import Lake
 from jobs.pipeline import TABLES
 
@@ -93,13 +95,15 @@ def _choose_default(kind: DataType, is_nullable: bool) -> Any:
     """Return null, or a value that passes the checks of a column that must not be null."""
     if is_nullable:
         return None
+    if isinstance(kind, ArrayType):
+        return [_choose_default(kind.elementType, is_nullable=False)]
     values = {
         "string": "",
         "double": 0.0,
+        "float": 0.0,
         "boolean": True,
         "binary": bytearray(),
         "map": {},
-        "array": [0.0],
         "date": date(2024, 1, 1),
         "timestamp": datetime(2024, 1, 1, tzinfo=UTC),
     }

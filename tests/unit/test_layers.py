@@ -57,6 +57,7 @@ UDFS_ORDER = (
     ("describing",),
     ("embedding",),
     ("searching", "verifying"),
+    ("registering",),
     ("clustering", "indexing", "illustrating", "exporting"),
 )
 ENTRY_POINTS = frozenset({"cli", "nightly", "backfill", "maintain", "upgrade"})

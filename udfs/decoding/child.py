@@ -157,7 +157,9 @@ def _send_pictures(pictures: Iterable[Picture], frame_px: int, parent: _Parent) 
 
 def _send_chunk(pictures: list[Picture], frame_px: int, parent: _Parent) -> None:
     frames = np.stack([pad_to_square(picture.pixels, frame_px) for picture in pictures])
-    header = {"kind": "frames", "seconds": [picture.seconds for picture in pictures]}
+    height, width = np.max([picture.pixels.shape[:2] for picture in pictures], axis=0).tolist()
+    seconds = [picture.seconds for picture in pictures]
+    header = {"kind": "frames", "seconds": seconds, "width_px": width, "height_px": height}
     parent.send(header, frames.data.cast("B"))
 
 

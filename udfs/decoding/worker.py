@@ -187,8 +187,13 @@ def _read_chunk(message: Message, video_id: str, frame_px: int) -> FrameChunk:
     shape = (len(seconds), frame_px, frame_px, 3)
     if not seconds or len(message.payload) != math.prod(shape):
         raise BrokenConnectionError(f"{len(message.payload)} bytes cannot be frames of shape {shape}")
+    width, height = message.header.get("width_px"), message.header.get("height_px")
+    if not (
+        isinstance(width, int) and isinstance(height, int) and 1 <= min(width, height) <= max(width, height) <= frame_px
+    ):
+        raise BrokenConnectionError(f"pictures of {width!r} x {height!r} px in squares of {frame_px} px")
     frames = np.frombuffer(message.payload, dtype=np.uint8).reshape(shape)
-    return FrameChunk(video_id, np.array(seconds, dtype=np.float64), frames)
+    return FrameChunk(video_id, np.array(seconds, dtype=np.float64), frames, (width, height))
 
 
 def _read_fault(message: Message) -> RowError | None:

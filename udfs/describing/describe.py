@@ -47,6 +47,7 @@ class _Progress:
 
     frame_seconds: list[NDArray[np.float64]] = field(default_factory=list)
     vectors: list[NDArray[np.float16]] = field(default_factory=list)
+    thumbnails: list[bytes] = field(default_factory=list)
     num_waiting: int = 0
     facts: VideoFacts | None = None
 
@@ -59,7 +60,8 @@ class _Progress:
         if self.facts is None:
             raise RuntimeError("finish() was called before the decoder of the video was done")
         frames = np.concatenate(self.vectors)
-        return Description(self.facts, np.concatenate(self.frame_seconds), pool_video(frames), frames)
+        seconds = np.concatenate(self.frame_seconds)
+        return Description(self.facts, seconds, pool_video(frames), frames, self.thumbnails or None)
 
 
 class _FrameQueue:
@@ -100,7 +102,7 @@ class _FrameQueue:
 
 
 def describe_events(
-    events: Iterable[DecodeEvent], describer: Describer, *, cuts_borders: bool = False
+    events: Iterable[DecodeEvent], describer: Describer, *, cuts_borders: bool = False, stores_thumbnails: bool = False
 ) -> Iterator[tuple[str, Description | RowError]]:
     """Describe videos while their frames arrive. Yields (video_id, description or fault) of each video.
 
@@ -112,8 +114,10 @@ def describe_events(
         events: events of a `DecoderPool`.
         describer: computes the vectors.
         cuts_borders: whether uniform borders are cut off the frames before they are described.
+        stores_thumbnails: whether descriptions have the frames as JPEG pictures too.
     """
     from models.borders import cut_borders
+    from udfs.describing.thumbnails import crop_padding, encode_thumbnails
 
     videos: dict[str, _Progress] = {}
     queue = _FrameQueue(describer)
@@ -122,6 +126,8 @@ def describe_events(
             case FrameChunk():
                 video = videos.setdefault(event.video_id, _Progress())
                 video.frame_seconds.append(event.frame_seconds)
+                if stores_thumbnails:
+                    video.thumbnails += encode_thumbnails(crop_padding(event))
                 queue.add(video, cut_borders(event.frames) if cuts_borders else event.frames)
             case VideoRestarted():
                 videos.pop(event.video_id, None)
@@ -170,7 +176,10 @@ def describe_batches(
     pool = get_worker_pool(settings.decoder, settings.roots, settings.num_decoders)
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
     with closing(pool.decode(requests)) as events:
-        for video_id, outcome in describe_events(events, describer, cuts_borders=settings.cuts_borders):
+        described = describe_events(
+            events, describer, cuts_borders=settings.cuts_borders, stores_thumbnails=settings.stores_thumbnails
+        )
+        for video_id, outcome in described:
             count_done(1)
             yield pd.DataFrame([make_attempt_row(video_id, uris[video_id], outcome)])
 

@@ -46,6 +46,7 @@ ATTEMPT_DDL = (
     "uri STRING COMMENT 'URI that the video was read from', "
     "error_code STRING COMMENT 'null if the video was described', "
     "error_detail STRING COMMENT 'which value violates which rule', "
+    "thumbnails ARRAY<BINARY> COMMENT 'JPEG pictures of the sampled frames; null if they are not stored', "
 ) + make_description_ddl(is_nullable=True)
 
 
@@ -58,18 +59,20 @@ class Description:
         frame_seconds: float64 (n,), relative to the first frame of the video.
         video_descriptor: float32 (dim,), zero mean, unit norm.
         frame_descriptors: float16 (n, dim).
+        thumbnails: n JPEG pictures; None if they are not stored.
     """
 
     facts: VideoFacts
     frame_seconds: NDArray[np.float64]
     video_descriptor: NDArray[np.float32]
     frame_descriptors: NDArray[np.float16]
+    thumbnails: list[bytes] | None = None
 
 
 def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowError) -> dict[str, Any]:
     """Make the row of ATTEMPT_DDL of a video that was described or that failed. Runs on: executor."""
     row: dict[str, Any] = dict.fromkeys(name for name, _, _ in _COLUMNS)
-    row |= {"video_id": video_id, "uri": uri, "error_code": None, "error_detail": None}
+    row |= {"video_id": video_id, "uri": uri, "error_code": None, "error_detail": None, "thumbnails": None}
     if isinstance(outcome, Exception):
         return row | {"error_code": str(outcome.code), "error_detail": outcome.detail}
     return (
@@ -78,6 +81,7 @@ def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowE
         | {
             "frame_seconds": outcome.frame_seconds,
             "video_descriptor": outcome.video_descriptor,
+            "thumbnails": outcome.thumbnails,
             "frame_descriptors": outcome.frame_descriptors.astype("<f2").tobytes(),
         }
     )

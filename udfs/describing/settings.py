@@ -27,6 +27,7 @@ class DescribeSettings:
         precision: precision of the CNN; auto uses bf16 if the hardware supports it.
         batch_frames: number of frames in a batch of the CNN.
         cuts_borders: whether uniform borders are cut off the frames before the CNN.
+        stores_thumbnails: whether the sampled frames are stored as small pictures too.
         num_decoders: number of decoder processes per task.
     """
 
@@ -39,4 +40,5 @@ class DescribeSettings:
     precision: Precision = "auto"
     batch_frames: int = 8
     cuts_borders: bool = True
+    stores_thumbnails: bool = True
     num_decoders: int = 1

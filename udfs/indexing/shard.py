@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from udfs.searching.pair_search import SimilarRows, search_few_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -39,13 +39,16 @@ SEGMENT_COLUMNS = (
 """The columns of `embeddings` that a shard stores."""
 FRAME_COLUMNS = ("end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
 """The columns of a video, besides its vector, that alignment needs."""
+THUMBNAILS = "thumbnails"
+"""A further column of whole videos, which the second look needs. Shards of earlier versions do not have it."""
 
 
 def make_shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes a partition as one shard: SEGMENT_COLUMNS -> WRITTEN_DDL, by `mapInArrow`.
 
-    A partition must hold all segments of its videos, sorted by video_id and segment_index. An empty partition writes no
-    shard. The name of a shard contains the task attempt, so that two attempts never write the same file.
+    The column THUMBNAILS is stored too if the batches have it. A partition must hold all segments of its videos, sorted
+    by video_id and segment_index. An empty partition writes no shard. The name of a shard contains the task attempt, so
+    that two attempts never write the same file.
 
     Args:
         store: the folder of shards.
@@ -102,7 +105,9 @@ def _select_videos(batch: pa.RecordBatch, num_before: int) -> pa.RecordBatch:
     import pyarrow as pa
 
     positions = np.flatnonzero(batch.column("segment_index").to_numpy() == 0)
-    kept = batch.select(["video_id", "content_sha256", *FRAME_COLUMNS]).take(pa.array(positions))
+    names = ["video_id", "content_sha256", *FRAME_COLUMNS]
+    names += [THUMBNAILS] if THUMBNAILS in batch.schema.names else []
+    kept = batch.select(names).take(pa.array(positions))
     return kept.append_column("first_segment", pa.array(positions.astype(np.int64) + num_before))
 
 
@@ -113,7 +118,7 @@ class IndexShard:
     Attributes:
         name: name of its folder.
         vectors: float32 (num_segments, dim), unit norm, read only.
-        videos: Arrow table: video_id, content_sha256, FRAME_COLUMNS, first_segment.
+        videos: Arrow table: video_id, content_sha256, FRAME_COLUMNS, first_segment, and THUMBNAILS if stored.
         first_segments: int64 (num_videos,), ascending.
         owner: the FAISS index that owns the memory of `vectors`.
     """
@@ -168,3 +173,10 @@ class IndexShard:
             "frame_vectors": columns["frame_vectors"].as_buffer(),
             "frame_backgrounds": columns["frame_backgrounds"].values.to_numpy(),
         }
+
+    def read_thumbnails(self, row: int, numbers: Sequence[int]) -> list[bytes] | None:
+        """Return the thumbnails of some frames of a video; None if they are not stored."""
+        if THUMBNAILS not in self.videos.schema.names:
+            return None
+        stored = self.videos.column(THUMBNAILS)[row]
+        return [stored[number].as_py() for number in numbers] if stored.is_valid else None

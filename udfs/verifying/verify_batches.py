@@ -8,6 +8,7 @@ import numpy as np
 
 from udfs.embedding.embed import unpack_vectors
 from udfs.verifying.features import VideoFeatures
+from udfs.verifying.moments import choose_moments
 from udfs.verifying.verify_pair import verify_pair
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 ALIGNED_DDL = (
     "left_id STRING, right_id STRING, cosine_similarity DOUBLE, alignment_similarity DOUBLE, relation STRING, "
     "left_start_seconds DOUBLE, left_end_seconds DOUBLE, right_start_seconds DOUBLE, right_end_seconds DOUBLE, "
-    "left_coverage DOUBLE, right_coverage DOUBLE, evidence ARRAY<DOUBLE>"
+    "left_coverage DOUBLE, right_coverage DOUBLE, evidence ARRAY<DOUBLE>, "
+    "moments ARRAY<STRUCT<left: INT, right_before: INT, right_after: INT>>"
 )
-VERIFIED_DDL = f"{ALIGNED_DDL}, match_probability DOUBLE"
+"""`evidence` is that of the first look; `moments` are the frames that the second look compares."""
 BOUND_COLUMNS = (
     "left_start_seconds",
     "left_end_seconds",
@@ -37,37 +39,31 @@ BOUND_COLUMNS = (
 _DECIMALS = 6
 
 
-def align_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Align candidate pairs: one row per pair -> one row of ALIGNED_DDL per pair that aligns.
+def align_batches(batches: Iterator[pd.DataFrame], verifier: Verifier | None = None) -> Iterator[pd.DataFrame]:
+    """Align candidate pairs: one row per pair -> one row of ALIGNED_DDL per pair that aligns and stays open.
 
     Each row has left_id, right_id and, for each side, the columns vector, end_seconds, frame_seconds, frame_vectors and
-    frame_backgrounds of `embeddings`, prefixed by the side (`left_vector`). Runs on: executor, by `mapInPandas`.
+    frame_backgrounds of `embeddings`, prefixed by the side (`left_vector`). With a verifier, a pair is left out if the
+    first look decides it: its probability is below `min_open_probability`. Runs on: executor, by `mapInPandas`, and the
+    machine that checks one video.
     """
-    return _verify(batches, None)
-
-
-def verify_batches(batches: Iterator[pd.DataFrame], verifier: Verifier) -> Iterator[pd.DataFrame]:
-    """Align candidate pairs and compute their probabilities: rows as for `align_batches` -> VERIFIED_DDL.
-
-    Runs on: executor, by `mapInPandas`, and the machine that checks one video.
-    """
-    return _verify(batches, verifier)
-
-
-def _verify(batches: Iterator[pd.DataFrame], verifier: Verifier | None) -> Iterator[pd.DataFrame]:
-    """Verify each pair of each batch, and leave out pairs that do not align and batches without any that does."""
     import pandas as pd
 
     for batch in batches:
         pairs = cast("list[dict[str, Any]]", batch.to_dict("records"))
-        rows = [row for pair in pairs if (row := _verify_row(pair, verifier)) is not None]
+        rows = [row for pair in pairs if (row := _align_row(pair)) is not None]
+        if verifier is not None and rows:
+            evidence = np.array([row["evidence"] for row in rows])
+            is_open = verifier.predict_first_look(evidence) >= verifier.min_open_probability
+            rows = [row for row, stays in zip(rows, is_open, strict=True) if stays]
         if rows:
             yield pd.DataFrame(rows)
 
 
-def _verify_row(pair: dict[str, Any], verifier: Verifier | None) -> dict[str, Any] | None:
+def _align_row(pair: dict[str, Any]) -> dict[str, Any] | None:
     """Return the row of one pair, or None if it does not align."""
-    match = verify_pair(_read_features(pair, "left"), _read_features(pair, "right"), verifier)
+    left, right = _read_features(pair, "left"), _read_features(pair, "right")
+    match = verify_pair(left, right)
     if match is None:
         return None
     cosine = round(float(pair["left_vector"].astype(float) @ pair["right_vector"].astype(float)), _DECIMALS)
@@ -78,9 +74,11 @@ def _verify_row(pair: dict[str, Any], verifier: Verifier | None) -> dict[str, An
         "alignment_similarity": round(match.alignment.similarity, _DECIMALS),
         "relation": match.relation,
         "evidence": list(match.evidence),
+        "moments": [
+            moment._asdict() for moment in choose_moments(left.seconds, right.seconds, match.alignment.segments)
+        ],
     }
-    row |= {name: round(value, _DECIMALS) for name, value in list_bounds(match.alignment).items()}
-    return row if verifier is None else row | {"match_probability": match.match_probability}
+    return row | {name: round(value, _DECIMALS) for name, value in list_bounds(match.alignment).items()}
 
 
 def list_bounds(alignment: TimeAlignment) -> dict[str, float]:

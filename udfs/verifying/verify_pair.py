@@ -1,4 +1,4 @@
-"""The kernel of verification: two videos -> their alignment, the evidence, and the probability of shared footage."""
+"""The kernel of verification: two videos -> their alignment, and the evidence of the first look."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from udfs.verifying.align import align
 
 if TYPE_CHECKING:
-    from models.verifier import Verifier
     from udfs.verifying.align import TimeAlignment
     from udfs.verifying.features import VideoFeatures
 
@@ -20,6 +17,9 @@ if TYPE_CHECKING:
 _MAX_SIMILARITY = 0.4
 _MAX_CHANGE = 0.005
 _MAX_CHANGE_AGREEMENT = 0.3
+_MAX_OFFSET_SECONDS = 2.0
+_MAX_ALIGNED_SECONDS = 20.0
+_MIN_SECONDS = 0.01
 _AGREEMENT_NOISE = 0.03  # added to the denominator: a ratio of small numbers is noise
 
 
@@ -29,13 +29,11 @@ class PairMatch:
 
     Attributes:
         alignment: where they show the same footage.
-        evidence: the pieces of evidence in the order of `models.verifier.EVIDENCE`.
-        match_probability: that the two share footage, in [0, 1]; None without a verifier.
+        evidence: the pieces of evidence in the order of `models.verifier.FIRST_LOOK`.
     """
 
     alignment: TimeAlignment
     evidence: tuple[float, ...]
-    match_probability: float | None
 
     @property
     def relation(self) -> str:
@@ -43,33 +41,32 @@ class PairMatch:
         return self.alignment.relation
 
 
-def verify_pair(left: VideoFeatures, right: VideoFeatures, verifier: Verifier | None = None) -> PairMatch | None:
-    """Align two videos and evaluate the evidence that they share footage.
+def verify_pair(left: VideoFeatures, right: VideoFeatures) -> PairMatch | None:
+    """Align two videos and measure the first look's evidence that they share footage.
 
     Args:
         left: frames of the left video.
         right: frames of the right video, with vectors of the same model.
-        verifier: computes the probability from the evidence; None to return the evidence only.
 
     Returns:
-        The match, or None if no frames agree. A match may still have a low probability: the caller applies the
-        threshold. Runs on: executor, and the machine that checks one video.
+        The match, or None if no frames agree. A match may still be improbable: `udfs.registering.look_batches` decides.
+        Runs on: executor, and the machine that checks one video.
     """
     alignment = align(left, right)
-    if alignment is None:
-        return None
-    evidence = measure_evidence(alignment)
-    probability = None if verifier is None else float(verifier.predict_probability(np.array([evidence]))[0])
-    return PairMatch(alignment, evidence, probability)
+    return None if alignment is None else PairMatch(alignment, measure_evidence(alignment))
 
 
 def measure_evidence(alignment: TimeAlignment) -> tuple[float, ...]:
-    """Return the pieces of evidence in the order of `models.verifier.EVIDENCE`.
+    """Return the pieces of evidence in the order of `models.verifier.FIRST_LOOK`.
 
-    Change agreement is the share of what the changes of each side could reach, because edits reduce both.
+    Change agreement is the share of what the changes of each side could reach, because edits reduce both. Offset, speed
+    and length of the best segment say how much agreement to expect: without an offset, frames of a copy are sampled at
+    the same moments; with one, they are out of phase, and what moves fast differs.
     docs/decisions/0005 has the measurements.
     """
     agreement = alignment.change_agreement / (alignment.attainable_agreement + _AGREEMENT_NOISE)
+    left, right = alignment.segments[0]
+    left_seconds, right_seconds = left.end_seconds - left.start_seconds, right.end_seconds - right.start_seconds
     return (
         max(alignment.left_chamfer, alignment.right_chamfer),
         min(alignment.similarity, _MAX_SIMILARITY),
@@ -78,4 +75,7 @@ def measure_evidence(alignment: TimeAlignment) -> tuple[float, ...]:
         min(alignment.left_coverage, alignment.right_coverage),
         min(alignment.change, _MAX_CHANGE),
         min(max(agreement, 0.0), _MAX_CHANGE_AGREEMENT),
+        min(abs(left.start_seconds - right.start_seconds), _MAX_OFFSET_SECONDS),
+        abs(math.log(max(right_seconds, _MIN_SECONDS) / max(left_seconds, _MIN_SECONDS))),
+        min(left_seconds, right_seconds, _MAX_ALIGNED_SECONDS),
     )

@@ -14,7 +14,7 @@ from jobs.contracts.run_ids import parse_run_time
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
 from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
-from udfs.indexing.shard import SEGMENT_COLUMNS, WRITTEN_DDL, make_shard_writer
+from udfs.indexing.shard import SEGMENT_COLUMNS, THUMBNAILS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -
         present = present.join(listed.select(_KEY), _KEY, join_type="left anti")
         wanted = lake.spark.createDataFrame(present.cast(_key_schema())) if listed.num_rows else wanted
     if present.num_rows:
-        written = _write_shards(embeddings.join(wanted, _KEY, "left_semi"), store, run)
+        written = _write_shards(embeddings.join(wanted, _KEY, "left_semi"), lake.read("thumbnails"), store, run)
         listed = pa.concat_tables([listed, written])
         shards |= _count_segments(written)
     return _add_clusters(listed, lake, run), shards, present.num_rows
@@ -152,10 +152,14 @@ def _count_segments(listed: pa.Table) -> dict[str, int]:
     return {row["shard"]: row["num_segments_sum"] for row in sorted(counts, key=lambda row: str(row["shard"]))}
 
 
-def _write_shards(segments: DataFrame, store: Store, run: Run) -> pa.Table:
-    """Write segments of `embeddings` as shards of similar size, on executors; return their listing."""
+def _write_shards(segments: DataFrame, thumbnails: DataFrame, store: Store, run: Run) -> pa.Table:
+    """Write segments of `embeddings`, with thumbnails, as shards of similar size on executors; return their listing."""
     num_shards = max(1, round(segments.count() / SHARD_SEGMENTS))
-    rows = segments.select(*SEGMENT_COLUMNS).repartition(num_shards, "video_id")
+    pictures = thumbnails.where(F.col("descriptor_id") == run.model.descriptor_id).select(
+        *_KEY, F.lit(0).alias("segment_index"), THUMBNAILS
+    )
+    rows = segments.select(*SEGMENT_COLUMNS).join(pictures, [*_KEY, "segment_index"], "left")
+    rows = rows.select(*SEGMENT_COLUMNS, THUMBNAILS).repartition(num_shards, "video_id")
     rows = rows.sortWithinPartitions("video_id", "segment_index")
     return rows.mapInArrow(make_shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
 

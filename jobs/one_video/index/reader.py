@@ -11,7 +11,7 @@ from udfs.indexing.shard import IndexShard
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -89,9 +89,18 @@ class Index:
 
     def read_video(self, number: int) -> dict[str, Any]:
         """Read the frames of the video in a row of the listing; see `IndexShard.read_video`."""
-        shard_number, row = self.places[number].tolist()
-        shard: IndexShard = self.shards[shard_number]
+        shard, row = self._find(number)
         return shard.read_video(row)
+
+    def read_thumbnails(self, number: int, frames: Sequence[int]) -> list[bytes] | None:
+        """Read the thumbnails of some frames of the video in a row of the listing; None if they are not stored."""
+        shard, row = self._find(number)
+        return shard.read_thumbnails(row, frames)
+
+    def _find(self, number: int) -> tuple[IndexShard, int]:
+        """Return the shard of the video in a row of the listing, and its row there."""
+        shard_number, row = self.places[number].tolist()
+        return self.shards[shard_number], row
 
 
 @dataclass(frozen=True)

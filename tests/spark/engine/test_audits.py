@@ -178,8 +178,8 @@ def test_the_summary_of_a_rejected_run_is_printed_and_written(nights: Nights) ->
     stages = {stage["stage"]: stage for stage in summary["stages"]}
     assert list(stages) == [stage.name for stage in runner.STAGES]
     assert stages["manifest"]["input_rows"] == {"manifest_source": 3}
-    assert stages["descriptors"]["input_rows"] == {"attempts": 3}
-    assert stages["pairs"]["input_rows"] == {"manifest": 16, "embeddings": 10}
+    assert stages["thumbnails"]["input_rows"] == stages["descriptors"]["input_rows"] == {"attempts": 3}
+    assert stages["pairs"]["input_rows"] == {"manifest": 16, "embeddings": 10, "thumbnails": 10}
     assert stages["clusters"]["input_rows"] == {
         "manifest": 16,
         "descriptors": 10,

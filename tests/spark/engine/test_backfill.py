@@ -118,6 +118,7 @@ def test_its_record_differs_from_that_of_a_nightly_run(filled: Filled) -> None:
     assert {row["stage"]: row["num_rows"] for row in of_first if row["stage"] != "backfill"} == {
         "manifest": 4,
         "attempts": 4,
+        "thumbnails": 4,
         "descriptors": 4,
         "quarantine": 0,
         "embeddings": 4,
@@ -126,7 +127,7 @@ def test_its_record_differs_from_that_of_a_nightly_run(filled: Filled) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["manifest", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates"]
+    "table", ["manifest", "thumbnails", "descriptors", "quarantine", "embeddings", "pairs", "clusters", "duplicates"]
 )
 def test_runs_over_portions_and_backfills_end_in_the_tables_of_one_run_over_all(
     table: str, filled: Filled, described: Described

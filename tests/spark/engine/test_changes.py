@@ -90,7 +90,17 @@ def runs(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPath
         try:
             run_night(manifest, lake, settings)
         finally:
-            names = ("manifest", "descriptors", "embeddings", "quarantine", "pairs", "clusters", "duplicates", "runs")
+            names = (
+                "manifest",
+                "thumbnails",
+                "descriptors",
+                "embeddings",
+                "quarantine",
+                "pairs",
+                "clusters",
+                "duplicates",
+                "runs",
+            )
             tables.append({name: read_rows(lake, name) for name in names})
             versions.append(read_versions(lake))
 
@@ -121,6 +131,7 @@ def test_only_rows_of_the_manifest_that_changed_are_written(runs: Runs) -> None:
 
 def test_new_moved_and_fixed_videos_are_described_and_no_others(runs: Runs) -> None:
     assert runs.written(1, "descriptors") == {"moved", "late", "new"}
+    assert runs.written(1, "thumbnails") == {"moved", "late", "new"}
     assert runs.written(1, "embeddings") == {"moved", "late", "new"}
 
 
@@ -176,7 +187,7 @@ def test_the_same_removal_again_changes_nothing(runs: Runs) -> None:
 
 
 def test_a_file_that_was_replaced_under_its_name_is_described_again(runs: Runs) -> None:
-    assert runs.written(3, "descriptors") == {"swapped"}
+    assert runs.written(3, "descriptors") == runs.written(3, "thumbnails") == {"swapped"}
     assert runs.pairs(3) == {("redated", "same"), ("moved", "new"), ("stripes-low", "swapped")}
 
 
@@ -188,6 +199,7 @@ def test_a_complete_manifest_with_too_few_videos_is_rejected(runs: Runs) -> None
 
 def test_a_touched_file_is_described_again_with_the_same_result(runs: Runs) -> None:
     assert runs.written(5, "descriptors") == {"glow"}
+    assert runs.written(5, "thumbnails") == set()
     assert runs.rows(5, "duplicates").keys() & REMOVABLE == {"stripes-low", "swapped"}
 
 

@@ -133,6 +133,7 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
     assert {stage: (row["status"], row["num_rows"]) for stage, row in runs.items()} == {
         "manifest": ("done", 13),
         "attempts": ("done", 13),
+        "thumbnails": ("done", 9),
         "descriptors": ("done", 9),
         "quarantine": ("done", 4),
         "embeddings": ("done", 9),
@@ -153,6 +154,7 @@ def test_every_row_and_commit_has_its_run_id(described: Described) -> None:
     (run_id,) = {row["run_id"] for row in read_rows(described.lake, "runs")}
     for table in (
         "manifest",
+        "thumbnails",
         "descriptors",
         "quarantine",
         "embeddings",

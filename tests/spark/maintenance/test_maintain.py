@@ -18,7 +18,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.leftovers import StagingArea
 from jobs.maintenance.apply import maintain_lake
 from jobs.maintenance.plan import choose_retention
-from jobs.tables import clusters, descriptors, embeddings, pairs, runs
+from jobs.tables import clusters, descriptors, embeddings, pairs, runs, thumbnails
 from tests.support.lakes import TINY, make_run, read_rows, read_versions, run_night
 from tests.support.written_lake import FIRST, MODEL, SECOND, append_rows
 
@@ -49,6 +49,7 @@ def write_old_rows(lake: Lake) -> None:
     append_rows(lake, embeddings.TABLE, [OLD | {"video_id": "a", "start_seconds": 0.0, "end_seconds": 1.0}])
     described = [OLD | {"video_id": "a", "descriptor_id": name} for name in ("old-v1", "kept-v1", "tiny-v1")]
     append_rows(lake, descriptors.TABLE, described)
+    append_rows(lake, thumbnails.TABLE, described)
     append_rows(
         lake, runs.TABLE, [OLD | {"stage": "run", "status": "done", "started_at": datetime(2023, 1, 1, tzinfo=UTC)}]
     )
@@ -93,7 +94,7 @@ def test_expired_rows_and_files_are_deleted_and_others_are_kept(
 
     tables = {one["table"]: one for one in report["tables"]}
     assert tables["pairs"]["expired"] == ["rows of averaged-old-v1"]
-    assert tables["descriptors"]["expired"] == ["rows of old-v1"]
+    assert tables["descriptors"]["expired"] == tables["thumbnails"]["expired"] == ["rows of old-v1"]
     assert tables["runs"]["expired"] == ["5 records of old runs"]
     assert (tables["pairs"]["before"]["num_files"], tables["pairs"]["after"]["num_files"]) == (5, 1)
     assert 200 < tables["pairs"]["retention_hours"] < 202, (
@@ -103,7 +104,8 @@ def test_expired_rows_and_files_are_deleted_and_others_are_kept(
     assert {row["model_id"] for row in read_rows(folder, "pairs")} == {MODEL, "averaged-kept-v1"}
     assert {row["model_id"] for row in read_rows(folder, "clusters")} == {MODEL}
     assert read_rows(folder, "embeddings") == []
-    assert {row["descriptor_id"] for row in read_rows(folder, "descriptors")} == {"tiny-v1", "kept-v1"}
+    for table in ("descriptors", "thumbnails"):
+        assert {row["descriptor_id"] for row in read_rows(folder, table)} == {"tiny-v1", "kept-v1"}
     assert {row["run_id"] for row in read_rows(folder, "runs")} == {SECOND}
     assert lake.version(pairs.TABLE) == 5, "commits of maintenance change no rows that a run reads"
     assert DeltaTable(str(folder / "pairs")).version() > 5

@@ -15,9 +15,10 @@ from jobs.commands.command_line import run_command
 from jobs.errors import ContractError
 from jobs.lake.lake import Lake
 from jobs.maintenance.schema_upgrade import apply_changes, find_changes
-from jobs.tables import clusters, pairs, quarantine, runs
+from jobs.tables import clusters, pairs, quarantine, runs, thumbnails
 from tests.support.lakes import read_rows, read_versions
 from tests.support.written_lake import SECOND, append_rows
+from udfs.registering.look_batches import LOOK_COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,22 @@ def test_a_difference_that_no_statement_can_fix_exits_with_3_and_changes_nothing
         "its rows cannot be rebuilt: copy them into a table of the new schema\n"
     )
     assert read_versions(tmp_path / "lake") == before
+
+
+def test_a_lake_of_a_version_without_thumbnails_gains_columns_of_pairs_and_reads_no_thumbnails(lake: Lake) -> None:
+    """The next run creates the table. Until then `ndvr calibrate` and `ndvr compare-models` find no thumbnails."""
+    rows = lake.read("pairs").count()
+    write_old(lake, pairs.TABLE, LOOK_COLUMNS)
+    shutil.rmtree(lake.path("thumbnails"))
+    assert thumbnails.read_stored(lake).count() == 0
+    changes = find_changes(lake, (pairs.TABLE, thumbnails.TABLE))
+    assert {change.table for change in changes} == {"pairs"}
+    apply_changes(lake, changes)
+    upgraded = lake.read("pairs")
+    assert upgraded.columns == [field.name for field in pairs.TABLE.schema.fields]
+    assert upgraded.where("place_agreement IS NULL AND left_region IS NULL").count() == rows
+    lake.create(thumbnails.TABLE)
+    assert thumbnails.read_stored(lake).count() == lake.read("thumbnails").count() == 0
 
 
 def test_rows_that_break_a_check_of_this_version_are_an_error(lake: Lake) -> None:

@@ -6,11 +6,13 @@ import math
 import re
 import shutil
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
@@ -29,12 +31,13 @@ from models.artefact import (
     unpack_artefact,
     write_artefact,
 )
-from models.verifier import PRODUCTS, Verifier
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
 from tests.support.lakes import make_run, present_in, read_rows, read_versions, run_night
+from tests.support.verifiers import make_verifier, split
 from tests.support.videos import draw_picture
 from udfs.embedding.embed import FRAME_DIMS
+from udfs.registering.look_batches import LOOK_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,13 +45,16 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.engine.outcome import Outcome
+    from tests.spark.conftest import Described
 
 SHIPPED = "discriminative-efficientnet_lite0_ndvr"
 FILM = (*[(scene, False) for scene in SCENES], *[(scene, True) for scene in ("discs", "tiles", "glow")])
-WEIGHTS = {("alignment_similarity", "change"): 40_000.0, ("smaller_coverage", "change"): 1000.0}
-VERIFIER = Verifier(0.5, -78.0, tuple(WEIGHTS.get(names, 0.0) for names in PRODUCTS), "weights set by hand")
-"""Of the film, where change counts as .005, the products come to 200 times the alignment similarity and 5 times the
-smaller coverage: a similarity of .39 is as likely a match as not; the more of both is covered, the surer it is."""
+VERIFIER = make_verifier(
+    split("alignment_similarity", 0.39, low=-10.0, high=1.0),
+    split("smaller_coverage", 0.8, low=0.0, high=2.0),
+    split("place_agreement", 0.6, low=0.0, high=3.0),
+)
+"""The more of both is covered, and the more places agree, the higher the probability."""
 EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
 """Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""
 SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20}
@@ -133,13 +139,17 @@ def nights(
     return Nights(lake, versions, run_night(manifest, lake, settings))
 
 
-def build_pairs(spark: SparkSession, rows: DataFrame, settings: dict[str, Any], **told: float) -> dict[Any, Any]:
-    """Build `pairs` alone from rows of `embeddings`, with other settings of it, and return its rows by their ids."""
+def build_pairs(
+    spark: SparkSession, rows: DataFrame, pictures: DataFrame, settings: dict[str, Any], **told: float
+) -> dict[Any, Any]:
+    """Build `pairs` alone from rows of `embeddings` and `thumbnails`, and return its rows by their ids."""
     run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
-    return {
-        (row["left_id"], row["right_id"]): row
-        for row in pairs.build({"embeddings": rows, "manifest": present_in(rows)}, run).rows.collect()
-    }
+    inputs = {"embeddings": rows, "manifest": present_in(rows), "thumbnails": pictures}
+    return {(row["left_id"], row["right_id"]): row for row in pairs.build(inputs, run).rows.collect()}
+
+
+def read_thumbnails(spark: SparkSession, nights: Nights) -> DataFrame:
+    return Lake(spark, str(nights.lake)).read("thumbnails")
 
 
 def read_embeddings(spark: SparkSession, nights: Nights) -> DataFrame:
@@ -160,13 +170,48 @@ def test_a_pair_says_how_and_where_its_videos_share_footage(ids: tuple[str, str]
     assert row["right_coverage"] == pytest.approx((bounds[3] - bounds[2]) / SECONDS[ids[1]], abs=0.1)
 
 
+def compute_probability(row: dict[str, Any]) -> float:
+    """Compute what the three trees of VERIFIER make of an aligned pair."""
+    coverage, places = min(row["left_coverage"], row["right_coverage"]), row["place_agreement"]
+    logit = 1.0 + 2.0 * (coverage > 0.8) + 3.0 * (places is not None and places > 0.6)
+    return 1 / (1 + math.exp(-logit))
+
+
 def test_the_probability_is_the_verifiers(nights: Nights) -> None:
     for row in nights.pairs.values():
-        coverage = min(row["left_coverage"], row["right_coverage"])
-        expected = 1 / (1 + math.exp(78 - 200 * min(row["alignment_similarity"], 0.4) - 5 * coverage))
-        assert row["match_probability"] == pytest.approx(expected, abs=1e-5)
-        assert row["match_probability"] >= 0.5
+        assert row["match_probability"] == pytest.approx(compute_probability(row), abs=1e-5)
+        assert row["alignment_similarity"] > 0.39
         assert -1 <= row["cosine_similarity"] <= 1
+
+
+def test_the_second_look_sees_that_copies_show_the_whole_picture(nights: Nights) -> None:
+    row = nights.pairs["film", "small"]
+    assert row["place_agreement"] > 0.9
+    assert row["change_agreement"] > 0.9
+    assert row["left_region"] == pytest.approx([0, 0, 1, 1], abs=0.05)
+    assert row["right_region"] == pytest.approx([0, 0, 1, 1], abs=0.05)
+
+
+@pytest.mark.parametrize("missing", ["all", "of the file that was replaced"])
+def test_without_thumbnails_of_the_file_the_first_look_decides(
+    missing: str, spark: SparkSession, nights: Nights, settings: dict[str, Any]
+) -> None:
+    pictures = read_thumbnails(spark, nights)
+    older = pictures.limit(0) if missing == "all" else pictures.withColumn("content_sha256", F.lit("of the older file"))
+    built = build_pairs(spark, read_embeddings(spark, nights), older, settings)
+    assert built.keys() == SHARED.keys()
+    for row in built.values():
+        assert row["match_probability"] == pytest.approx(compute_probability(row.asDict()), abs=1e-5)
+        assert [row[name] for name in LOOK_COLUMNS] == [None] * 4
+
+
+def test_the_thumbnails_are_the_sampled_frames(nights: Nights) -> None:
+    rows = {row["video_id"]: row for row in read_rows(nights.lake, "thumbnails")}
+    assert rows.keys() == {"stranger", *SECONDS}
+    assert rows["clip"]["frame_seconds"] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert len(rows["clip"]["thumbnails"]) == 8
+    with Image.open(BytesIO(rows["clip"]["thumbnails"][0])) as picture:
+        assert (picture.format, picture.mode) == ("JPEG", "RGB")
 
 
 def test_only_copies_are_a_cluster(nights: Nights) -> None:
@@ -211,7 +256,7 @@ def test_the_same_night_again_changes_nothing(nights: Nights) -> None:
 
 
 def test_pairs_built_again_are_the_same(spark: SparkSession, nights: Nights, settings: dict[str, Any]) -> None:
-    built = build_pairs(spark, read_embeddings(spark, nights), settings, block_rows=10)
+    built = build_pairs(spark, read_embeddings(spark, nights), read_thumbnails(spark, nights), settings, block_rows=10)
     assert {ids: row.asDict() | {"run_id": ""} for ids, row in built.items()} == {
         ids: row | {"run_id": ""} for ids, row in nights.pairs.items()
     }
@@ -222,13 +267,20 @@ def test_a_higher_threshold_of_probability_leaves_the_surer_pairs(
 ) -> None:
     sure = {ids for ids, row in nights.pairs.items() if row["match_probability"] >= 0.99}
     assert 0 < len(sure) < len(SHARED)
-    assert build_pairs(spark, read_embeddings(spark, nights), settings, min_match_probability=0.99).keys() == sure
+    assert (
+        build_pairs(
+            spark, read_embeddings(spark, nights), read_thumbnails(spark, nights), settings, min_match_probability=0.99
+        ).keys()
+        == sure
+    )
 
 
 def test_a_threshold_of_cosine_compares_whole_videos_and_verifies_nothing(
     spark: SparkSession, nights: Nights, settings: dict[str, Any]
 ) -> None:
-    built = build_pairs(spark, read_embeddings(spark, nights), settings, min_cosine_similarity=0.85)
+    built = build_pairs(
+        spark, read_embeddings(spark, nights), read_thumbnails(spark, nights), settings, min_cosine_similarity=0.85
+    )
     assert built.keys() == {ids for ids, row in nights.pairs.items() if row["cosine_similarity"] >= 0.85}
     for row in built.values():
         assert (row["relation"], row["alignment_similarity"], row["left_coverage"]) == ("copy", None, 1.0)
@@ -244,26 +296,35 @@ def test_windows_that_a_replaced_video_left_behind_are_not_searched(
         .withColumn("content_sha256", F.lit("of what it was before"))
     )
     both = rows.where("video_id IN ('film', 'stranger')").unionByName(left_behind)
+    pictures = read_thumbnails(spark, nights)
     # nothing that is aligned is refused, so that being no candidate is all that keeps the two from being a pair
-    assert build_pairs(spark, both, settings, min_candidate_similarity=0.9, min_match_probability=0.0) == {}
+    assert build_pairs(spark, both, pictures, settings, min_candidate_similarity=0.9, min_match_probability=0.0) == {}
 
 
 def test_a_verifier_is_fitted_on_a_truth_and_written_on_the_card(
-    spark: SparkSession, nights: Nights, settings: dict[str, Any], tmp_path: Path
+    spark: SparkSession, described: Described, settings: dict[str, Any], tmp_path: Path
 ) -> None:
+    """The catalogue has five sources. A verifier is tested on each with a fit on the others."""
     model = Path(shutil.copytree(settings["embeddings"]["artefact_dir"], tmp_path / "model"))
     truth = tmp_path / "truth.csv"
-    lines = [f"{left},{right},{'copy' if how == 'copy' else 'partial'}" for (left, right), (how, _) in SHARED.items()]
-    truth.write_text("left_id,right_id,relation\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    truth.write_text(
+        "left_id,right_id,relation\n"
+        "a-checker-caption,checker,copy\n"
+        "a-checker-caption,checker-webm,copy\n"
+        "checker,checker-webm,copy\n"
+        "a-discs-small,discs,copy\n"
+        "stripes,stripes-low,copy\n",
+        encoding="utf-8",
+    )
     config = Config(pairs={"min_candidate_similarity": -1.0})
-    message = fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, config)
+    message = fit_model_verifier(Lake(spark, str(described.lake)), model, truth, 0.99, config)
     _, card = unpack_artefact(read_artefact(model))
     assert card.verifier is not None
     assert card.verifier != VERIFIER
-    assert card.verifier.fitted_on == "10 pairs that share footage and 5 that do not, candidates of 6 videos"
+    assert card.verifier.fitted_on == "5 pairs that share footage and 31 that do not, candidates of 9 videos"
     assert message == (
-        "verifier: fitted on 10 pairs that share footage and 5 that do not; threshold "
-        f"{card.verifier.min_probability:.3f} finds 10 pairs, 10 of which share footage; the truth has 10 such pairs"
+        "verifier: fitted on 5 pairs that share footage and 31 that do not; threshold "
+        f"{card.verifier.min_probability:.3f} finds 5 pairs, 5 of which share footage; the truth has 5 such pairs"
     )
 
 

@@ -38,6 +38,7 @@ REFUSED = (PySparkException, Py4JJavaError)  # PySpark does not convert some err
 # table and check -> the change to a valid row that violates only this check
 VIOLATIONS = {
     ("manifest", "video_id_is_not_empty"): {"video_id": "''"},
+    ("thumbnails", "has_a_time_per_thumbnail"): {"frame_seconds": "CAST(array() AS ARRAY<DOUBLE>)"},
     ("descriptors", "size_is_positive"): {"size_bytes": "0"},
     ("descriptors", "duration_is_not_negative"): {"duration_seconds": "-0.1"},
     ("descriptors", "frame_is_not_empty"): {"height_px": "0"},

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from jobs.commands import calibrate, train_triplets
 from jobs.commands.command_line import run_command
 from jobs.config.loading import load_config
-from jobs.config.settings import TrainingConfig
+from jobs.config.training import TrainingConfig
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
 from jobs.training.augmentations import choose_videos, describe_augmented_videos

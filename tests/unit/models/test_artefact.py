@@ -16,10 +16,12 @@ from models.artefact import (
     find_folder,
     pack_artefact,
     read_artefact,
+    remove_old_verifier,
     unpack_artefact,
     write_artefact,
 )
 from models.calibration import Calibration
+from tests.support.verifiers import leaf, make_verifier
 
 CALIBRATION = Calibration(0.6, -9.0, 20.0, "pairs")
 CARD = ModelCard("whitened", "linear", "tiny", "late", 2, "Apache-2.0", {"videos": 3}, {"precision": 0.5})
@@ -95,6 +97,32 @@ def test_tensors_with_another_sha256_than_the_card_are_rejected() -> None:
 def test_an_invalid_card_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a valid model card: .*; train or install the model again"):
         ModelCard.from_json(text)
+
+
+def write_old_card(folder: Path) -> None:
+    """Write a model whose verifier is that of an earlier version: weights, and no format."""
+    write_artefact(folder, pack_artefact(TENSORS, CARD))
+    card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    card["verifier"] = {"min_probability": 0.5, "intercept": 1.0, "weights": [1.0], "fitted_on": "pairs"}
+    (folder / CARD_FILE).write_text(json.dumps(card), encoding="utf-8")
+
+
+def test_a_verifier_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    write_old_card(tmp_path)
+    with pytest.raises(
+        ValueError, match="a verifier must have format 2, got 1: fit it again with `ndvr calibrate --truth`"
+    ):
+        unpack_artefact(read_artefact(tmp_path))
+
+
+def test_a_verifier_of_an_earlier_version_can_be_removed_and_a_current_one_stays(tmp_path: Path) -> None:
+    write_old_card(tmp_path / "old")
+    remove_old_verifier(tmp_path / "old")
+    assert unpack_artefact(read_artefact(tmp_path / "old"))[1].verifier is None
+    verifier = make_verifier(leaf(1.0))
+    write_artefact(tmp_path / "new", pack_artefact(TENSORS, replace(CARD, verifier=verifier)))
+    remove_old_verifier(tmp_path / "new")
+    assert unpack_artefact(read_artefact(tmp_path / "new"))[1].verifier == verifier
 
 
 def test_text_that_is_not_json_is_rejected() -> None:

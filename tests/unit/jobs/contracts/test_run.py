@@ -17,13 +17,15 @@ from models.artefact import BACKGROUND, ModelCard, pack_artefact, read_artefact,
 from models.calibration import Calibration
 from models.embedders import LinearHead
 from models.embedding_models import EmbeddingModel, find_model
-from models.verifier import PRODUCTS, Verifier
+from tests.support.verifiers import leaf, make_verifier
 from udfs.embedding.embed import Windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERIFIER = Verifier(0.7, -1.0, (1.0,) * len(PRODUCTS), "pairs")
+    from models.verifier import Verifier
+
+VERIFIER = make_verifier(leaf(1.0), intercept=-1.0, min_probability=0.7)
 EARLY = EmbeddingModel("whitened-tiny-0", "tiny", "whitened", "early", "x", None)
 LATE = EmbeddingModel("contrastive-tiny-0", "tiny", "contrastive", "late", "x", None)
 WORDS = EmbeddingModel("bow_vector-tiny-0", "tiny", "bow_vector", "late", "x", None)
@@ -110,7 +112,7 @@ def test_a_cosine_threshold_disables_the_verifier(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threshold", [0.0, 0.35, 1.0])
 def test_the_configured_probability_threshold_overrides_that_of_the_model(threshold: float, tmp_path: Path) -> None:
     run = make(write_model(tmp_path), pairs={"min_match_probability": threshold})
-    assert run.verifier == Verifier(threshold, -1.0, VERIFIER.weights, "pairs")
+    assert run.verifier == replace(VERIFIER, min_probability=threshold)
 
 
 def test_windows_with_gaps_are_rejected(tmp_path: Path) -> None:

@@ -113,6 +113,15 @@ def test_platt_scaling_maximises_the_likelihood_of_the_smoothed_labels() -> None
     np.testing.assert_allclose(fit_platt(labelled.cosines, labelled.is_copy), expected, rtol=1e-3)
 
 
+def test_a_pair_of_weight_two_counts_as_two_pairs() -> None:
+    scores, is_copy = np.array([0.9, 0.2, 0.8, 0.1]), np.array([True, True, False, False])
+    one, other = fit_platt(scores, is_copy, np.array([2.0, 2.0, 2.0, 2.0])), fit_platt(scores, is_copy)
+    assert one == pytest.approx(other, abs=1e-4)
+    # All scores are alike: the logit is that of the weighted mean of the labels 3/4 and 1/4.
+    intercept, slope = fit_platt(np.zeros(4), is_copy, np.array([3.0, 3.0, 1.0, 1.0]))
+    assert (intercept, slope) == (pytest.approx(np.log(0.625 / 0.375), abs=1e-4), pytest.approx(0, abs=1e-6))
+
+
 def test_the_slope_of_separable_pairs_is_finite() -> None:
     labelled = pairs([0.9] * 8, [0.1] * 8)
     intercept, slope = fit_platt(labelled.cosines, labelled.is_copy)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from jobs.config.settings import Config, Objective, TrainingConfig
+from jobs.config.settings import Config
+from jobs.config.training import Objective, TrainingConfig
 from jobs.errors import UsageError
 from jobs.training.augmentations import AugmentedVideos
 from jobs.training.heads import (

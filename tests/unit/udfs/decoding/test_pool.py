@@ -14,7 +14,7 @@ import zipfile
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,8 +23,9 @@ from tests.support import fake_decord
 from tests.support.videos import cut_padding, make_video, read_number
 from udfs.decoding import worker
 from udfs.decoding.pool import MAX_QUEUED_EVENTS_PER_CHILD, DecoderPool
-from udfs.decoding.process import DecoderStartError
+from udfs.decoding.process import DecoderStartError, Message
 from udfs.decoding.settings import DecoderSettings
+from udfs.decoding.wire import BrokenConnectionError
 from udfs.decoding.worker import choose_fault
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.locate import Roots
@@ -108,6 +109,7 @@ def test_a_good_video_yields_frames_and_then_its_facts(video: Path, tmp_path: Pa
     assert isinstance(chunk, FrameChunk)
     assert isinstance(done, VideoDone)
     assert chunk.frames.shape == (8, FRAME_PX, FRAME_PX, 3)
+    assert chunk.picture_px == (60, 40)  # the video has 96 x 64 px
     assert [read_number(cut_padding(frame, (96, 64))) for frame in chunk.frames] == list(range(0, 24, 3))
     assert done.facts.size_bytes == video.stat().st_size
     assert len(done.facts.content_sha256) == 64
@@ -198,6 +200,29 @@ def test_frames_of_decord_are_discarded_if_it_counts_another_number_of_frames(
     decord_that("counts", num_frames=431)
     with open_pool(tmp_path) as pool:
         assert kinds_of(decode_all(pool, [video])["good.mp4"]) == ["VideoRestarted", "FrameChunk", "VideoDone"]
+
+
+GOOD_HEADER = {"seconds": [0.0], "width_px": 4, "height_px": 3}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seconds": None}, "frames have no times"),
+        ({"seconds": ["0"]}, "frames have no times"),
+        ({"seconds": []}, r"48 bytes cannot be frames of shape \(0, 4, 4, 3\)"),
+        ({"seconds": [0.0, 1.0]}, r"48 bytes cannot be frames of shape \(2, 4, 4, 3\)"),
+        ({"width_px": None}, "pictures of None x 3 px in squares of 4 px"),
+        ({"height_px": 3.0}, r"pictures of 4 x 3\.0 px in squares of 4 px"),
+        ({"width_px": 5}, "pictures of 5 x 3 px in squares of 4 px"),
+        ({"height_px": 0}, "pictures of 4 x 0 px in squares of 4 px"),
+    ],
+)
+def test_a_message_of_frames_that_contradicts_itself_is_refused(wrong: dict[str, Any], message: str) -> None:
+    frames = bytearray(48)
+    assert worker._read_chunk(Message(GOOD_HEADER, frames), "a", 4).picture_px == (4, 3)
+    with pytest.raises(BrokenConnectionError, match=message):
+        worker._read_chunk(Message(GOOD_HEADER | wrong, frames), "a", 4)
 
 
 @pytest.mark.slow

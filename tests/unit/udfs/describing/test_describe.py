@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from udfs.describing.describe import describe_events
 from udfs.describing.description import Description, make_attempt_row
@@ -137,6 +139,40 @@ def test_borders_are_cut_before_the_cnn_only_if_requested(cuts_borders: bool, re
     events = [FrameChunk("a", np.zeros(1), frames), done("a")]
     ((_, outcome),) = describe_events(events, RedDescriber(4), cuts_borders=cuts_borders)
     assert reds_of(outcome) == [red]
+
+
+def show_red(thumbnail: bytes) -> list[int]:
+    """Return width and height of a thumbnail, and its red value."""
+    picture = Image.open(io.BytesIO(thumbnail))
+    return [*picture.size, int(np.asarray(picture)[0, 0, 0])]
+
+
+@pytest.mark.parametrize("batch_frames", [1, 100])
+def test_each_frame_has_a_thumbnail_without_padding_and_borders_stay(batch_frames: int) -> None:
+    chunks = [chunk("a", 100, 150), chunk("b", 50), chunk("a", 200)]
+    wide = [replace(one, frames=np.repeat(np.repeat(one.frames, 8, 1), 8, 2), picture_px=(16, 8)) for one in chunks]
+    events = [*wide, done("a"), done("b")]
+    outcomes = dict(describe_events(events, RedDescriber(batch_frames), cuts_borders=True, stores_thumbnails=True))
+    first, second = (outcomes[video_id] for video_id in "ab")
+    assert isinstance(first, Description)
+    assert isinstance(second, Description)
+    found = [show_red(thumbnail) for thumbnail in [*(first.thumbnails or []), *(second.thumbnails or [])]]
+    assert found == [[16, 8, pytest.approx(red, abs=4)] for red in (100, 150, 200, 50)]
+    assert make_attempt_row("a", None, first)["thumbnails"] == first.thumbnails
+
+
+def test_thumbnails_are_made_only_if_requested() -> None:
+    (outcome,) = describe([chunk("a", 1), done("a")]).values()
+    assert isinstance(outcome, Description)
+    assert outcome.thumbnails is None
+    assert make_attempt_row("a", None, outcome)["thumbnails"] is None
+
+
+def test_thumbnails_sent_before_a_restart_are_discarded() -> None:
+    events = [chunk("a", 1, 2), VideoRestarted("a"), chunk("a", 7), done("a")]
+    ((_, outcome),) = describe_events(events, RedDescriber(4), stores_thumbnails=True)
+    assert isinstance(outcome, Description)
+    assert len(outcome.thumbnails or []) == 1
 
 
 def test_no_events_yield_no_descriptions() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.indexes import SEGMENT_SCHEMA
 from udfs.embedding.embed import pack_vectors
-from udfs.indexing.shard import IndexShard, make_shard_writer, write_shard
+from udfs.indexing.shard import SEGMENT_COLUMNS, IndexShard, make_shard_writer, write_shard
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def make_rows() -> list[dict[str, Any]]:
             "frame_seconds": np.arange(number + 2.0),
             "frame_vectors": pack_vectors(draw(number + 2, number)),
             "frame_backgrounds": np.linspace(0, 1, number + 2, dtype=np.float32),
+            "thumbnails": [b"%d.%d" % (number, frame) for frame in range(number + 2)] if number else None,
         }
         for index in range(count):
             row = {"video_id": f"v{number}", "segment_index": index, "content_sha256": f"sha{number}"}
@@ -73,6 +74,24 @@ def test_vectors_and_frames_are_read_back_unchanged(shard: IndexShard) -> None:
         assert np.array_equal(video["frame_seconds"], row["frame_seconds"])
         assert bytes(video["frame_vectors"]) == row["frame_vectors"]
         assert np.array_equal(video["frame_backgrounds"], row["frame_backgrounds"])
+
+
+def test_thumbnails_of_some_frames_are_read_back(shard: IndexShard) -> None:
+    assert shard.read_thumbnails(2, [3, 0]) == [b"2.3", b"2.0"]
+    assert shard.read_thumbnails(1, []) == []
+
+
+def test_a_video_without_thumbnails_has_none(shard: IndexShard) -> None:
+    assert shard.read_thumbnails(0, [0]) is None
+
+
+def test_a_shard_of_an_earlier_version_has_no_thumbnails(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
+    old = [batch.select(SEGMENT_COLUMNS) for batch in batches]
+    store = Store.of(str(tmp_path))
+    write_shard(store, "old", old[0], iter(old[1:]))
+    shard = IndexShard.open(store.fetch("old"))
+    assert shard.read_thumbnails(2, [3, 0]) is None
+    assert shard.read_video(2)["end_seconds"] == 11.0
 
 
 def test_each_segment_belongs_to_its_video(shard: IndexShard) -> None:

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.verifier import PRODUCTS, Verifier
+from tests.support.verifiers import leaf, make_verifier, split
 from udfs.embedding.embed import pack_vectors
-from udfs.verifying.verify_batches import ALIGNED_DDL, VERIFIED_DDL, align_batches, verify_batches
+from udfs.verifying.verify_batches import ALIGNED_DDL, align_batches
 
 
 def side(name: str, *numbers: int, vector: list[float] | None = None) -> dict[str, Any]:
@@ -36,7 +37,11 @@ def align_pairs(*candidates: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() -> None:
     (row,) = align_pairs(candidate("a", "b", side("left", *range(20)), side("right", *range(5, 11))))
-    assert row.pop("evidence") == pytest.approx([1.0, 0.4, math.log(7), 1.0, 0.3, 0.005, 0.3], abs=1e-6)
+    evidence = [1.0, 0.4, math.log(7), 1.0, 0.3, 0.005, 0.3, 2.0, 0.0, 6.0]
+    assert row.pop("evidence") == pytest.approx(evidence, abs=1e-6)
+    assert row.pop("moments") == [
+        {"left": 5 + number, "right_before": max(0, number - 1), "right_after": number} for number in range(6)
+    ]
     assert row == {
         "left_id": "a",
         "right_id": "b",
@@ -54,7 +59,7 @@ def test_a_pair_that_aligns_becomes_a_row_with_bounds_relation_and_evidence() ->
 
 def test_rows_have_the_columns_of_the_ddl() -> None:
     (row,) = align_pairs(candidate("a", "b", side("left", 1, 2), side("right", 1, 2)))
-    assert sorted(row) == sorted(column.split()[0] for column in ALIGNED_DDL.split(", "))
+    assert sorted(row) == sorted(re.findall(r"(\w+) [A-Z]", ALIGNED_DDL))
 
 
 def test_pairs_that_do_not_align_are_left_out() -> None:
@@ -83,14 +88,28 @@ def test_backgrounds_are_read_with_the_frames() -> None:
     assert row["alignment_similarity"] == 0.8  # 1 - .4 x .5
 
 
-def test_verify_batches_adds_the_probability_of_each_pair_that_aligns() -> None:
-    whole, unrelated = side("left", *range(20)), side("right", *range(20, 26))
-    pairs = [candidate("a", "b", whole, side("right", *range(5, 11))), candidate("a", "c", whole, unrelated)]
-    # The clip covers .3 of the left video and all of itself: log-odds of 10 x .3 x 1 - 3 + log(3).
-    weights = tuple(10.0 * (names == ("larger_coverage", "smaller_coverage")) for names in PRODUCTS)
-    verifier = Verifier(0.5, math.log(3) - 3, weights, "by hand")
-    (verified,) = verify_batches(iter([pd.DataFrame(pairs)]), verifier)
-    assert verified[["left_id", "right_id", "match_probability"]].to_dict("records") == [
-        {"left_id": "a", "right_id": "b", "match_probability": 0.75}
+def test_with_a_verifier_only_pairs_that_the_first_look_leaves_open_stay() -> None:
+    whole = side("left", *range(20))
+    pairs = [
+        candidate("a", "clip", whole, side("right", *range(5, 11))),  # it covers .3 of the left video
+        candidate("a", "frame", whole, side("right", 5)),  # .05
+        candidate("a", "other", whole, side("right", *range(20, 26))),
     ]
-    assert sorted(verified.columns) == sorted(column.split()[0] for column in VERIFIED_DDL.split(", "))
+    # The logit is log 3 above a coverage of .2, else -log 3: probabilities of .75 and .25.
+    tree = split("smaller_coverage", 0.2, low=-math.log(3), high=math.log(3))
+
+    def list_open(min_open_probability: float) -> list[str]:
+        verifier = make_verifier(tree, min_open_probability=min_open_probability)
+        batches = align_batches(iter([pd.DataFrame(pairs)]), verifier)
+        return [name for batch in batches for name in batch["right_id"]]
+
+    assert list_open(0.25) == ["clip", "frame"]
+    assert list_open(0.26) == ["clip"]
+    assert list_open(0.76) == []
+
+
+def test_a_verifier_does_not_change_the_rows() -> None:
+    pair = candidate("a", "b", side("left", 1, 2, 3), side("right", 1, 2, 3))
+    (alone,) = align_pairs(pair)
+    (batch,) = align_batches(iter([pd.DataFrame([pair])]), make_verifier(leaf(1.0)))
+    assert batch.to_dict("records") == [alone]

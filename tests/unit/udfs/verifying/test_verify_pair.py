@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.verifier import EVIDENCE, PRODUCTS, Verifier
+from models.verifier import FIRST_LOOK
 from udfs.verifying.align import TimeAlignment, align
 from udfs.verifying.features import Segment, VideoFeatures
+from udfs.verifying.lines import AlignedSegment
 from udfs.verifying.verify_pair import measure_evidence, verify_pair
 
 ALIGNMENT = TimeAlignment(
@@ -25,6 +26,7 @@ ALIGNMENT = TimeAlignment(
     change_agreement=0.5,
     attainable_agreement=0.5,
     change=0.2,
+    segments=(AlignedSegment(Segment(5.0, 11.0), Segment(0.0, 6.0)),),
 )
 
 
@@ -34,22 +36,13 @@ def video(*numbers: int) -> VideoFeatures:
     return VideoFeatures(vectors, np.arange(float(count)), np.zeros(count, np.float32), float(count))
 
 
-def test_a_pair_has_its_alignment_its_evidence_and_no_probability_without_a_verifier() -> None:
+def test_a_pair_has_its_alignment_its_evidence_and_its_relation() -> None:
     left, right = video(*range(20)), video(*range(5, 11))
     match = verify_pair(left, right)
     assert match is not None
     assert match.alignment == align(left, right)
     assert match.evidence == measure_evidence(match.alignment)
-    assert (match.relation, match.match_probability) == ("contained", None)
-
-
-def test_a_verifier_adds_the_probability() -> None:
-    weights = tuple(10.0 * (names == ("larger_coverage", "smaller_coverage")) for names in PRODUCTS)
-    verifier = Verifier(0.5, math.log(3) - 3, weights, "by hand")
-    # The clip covers .3 of the left video and all of itself: log-odds of 10 x .3 x 1 - 3 + log(3).
-    match = verify_pair(video(*range(20)), video(*range(5, 11)), verifier)
-    assert match is not None
-    assert match.match_probability == 0.75
+    assert match.relation == "contained"
 
 
 def test_unrelated_videos_do_not_match() -> None:
@@ -64,7 +57,7 @@ def test_the_kernel_imports_neither_pandas_nor_spark_nor_torch() -> None:
 
 def test_evidence_is_in_the_order_of_the_verifier() -> None:
     weak = replace(ALIGNMENT, similarity=0.3, change=0.004, change_agreement=0.04, attainable_agreement=0.17)
-    assert dict(zip(EVIDENCE, measure_evidence(weak), strict=True)) == {
+    assert dict(zip(FIRST_LOOK, measure_evidence(weak), strict=True)) == {
         "larger_chamfer": 0.8,
         "alignment_similarity": 0.3,
         "log_independent_frames": pytest.approx(math.log(7)),
@@ -72,6 +65,9 @@ def test_evidence_is_in_the_order_of_the_verifier() -> None:
         "smaller_coverage": 0.3,
         "change": 0.004,
         "change_agreement": pytest.approx(0.2),  # .04 / (.17 + .03 for noise)
+        "offset_seconds": 2.0,  # 5, capped
+        "log_speed": 0.0,
+        "aligned_seconds": 6.0,
     }
 
 
@@ -81,14 +77,30 @@ def test_evidence_is_in_the_order_of_the_verifier() -> None:
 )
 def test_pieces_of_evidence_are_capped(name: str, value: float, cap: float) -> None:
     field = {"alignment_similarity": "similarity"}.get(name, name)
-    evidence = dict(zip(EVIDENCE, measure_evidence(replace(ALIGNMENT, **{field: value})), strict=True))
+    evidence = dict(zip(FIRST_LOOK, measure_evidence(replace(ALIGNMENT, **{field: value})), strict=True))
     assert evidence[name] == cap
 
 
 def test_negative_change_agreement_counts_as_zero() -> None:
-    assert measure_evidence(replace(ALIGNMENT, change_agreement=-0.2))[EVIDENCE.index("change_agreement")] == 0.0
+    assert measure_evidence(replace(ALIGNMENT, change_agreement=-0.2))[FIRST_LOOK.index("change_agreement")] == 0.0
+
+
+def measure_segment(left: Segment, right: Segment) -> list[float]:
+    """Return offset, speed and length of the best segment as evidence."""
+    best, other = AlignedSegment(left, right), AlignedSegment(Segment(0.0, 90.0), Segment(50.0, 60.0))
+    return list(measure_evidence(replace(ALIGNMENT, segments=(best, other)))[-3:])
+
+
+def test_offset_speed_and_length_are_those_of_the_best_segment() -> None:
+    assert measure_segment(Segment(1.0, 9.0), Segment(0.5, 8.5)) == [0.5, 0.0, 8.0]
+    assert measure_segment(Segment(0.0, 10.0), Segment(0.0, 5.0)) == [0.0, pytest.approx(math.log(2)), 5.0]
+    assert measure_segment(Segment(0.0, 60.0), Segment(30.0, 90.0)) == [2.0, 0.0, 20.0]
+    assert measure_segment(Segment(3.0, 3.0), Segment(3.0, 3.0)) == [0.0, 0.0, 0.0]
 
 
 def test_swapping_left_and_right_does_not_change_the_evidence() -> None:
-    swapped = replace(ALIGNMENT, left_coverage=1.0, right_coverage=0.3, left_chamfer=0.8, right_chamfer=0.4)
-    assert measure_evidence(swapped) == measure_evidence(ALIGNMENT)
+    slow = AlignedSegment(Segment(5.0, 11.0), Segment(0.0, 4.0))
+    alignment = replace(ALIGNMENT, segments=(slow,))
+    swapped = replace(alignment, left_coverage=1.0, right_coverage=0.3, left_chamfer=0.8, right_chamfer=0.4)
+    swapped = replace(swapped, segments=(AlignedSegment(*reversed(slow)),))
+    assert measure_evidence(swapped) == pytest.approx(measure_evidence(alignment), abs=1e-12)

@@ -1,0 +1,58 @@
+"""thumbnails: the sampled frames of each video as small pictures, for the second look and for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from jobs.contracts.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+    from jobs.contracts.run import Run
+    from jobs.lake.lake import Lake
+
+TABLE = Table(
+    name="thumbnails",
+    grain="A video x descriptor_id: its sampled frames as small pictures",
+    key=("video_id", "descriptor_id"),
+    compared=("content_sha256",),
+    num_indexed_columns=4,
+    checks={"has_a_time_per_thumbnail": "size(thumbnails) = size(frame_seconds)"},
+    ddl="""
+        video_id STRING NOT NULL COMMENT 'id in the manifest',
+        descriptor_id STRING NOT NULL COMMENT 'sampling of the frames: the same as in descriptors',
+        content_sha256 STRING NOT NULL COMMENT 'SHA-256 of the file that was described',
+        run_id STRING NOT NULL COMMENT 'the run that wrote this row',
+        frame_seconds ARRAY<DOUBLE> NOT NULL COMMENT 'times of the frames, from the first frame on',
+        thumbnails ARRAY<BINARY> NOT NULL COMMENT 'JPEG, colour; the longer side has the input size of the CNN'
+    """,
+)
+
+
+def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
+    """Select the thumbnails of the successful attempts. Grain: one row per video described in this run.
+
+    No rows with `describe.store_thumbnails` off. Runs on: driver.
+    """
+    return (
+        inputs["attempts"]
+        .where("error_code IS NULL AND thumbnails IS NOT NULL")
+        .select(
+            "video_id",
+            F.lit(run.model.descriptor_id).alias("descriptor_id"),
+            "content_sha256",
+            F.lit(run.run_id).alias("run_id"),
+            "frame_seconds",
+            "thumbnails",
+        )
+    )
+
+
+def read_stored(lake: Lake) -> DataFrame:
+    """Return the rows of the table; none if the lake of an earlier version does not have it. Runs on: driver."""
+    return lake.read(TABLE.name) if lake.exists(TABLE) else lake.spark.createDataFrame([], TABLE.schema)

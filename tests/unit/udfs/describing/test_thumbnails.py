@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.pictures import make_texture
+from udfs.describing.thumbnails import crop_padding, decode_thumbnails, encode_thumbnails
+from udfs.video import FrameChunk
+
+
+def make_chunk(picture_px: tuple[int, int] | None) -> FrameChunk:
+    """Two frames of 8 x 8 px that show the number of their row in red and of their column in green."""
+    frames = np.zeros((2, 8, 8, 3), np.uint8)
+    frames[..., 0], frames[..., 1] = np.arange(8)[:, None], np.arange(8)
+    return FrameChunk("a", np.arange(2.0), frames, picture_px)
+
+
+@pytest.mark.parametrize(
+    ("picture_px", "rows", "columns"),
+    [
+        ((8, 4), [2, 3, 4, 5], list(range(8))),
+        ((4, 8), list(range(8)), [2, 3, 4, 5]),
+        ((8, 5), [1, 2, 3, 4, 5], list(range(8))),
+        ((1, 1), [3], [3]),
+        ((8, 8), list(range(8)), list(range(8))),
+        (None, list(range(8)), list(range(8))),
+    ],
+)
+def test_padding_is_cut_off(picture_px: tuple[int, int] | None, rows: list[int], columns: list[int]) -> None:
+    pictures = crop_padding(make_chunk(picture_px))
+    assert pictures.shape == (2, len(rows), len(columns), 3)
+    assert pictures[0, :, 0, 0].tolist() == pictures[1, :, -1, 0].tolist() == rows
+    assert pictures[0, 0, :, 1].tolist() == columns
+
+
+def test_a_picture_padded_by_the_decoder_is_found_again() -> None:
+    from models.square import pad_to_square
+
+    picture = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
+    chunk = FrameChunk("a", np.zeros(1), pad_to_square(picture, 8)[None], (8, 5))
+    assert crop_padding(chunk)[0].tolist() == picture.tolist()
+
+
+def test_a_decoded_thumbnail_is_nearly_the_grey_picture() -> None:
+    grey = make_texture(1)
+    (decoded,) = decode_thumbnails(encode_thumbnails(np.repeat(grey[None, :, :, None], 3, axis=3)))
+    assert (decoded.shape, decoded.dtype) == ((126, 224), np.uint8)
+    assert np.abs(decoded.astype(int) - grey).mean() < 4
+
+
+def test_thumbnails_are_jpeg_pictures_in_colour_that_other_programs_can_read() -> None:
+    import io
+
+    from PIL import Image
+
+    red = np.zeros((1, 16, 32, 3), np.uint8)
+    red[..., 0] = 200
+    (thumbnail,) = encode_thumbnails(red)
+    picture = Image.open(io.BytesIO(thumbnail))
+    assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (32, 16))
+    assert np.asarray(picture)[8, 16] == pytest.approx([200, 0, 0], abs=6)
+
+
+def test_a_thumbnail_of_224_px_takes_a_few_kilobytes() -> None:
+    (thumbnail,) = encode_thumbnails(np.repeat(make_texture(1)[None, :, :, None], 3, axis=3))
+    assert 1000 < len(thumbnail) < 8000
+
+
+def test_no_frames_give_no_thumbnails() -> None:
+    assert encode_thumbnails(np.zeros((0, 4, 4, 3), np.uint8)) == []
+    assert decode_thumbnails([]) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no jpeg"])
+def test_a_thumbnail_that_is_no_picture_is_rejected(content: bytes) -> None:
+    message = f"a thumbnail must be a JPEG picture, got {len(content)} bytes: describe the video again"
+    with pytest.raises(ValueError, match=message):
+        decode_thumbnails([content])

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.pictures import make_texture
+from udfs.registering.agreement import (
+    correlate_locally,
+    measure_changes,
+    measure_locally,
+    measure_places,
+    window_px,
+)
+
+SHAPE = (40, 60)
+INSIDE = np.ones(SHAPE, bool)
+FLAT = np.full(SHAPE, 90, np.float32)
+
+
+def texture(seed: int) -> np.ndarray:
+    return make_texture(seed, *SHAPE).astype(np.float32)
+
+
+def correlate(left: np.ndarray, right: np.ndarray, side: int = 9) -> np.ndarray:
+    return correlate_locally(left, right, (measure_locally(left, side), measure_locally(right, side)), side)
+
+
+def changes_of(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures less their mean."""
+    stack = np.stack(pictures)
+    return stack - stack.mean(axis=0)
+
+
+def test_the_window_is_an_eleventh_of_the_longer_side_odd_and_at_least_9_px() -> None:
+    assert window_px((126, 224)) == 21
+    assert window_px((224, 126)) == 21
+    assert window_px((10, 20)) == 9
+
+
+def test_mean_and_variance_are_those_of_the_window() -> None:
+    picture = np.zeros(SHAPE, np.float32)
+    picture[20, 30] = 81  # one of the 81 px of its window
+    stats = measure_locally(picture, 9)
+    assert (stats.mean[20, 30], stats.variance[20, 30]) == (pytest.approx(1), pytest.approx(80, rel=1e-4))
+    assert (stats.mean[0, 0], stats.variance[0, 0]) == (0, 0)
+    assert stats.mean.dtype == stats.variance.dtype == np.float32
+
+
+def test_a_picture_correlates_with_itself_and_with_a_brighter_copy_and_not_with_its_negative() -> None:
+    picture = texture(1)
+    assert correlate(picture, picture) == pytest.approx(np.ones(SHAPE), abs=0.01)
+    assert correlate(picture, 0.5 * picture + 20) == pytest.approx(np.ones(SHAPE), abs=0.05)
+    assert correlate(picture, 255 - picture) == pytest.approx(-np.ones(SHAPE), abs=0.01)
+
+
+def test_a_flat_place_correlates_with_nothing() -> None:
+    assert np.abs(correlate(FLAT, FLAT)).max() < 0.1
+    assert np.abs(correlate(FLAT, texture(1))).max() < 0.1
+
+
+def measure_two(left: np.ndarray, right: np.ndarray, inside: np.ndarray = INSIDE) -> tuple[float, float, float]:
+    """Agreeing and disagreeing share, and correlation, of one moment."""
+    contrasts = [(measure_locally(left, 9).variance, measure_locally(right, 9).variance)]
+    places = measure_places([correlate(left, right)], contrasts, inside)
+    assert places.correlations.shape == (1, *SHAPE)
+    return places.agreeing, places.disagreeing, places.correlation
+
+
+def test_all_places_of_a_copy_agree() -> None:
+    assert measure_two(texture(1), texture(1)) == (1.0, 0.0, pytest.approx(1, abs=0.01))
+
+
+def test_few_places_of_strangers_agree() -> None:
+    agreeing, disagreeing, correlation = measure_two(texture(1), texture(2))
+    assert agreeing < 0.1
+    assert disagreeing > 0.7
+    assert abs(correlation) < 0.2
+
+
+def test_places_without_contrast_are_not_counted() -> None:
+    half = texture(1)
+    half[:, 30:] = 90
+    assert measure_two(half, half)[:2] == (1.0, 0.0)
+    assert measure_two(FLAT, FLAT) == (0.0, 0.0, 0.0)
+
+
+def test_contrast_on_one_side_only_is_disagreement() -> None:
+    assert measure_two(texture(1), FLAT) == (0.0, 1.0, 0.0)
+    half = texture(1)
+    half[:, 30:] = 90
+    agreeing, disagreeing, _ = measure_two(texture(1), half)
+    assert agreeing > 0.8  # windows at the border show both
+    assert 0.3 < disagreeing < 0.6
+
+
+def test_places_outside_are_not_counted() -> None:
+    other = texture(1)
+    other[:, 30:] = texture(2)[:, 30:]
+    inside = INSIDE.copy()
+    inside[:, 24:] = False
+    assert measure_two(texture(1), other, inside)[:2] == (1.0, 0.0)
+
+
+def test_changes_of_a_copy_agree() -> None:
+    changes = changes_of(texture(1), texture(2), texture(3))
+    found = measure_changes(changes, changes, INSIDE, np.ones_like(changes))
+    assert (found.agreement, found.pooled) == (pytest.approx(1, abs=0.05), pytest.approx(1))
+    assert found.agreeing == 1.0
+    assert found.amount > 50
+
+
+def test_other_changes_do_not_agree() -> None:
+    left, right = changes_of(*map(texture, range(1, 9))), changes_of(*map(texture, range(11, 19)))
+    found = measure_changes(left, right, INSIDE, np.zeros_like(left))
+    assert abs(found.agreement) < 0.2
+    assert abs(found.pooled) < 0.2
+    assert found.agreeing == 0.0
+
+
+def test_opposite_changes_disagree() -> None:
+    changes = changes_of(texture(1), texture(2), texture(3))
+    found = measure_changes(changes, -changes, INSIDE)
+    assert (found.agreement, found.pooled) == (pytest.approx(-1, abs=0.05), pytest.approx(-1))
+
+
+def test_no_change_is_no_agreement() -> None:
+    still, moving = np.zeros((3, *SHAPE), np.float32), changes_of(texture(1), texture(2), texture(3))
+    for left, right in ((still, still), (still, moving), (moving, still)):
+        assert measure_changes(left, right, INSIDE) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_change_on_one_side_only_counts_against_the_pooled_agreement() -> None:
+    """The left half changes on both sides alike; the right half on the right side only."""
+    right = changes_of(texture(1), texture(2), texture(3))
+    left = right.copy()
+    left[:, :, 30:] = 0
+    found = measure_changes(left, right, INSIDE)
+    assert found.agreement > found.pooled + 0.05
+    assert 0.6 < found.pooled < 0.85  # the square root of one half is .71
+
+
+def test_the_brightness_of_the_whole_picture_is_no_change() -> None:
+    lamp = np.stack([np.full(SHAPE, value, np.float32) for value in (-30, 0, 30)])
+    found = measure_changes(lamp, lamp, INSIDE)
+    assert (found.agreement, found.amount) == (0.0, pytest.approx(0, abs=1e-6))
+
+
+def test_changes_outside_are_not_counted() -> None:
+    changes = changes_of(texture(1), texture(2), texture(3))
+    inside = INSIDE.copy()
+    inside[:, 30:] = False
+    other = changes.copy()
+    other[:, :, 36:] = 0  # changes are blurred over 7 px
+    assert measure_changes(other, other, inside).amount == pytest.approx(
+        measure_changes(changes, changes, inside).amount
+    )

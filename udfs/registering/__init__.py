@@ -1,0 +1,1 @@
+"""The second look: registers the pixels of two aligned videos and measures whether places and changes agree."""

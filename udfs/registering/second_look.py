@@ -1,0 +1,232 @@
+"""The second look: verifies an aligned pair on the registered pixels of its thumbnails."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from udfs.registering.agreement import measure_changes, measure_places
+from udfs.registering.compare_moments import compare_moments
+from udfs.registering.geometry import count_support, register
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from udfs.registering.geometry import Registration
+    from udfs.registering.keypoints import Keypoints
+    from udfs.verifying.moments import Moment
+
+_NUM_REGISTERED = 3
+_DECIMALS = 6
+_MIN_INSIDE_PX = 200
+_ERODED_PX = 5  # at the edge of the picture, interpolation mixes in the outside
+_MIN_STEP_MOMENTS = 4
+_MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
+
+
+class Region(NamedTuple):
+    """A rectangle of a picture, as fractions of its width and height, in [0, 1]."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The thumbnails of one video, by frame number, and what detects their keypoints once.
+
+    Attributes:
+        frames: uint8 (h, w), grey, all of one shape.
+        detect: returns the keypoints of a frame.
+    """
+
+    frames: Mapping[int, NDArray[np.uint8]]
+    detect: Callable[[int], Keypoints]
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """What the registered pixels of an aligned pair show.
+
+    Each value is None if it cannot be measured: nothing registers, nothing changes, too few moments.
+
+    Attributes:
+        num_moments: moments compared.
+        num_inliers: distinct places that the best geometry explains; 0 if no geometry was found.
+        support: distinct places of the median moment that it explains.
+        is_mirrored: whether one side is mirrored.
+        left_region: the part of the left picture that the right one shows.
+        right_region: the part of the right picture that the left one shows.
+        area: share of one picture that the other one covers, the smaller of both, in [0, 1].
+        place_agreement: share of places that agree, in [0, 1].
+        place_disagreement: share of places that disagree, in [0, 1].
+        correlation: mean local correlation, in [-1, 1].
+        change_agreement: of the differences to the mean, in [-1, 1].
+        coarse_agreement: the same of coarse differences, which agree although samples are out of phase.
+        pooled_agreement: of all differences at once, so that a change on one side only counts against it.
+        step_agreement: of the steps between moments, in [-1, 1]; None for fewer than four moments.
+        changing_agreement: share of the changing places that agree, in [0, 1].
+        change: how much both sides change, grey levels squared.
+    """
+
+    num_moments: int
+    num_inliers: int = 0
+    support: float = 0.0
+    is_mirrored: bool = False
+    left_region: Region | None = None
+    right_region: Region | None = None
+    area: float | None = None
+    place_agreement: float | None = None
+    place_disagreement: float | None = None
+    correlation: float | None = None
+    change_agreement: float | None = None
+    coarse_agreement: float | None = None
+    pooled_agreement: float | None = None
+    step_agreement: float | None = None
+    changing_agreement: float | None = None
+    change: float | None = None
+
+    @property
+    def evidence(self) -> tuple[float, ...]:
+        """The values in the order of `models.verifier.SECOND_LOOK`; NaN for None."""
+        values = (
+            self.num_moments,
+            self.num_inliers,
+            self.support,
+            self.area,
+            self.place_agreement,
+            self.place_disagreement,
+            self.correlation,
+            self.change,
+            self.change_agreement,
+            self.coarse_agreement,
+            self.pooled_agreement,
+            self.step_agreement,
+            self.changing_agreement,
+        )
+        return tuple(math.nan if value is None else round(float(value), _DECIMALS) for value in values)
+
+
+def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> SecondLook:
+    """Verify an aligned pair on its pixels.
+
+    1. Register three moments, plain and mirrored; the best gives one geometry for the stretch (`register`).
+    2. Warp the left pictures onto the right ones. At each moment take the better one of the right frames before and
+       after its time, because the samples of two videos are not in phase.
+    3. Measure how well places agree (`measure_places`).
+    4. Measure how well changes agree (`measure_changes`): differences to the mean of the moments; and the steps between
+       moments less their mean, which removes the slow drift of a hand-held camera, as every take of a scene has it.
+
+    `moments` must not be empty. Runs on: executor, and the machine that checks one video.
+    """
+    best, support = _register_moments(left, right, moments)
+    if best is None:
+        return SecondLook(len(moments))
+    warp, inside = _make_warp(best, left, right)
+    partial = SecondLook(len(moments), best.num_inliers, support, best.is_mirrored)
+    if inside.sum() < _MIN_INSIDE_PX:
+        return partial
+    compared = compare_moments(left.frames, right.frames, moments, warp, inside)
+    warped, matched = (np.stack([getattr(moment, side) for moment in compared]) for side in ("left", "right"))
+    places = measure_places([moment.correlations for moment in compared], [m.variances for m in compared], inside)
+    one, other = warped - warped.mean(axis=0), matched - matched.mean(axis=0)
+    changes = measure_changes(one, other, inside, places.correlations)
+    coarse = measure_changes(one, other, inside, blur_px=25)
+    has_change = changes.amount >= _MIN_CHANGE
+    left_region, right_region = _find_regions(best, left, right)
+    return SecondLook(
+        len(moments),
+        best.num_inliers,
+        support,
+        best.is_mirrored,
+        left_region,
+        right_region,
+        area=min(_measure_area(left_region), _measure_area(right_region)),
+        place_agreement=places.agreeing,
+        place_disagreement=places.disagreeing,
+        correlation=places.correlation,
+        change_agreement=changes.agreement if has_change else None,
+        coarse_agreement=coarse.agreement if has_change else None,
+        pooled_agreement=changes.pooled if has_change else None,
+        step_agreement=_measure_steps(warped, matched, inside) if has_change else None,
+        changing_agreement=changes.agreeing if has_change else None,
+        change=changes.amount,
+    )
+
+
+def _register_moments(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> tuple[Registration | None, float]:
+    """Return the best geometry of three moments, and the places of the median one that it explains."""
+    picked = sorted({round(share * (len(moments) - 1)) for share in np.linspace(0.1, 0.9, _NUM_REGISTERED)})
+    pairs = [(left.detect(moments[k].left), right.detect(moments[k].right_after)) for k in picked]
+    width = _shape(left)[1]
+    found = [registration for pair in pairs if (registration := register(*pair, width)) is not None]
+    if not found:
+        return None, 0.0
+    best = max(found, key=lambda registration: registration.num_inliers)
+    return best, float(np.median(count_support(best, pairs, width)))
+
+
+def _shape(pictures: Pictures) -> tuple[int, int]:
+    height, width = next(iter(pictures.frames.values())).shape
+    return height, width
+
+
+def _make_warp(
+    geometry: Registration, left: Pictures, right: Pictures
+) -> tuple[Callable[[NDArray[np.uint8]], NDArray[np.float32]], NDArray[np.bool_]]:
+    """Return the function that maps a left picture onto the right ones, and where it lands: bool (h, w)."""
+    import cv2
+
+    height, width = _shape(right)
+
+    def warp(picture: NDArray[np.uint8], interpolation: int = cv2.INTER_AREA) -> NDArray[np.float32]:
+        upright = picture[:, ::-1] if geometry.is_mirrored else picture
+        warped = cv2.warpAffine(np.ascontiguousarray(upright), geometry.affine, (width, height), flags=interpolation)
+        return warped.astype(np.float32)
+
+    mask = warp(np.ones(_shape(left), np.uint8), cv2.INTER_NEAREST).astype(np.uint8)
+    inside = cv2.erode(mask, np.ones((_ERODED_PX, _ERODED_PX), np.uint8), borderValue=0) > 0
+    return warp, inside
+
+
+def _measure_steps(
+    warped: NDArray[np.float32], matched: NDArray[np.float32], inside: NDArray[np.bool_]
+) -> float | None:
+    """Return how well the steps between moments agree, less their mean."""
+    if len(warped) < _MIN_STEP_MOMENTS:
+        return None
+    steps = [np.diff(side, axis=0) for side in (warped, matched)]
+    one, other = (side - side.mean(axis=0) for side in steps)
+    return measure_changes(one, other, inside).agreement
+
+
+def _find_regions(geometry: Registration, left: Pictures, right: Pictures) -> tuple[Region, Region]:
+    """Return which part of each picture the other one shows."""
+    import cv2
+
+    inverse = cv2.invertAffineTransform(geometry.affine)
+    left_shape, right_shape = _shape(left), _shape(right)
+    left_region = _map_corners(inverse.astype(np.float64), right_shape, left_shape)
+    if geometry.is_mirrored:
+        begin, end = round(1 - left_region.right, 3), round(1 - left_region.left, 3)
+        left_region = left_region._replace(left=begin, right=end)
+    return left_region, _map_corners(geometry.affine, left_shape, right_shape)
+
+
+def _map_corners(affine: NDArray[np.floating], source: tuple[int, int], target: tuple[int, int]) -> Region:
+    """Return the rectangle of the target picture that encloses the source picture."""
+    corners = np.array([(x, y) for x in (0, source[1]) for y in (0, source[0])], np.float64)
+    mapped = (corners @ affine[:, :2].T + affine[:, 2]) / (target[1], target[0])
+    low, high = np.clip(mapped.min(axis=0), 0, 1), np.clip(mapped.max(axis=0), 0, 1)
+    return Region(*(round(float(value), 3) for value in (*low, *high)))
+
+
+def _measure_area(region: Region) -> float:
+    return (region.right - region.left) * (region.bottom - region.top)
