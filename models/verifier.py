@@ -29,18 +29,22 @@ FIRST_LOOK = (
 """Names of the evidence from aligned descriptors, in the order of `udfs.verifying.verify_pair.measure_evidence`."""
 SECOND_LOOK = (
     "num_moments",
+    "num_keypoints",
     "num_inliers",
     "inlier_support",
     "shared_area",
     "place_agreement",
     "place_disagreement",
     "place_correlation",
+    "contrast_share",
     "pixel_change",
     "pixel_change_agreement",
     "coarse_change_agreement",
     "pooled_change_agreement",
     "step_agreement",
     "changing_place_agreement",
+    "moment_rank",
+    "moment_contrast",
 )
 """Names of the evidence from registered pixels, in the order of `udfs.registering.second_look.SecondLook.evidence`."""
 EVIDENCE = FIRST_LOOK + SECOND_LOOK

@@ -29,6 +29,8 @@ _PAIR_COLUMNS = (
     "match_probability",
     "cosine_similarity",
     "alignment_similarity",
+    "place_agreement",
+    "change_agreement",
     *BOUND_COLUMNS,
 )
 

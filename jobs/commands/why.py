@@ -17,6 +17,7 @@ from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
+from jobs.review.verdict import describe_look, verify_two
 from jobs.tables import clusters, decisions, manifest, pairs, runs
 
 if TYPE_CHECKING:
@@ -36,24 +37,31 @@ def why(
     model_id: Annotated[
         str | None, typer.Option(help="Model of the clusters.", show_default="the model in use")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings, for clusters.relations.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings of the night.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Explain why two videos are or are not in one cluster.
 
     Prints the path of pairs between them with scores and segments: the shortest path, and among the shortest the most
-    probable. If the videos are apart, prints the decision or the pair of the path that separates them.
+    probable. If the videos are apart, prints the decision or the pair of the path that separates them. If no path
+    connects them, verifies the two again and prints what was seen, such as "same place, different motion".
 
     Exit codes: 0 success; 2 invalid usage, or a video that is not in the manifest.
     """
     from jobs.commands.open_lake import open_lake
 
-    relations = load_config(config).clusters.relations
-    answer = explain(open_lake(absolute(lake)), left, right, relations, model_id)
+    settings, opened = load_config(config), open_lake(absolute(lake))
+    answer = explain(opened, left, right, settings.clusters.relations, model_id)
+    verdict = None if answer.path else verify_two(opened, left, right, answer.model_id, settings)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
-    else:
-        _print(answer)
+        fields = asdict(answer) | {"verdict": None if verdict is None else asdict(verdict)}
+        sys.stdout.write(json.dumps(fields, ensure_ascii=False) + "\n")
+        return
+    _print(answer)
+    if verdict is not None:
+        sys.stdout.write(f"verified again: {verdict.describe()}\n")
+    elif not answer.path:
+        sys.stdout.write("verified again: no similar segments, or no frames that agree\n")
 
 
 def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model_id: str | None = None) -> Explanation:
@@ -95,6 +103,7 @@ def _as_row(step: Mapping[str, Any], *, is_forward: bool, is_parted: bool) -> Ro
     decision = step["decision"]
     remarks = [f"duplicate, by {decision['decided_by']}"] if decision else []
     remarks += ["separated here"] if is_parted else []
+    remarks += [seen] if (seen := describe_look(step["place_agreement"], step["change_agreement"])) else []
     cells: list[str | None] = [
         *(step[f"{side}_id"] for side in sides),
         step["relation"],

@@ -38,7 +38,9 @@ _UNORDERED = frozenset(
         "log_speed",
         "aligned_seconds",
         "num_moments",
+        "num_keypoints",
         "shared_area",
+        "contrast_share",
         "pixel_change",
     }
 )
@@ -158,6 +160,8 @@ def _fit_trees(evidence: Values, is_positive: Flags, weights: Values) -> Verifie
     """Fit gradient-boosted trees (Friedman 2001, Greedy Function Approximation), with and without the second look."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    # Scikit-learn refuses evidence that no pair has; a constant is never split on.
+    evidence = np.where(np.isnan(evidence).all(axis=0), 0.0, evidence)
     first_only = evidence.copy()
     first_only[:, len(FIRST_LOOK) :] = np.nan
     signs = [0 if name in _UNORDERED else -1 if name in _FALLING else 1 for name in EVIDENCE]

@@ -30,12 +30,14 @@ class PlaceAgreement(NamedTuple):
         agreeing: share of places with contrast on both sides that correlate above .6, in [0, 1].
         disagreeing: share of places with contrast on either side that correlate below .3, in [0, 1].
         correlation: mean local correlation of places with contrast on both sides, in [-1, 1].
+        contrast: share of places that have contrast on both sides, in [0, 1].
         correlations: float32 (n, h, w), the local correlations.
     """
 
     agreeing: float
     disagreeing: float
     correlation: float
+    contrast: float
     correlations: Stack
 
 
@@ -88,11 +90,12 @@ def measure_places(
     larger = np.stack([np.maximum(left, right) for left, right in contrasts])
     both, either = (inside[None] & (smaller > _MIN_VARIANCE)), (inside[None] & (larger > 4 * _MIN_VARIANCE))
     if not both.any():
-        return PlaceAgreement(0.0, float(either.any()), 0.0, stack)
+        return PlaceAgreement(0.0, float(either.any()), 0.0, 0.0, stack)
     return PlaceAgreement(
         agreeing=float((stack[both] > _AGREES).mean()),
         disagreeing=float((stack[either] < _DISAGREES).mean()) if either.any() else 0.0,
         correlation=float(stack[both].mean()),
+        contrast=float(both.sum() / max(1, len(stack) * inside.sum())),
         correlations=stack,
     )
 
@@ -155,3 +158,34 @@ def _pool(left: Stack, right: Stack, inside: NDArray[np.bool_]) -> float:
     """Return the correlation of all changes at once: what changes on one side only counts against it."""
     one, other = left[:, inside], right[:, inside]
     return float((one * other).sum() / np.sqrt(max(1.0, float((one**2).sum())) * max(1.0, float((other**2).sum()))))
+
+
+def rank_moments(left: Stack, right: Stack, inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Measure whether each left picture changes like its own right picture, rather than like those of other moments.
+
+    In copies each moment fits its own counterpart best. In two takes of one scene any moment fits as well as another:
+    the other moments of the pair are the control.
+
+    Args:
+        left: float32 (n, h, w), registered differences from the mean of the pictures, n >= 2.
+        right: the same of the other side.
+        inside: bool (h, w), where both pictures show something.
+
+    Returns:
+        The share of the other moments that fit worse, in [0, 1], .5 by chance; and the mean correlation with its own
+        counterpart less the mean correlation with the others, in [-2, 2].
+    """
+    import cv2
+
+    height, width = inside.shape
+    size = max(8, width // 4), max(8, height // 4)
+    mask = cv2.resize(inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    sides = []
+    for stack in (left, right):
+        rows = np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[mask] for picture in stack])
+        rows = rows - rows.mean(axis=1, keepdims=True)
+        sides.append(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1.0))
+    fits = (sides[0] @ sides[1].T).astype(np.float64)
+    own, is_other = np.diag(fits), ~np.eye(len(fits), dtype=bool)
+    wins = [(own[:, None] > fits)[is_other].mean(), (own[None] > fits)[is_other].mean()]
+    return float(np.mean(wins)), float(own.mean() - fits[is_other].mean())

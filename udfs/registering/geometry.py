@@ -67,13 +67,13 @@ def _register(left: Keypoints, right: Keypoints, *, is_mirrored: bool) -> Regist
     if found is None:
         return None
     affine = np.asarray(found, np.float64)
-    if not _is_plausible(affine[:, :2]):
+    if not is_plausible(affine[:, :2]):
         return None
     is_inlier = inliers.ravel() > 0
     return Registration(affine, is_mirrored, count_places(source[is_inlier], target[is_inlier]))
 
 
-def _is_plausible(linear: NDArray[np.floating[Any]]) -> bool:
+def is_plausible(linear: NDArray[np.floating[Any]]) -> bool:
     """Whether a map scales by a likely factor, stretches little, and does not mirror."""
     large, small = np.linalg.svd(linear, compute_uv=False)
     return bool(

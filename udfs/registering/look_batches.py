@@ -31,7 +31,7 @@ LOOKED_DDL = (
 VERIFIED_DDL = f"{LOOKED_DDL}, match_probability DOUBLE"
 LOOK_COLUMNS = ("place_agreement", "change_agreement", "left_region", "right_region")
 """The columns of a pair from the second look; null without one."""
-_CACHED_PICTURES = 4096
+_CACHED_PICTURES = 1024  # 160 MB of keypoints at most
 _DECIMALS = 6
 _NO_LOOK = SecondLook(0)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from udfs.registering.agreement import measure_changes, measure_places
+from udfs.registering.agreement import measure_changes, measure_places, rank_moments
 from udfs.registering.compare_moments import compare_moments
 from udfs.registering.geometry import count_support, register
+from udfs.registering.guesses import guess_registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from udfs.verifying.moments import Moment
 
 _NUM_REGISTERED = 3
+_ENOUGH_INLIERS = 20  # distinct places: with fewer, a guess may explain the pictures better
 _DECIMALS = 6
 _MIN_INSIDE_PX = 200
 _ERODED_PX = 5  # at the edge of the picture, interpolation mixes in the outside
@@ -59,7 +61,8 @@ class SecondLook:
 
     Attributes:
         num_moments: moments compared.
-        num_inliers: distinct places that the best geometry explains; 0 if no geometry was found.
+        num_keypoints: keypoints of the median moment, the fewer of both sides: how many could register.
+        num_inliers: distinct places that the best geometry explains; 0 if keypoints found none.
         support: distinct places of the median moment that it explains.
         is_mirrored: whether one side is mirrored.
         left_region: the part of the left picture that the right one shows.
@@ -68,15 +71,19 @@ class SecondLook:
         place_agreement: share of places that agree, in [0, 1].
         place_disagreement: share of places that disagree, in [0, 1].
         correlation: mean local correlation, in [-1, 1].
+        contrast: share of places that have contrast on both sides, in [0, 1].
         change_agreement: of the differences to the mean, in [-1, 1].
         coarse_agreement: the same of coarse differences, which agree although samples are out of phase.
         pooled_agreement: of all differences at once, so that a change on one side only counts against it.
         step_agreement: of the steps between moments, in [-1, 1]; None for fewer than four moments.
         changing_agreement: share of the changing places that agree, in [0, 1].
+        moment_rank: share of the other moments that fit a moment worse than its counterpart, in [0, 1].
+        moment_contrast: correlation of a moment with its counterpart less that with other moments, in [-2, 2].
         change: how much both sides change, grey levels squared.
     """
 
     num_moments: int
+    num_keypoints: float = 0.0
     num_inliers: int = 0
     support: float = 0.0
     is_mirrored: bool = False
@@ -86,11 +93,14 @@ class SecondLook:
     place_agreement: float | None = None
     place_disagreement: float | None = None
     correlation: float | None = None
+    contrast: float | None = None
     change_agreement: float | None = None
     coarse_agreement: float | None = None
     pooled_agreement: float | None = None
     step_agreement: float | None = None
     changing_agreement: float | None = None
+    moment_rank: float | None = None
+    moment_contrast: float | None = None
     change: float | None = None
 
     @property
@@ -98,18 +108,22 @@ class SecondLook:
         """The values in the order of `models.verifier.SECOND_LOOK`; NaN for None."""
         values = (
             self.num_moments,
+            self.num_keypoints,
             self.num_inliers,
             self.support,
             self.area,
             self.place_agreement,
             self.place_disagreement,
             self.correlation,
+            self.contrast,
             self.change,
             self.change_agreement,
             self.coarse_agreement,
             self.pooled_agreement,
             self.step_agreement,
             self.changing_agreement,
+            self.moment_rank,
+            self.moment_contrast,
         )
         return tuple(math.nan if value is None else round(float(value), _DECIMALS) for value in values)
 
@@ -126,11 +140,11 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
 
     `moments` must not be empty. Runs on: executor, and the machine that checks one video.
     """
-    best, support = _register_moments(left, right, moments)
+    best, support, num_keypoints = _register_moments(left, right, moments)
     if best is None:
-        return SecondLook(len(moments))
+        return SecondLook(len(moments), num_keypoints)
     warp, inside = _make_warp(best, left, right)
-    partial = SecondLook(len(moments), best.num_inliers, support, best.is_mirrored)
+    partial = SecondLook(len(moments), num_keypoints, best.num_inliers, support, best.is_mirrored)
     if inside.sum() < _MIN_INSIDE_PX:
         return partial
     compared = compare_moments(left.frames, right.frames, moments, warp, inside)
@@ -140,9 +154,11 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     changes = measure_changes(one, other, inside, places.correlations)
     coarse = measure_changes(one, other, inside, blur_px=25)
     has_change = changes.amount >= _MIN_CHANGE
+    rank, contrast = rank_moments(one, other, inside) if has_change and len(moments) > 1 else (None, None)
     left_region, right_region = _find_regions(best, left, right)
     return SecondLook(
         len(moments),
+        num_keypoints,
         best.num_inliers,
         support,
         best.is_mirrored,
@@ -152,25 +168,38 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
         place_agreement=places.agreeing,
         place_disagreement=places.disagreeing,
         correlation=places.correlation,
+        contrast=places.contrast,
         change_agreement=changes.agreement if has_change else None,
         coarse_agreement=coarse.agreement if has_change else None,
         pooled_agreement=changes.pooled if has_change else None,
         step_agreement=_measure_steps(warped, matched, inside) if has_change else None,
         changing_agreement=changes.agreeing if has_change else None,
+        moment_rank=rank,
+        moment_contrast=contrast,
         change=changes.amount,
     )
 
 
-def _register_moments(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> tuple[Registration | None, float]:
-    """Return the best geometry of three moments, and the places of the median one that it explains."""
+def _register_moments(
+    left: Pictures, right: Pictures, moments: Sequence[Moment]
+) -> tuple[Registration | None, float, float]:
+    """Register three moments.
+
+    Returns:
+        The best geometry, the places of the median moment that it explains, and the keypoints of the median moment.
+    """
     picked = sorted({round(share * (len(moments) - 1)) for share in np.linspace(0.1, 0.9, _NUM_REGISTERED)})
     pairs = [(left.detect(moments[k].left), right.detect(moments[k].right_after)) for k in picked]
+    num_keypoints = float(np.median([min(len(one.points), len(other.points)) for one, other in pairs]))
     width = _shape(left)[1]
     found = [registration for pair in pairs if (registration := register(*pair, width)) is not None]
-    if not found:
-        return None, 0.0
-    best = max(found, key=lambda registration: registration.num_inliers)
-    return best, float(np.median(count_support(best, pairs, width)))
+    best = max(found, key=lambda registration: registration.num_inliers, default=None)
+    if best is None or best.num_inliers < _ENOUGH_INLIERS:
+        pictures = [(left.frames[moments[k].left], right.frames[moments[k].right_after]) for k in picked]
+        best = guess_registration(pictures, best)
+    if best is None:
+        return None, 0.0, num_keypoints
+    return best, float(np.median(count_support(best, pairs, width))), num_keypoints
 
 
 def _shape(pictures: Pictures) -> tuple[int, int]:

@@ -75,6 +75,12 @@ class VideoFeatures:
         weights: NDArray[np.float64] = 1.0 / np.maximum(num_similar, 1)
         return weights
 
+    @cached_property
+    def deviations(self) -> NDArray[np.float32]:
+        """What changes: float32 (n, dim), the vectors less their weighted mean."""
+        mean = np.average(self.vectors, axis=0, weights=self.weights)
+        return (self.vectors - mean).astype(np.float32)
+
     @property
     def frame_interval_seconds(self) -> float:
         """The mean time between two frames."""

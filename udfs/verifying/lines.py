@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from udfs.verifying.features import VideoFeatures
 
-_NUM_SEEDS = 24  # frame pairs of either ranking: see `propose_lines`
+_NUM_SEEDS = 24  # frame pairs of each ranking: see `propose_lines`
 _SPEEDS = np.array([1.0, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2.0])
 
 
@@ -74,6 +74,20 @@ class CandidateLines:
             self.left.vectors[run.begin : run.end], self.right.vectors[self.right_frames_of(run)]
         )
 
+    def correlate_changes(self) -> NDArray[np.float64]:
+        """Return running sums for correlations of changes: float64 (3, lines, left frames + 1).
+
+        The sums are those of the products of both sides' deviations, of the left squares, and of the right squares.
+        """
+        right = self.right.deviations
+        products = self.left.deviations @ right.T
+        squares = (self.left.deviations**2).sum(axis=1), (right**2).sum(axis=1)
+        along = np.zeros((3, *self.right_frames.shape))
+        along[0] = products[np.arange(len(self.left.seconds))[None, :], self.right_frames]
+        along[1] = squares[0][None, :]
+        along[2] = squares[1][self.right_frames]
+        return np.concatenate([np.zeros((*along.shape[:2], 1)), np.cumsum(along, axis=2)], axis=2)
+
     def bound(self, run: DiagonalRun) -> AlignedSegment:
         """Return where a run starts and ends in both videos. A frame is shown until the next one appears."""
         left, right = self.left, self.right
@@ -95,8 +109,9 @@ def propose_lines(
 
     Each seed proposes one line per speed, as each match votes for a time offset in temporal Hough voting (Douze,
     Jegou and Schmid 2010, An image-based approach to video copy detection with spatio-temporal post-filtering). Seeds
-    are both starts, both ends, the 24 most similar frame pairs, and the 24 most similar frame pairs by weight: a static
-    scene has enough similar pairs to hide all others from the first ranking.
+    are both starts, both ends, and the 24 most similar frame pairs by three rankings: by similarity; by similarity and
+    weight, because a static scene has enough similar pairs to hide all others from the first ranking; and by what
+    changes, because within a static scene nothing else says when a frame is shown.
 
     Args:
         similarities: float32 (left frames, right frames), as `compare_frames` returns it.
@@ -105,7 +120,7 @@ def propose_lines(
     """
     count = min(_NUM_SEEDS, similarities.size)
     weighted = (similarities - MIN_SIMILARITY) * left.weights[:, None] * right.weights[None, :]
-    rankings = (similarities, weighted)
+    rankings = (similarities, weighted, left.deviations @ right.deviations.T)
     seeds = [np.argpartition(scores, similarities.size - count, axis=None)[-count:] for scores in rankings]
     i, j = np.unravel_index(np.unique(np.concatenate(seeds)), similarities.shape)
     at_left = np.concatenate([[0.0, left.duration_seconds], left.seconds[i]])

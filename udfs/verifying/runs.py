@@ -20,6 +20,10 @@ _FURTHER_SIMILARITY_SHARE = 0.8  # of the best run's mean similarity, which fram
 _MIN_FURTHER_GAIN_SHARE = 0.05  # of the best run's gain
 _MIN_UNIT_SPEED_GAIN_SHARE = 0.5  # of the best gain: with less, the run at speed 1 only crosses the true line
 _MIN_AGREEMENT_MARGIN = 0.02  # by which changes must agree better at another speed than at speed 1
+_MIN_AGREEING_GAIN_SHARE = 0.3  # of the best gain: with less, a run does not show the same scene
+_MIN_AGREEING_MARGIN = 0.01  # by which changes must agree better along another line
+_OTHER_SPEED_SHARE = 0.9  # of the fit of changes at another speed than 1, which is less likely
+_TINY = 1e-9
 _MAX_REUSED_SHARE = 0.5  # of a run's frame pairs: with more that use frames again, the run is a repetition
 _MIN_REPETITION_AGREEMENT_SHARE = 0.75  # of the best run's change agreement
 
@@ -27,7 +31,8 @@ _MIN_REPETITION_AGREEMENT_SHARE = 0.75  # of the best run's change agreement
 def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
     """Return the runs that show the same footage, at most four, the best first; empty if no frames agree.
 
-    1. The best run has the largest gain: the sum of (similarity - MIN_SIMILARITY) x weight over its frames.
+    1. The best run has the largest gain: the sum of (similarity - MIN_SIMILARITY) x weight over its frames. In a static
+       scene every line gains about as much, so a run along which changes agree better replaces it.
     2. Further runs follow in the order of gain. Their frames must reach .8 of the best run's mean similarity, or any
        other part of the same scene would qualify.
     3. A pair of frames does not count again if both frames are in earlier runs. One of them may be, because a video
@@ -39,6 +44,7 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
     best = _find_best_run(lines)
     if best is None:
         return []
+    best = _find_agreeing_run(lines, best)
     runs = [best]
     weights = lines.left.weights
     best_similarity = float(
@@ -86,6 +92,30 @@ def _find_best_run(lines: CandidateLines) -> DiagonalRun | None:
     return best if lines.measure_change_agreement(best) >= min_agreement else unit_speed
 
 
+def _find_agreeing_run(lines: CandidateLines, best: DiagonalRun) -> DiagonalRun:
+    """Return the run whose changes fit best, if they agree clearly better than those of the best run; else that run.
+
+    The fit is the correlation of changes along the best part of each line, times the root of its number of frames: a
+    high correlation over few frames is easily due to chance.
+    """
+    if best.end - best.begin < MIN_COMPARABLE_FRAMES:
+        return best
+    gains = (lines.similarities - MIN_SIMILARITY) * lines.left.weights
+    begins, ends, line_gains = _find_max_sum_runs(gains)
+    rows, sums = np.arange(len(gains)), lines.correlate_changes()
+    products, left, right = sums[:, rows, ends] - sums[:, rows, begins]
+    lengths = ends - begins
+    fits = products / np.sqrt(left * right + _TINY) * np.sqrt(lengths)
+    fits = np.where(lines.speeds == 1, fits, _OTHER_SPEED_SHARE * fits)
+    is_eligible = (line_gains >= _MIN_AGREEING_GAIN_SHARE * best.gain) & (lengths >= MIN_COMPARABLE_FRAMES)
+    if not is_eligible.any():
+        return best
+    line = int(np.where(is_eligible, fits, -np.inf).argmax())
+    run = DiagonalRun(line, int(begins[line]), int(ends[line]), float(line_gains[line]))
+    min_agreement = lines.measure_change_agreement(best) + _MIN_AGREEING_MARGIN
+    return run if lines.measure_change_agreement(run) > min_agreement else best
+
+
 def _find_further_run(
     lines: CandidateLines,
     gains: NDArray[np.floating[Any]],
@@ -116,13 +146,24 @@ def _find_further_run(
 
 
 def _find_max_sum_run(gains: NDArray[np.floating[Any]]) -> DiagonalRun:
-    """Return the run of columns with the largest sum in any row, without leading columns that add nothing.
+    """Return the run of columns with the largest sum in any row, without leading columns that add nothing."""
+    begins, ends, sums = _find_max_sum_runs(gains)
+    line = int(sums.argmax())
+    return DiagonalRun(line, int(begins[line]), int(ends[line]), float(sums[line]))
+
+
+def _find_max_sum_runs(
+    gains: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating[Any]]]:
+    """Return for each row the begin, end and sum of the run of columns with the largest sum.
 
     Maximum subarray in linear time by prefix sums (Bentley 1984, Programming Pearls: Algorithm Design Techniques).
     """
     sums = np.concatenate([np.zeros((len(gains), 1)), np.cumsum(gains, axis=1)], axis=1)
-    rises = sums - np.minimum.accumulate(sums, axis=1)
-    line, end = np.unravel_index(rises.argmax(), rises.shape)
-    before = sums[line, : end + 1]
-    begin = len(before) - 1 - int(before[::-1].argmin())  # the last minimum, so that the run is as short as possible
-    return DiagonalRun(int(line), begin, int(end), float(rises[line, end]))
+    lowest = np.minimum.accumulate(sums, axis=1)
+    rows, ends = np.arange(len(gains)), (sums - lowest).argmax(axis=1)
+    columns = np.arange(sums.shape[1])
+    # The last minimum before the end, so that the run is as short as possible.
+    is_lowest = (sums == lowest[rows, ends][:, None]) & (columns[None, :] <= ends[:, None])
+    begins = np.where(is_lowest, columns[None, :], -1).max(axis=1)
+    return begins, ends, sums[rows, ends] - lowest[rows, ends]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PICTURE = make_texture(1)  # 224 x 126 px
-NOTHING = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+NOTHING = Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float16))
 
 
 def save_as_jpeg(picture: Image.Image) -> Image.Image:
@@ -76,7 +76,7 @@ def test_a_picture_without_keypoints_does_not_register() -> None:
 def test_a_copy_stretched_to_more_than_three_times_its_format_does_not_register() -> None:
     y, x = np.mgrid[:10, :10].reshape(2, -1) * 10.0
     points = np.stack([x, y], axis=1).astype(np.float32)
-    descriptors = np.eye(100, 128, dtype=np.float32)
+    descriptors = np.eye(100, 128, dtype=np.float16)
     left = Keypoints(points, descriptors)
     stretched = register(left, Keypoints(points * np.float32([2.5, 1]), descriptors), 100)
     assert stretched is not None

@@ -9,7 +9,7 @@ from udfs.registering.keypoints import Keypoints, detect_keypoints, match_keypoi
 
 def make_keypoints(*rows: tuple[float, ...]) -> Keypoints:
     """Keypoints of these descriptors, given by their first values, at (0, 0), (1, 0), (2, 0) and so on."""
-    descriptors = np.zeros((len(rows), 128), np.float32)
+    descriptors = np.zeros((len(rows), 128), np.float16)
     for descriptor, row in zip(descriptors, rows, strict=True):
         descriptor[: len(row)] = row
     points = np.stack([np.arange(len(rows)), np.zeros(len(rows))], axis=1).astype(np.float32)
@@ -19,7 +19,7 @@ def make_keypoints(*rows: tuple[float, ...]) -> Keypoints:
 def test_a_textured_picture_has_many_keypoints_inside_of_it_with_unit_descriptors() -> None:
     found = detect_keypoints(make_texture(1))
     assert 200 <= len(found.points) <= 620
-    assert found.points.dtype == found.descriptors.dtype == np.float32
+    assert (found.points.dtype, found.descriptors.dtype) == (np.float32, np.float16)
     assert found.points.min() >= 0
     assert (found.points.max(axis=0) <= [223, 125]).all()
     assert np.linalg.norm(found.descriptors, axis=1) == pytest.approx(1, abs=1e-3)

@@ -151,45 +151,53 @@ def test_the_overlap_of_a_copy_may_be_too_small_to_compare() -> None:
     """The right picture is a small corner of the left one."""
     found = look([frame[:, :16] for frame in TAKE], [frame[:16, :16] for frame in TAKE])
     assert found.place_agreement is None
-    assert len(found.evidence) == 13
+    assert len(found.evidence) == len(SECOND_LOOK)
 
 
 def test_evidence_is_in_the_order_of_the_verifier_and_rounded_to_six_decimals() -> None:
     values = SecondLook(
         num_moments=8,
+        num_keypoints=200.0,
         num_inliers=100,
         support=90.0,
         area=0.123456789,
         place_agreement=0.9,
         place_disagreement=0.1,
         correlation=0.8,
+        contrast=0.75,
         change_agreement=0.7,
         coarse_agreement=0.6,
         pooled_agreement=0.5,
         step_agreement=0.4,
         changing_agreement=0.3,
+        moment_rank=0.9,
+        moment_contrast=0.65,
         change=20.0,
     ).evidence
     assert dict(zip(SECOND_LOOK, values, strict=True)) == {
         "num_moments": 8.0,
+        "num_keypoints": 200.0,
         "num_inliers": 100.0,
         "inlier_support": 90.0,
         "shared_area": 0.123457,
         "place_agreement": 0.9,
         "place_disagreement": 0.1,
         "place_correlation": 0.8,
+        "contrast_share": 0.75,
         "pixel_change": 20.0,
         "pixel_change_agreement": 0.7,
         "coarse_change_agreement": 0.6,
         "pooled_change_agreement": 0.5,
         "step_agreement": 0.4,
         "changing_place_agreement": 0.3,
+        "moment_rank": 0.9,
+        "moment_contrast": 0.65,
     }
 
 
 def test_what_cannot_be_measured_is_missing_in_the_evidence() -> None:
-    num_moments, num_inliers, support, *others = SecondLook(num_moments=3).evidence
-    assert (num_moments, num_inliers, support) == (3.0, 0.0, 0.0)
+    num_moments, num_keypoints, num_inliers, support, *others = SecondLook(num_moments=3).evidence
+    assert (num_moments, num_keypoints, num_inliers, support) == (3.0, 0.0, 0.0, 0.0)
     assert all(math.isnan(value) for value in others)
 
 
