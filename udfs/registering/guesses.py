@@ -23,8 +23,7 @@ _SMALL_PX = 72  # longer side of the pictures on which guesses are compared
 _REFINED_PX = 112
 _MIN_CONTRAST = 16.0  # variance in grey levels squared
 _MIN_INSIDE_SHARE = 0.3
-_MIN_CONTRAST_SHARE = 0.05  # of the shared area: a few words on a flat picture fit many places
-_MIN_CORRELATION = 0.4  # mean local correlation of a guess that is accepted
+_MIN_CORRELATION, _MIN_KNOWN_CORRELATION = 0.4, 0.25  # mean local correlation of a geometry that is accepted
 _MIN_REFINED = 0.2  # mean local correlation below which a guess is not refined
 _ITERATIONS, _EPSILON = 40, 1e-3
 _BLUR_PX = 5
@@ -54,9 +53,10 @@ def guess_registration(pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.ui
     if score >= _MIN_REFINED and (refined := _refine(best, pictures)) is not None:
         refined_score = _correlate(refined, small, left_shape, right_shape)
         best, score = (refined, refined_score) if refined_score > score else (best, score)
-    if known is not None and _correlate(known, small, left_shape, right_shape) >= score:
-        return known
-    return best if score >= _MIN_CORRELATION else known
+    known_score = -1.0 if known is None else _correlate(known, small, left_shape, right_shape, min_share=0.0)
+    if score >= max(_MIN_CORRELATION, known_score):
+        return best
+    return known if known_score >= _MIN_KNOWN_CORRELATION else None
 
 
 def _scale_about_centre(left_shape: tuple[int, ...], right_shape: tuple[int, ...], scale: float) -> Affine:
@@ -89,7 +89,13 @@ def _resize_map(source: tuple[int, ...], target: tuple[int, ...]) -> Affine:
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
 
 
-def _correlate(guess: Registration, small: Sequence[tuple[Picture, Picture]], left_shape: tuple[int, ...], right_shape: tuple[int, ...]) -> float:
+def _correlate(
+    guess: Registration,
+    small: Sequence[tuple[Picture, Picture]],
+    left_shape: tuple[int, ...],
+    right_shape: tuple[int, ...],
+    min_share: float = _MIN_INSIDE_SHARE,
+) -> float:
     """Return the mean local correlation of registered small pictures where either has contrast, in [-1, 1]."""
     import cv2
 
@@ -99,7 +105,7 @@ def _correlate(guess: Registration, small: Sequence[tuple[Picture, Picture]], le
     inside = cv2.warpAffine(np.ones(one.shape, np.uint8), affine, size, flags=cv2.INTER_NEAREST) > 0
     # Both the share of the right picture and that of the left one count: a small patch correlates with anything.
     area = float(abs(np.linalg.det(affine[:, :2]))) * one.size
-    if inside.sum() < _MIN_INSIDE_SHARE * max(area, other.size):
+    if inside.sum() < min_share * max(area, other.size):
         return -1.0
     side, total, count = window_px(other.shape), 0.0, 0
     for left, right in small:
@@ -109,7 +115,7 @@ def _correlate(guess: Registration, small: Sequence[tuple[Picture, Picture]], le
         has_contrast = inside & (np.maximum(stats[0].variance, stats[1].variance) > _MIN_CONTRAST)
         total += float(correlate_locally(warped, right, stats, side)[has_contrast].sum())
         count += int(has_contrast.sum())
-    return total / count if count >= _MIN_CONTRAST_SHARE * len(small) * inside.sum() else 0.0
+    return total / count if count else 0.0
 
 
 def _refine(guess: Registration, pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> Registration | None:

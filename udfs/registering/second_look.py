@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ _DECIMALS = 6
 _MIN_INSIDE_PX = 200
 _ERODED_PX = 5  # at the edge of the picture, interpolation mixes in the outside
 _MIN_STEP_MOMENTS = 4
+_NOTHING_AGREES = {"area": 0.0, "place_agreement": 0.0, "place_disagreement": 1.0, "correlation": 0.0, "contrast": 0.0}
 _MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
 
 
@@ -57,7 +58,7 @@ class Pictures:
 class SecondLook:
     """What the registered pixels of an aligned pair show.
 
-    Each value is None if it cannot be measured: nothing registers, nothing changes, too few moments.
+    A value is None if it cannot be measured: nothing changes, or too few moments. If nothing registers, no places agree.
 
     Attributes:
         num_moments: moments compared.
@@ -142,11 +143,12 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     """
     best, support, num_keypoints = _register_moments(left, right, moments)
     if best is None:
-        return SecondLook(len(moments), num_keypoints)
+        return SecondLook(len(moments), num_keypoints, **_NOTHING_AGREES)
     warp, inside = _make_warp(best, left, right)
-    partial = SecondLook(len(moments), num_keypoints, best.num_inliers, support, best.is_mirrored)
     if inside.sum() < _MIN_INSIDE_PX:
-        return partial
+        return SecondLook(
+            len(moments), num_keypoints, best.num_inliers, support, best.is_mirrored, **_NOTHING_AGREES
+        )
     compared = compare_moments(left.frames, right.frames, moments, warp, inside)
     warped, matched = (np.stack([getattr(moment, side) for moment in compared]) for side in ("left", "right"))
     places = measure_places([moment.correlations for moment in compared], [m.variances for m in compared], inside)
@@ -180,6 +182,12 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     )
 
 
+def pick_moments(moments: Sequence[Moment]) -> list[Moment]:
+    """Return the moments that are registered: three, from the beginning, the middle and the end."""
+    picked = {round(share * (len(moments) - 1)) for share in np.linspace(0.1, 0.9, _NUM_REGISTERED)}
+    return [moments[number] for number in sorted(picked)]
+
+
 def _register_moments(
     left: Pictures, right: Pictures, moments: Sequence[Moment]
 ) -> tuple[Registration | None, float, float]:
@@ -188,18 +196,20 @@ def _register_moments(
     Returns:
         The best geometry, the places of the median moment that it explains, and the keypoints of the median moment.
     """
-    picked = sorted({round(share * (len(moments) - 1)) for share in np.linspace(0.1, 0.9, _NUM_REGISTERED)})
-    pairs = [(left.detect(moments[k].left), right.detect(moments[k].right_after)) for k in picked]
+    picked = pick_moments(moments)
+    pairs = [(left.detect(moment.left), right.detect(moment.right_after)) for moment in picked]
     num_keypoints = float(np.median([min(len(one.points), len(other.points)) for one, other in pairs]))
     width = _shape(left)[1]
     found = [registration for pair in pairs if (registration := register(*pair, width)) is not None]
     best = max(found, key=lambda registration: registration.num_inliers, default=None)
     if best is None or best.num_inliers < _ENOUGH_INLIERS:
-        pictures = [(left.frames[moments[k].left], right.frames[moments[k].right_after]) for k in picked]
+        pictures = [(left.frames[moment.left], right.frames[moment.right_after]) for moment in picked]
         best = guess_registration(pictures, best)
     if best is None:
         return None, 0.0, num_keypoints
-    return best, float(np.median(count_support(best, pairs, width))), num_keypoints
+    support = count_support(best, pairs, width)
+    best = replace(best, num_inliers=max(best.num_inliers, *support))
+    return best, float(np.median(support)), num_keypoints
 
 
 def _shape(pictures: Pictures) -> tuple[int, int]:

@@ -114,7 +114,8 @@ def test_a_pair_that_does_not_register_has_its_moments_and_no_inliers() -> None:
     (row,) = look_at(make_row("b", encode(TAKE), black))
     evidence = get_evidence(row)
     assert (evidence["num_moments"], evidence["num_inliers"], evidence["inlier_support"]) == (8.0, 0.0, 0.0)
-    assert sum(math.isnan(evidence[name]) for name in SECOND_LOOK) == len(SECOND_LOOK) - 4
+    assert (evidence["place_agreement"], evidence["place_disagreement"]) == (0.0, 1.0)
+    assert math.isnan(evidence["pixel_change_agreement"])
     assert row["left_region"] is None
 
 

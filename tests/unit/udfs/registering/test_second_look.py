@@ -125,7 +125,10 @@ def test_one_moment_has_no_changes_and_fewer_than_four_have_no_steps() -> None:
 @pytest.mark.parametrize("shape", [(126, 224), (1, 1), (1, 224), (126, 1)])
 def test_a_flat_or_tiny_picture_does_not_register(shape: tuple[int, int]) -> None:
     flat = [np.full(shape, 90, np.uint8)] * 8
-    assert look(flat, TAKE) == look(TAKE, flat) == look(flat, flat) == SecondLook(num_moments=8)
+    found = look(flat, TAKE)
+    assert found == look(TAKE, flat) == look(flat, flat)
+    assert (found.num_moments, found.num_keypoints, found.num_inliers) == (8, 0, 0)
+    assert (found.place_agreement, found.place_disagreement, found.change_agreement) == (0, 1, None)
 
 
 def test_the_better_one_of_two_right_frames_is_taken() -> None:
@@ -150,7 +153,7 @@ def test_a_copy_that_shakes_agrees() -> None:
 def test_the_overlap_of_a_copy_may_be_too_small_to_compare() -> None:
     """The right picture is a small corner of the left one."""
     found = look([frame[:, :16] for frame in TAKE], [frame[:16, :16] for frame in TAKE])
-    assert found.place_agreement is None
+    assert (found.place_agreement, found.change_agreement) == (0, None)
     assert len(found.evidence) == len(SECOND_LOOK)
 
 
