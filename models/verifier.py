@@ -36,6 +36,7 @@ SECOND_LOOK = (
     "place_agreement",
     "place_disagreement",
     "place_correlation",
+    "worst_place",
     "contrast_share",
     "pixel_change",
     "pixel_change_agreement",

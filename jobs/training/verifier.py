@@ -45,12 +45,13 @@ _UNORDERED = frozenset(
     }
 )
 """Evidence that is not evidence by itself. More of any other never makes shared footage less probable."""
+_MAX_LEAF_PAIRS, _LEAF_SHARE = 10, 0.05
+"""A leaf has at least ten pairs, or a twentieth of the pairs with shared footage if those are few."""
 _BOOSTING: dict[str, Any] = {
     "learning_rate": 0.05,
     "max_iter": 200,
     "max_leaf_nodes": 8,
     "max_depth": 4,
-    "min_samples_leaf": 10,
     "l2_regularization": 5.0,
     "early_stopping": False,
     "random_state": 0,
@@ -165,7 +166,8 @@ def _fit_trees(evidence: Values, is_positive: Flags, weights: Values) -> Verifie
     first_only = evidence.copy()
     first_only[:, len(FIRST_LOOK) :] = np.nan
     signs = [0 if name in _UNORDERED else -1 if name in _FALLING else 1 for name in EVIDENCE]
-    model = HistGradientBoostingClassifier(monotonic_cst=signs, **_BOOSTING)
+    smallest_leaf = max(1, min(_MAX_LEAF_PAIRS, int(_LEAF_SHARE * is_positive.sum())))
+    model = HistGradientBoostingClassifier(monotonic_cst=signs, min_samples_leaf=smallest_leaf, **_BOOSTING)
     model.fit(
         np.concatenate([evidence, first_only]),
         np.tile(is_positive, 2),

@@ -19,6 +19,7 @@ _MIN_VARIANCE = 16.0  # grey levels squared: below, a place has no contrast that
 _VARIANCE_NOISE = 4.0
 _AGREES = 0.6
 _DISAGREES = 0.3
+_WORST_SHARE = 0.05
 _MAX_POWER = 400.0  # grey levels squared: a place that changes more does not count for more
 _MIN_WEIGHT = 1e-6
 
@@ -30,6 +31,7 @@ class PlaceAgreement(NamedTuple):
         agreeing: share of places with contrast on both sides that correlate above .6, in [0, 1].
         disagreeing: share of places with contrast on either side that correlate below .3, in [0, 1].
         correlation: mean local correlation of places with contrast on both sides, in [-1, 1].
+        worst: mean correlation over time of the place that only 1 in 20 are worse than, in [-1, 1]: text that differs.
         contrast: share of places that have contrast on both sides, in [0, 1].
         correlations: float32 (n, h, w), the local correlations.
     """
@@ -37,6 +39,7 @@ class PlaceAgreement(NamedTuple):
     agreeing: float
     disagreeing: float
     correlation: float
+    worst: float
     contrast: float
     correlations: Stack
 
@@ -90,11 +93,15 @@ def measure_places(
     larger = np.stack([np.maximum(left, right) for left, right in contrasts])
     both, either = (inside[None] & (smaller > _MIN_VARIANCE)), (inside[None] & (larger > 4 * _MIN_VARIANCE))
     if not both.any():
-        return PlaceAgreement(0.0, float(either.any()), 0.0, 0.0, stack)
+        return PlaceAgreement(0.0, float(either.any()), 0.0, 0.0, 0.0, stack)
+    counts = both.sum(axis=0)
+    is_seen = counts >= max(1, len(stack) // 2)
+    over_time = np.where(both, stack, 0).sum(axis=0)[is_seen] / counts[is_seen]
     return PlaceAgreement(
         agreeing=float((stack[both] > _AGREES).mean()),
         disagreeing=float((stack[either] < _DISAGREES).mean()) if either.any() else 0.0,
         correlation=float(stack[both].mean()),
+        worst=float(np.quantile(over_time, _WORST_SHARE)) if is_seen.any() else 0.0,
         contrast=float(both.sum() / max(1, len(stack) * inside.sum())),
         correlations=stack,
     )

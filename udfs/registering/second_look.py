@@ -28,7 +28,14 @@ _DECIMALS = 6
 _MIN_INSIDE_PX = 200
 _ERODED_PX = 5  # at the edge of the picture, interpolation mixes in the outside
 _MIN_STEP_MOMENTS = 4
-_NOTHING_AGREES = {"area": 0.0, "place_agreement": 0.0, "place_disagreement": 1.0, "correlation": 0.0, "contrast": 0.0}
+_NOTHING_AGREES = {
+    "area": 0.0,
+    "place_agreement": 0.0,
+    "place_disagreement": 1.0,
+    "correlation": 0.0,
+    "worst_place": 0.0,
+    "contrast": 0.0,
+}
 _MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
 
 
@@ -72,6 +79,7 @@ class SecondLook:
         place_agreement: share of places that agree, in [0, 1].
         place_disagreement: share of places that disagree, in [0, 1].
         correlation: mean local correlation, in [-1, 1].
+        worst_place: correlation over time of the place that 1 in 20 are worse than, in [-1, 1].
         contrast: share of places that have contrast on both sides, in [0, 1].
         change_agreement: of the differences to the mean, in [-1, 1].
         coarse_agreement: the same of coarse differences, which agree although samples are out of phase.
@@ -94,6 +102,7 @@ class SecondLook:
     place_agreement: float | None = None
     place_disagreement: float | None = None
     correlation: float | None = None
+    worst_place: float | None = None
     contrast: float | None = None
     change_agreement: float | None = None
     coarse_agreement: float | None = None
@@ -116,6 +125,7 @@ class SecondLook:
             self.place_agreement,
             self.place_disagreement,
             self.correlation,
+            self.worst_place,
             self.contrast,
             self.change,
             self.change_agreement,
@@ -170,6 +180,7 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
         place_agreement=places.agreeing,
         place_disagreement=places.disagreeing,
         correlation=places.correlation,
+        worst_place=places.worst,
         contrast=places.contrast,
         change_agreement=changes.agreement if has_change else None,
         coarse_agreement=coarse.agreement if has_change else None,
