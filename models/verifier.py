@@ -37,6 +37,8 @@ SECOND_LOOK = (
     "place_disagreement",
     "place_correlation",
     "worst_place",
+    "explained_brightness",
+    "differing_share",
     "contrast_share",
     "pixel_change",
     "pixel_change_agreement",

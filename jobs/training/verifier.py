@@ -29,7 +29,7 @@ _MISSING_WEIGHT = 0.25
 _STRANGERS = 0.6
 """Weight of all pairs of different footage, relative to that of the pairs with shared footage."""
 _MAX_FALSE_SHARE = 1e-4
-_FALLING = frozenset({"place_disagreement"})
+_FALLING = frozenset({"place_disagreement", "differing_share"})
 _UNORDERED = frozenset(
     {
         "smaller_coverage",

@@ -166,33 +166,3 @@ def _pool(left: Stack, right: Stack, inside: NDArray[np.bool_]) -> float:
     one, other = left[:, inside], right[:, inside]
     return float((one * other).sum() / np.sqrt(max(1.0, float((one**2).sum())) * max(1.0, float((other**2).sum()))))
 
-
-def rank_moments(left: Stack, right: Stack, inside: NDArray[np.bool_]) -> tuple[float, float]:
-    """Measure whether each left picture changes like its own right picture, rather than like those of other moments.
-
-    In copies each moment fits its own counterpart best. In two takes of one scene any moment fits as well as another:
-    the other moments of the pair are the control.
-
-    Args:
-        left: float32 (n, h, w), registered differences from the mean of the pictures, n >= 2.
-        right: the same of the other side.
-        inside: bool (h, w), where both pictures show something.
-
-    Returns:
-        The share of the other moments that fit worse, in [0, 1], .5 by chance; and the mean correlation with its own
-        counterpart less the mean correlation with the others, in [-2, 2].
-    """
-    import cv2
-
-    height, width = inside.shape
-    size = max(8, width // 4), max(8, height // 4)
-    mask = cv2.resize(inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    sides = []
-    for stack in (left, right):
-        rows = np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[mask] for picture in stack])
-        rows = rows - rows.mean(axis=1, keepdims=True)
-        sides.append(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1.0))
-    fits = (sides[0] @ sides[1].T).astype(np.float64)
-    own, is_other = np.diag(fits), ~np.eye(len(fits), dtype=bool)
-    wins = [(own[:, None] > fits)[is_other].mean(), (own[None] > fits)[is_other].mean()]
-    return float(np.mean(wins)), float(own.mean() - fits[is_other].mean())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from udfs.registering.agreement import measure_changes, measure_places, rank_moments
+from udfs.registering.agreement import measure_changes, measure_places
+from udfs.registering.coarse import compare_brightness, rank_moments, reduce_stacks
 from udfs.registering.compare_moments import compare_moments
 from udfs.registering.geometry import count_support, register
 from udfs.registering.guesses import guess_registration
@@ -34,6 +35,8 @@ _NOTHING_AGREES = {
     "place_disagreement": 1.0,
     "correlation": 0.0,
     "worst_place": 0.0,
+    "explained_brightness": 0.0,
+    "differing_share": 1.0,
     "contrast": 0.0,
 }
 _MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
@@ -80,6 +83,8 @@ class SecondLook:
         place_disagreement: share of places that disagree, in [0, 1].
         correlation: mean local correlation, in [-1, 1].
         worst_place: correlation over time of the place that 1 in 20 are worse than, in [-1, 1].
+        explained_brightness: share of one side's brightness that the other side explains, in [0, 1].
+        differing_share: share of the pixels whose brightness differs, in [0, 1].
         contrast: share of places that have contrast on both sides, in [0, 1].
         change_agreement: of the differences to the mean, in [-1, 1].
         coarse_agreement: the same of coarse differences, which agree although samples are out of phase.
@@ -103,6 +108,8 @@ class SecondLook:
     place_disagreement: float | None = None
     correlation: float | None = None
     worst_place: float | None = None
+    explained_brightness: float | None = None
+    differing_share: float | None = None
     contrast: float | None = None
     change_agreement: float | None = None
     coarse_agreement: float | None = None
@@ -126,6 +133,8 @@ class SecondLook:
             self.place_disagreement,
             self.correlation,
             self.worst_place,
+            self.explained_brightness,
+            self.differing_share,
             self.contrast,
             self.change,
             self.change_agreement,
@@ -166,7 +175,9 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     changes = measure_changes(one, other, inside, places.correlations)
     coarse = measure_changes(one, other, inside, blur_px=25)
     has_change = changes.amount >= _MIN_CHANGE
-    rank, contrast = rank_moments(one, other, inside) if has_change and len(moments) > 1 else (None, None)
+    reduced = reduce_stacks(warped, matched, inside)
+    rank, contrast = rank_moments(*reduced) if has_change and len(moments) > 1 else (None, None)
+    brightness = compare_brightness(*reduced)
     left_region, right_region = _find_regions(best, left, right)
     return SecondLook(
         len(moments),
@@ -181,6 +192,8 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
         place_disagreement=places.disagreeing,
         correlation=places.correlation,
         worst_place=places.worst,
+        explained_brightness=brightness.explained,
+        differing_share=brightness.differing,
         contrast=places.contrast,
         change_agreement=changes.agreement if has_change else None,
         coarse_agreement=coarse.agreement if has_change else None,
