@@ -11,11 +11,13 @@ from __future__ import annotations
 import csv
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from benchmarks.accuracy.clips import read_clips
 from benchmarks.accuracy.grid import GRID, STRENGTHS
+from benchmarks.accuracy.layouts import LAYOUTS, plan_layouts, write_layout
 from benchmarks.accuracy.negatives import (
     INTRO_EDIT,
     INTRO_NAME,
@@ -89,7 +91,8 @@ def plan(
     readable = [clip for clip in clips if clip.split == split and clip.video_id not in unreadable]
     edited = choose_edited(readable)
     copies = plan_edits(edited, natural, folder, edits_per_clip)
-    negatives = [*plan_takes(readable, natural, folder), *plan_after_intro(edited, folder), *plan_flat(folder)]
+    takes = plan_takes(readable, natural, folder)
+    negatives = [*takes, *plan_after_intro(edited, folder), *plan_flat(folder), *plan_layouts(split, folder)]
     shown = [clip for clip in clips if clip.split in (split, *HELD_OUT)]
     return [*map(keep_clip, shown), *copies, *negatives]
 
@@ -169,7 +172,10 @@ def make(videos: Sequence[Video], processes: int = ENCODERS, on_video: Callable[
         if not intro.exists():
             _write_whole(intro, lambda path: write_generated(INTRO_NAME, path))
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        for num_done, _ in enumerate(pool.map(_make, missing, chunksize=4), start=1):
+        # Generated videos are complete before the edits that read them begin.
+        batches = ([video for video in missing if bool(video.edit_name) == is_edited] for is_edited in (False, True))
+        made = chain.from_iterable(pool.map(_make, batch, chunksize=4) for batch in batches)
+        for num_done, _ in enumerate(made, start=1):
             if on_video:
                 on_video(num_done, len(missing))
     return len(missing)
@@ -191,9 +197,11 @@ def _make(video: Video) -> None:
 
 def _encode(video: Video) -> None:
     if not video.edit_name:
-        _write_whole(video.path, lambda path: write_generated(video.video_id, path))
+        write = write_layout if video.video_id in LAYOUTS else write_generated
+        _write_whole(video.path, lambda path: write(video.video_id, path))
         return
-    edit, seed = limit_inputs(_EDITS[video.edit_name]), choose_rank(video.video_id) % 2**31
+    edit, seed = _EDITS[video.edit_name], choose_rank(video.video_id) % 2**31
+    edit = limit_inputs(edit) if video.is_limited else edit
     source, companion = video.inputs[0], video.inputs[1] if len(video.inputs) > 1 else None
     _write_whole(
         video.path, lambda path: apply_edit(source, path, edit, companion, seed, max_width_px=MAX_EDITED_WIDTH_PX)

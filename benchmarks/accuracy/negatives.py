@@ -56,9 +56,20 @@ def plan_flat(folder: Path) -> list[Video]:
 
 def write_generated(name: str, path: Path) -> None:
     """Write a generated video: a flat video or the intro, by its name."""
+    draw, seconds = (_draw_intro, INTRO_SECONDS) if name == INTRO_NAME else (DRAWINGS[name], FLAT_SECONDS)
+    write_drawn(draw, seconds, path)
+
+
+def write_drawn(draw: Callable[[float], Pixels], seconds: float, path: Path) -> None:
+    """Write a video of drawn frames, 10 per second.
+
+    Args:
+        draw: returns the frame at a time in seconds, uint8 (height, width, 3) RGB of an even size.
+        seconds: duration.
+        path: an MP4 file.
+    """
     import av
 
-    draw, seconds = (_draw_intro, INTRO_SECONDS) if name == INTRO_NAME else (DRAWINGS[name], FLAT_SECONDS)
     frames = (
         av.VideoFrame.from_ndarray(np.ascontiguousarray(draw(number / _FPS)), format="rgb24")
         for number in range(round(seconds * _FPS))

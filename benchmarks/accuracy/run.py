@@ -20,7 +20,7 @@ import models
 from benchmarks.accuracy.make import make_catalogue, make_training_set
 from benchmarks.accuracy.methods import MethodTrainer, Ranked
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
-from benchmarks.accuracy.videos import GENERATED, SHARED_INTRO, TAKE
+from benchmarks.accuracy.videos import GENERATED, LAYOUT, SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
 from jobs.commands.evaluate import describe_report, evaluate_lake
 from jobs.commands.open_lake import open_lake
@@ -41,6 +41,7 @@ _HARD = {
     TAKE: "two takes of one clip",
     SHARED_INTRO: "different clips after the same intro",
     GENERATED: "flat and static clips",
+    LAYOUT: "one layout with other content",
 }
 
 

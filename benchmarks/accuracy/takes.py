@@ -90,7 +90,8 @@ def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Pa
         for part in split_clip(clip.duration_seconds):
             able = sorted(_COPY_EDITS, key=lambda edit: choose_rank(part.name, edit.name, clip.video_id))
             chosen = (part.name, *(f"{part.name}-{edit.name}" for edit in able[:COPIES_PER_PART]))
-            takes += [edit_clip(clip, TAKES[name], folder) for name in chosen]
+            # Takes are short, and they are cut from the whole clip.
+            takes += [edit_clip(clip, TAKES[name], folder, is_limited=False) for name in chosen]
     return [replace(video, transform=TAKE, family=TAKE) for video in takes]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jobs.demo.editing.edits import Edit, Footage, Piece
 
 ORIGINAL = "original"
-TAKE, SHARED_INTRO, GENERATED = "take", "shared-intro", "generated"
+TAKE, SHARED_INTRO, GENERATED, LAYOUT = "take", "shared-intro", "generated", "layout"
 # Only this much of a clip is edited. It is at least `COPY_COVERAGE` of the longest edited clip, 20.02 s.
 MAX_EDITED_SECONDS = 16.1
 
@@ -71,7 +71,8 @@ class Video:
         family: family of the transformation; "" without one.
         edit_name: name of the edit; "" for an unedited clip and for a generated video.
         inputs: files of the clip and of the companion, if the edit needs one.
-        footage_id: footage_id of the clip, the same for sources that may show the same scene; "" for a generated video.
+        footage_id: footage_id of the clip, the same for sources that may show the same scene; "" if it has none.
+        is_limited: whether only the first `MAX_EDITED_SECONDS` of the inputs are edited.
     """
 
     video_id: str
@@ -87,6 +88,7 @@ class Video:
     edit_name: str = ""
     inputs: tuple[Path, ...] = ()
     footage_id: str = ""
+    is_limited: bool = True
 
 
 def choose_rank(*parts: str) -> int:
@@ -109,9 +111,18 @@ def keep_clip(clip: Clip) -> Video:
     )
 
 
-def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = None) -> Video:
-    """Return the video of an edited copy in a folder. Footage of a companion without a video_id is not recorded."""
-    footage = trace_footage(limit_inputs(edit), clip.duration_seconds, companion.duration_seconds if companion else 0.0)
+def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = None, *, is_limited: bool = True) -> Video:
+    """Return the video of an edited copy in a folder.
+
+    Args:
+        clip: the clip.
+        edit: the edit.
+        folder: the folder of the video.
+        companion: the second clip, if the edit needs one. Footage of a companion without a video_id is not recorded.
+        is_limited: whether only the first `MAX_EDITED_SECONDS` of both clips are edited.
+    """
+    applied = limit_inputs(edit) if is_limited else edit
+    footage = trace_footage(applied, clip.duration_seconds, companion.duration_seconds if companion else 0.0)
     video_id = f"{clip.video_id}-{edit.name}"
     return Video(
         video_id,
@@ -125,16 +136,12 @@ def edit_clip(clip: Clip, edit: Edit, folder: Path, companion: Clip | None = Non
         edit_name=edit.name,
         inputs=(clip.path, companion.path) if companion else (clip.path,),
         footage_id=clip.footage_id,
+        is_limited=is_limited,
     )
 
 
 def limit_inputs(edit: Edit) -> Edit:
-    """Return the edit, limited to the first `MAX_EDITED_SECONDS` of the source and of the companion.
-
-    Takes are not limited: they are short, and they are cut from the whole clip.
-    """
-    if edit.name.startswith(f"{TAKE}-"):
-        return edit
+    """Return the edit, limited to the first `MAX_EDITED_SECONDS` of the source and of the companion."""
 
     def cut(source_seconds: float, companion_seconds: float) -> tuple[Piece, ...]:
         return edit.cut(min(source_seconds, MAX_EDITED_SECONDS), min(companion_seconds, MAX_EDITED_SECONDS))

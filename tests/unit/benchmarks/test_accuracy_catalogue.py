@@ -21,6 +21,7 @@ from benchmarks.accuracy.catalogue import (
 )
 from benchmarks.accuracy.clips import Clip
 from benchmarks.accuracy.grid import GRID
+from benchmarks.accuracy.layouts import plan_layouts
 from benchmarks.accuracy.negatives import INTRO_EDIT, plan_after_intro, plan_flat
 from benchmarks.accuracy.takes import TAKES
 from benchmarks.accuracy.truth import (
@@ -32,7 +33,7 @@ from benchmarks.accuracy.truth import (
     read_natural,
     write_truth,
 )
-from benchmarks.accuracy.videos import Shown, Video, edit_clip, keep_clip
+from benchmarks.accuracy.videos import LAYOUT, Shown, Video, edit_clip, keep_clip
 from jobs.demo.editing.edits import EDITS, Edit
 from jobs.demo.editing.transcode import survey_clip
 from jobs.evaluation.truth import load_truth
@@ -67,7 +68,9 @@ def test_only_test_sources_are_edited_and_train_sources_are_left_out() -> None:
     assert [video.video_id for video in videos[:16]] == [clip.video_id for clip in clips if clip.split != "train"]
     made = videos[16:]
     assert {video.split for video in made} == {"test"}
-    assert {shown.clip_id for video in made for shown in video.shown} <= {f"test{n}" for n in range(8)}
+    shown = {shown.clip_id for video in made if video.transform != LAYOUT for shown in video.shown}
+    assert shown <= {f"test{n}" for n in range(8)}
+    assert [video for video in made if video.transform == LAYOUT] == plan_layouts("test", FOLDER)
     assert len({video.video_id for video in videos}) == len(videos)
 
 

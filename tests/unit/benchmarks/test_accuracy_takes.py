@@ -10,7 +10,6 @@ import pytest
 from benchmarks.accuracy.clips import Clip
 from benchmarks.accuracy.takes import (
     COPIES_PER_PART,
-    TAKES,
     choose_sources,
     count_twins,
     find_inseparable,
@@ -18,8 +17,7 @@ from benchmarks.accuracy.takes import (
     split_clip,
 )
 from benchmarks.accuracy.truth import NaturalPair, build_truth
-from benchmarks.accuracy.videos import TAKE, limit_inputs
-from jobs.demo.editing.edits import trace_footage
+from benchmarks.accuracy.videos import TAKE
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
 
 FOLDER = Path("/made")
@@ -68,8 +66,9 @@ def test_inseparable_takes_are_ignored() -> None:
 
 
 def test_takes_are_cut_from_the_whole_clip_and_not_from_its_beginning() -> None:
-    (footage,) = trace_footage(limit_inputs(TAKES["take-4-of-4"]), 200.0)
-    assert (footage.source_start_seconds, footage.source_end_seconds) == (150.0, 162.0)
+    last = plan_takes([make_clip("a", seconds=200.0)], (), FOLDER)[-1]
+    assert not last.is_limited
+    assert [(shown.clip_start_seconds, shown.clip_end_seconds) for shown in last.shown] == [(150.0, 162.0)]
 
 
 def test_the_longest_clip_of_each_source_is_chosen() -> None:
