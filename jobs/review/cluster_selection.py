@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
 from jobs.review.report_data import ReviewedCluster, ReviewedPair, ReviewedVideo
+from udfs.registering.look_batches import LOOK_COLUMNS
 from udfs.verifying.verify_batches import BOUND_COLUMNS
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ LINK_COLUMNS = (
     "alignment_similarity",
     "relation",
     *BOUND_COLUMNS,
+    *LOOK_COLUMNS,
 )
 """Columns of `pairs` that a report shows."""
 

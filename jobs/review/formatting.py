@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from jobs.review.verdict import describe_look
+from udfs.illustrating.pictures import is_part
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -96,7 +99,11 @@ def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
         ("second video", f"{_format_span(row, 'right')}, {format_percent(row['right_coverage'])} of it"),
         ("cosine similarity", f"{row['cosine_similarity']:.3f}"),
     ]
-    return evidence if aligned is None else [*evidence, ("aligned frames", f"{aligned:.3f} similar")]
+    evidence += [] if aligned is None else [("aligned frames", f"{aligned:.3f} similar")]
+    seen = describe_look(row["place_agreement"], row["change_agreement"])
+    evidence += [("second look", seen)] if seen else []
+    is_outlined = is_part(row["left_region"]) or is_part(row["right_region"])
+    return [*evidence, ("yellow outline", "the part that the other video shows")] if is_outlined else evidence
 
 
 def list_linked_pages(page: int, num_pages: int) -> list[int | None]:

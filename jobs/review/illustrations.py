@@ -12,6 +12,8 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
 from jobs.review.report_data import Strip
+from jobs.tables import thumbnails
+from udfs.illustrating.matches import MATCHED_DDL, match_batches
 from udfs.illustrating.strips import STRIPS_DDL, StripSettings, make_strips
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -30,12 +32,13 @@ PICTURES = "pictures"
 _FRAME_PX = 160
 _NUM_MOMENTS = 6
 SAMPLING = SamplingRule(sample_fps=4.0, min_frames=16)
-"""Sampling of videos for pictures: a frame is within 1/8 second of the requested time."""
+"""Sampling of videos without thumbnails: a frame is within 1/8 second of the requested time."""
 _PAIRS_PER_TASK = 16
 _SIDES = ("left", "right")
 _SIDE_COLUMNS = ("frame_seconds", "frame_vectors", "frame_backgrounds")
 _REQUEST_DDL = "number INT, task INT, left_id STRING, right_id STRING, " + ", ".join(
-    f"{side}_uri STRING, {side}_known_seconds DOUBLE, {side}_start_seconds DOUBLE, {side}_end_seconds DOUBLE"
+    f"{side}_uri STRING, {side}_known_seconds DOUBLE, {side}_start_seconds DOUBLE, {side}_end_seconds DOUBLE, "
+    f"{side}_region ARRAY<DOUBLE>"
     for side in _SIDES
 )
 
@@ -49,7 +52,7 @@ def find_roots(places: Iterable[str], videos: Iterable[ReviewedVideo]) -> Roots:
 def strip_settings(config: Config, videos: Iterable[ReviewedVideo]) -> StripSettings:
     """Return the settings with which executors make the strips of videos."""
     decoder = replace(config.describe.decoder, frame_px=_FRAME_PX, sampling=SAMPLING)
-    return StripSettings(decoder, find_roots(config.manifest.roots, videos), _NUM_MOMENTS)
+    return StripSettings(decoder, find_roots(config.manifest.roots, videos))
 
 
 def illustrate_pairs(
@@ -62,12 +65,13 @@ def illustrate_pairs(
 ) -> None:
     """Make the pictures of pairs on executors, write them into `folder`, and set them on the pairs.
 
-    The driver receives the pictures of one task at a time, so its memory is bounded.
+    Frames come from the stored thumbnails. A video without thumbnails of its embedded file is decoded. The driver
+    receives the pictures of one task at a time, so its memory is bounded.
 
     Args:
         pairs: at most `jobs.review.cluster_selection.MAX_ILLUSTRATED_PAIRS`, sorted by cluster.
         videos: all videos of the pairs, by id.
-        lake: the lake with the `embeddings` to align.
+        lake: the lake with the `embeddings` to align, and `thumbnails` if they are stored.
         model_id: model of the embeddings.
         settings: as `strip_settings` returns them.
         folder: pictures are written into its subfolder PICTURES.
@@ -75,7 +79,7 @@ def illustrate_pairs(
     if not pairs:
         return
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    rows = _make_requests(pairs, videos, lake, model_id).mapInPandas(
+    rows = _choose_pictures(pairs, videos, lake, model_id).mapInPandas(
         partial(make_strips, settings=settings), STRIPS_DDL
     )
     numbers = {pair.ids: number for number, pair in enumerate(pairs)}
@@ -84,20 +88,61 @@ def illustrate_pairs(
         _write(pairs[number], row, f"{number:05}", folder)
 
 
-def _make_requests(
+def _choose_pictures(
     pairs: Sequence[ReviewedPair], videos: Mapping[str, ReviewedVideo], lake: Lake, model_id: str
 ) -> DataFrame:
     """Make the input rows of `make_strips`; pairs of one cluster are in the same task if they fit."""
-    requests = [_make_request(number, pair, videos) for number, pair in enumerate(pairs)]
+    requests = lake.spark.createDataFrame(
+        [_make_request(number, pair, videos) for number, pair in enumerate(pairs)], _REQUEST_DDL
+    )
+    named = F.broadcast(requests.select(F.explode(F.array("left_id", "right_id")).alias("video_id")))
     whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
-    rows = lake.spark.createDataFrame(requests, _REQUEST_DDL)
-    for side in _SIDES:
-        kept = [F.col(name).alias(f"{side}_{name}") for name in _SIDE_COLUMNS]
-        described = whole.select(F.col("video_id").alias(f"{side}_id"), F.col("end_seconds").alias(f"{side}_s"), *kept)
-        duration = F.coalesce(f"{side}_s", f"{side}_known_seconds")
-        rows = rows.join(described, f"{side}_id", "left").withColumn(f"{side}_duration_seconds", duration)
+    whole = whole.join(named, "video_id", "left_semi")
+    # A model_id contains the id of the descriptors that the model embeds.
+    stored = thumbnails.read_stored(lake).where(F.contains(F.lit(model_id), F.col("descriptor_id")))
+    stored = stored.join(named, "video_id", "left_semi")
     num_tasks = -(-len(pairs) // _PAIRS_PER_TASK)
-    return rows.repartition(num_tasks, "task").sortWithinPartitions("task", "number")
+    features = _join_features(requests, whole, stored).repartition(num_tasks, "task")
+    # Kept, because it is read three times.
+    matched = keep_on_executors(
+        "matched", features.mapInPandas(partial(match_batches, num_moments=_NUM_MOMENTS), MATCHED_DDL)
+    )
+    chosen = _join_thumbnails(requests.join(matched, "number"), stored)
+    return chosen.repartition(num_tasks, "task").sortWithinPartitions("task", "number")
+
+
+def _join_features(requests: DataFrame, whole: DataFrame, stored: DataFrame) -> DataFrame:
+    """Add the features of both videos and the times of their thumbnails, as input of `match_batches`.
+
+    Thumbnails of another file than the embedded one are left out: the file was replaced.
+    """
+    times = stored.select("video_id", "content_sha256", F.col("frame_seconds").alias("thumbnail_seconds"))
+    described = whole.join(times, ["video_id", "content_sha256"], "left")
+    rows = requests
+    for side in _SIDES:
+        kept = [F.col(name).alias(f"{side}_{name}") for name in (*_SIDE_COLUMNS, "thumbnail_seconds")]
+        of_side = described.select(
+            F.col("video_id").alias(f"{side}_id"), F.col("end_seconds").alias(f"{side}_s"), *kept
+        )
+        duration = F.coalesce(f"{side}_s", f"{side}_known_seconds")
+        rows = rows.join(of_side, f"{side}_id", "left").withColumn(f"{side}_duration_seconds", duration)
+    return rows
+
+
+def _join_thumbnails(matched: DataFrame, stored: DataFrame) -> DataFrame:
+    """Add the thumbnails that the strips show, as input of `make_strips`; null if there are none.
+
+    The pairs are few and small: Spark sends them to the thumbnails, and moves only the chosen pictures.
+    """
+    rows = matched
+    for side in _SIDES:
+        wishes = matched.where(F.col(f"{side}_numbers").isNotNull()).select(
+            "number", F.col(f"{side}_id").alias("video_id"), F.col(f"{side}_numbers").alias("chosen")
+        )
+        chosen = F.transform("chosen", lambda number: F.get(F.col("thumbnails"), number))
+        pictures = stored.select("video_id", "thumbnails").join(F.broadcast(wishes), "video_id")
+        rows = rows.join(pictures.select("number", chosen.alias(f"{side}_thumbnails")), "number", "left")
+    return rows
 
 
 def _make_request(number: int, pair: ReviewedPair, videos: Mapping[str, ReviewedVideo]) -> tuple[object, ...]:
@@ -109,7 +154,7 @@ def _make_request(number: int, pair: ReviewedPair, videos: Mapping[str, Reviewed
         start, end = (
             (0.0, seconds) if pair.row is None else (pair.row[f"{side}_start_seconds"], pair.row[f"{side}_end_seconds"])
         )
-        values += [video.uri, seconds, start, end]
+        values += [video.uri, seconds, start, end, None if pair.row is None else pair.row[f"{side}_region"]]
     return tuple(values)
 
 

@@ -79,6 +79,8 @@ def _read_run(row: Row, stages: Sequence[Row]) -> RunFacts:
 def read_as_published(lake: Lake, name: str, run: RunFacts) -> DataFrame:
     """Return the rows of the run's model in the version of a table that the run published.
 
+    Columns that an earlier version of ndvr did not write are null.
+
     Raises:
         UsageError: that version no longer exists.
     """
@@ -87,14 +89,15 @@ def read_as_published(lake: Lake, name: str, run: RunFacts) -> DataFrame:
     done = lake.read("runs").where((F.col("stage") == name) & F.col("output_version").isNotNull())
     left = done.where(F.col("started_at") <= run.started_at).agg(F.max_by("output_version", "started_at")).first()
     version = left[0] if left else None
-    if version is None or version == lake.version(table):
-        return lake.read(name).where(of_model)
-    rows = lake.read_version(table, version)
+    rows: DataFrame | None = lake.read(name)
+    if version is not None and version != lake.version(table):
+        rows = lake.read_version(table, version)
     if rows is None:
         raise UsageError(
             f"the version of table {name} that run {run.run_id} published no longer exists; report on a later run"
         )
-    return rows.where(of_model)
+    missing = {field.name: F.lit(None).cast(field.dataType) for field in table.schema if field.name not in rows.columns}
+    return rows.where(of_model).withColumns(missing)
 
 
 def read_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame, pairs: DataFrame) -> Overview:

@@ -22,6 +22,7 @@ ROW = {
     "match_probability": 0.9876, "cosine_similarity": 0.5, "alignment_similarity": 0.25, "relation": "copy",
     "left_start_seconds": 0.0, "left_end_seconds": 4.0, "right_start_seconds": 61.5, "right_end_seconds": 65.5,
     "left_coverage": 1.0, "right_coverage": 0.99,
+    "place_agreement": None, "change_agreement": None, "left_region": None, "right_region": None,
 }  # fmt: skip
 
 

@@ -50,6 +50,17 @@ def decode_thumbnails(thumbnails: Iterable[bytes]) -> list[NDArray[np.uint8]]:
     return [_decode(thumbnail, cv2.IMREAD_GRAYSCALE) for thumbnail in thumbnails]
 
 
+def decode_in_colour(thumbnails: Iterable[bytes]) -> list[NDArray[np.uint8]]:
+    """Decode thumbnails to pictures in colour, uint8 (height, width, 3) RGB. Runs on: executor.
+
+    Raises:
+        ValueError: a thumbnail is not a picture.
+    """
+    import cv2
+
+    return [np.ascontiguousarray(_decode(thumbnail, cv2.IMREAD_COLOR)[:, :, ::-1]) for thumbnail in thumbnails]
+
+
 def _decode(thumbnail: bytes, flags: int) -> NDArray[np.uint8]:
     import cv2
 

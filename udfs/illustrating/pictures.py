@@ -29,6 +29,8 @@ _MATRIX_PX = 180  # longer side
 _MIN_ASPECT = 1 / 3  # a clip against a film would otherwise be a line
 _MIN_FULL_BRIGHTNESS = 0.3  # normalised similarity: a matrix whose maximum is lower does not reach full brightness
 _MIN_GAP_SECONDS = 0.02  # moments closer than this show the same frame
+_MAX_PART = 0.95  # of the picture: a larger region is the whole picture, within the accuracy of its corners
+_OUTLINE = ("black", "yellow", "yellow", "yellow", "black")  # of 1 px each: it is seen on pictures of any brightness
 
 
 class Moments(NamedTuple):
@@ -86,6 +88,34 @@ def _measure_centred(is_drawn: NDArray[np.bool_]) -> int:
         return 0
     margin = min(int(drawn[0]), len(is_drawn) - 1 - int(drawn[-1]))
     return len(is_drawn) - 2 * margin
+
+
+def is_part(region: Sequence[float] | None) -> bool:
+    """Return whether a region is a part of its picture that a strip outlines.
+
+    Args:
+        region: left, top, right and bottom as fractions of the picture; None if it is unknown.
+    """
+    if region is None:
+        return False
+    left, top, right, bottom = region
+    return (right - left) * (bottom - top) < _MAX_PART
+
+
+def outline(frame: NDArray[np.uint8], region: Sequence[float]) -> NDArray[np.uint8]:
+    """Return a frame, uint8 (h, w, 3), with a rectangle around a region given as fractions of its size."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(frame)
+    left, top, right, bottom = (
+        round(min(max(share, 0.0), 1.0) * (extent - 1)) for share, extent in zip(region, image.size * 2, strict=True)
+    )
+    pen = ImageDraw.Draw(image)
+    for inset, colour in enumerate(_OUTLINE):
+        box = (left + inset, top + inset, right - inset, bottom - inset)
+        if box[0] <= box[2] and box[1] <= box[3]:
+            pen.rectangle(box, outline=colour)
+    return np.asarray(image)
 
 
 def draw_strip(frames: Sequence[NDArray[np.uint8]], cell_px: int) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
 from jobs import tables
@@ -54,6 +56,36 @@ def test_the_pages_show_every_member_with_both_videos(
     assert make_report(described.lake, out, "--run", run, "--clusters", "1", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"num_pages": 4, "index": str(out / "index.html")}
     assert (out / "least-certain-1.html").read_text(encoding="utf-8").count("<article") == 1
+
+
+def list_strips(report: Path) -> set[str]:
+    return {file.name for side in ("left", "right") for file in (report / "pictures").glob(f"*-{side}.webp")}
+
+
+def test_videos_are_shown_from_their_thumbnails_if_their_files_are_gone(
+    spark: SparkSession, lake_copy: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    DeltaTable.forPath(spark, str(lake_copy / "descriptors")).update(set={"uri": "concat(uri, '.gone')"})
+    num_pairs = sum(not row["is_keeper"] for row in read_rows(lake_copy, "clusters"))
+    assert make_report(lake_copy, report) == 0
+    assert len(list_strips(report)) == 2 * num_pairs
+    page = (report / "least-certain-1.html").read_text(encoding="utf-8")
+    assert "could not be read" not in page
+    assert "same place" in page
+
+    DeltaTable.forPath(spark, str(lake_copy / "thumbnails")).update(set={"content_sha256": "'of another file'"})
+    assert make_report(lake_copy, report) == 0
+    assert list_strips(report) == set()
+    page = (report / "least-certain-1.html").read_text(encoding="utf-8")
+    assert page.count("could not be read (<code>NOT_FOUND</code>)") == 2 * num_pairs
+
+
+def test_videos_of_a_lake_without_thumbnails_are_decoded(lake_copy: Path, tmp_path: Path) -> None:
+    shutil.rmtree(lake_copy / "thumbnails")
+    assert make_report(lake_copy, tmp_path / "report") == 0
+    num_pairs = sum(not row["is_keeper"] for row in read_rows(lake_copy, "clusters"))
+    assert len(list_strips(tmp_path / "report")) == 2 * num_pairs
 
 
 def test_the_least_certain_contained_videos_are_selected_without_members_of_the_cluster(spark: SparkSession) -> None:

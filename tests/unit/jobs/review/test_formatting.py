@@ -63,6 +63,18 @@ def test_a_decision_replaces_a_pair() -> None:
     assert pair.probability == 1.0
 
 
+def test_the_second_look_is_described_in_words() -> None:
+    row = ROW | {"place_agreement": 0.91, "change_agreement": 0.05, "left_region": [0, 0, 1, 1]}
+    seen = ("second look", "same place, different motion (places 0.91, changes 0.05)")
+    assert formatting.list_evidence(ReviewedPair("a", "k", row, None))[-1] == seen
+    part = row | {"right_region": [0.2, 0.0, 1.0, 1.0]}
+    evidence = formatting.list_evidence(ReviewedPair("a", "k", part, None))
+    assert evidence[-2:] == [seen, ("yellow outline", "the part that the other video shows")]
+    without = dict(formatting.list_evidence(ReviewedPair("a", "k", ROW, None)))
+    assert "second look" not in without
+    assert "yellow outline" not in without
+
+
 @pytest.mark.parametrize(
     ("page", "num_pages", "listed"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import make_texture
-from udfs.describing.thumbnails import crop_padding, decode_thumbnails, encode_thumbnails
+from udfs.describing.thumbnails import crop_padding, decode_in_colour, decode_thumbnails, encode_thumbnails
 from udfs.video import FrameChunk
 
 
@@ -59,6 +59,7 @@ def test_thumbnails_are_jpeg_pictures_in_colour_that_other_programs_can_read() -
     picture = Image.open(io.BytesIO(thumbnail))
     assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (32, 16))
     assert np.asarray(picture)[8, 16] == pytest.approx([200, 0, 0], abs=6)
+    assert decode_in_colour([thumbnail])[0][8, 16] == pytest.approx([200, 0, 0], abs=6)
 
 
 def test_a_thumbnail_of_224_px_takes_a_few_kilobytes() -> None:
@@ -76,3 +77,5 @@ def test_a_thumbnail_that_is_no_picture_is_rejected(content: bytes) -> None:
     message = f"a thumbnail must be a JPEG picture, got {len(content)} bytes: describe the video again"
     with pytest.raises(ValueError, match=message):
         decode_thumbnails([content])
+    with pytest.raises(ValueError, match=message):
+        decode_in_colour([content])

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from udfs.illustrating.pictures import MAX_STRIP_BYTES, choose_moments, cut_padding, draw_similarity_matrix, draw_strip
+from udfs.illustrating.pictures import (
+    MAX_STRIP_BYTES,
+    choose_moments,
+    cut_padding,
+    draw_similarity_matrix,
+    draw_strip,
+    is_part,
+    outline,
+)
 from udfs.verifying.features import Segment, VideoFeatures
 from udfs.verifying.lines import AlignedSegment
 
@@ -57,6 +65,37 @@ def test_frames_are_centred_in_cells_of_equal_width() -> None:
 def test_a_strip_of_noise_does_not_exceed_the_size_limit() -> None:
     frames = list(np.random.default_rng(0).integers(0, 256, (6, 160, 160, 3), dtype=np.uint8))
     assert len(draw_strip(frames, 160)) <= MAX_STRIP_BYTES
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        (None, False),
+        ((0.0, 0.0, 1.0, 1.0), False),
+        ((0.01, 0.01, 0.99, 0.99), False),
+        ((0.1, 0.0, 1.0, 1.0), True),
+        ((0.25, 0.25, 0.75, 0.75), True),
+    ],
+)
+def test_a_region_of_nearly_the_whole_picture_is_not_outlined(region: tuple[float, ...] | None, expected: bool) -> None:
+    assert is_part(region) is expected
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_an_outline_surrounds_the_region_on_dark_and_bright_pictures(grey: int) -> None:
+    frame = np.full((41, 81, 3), grey, np.uint8)
+    drawn = outline(frame, (0.25, 0.25, 0.75, 0.75))
+    across = [tuple(pixel) for pixel in drawn[20, 18:27].tolist()]
+    plain, black, yellow = (grey,) * 3, (0, 0, 0), (255, 255, 0)
+    assert across == [plain, plain, black, yellow, yellow, yellow, black, plain, plain]
+    assert drawn[20, 60].tolist() == [0, 0, 0]
+    assert drawn[10, 40].tolist() == [0, 0, 0]
+    assert (frame == grey).all()
+
+
+@pytest.mark.parametrize("region", [(0.5, 0.5, 0.5, 0.5), (0.6, 0.6, 0.4, 0.4), (-0.5, 0.0, 1.5, 0.5)])
+def test_a_region_without_area_or_beyond_the_picture_does_not_fail(region: tuple[float, ...]) -> None:
+    assert outline(np.full((9, 16, 3), 100, np.uint8), region).shape == (9, 16, 3)
 
 
 def make_features(num_frames: int, dim: int = 6) -> VideoFeatures:

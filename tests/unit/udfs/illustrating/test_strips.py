@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.videos import draw_picture, make_video, read_number
 from udfs.decoding.settings import DecoderSettings
 from udfs.describing.describe import get_worker_pool
-from udfs.embedding.embed import pack_vectors
+from udfs.describing.thumbnails import encode_thumbnails
 from udfs.illustrating.strips import StripSettings, make_strips
 from udfs.opening.roots import Roots
 from udfs.video import SamplingRule
@@ -25,19 +25,22 @@ FRAME_PX = 96
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[StripSettings]:
-    made = StripSettings(DecoderSettings(FRAME_PX, SamplingRule(10.0, 1)), Roots.of(str(tmp_path)), 4)
+    made = StripSettings(DecoderSettings(FRAME_PX, SamplingRule(10.0, 1)), Roots.of(str(tmp_path)))
     yield made
     get_worker_pool(made.decoder, made.roots, num_decoders=1).close()
     get_worker_pool.cache_clear()
 
 
 def make_row(left: Path, right: Path, **changes: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {"left_id": left.stem, "right_id": right.stem}
+    row: dict[str, Any] = {"left_id": left.stem, "right_id": right.stem, "match": None}
     for side, path in (("left", left), ("right", right)):
-        row |= {f"{side}_uri": str(path), f"{side}_duration_seconds": 2.0}
-        row |= {f"{side}_start_seconds": 0.0, f"{side}_end_seconds": 2.0}
-        row |= dict.fromkeys((f"{side}_frame_seconds", f"{side}_frame_vectors", f"{side}_frame_backgrounds"))
+        row |= {f"{side}_uri": str(path), f"{side}_seconds": [0.25, 0.75, 1.25, 1.75]}
+        row |= {f"{side}_thumbnails": None, f"{side}_region": None}
     return row | changes
+
+
+def make_thumbnails(*numbers: int) -> list[bytes]:
+    return encode_thumbnails(np.array([draw_picture(number, (192, 128)) for number in numbers]))
 
 
 def illustrate(settings: StripSettings, *rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,11 +56,49 @@ def read_numbers(strip: bytes, cell_px: int) -> list[int]:
 
 def test_strips_show_both_videos_at_matched_seconds(tmp_path: Path, settings: StripSettings) -> None:
     left, right = make_video(tmp_path / "a.mp4"), make_video(tmp_path / "b.mp4", seconds=3.0)
-    (row,) = illustrate(settings, make_row(left, right, right_start_seconds=1.0, right_end_seconds=3.0))
-    assert (row["left_seconds"], row["right_seconds"]) == ([0.25, 0.75, 1.25, 1.75], [1.25, 1.75, 2.25, 2.75])
-    found = np.array([read_numbers(row["left_strip"], 96), read_numbers(row["right_strip"], 96)])
-    assert np.abs(found - [[2.5, 7.5, 12.5, 17.5], [12.5, 17.5, 22.5, 27.5]]).max() <= 0.5
+    (row,) = illustrate(settings, make_row(left, right, right_seconds=[1.25, 1.75, 2.25, 2.75]))
+    assert row["left_seconds"] == pytest.approx([0.25, 0.75, 1.25, 1.75], abs=0.06)
+    assert row["right_seconds"] == pytest.approx([1.25, 1.75, 2.25, 2.75], abs=0.06)
+    for side in ("left", "right"):
+        assert read_numbers(row[f"{side}_strip"], 96) == pytest.approx(np.multiply(row[f"{side}_seconds"], 10))
     assert (row["left_error"], row["right_error"], row["match"]) == (None, None, None)
+
+
+def test_a_video_with_thumbnails_is_not_opened(tmp_path: Path, settings: StripSettings) -> None:
+    gone, here = tmp_path / "gone.mp4", make_video(tmp_path / "b.mp4")
+    stored = {"left_thumbnails": make_thumbnails(0, 9), "left_seconds": [0.0, 0.9], "match": b"a picture"}
+    (row,) = illustrate(settings, make_row(gone, here, **stored, right_seconds=[0.0, 0.9]))
+    assert read_numbers(row["left_strip"], 96) == read_numbers(row["right_strip"], 96) == [0, 9]
+    assert row["left_seconds"] == row["right_seconds"] == [0.0, 0.9]
+    assert (row["left_error"], row["right_error"], row["match"]) == (None, None, b"a picture")
+
+
+@pytest.mark.parametrize("damaged", [None, b"no jpeg"])
+def test_a_video_with_a_damaged_thumbnail_is_decoded(
+    tmp_path: Path, settings: StripSettings, damaged: bytes | None
+) -> None:
+    here = make_video(tmp_path / "a.mp4")
+    stored = {"seconds": [0.0, 0.9], "thumbnails": [make_thumbnails(5)[0], damaged]}
+    row = make_row(here, tmp_path / "gone.mp4")
+    row |= {f"{side}_{name}": value for side in ("left", "right") for name, value in stored.items()}
+    (shown,) = illustrate(settings, row)
+    assert read_numbers(shown["left_strip"], 96) == [0, 9]
+    assert (shown["right_strip"], shown["right_seconds"], shown["right_error"]) == (None, [0.0, 0.9], "NOT_FOUND")
+
+
+def test_the_part_that_the_other_video_shows_is_outlined(tmp_path: Path, settings: StripSettings) -> None:
+    row = make_row(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    for side, region in (("left", [0.25, 0.25, 0.75, 0.75]), ("right", [0.0, 0.01, 1.0, 0.99])):
+        grey = encode_thumbnails(np.full((2, 64, 96, 3), 128, np.uint8))
+        row |= {f"{side}_thumbnails": grey, f"{side}_seconds": [0.0, 1.0], f"{side}_region": region}
+    (shown,) = illustrate(settings, row)
+    yellow = []
+    for side in ("left", "right"):
+        with Image.open(io.BytesIO(shown[f"{side}_strip"])) as image:
+            pixels = np.asarray(image.convert("RGB")).astype(int)
+        yellow.append([int((cell[..., 0] - cell[..., 2] > 60).sum()) for cell in (pixels[:, :96], pixels[:, 100:])])
+    assert min(yellow[0]) > 100
+    assert yellow[1] == [0, 0]
 
 
 def test_cells_are_as_wide_as_the_wider_video(tmp_path: Path, settings: StripSettings) -> None:
@@ -80,24 +121,6 @@ def test_a_video_that_cannot_be_read_has_an_error_code_and_the_other_a_strip(
     assert (gone["right_strip"], gone["right_error"], gone["left_error"]) == (None, "NOT_FOUND", None)
     assert (outside["right_strip"], outside["right_error"]) == (None, "OUTSIDE_ROOTS")
     assert read_numbers(gone["left_strip"], 96) == read_numbers(outside["left_strip"], 96)
-
-
-def test_stored_frames_decide_which_moments_match(tmp_path: Path, settings: StripSettings) -> None:
-    left, right = make_video(tmp_path / "a.mp4"), make_video(tmp_path / "b.mp4", seconds=3.0)
-    vectors = np.array([draw_picture(n, (24, 16)).ravel() for n in range(30)], dtype=np.float32)
-    vectors -= vectors.mean(axis=0)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    seconds = np.arange(30) / 10
-    frames = {}
-    for side, begin, end in (("left", 0, 20), ("right", 0, 30)):
-        frames |= {
-            f"{side}_frame_seconds": seconds[begin:end],
-            f"{side}_frame_vectors": pack_vectors(vectors[begin:end]),
-            f"{side}_frame_backgrounds": np.zeros(end - begin, np.float32),
-        }
-    (row,) = illustrate(settings, make_row(left, right, right_duration_seconds=3.0, right_end_seconds=3.0, **frames))
-    assert np.abs(np.array(row["left_seconds"]) - row["right_seconds"]).max() <= 0.1
-    assert row["match"][:4] == b"RIFF"
 
 
 def test_no_pairs_yield_no_rows(settings: StripSettings) -> None:
