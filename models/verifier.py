@@ -29,7 +29,6 @@ FIRST_LOOK = (
 """Names of the evidence from aligned descriptors, in the order of `udfs.verifying.verify_pair.measure_evidence`."""
 SECOND_LOOK = (
     "num_moments",
-    "num_keypoints",
     "num_inliers",
     "inlier_support",
     "shared_area",
@@ -45,7 +44,6 @@ SECOND_LOOK = (
     "coarse_change_agreement",
     "pooled_change_agreement",
     "step_agreement",
-    "changing_place_agreement",
     "moment_rank",
     "moment_contrast",
 )

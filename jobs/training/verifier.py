@@ -38,7 +38,6 @@ _UNORDERED = frozenset(
         "log_speed",
         "aligned_seconds",
         "num_moments",
-        "num_keypoints",
         "shared_area",
         "contrast_share",
         "pixel_change",
@@ -48,8 +47,9 @@ _UNORDERED = frozenset(
 _MAX_LEAF_PAIRS, _LEAF_SHARE = 10, 0.05
 """A leaf has at least ten pairs, or a twentieth of the pairs with shared footage if those are few."""
 _BOOSTING: dict[str, Any] = {
-    "learning_rate": 0.05,
-    "max_iter": 200,
+    "learning_rate": 0.1,
+    "max_iter": 400,
+    "max_features": 0.3,
     "max_leaf_nodes": 8,
     "max_depth": 4,
     "l2_regularization": 5.0,

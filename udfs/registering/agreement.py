@@ -33,7 +33,6 @@ class PlaceAgreement(NamedTuple):
         correlation: mean local correlation of places with contrast on both sides, in [-1, 1].
         worst: mean correlation over time of the place that only 1 in 20 are worse than, in [-1, 1]: text that differs.
         contrast: share of places that have contrast on both sides, in [0, 1].
-        correlations: float32 (n, h, w), the local correlations.
     """
 
     agreeing: float
@@ -41,7 +40,6 @@ class PlaceAgreement(NamedTuple):
     correlation: float
     worst: float
     contrast: float
-    correlations: Stack
 
 
 class LocalStatistics(NamedTuple):
@@ -93,7 +91,7 @@ def measure_places(
     larger = np.stack([np.maximum(left, right) for left, right in contrasts])
     both, either = (inside[None] & (smaller > _MIN_VARIANCE)), (inside[None] & (larger > 4 * _MIN_VARIANCE))
     if not both.any():
-        return PlaceAgreement(0.0, float(either.any()), 0.0, 0.0, 0.0, stack)
+        return PlaceAgreement(0.0, float(either.any()), 0.0, 0.0, 0.0)
     counts = both.sum(axis=0)
     is_seen = counts >= max(1, len(stack) // 2)
     over_time = np.where(both, stack, 0).sum(axis=0)[is_seen] / counts[is_seen]
@@ -103,7 +101,6 @@ def measure_places(
         correlation=float(stack[both].mean()),
         worst=float(np.quantile(over_time, _WORST_SHARE)) if is_seen.any() else 0.0,
         contrast=float(both.sum() / max(1, len(stack) * inside.sum())),
-        correlations=stack,
     )
 
 
@@ -113,13 +110,11 @@ class ChangeAgreement(NamedTuple):
     Attributes:
         agreement: correlation of the changes, weighted by how much both sides change, in [-1, 1].
         amount: mean of that weight, grey levels squared: how much both sides change.
-        agreeing: share of the places that change on both sides, weighted alike, that correlate above .6, in [0, 1].
         pooled: correlation of all changes at once, so that a change on one side only counts against it, in [-1, 1].
     """
 
     agreement: float
     amount: float
-    agreeing: float
     pooled: float
 
 
@@ -127,7 +122,6 @@ def measure_changes(
     left: Stack,
     right: Stack,
     inside: NDArray[np.bool_],
-    correlations: Stack | None = None,
     blur_px: int = _CHANGE_BLUR_PX,
 ) -> ChangeAgreement:
     """Correlate the changes of registered pictures.
@@ -139,7 +133,6 @@ def measure_changes(
         left: float32 (n, h, w), differences: from the mean of the pictures, or between neighbouring ones.
         right: the same of the other side.
         inside: bool (h, w), where both pictures show something.
-        correlations: float32 (n, h, w), local correlations of the pictures themselves.
         blur_px: side of the window that smooths the changes.
     """
     import cv2
@@ -152,11 +145,9 @@ def measure_changes(
     weight = np.where(inside, power, 0.0).astype(np.float64)
     total = max(_MIN_WEIGHT, float(weight.sum()))
     correlation = (left * right).mean(axis=0) / np.sqrt(np.maximum(left_power, 1) * np.maximum(right_power, 1))
-    agreeing = 0.0 if correlations is None else float(((correlations > _AGREES).mean(axis=0) * weight).sum() / total)
     return ChangeAgreement(
         agreement=float((correlation * weight).sum() / total),
         amount=float(weight.sum() / max(1, inside.sum())),
-        agreeing=agreeing,
         pooled=_pool(left, right, inside),
     )
 
@@ -165,4 +156,3 @@ def _pool(left: Stack, right: Stack, inside: NDArray[np.bool_]) -> float:
     """Return the correlation of all changes at once: what changes on one side only counts against it."""
     one, other = left[:, inside], right[:, inside]
     return float((one * other).sum() / np.sqrt(max(1.0, float((one**2).sum())) * max(1.0, float((other**2).sum()))))
-

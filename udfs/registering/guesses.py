@@ -29,7 +29,9 @@ _ITERATIONS, _EPSILON = 40, 1e-3
 _BLUR_PX = 5
 
 
-def guess_registration(pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], known: Registration | None) -> Registration | None:
+def guess_registration(
+    pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], known: Registration | None
+) -> Registration | None:
     """Return the geometry with the highest local correlation of a few pairs of pictures: a known one, or a guess.
 
     Smooth, blurred and pixelated pictures have few keypoints, and most copies show the same frame: after borders are
@@ -76,7 +78,9 @@ def _reduce(picture: NDArray[np.uint8], side_px: int) -> Picture:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _rescale(affine: Affine, left: tuple[int, ...], right: tuple[int, ...], to_left: tuple[int, ...], to_right: tuple[int, ...]) -> Affine:
+def _rescale(
+    affine: Affine, left: tuple[int, ...], right: tuple[int, ...], to_left: tuple[int, ...], to_right: tuple[int, ...]
+) -> Affine:
     """Convert an affine map between pictures of other sizes; shapes are (h, w). Pixel centres are at integers."""
     from_small = _resize_map(to_left, left)
     to_small = _resize_map(right, to_right)
@@ -118,7 +122,9 @@ def _correlate(
     return total / count if count else 0.0
 
 
-def _refine(guess: Registration, pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> Registration | None:
+def _refine(
+    guess: Registration, pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+) -> Registration | None:
     """Refine a guess on the pair of pictures in the middle; None if that does not converge."""
     import cv2
 

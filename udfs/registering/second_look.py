@@ -72,7 +72,6 @@ class SecondLook:
 
     Attributes:
         num_moments: moments compared.
-        num_keypoints: keypoints of the median moment, the fewer of both sides: how many could register.
         num_inliers: distinct places that the best geometry explains; 0 if keypoints found none.
         support: distinct places of the median moment that it explains.
         is_mirrored: whether one side is mirrored.
@@ -90,14 +89,12 @@ class SecondLook:
         coarse_agreement: the same of coarse differences, which agree although samples are out of phase.
         pooled_agreement: of all differences at once, so that a change on one side only counts against it.
         step_agreement: of the steps between moments, in [-1, 1]; None for fewer than four moments.
-        changing_agreement: share of the changing places that agree, in [0, 1].
         moment_rank: share of the other moments that fit a moment worse than its counterpart, in [0, 1].
         moment_contrast: correlation of a moment with its counterpart less that with other moments, in [-2, 2].
         change: how much both sides change, grey levels squared.
     """
 
     num_moments: int
-    num_keypoints: float = 0.0
     num_inliers: int = 0
     support: float = 0.0
     is_mirrored: bool = False
@@ -115,7 +112,6 @@ class SecondLook:
     coarse_agreement: float | None = None
     pooled_agreement: float | None = None
     step_agreement: float | None = None
-    changing_agreement: float | None = None
     moment_rank: float | None = None
     moment_contrast: float | None = None
     change: float | None = None
@@ -125,7 +121,6 @@ class SecondLook:
         """The values in the order of `models.verifier.SECOND_LOOK`; NaN for None."""
         values = (
             self.num_moments,
-            self.num_keypoints,
             self.num_inliers,
             self.support,
             self.area,
@@ -141,7 +136,6 @@ class SecondLook:
             self.coarse_agreement,
             self.pooled_agreement,
             self.step_agreement,
-            self.changing_agreement,
             self.moment_rank,
             self.moment_contrast,
         )
@@ -160,19 +154,17 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
 
     `moments` must not be empty. Runs on: executor, and the machine that checks one video.
     """
-    best, support, num_keypoints = _register_moments(left, right, moments)
+    best, support = _register_moments(left, right, moments)
     if best is None:
-        return SecondLook(len(moments), num_keypoints, **_NOTHING_AGREES)
+        return SecondLook(len(moments), **_NOTHING_AGREES)
     warp, inside = _make_warp(best, left, right)
     if inside.sum() < _MIN_INSIDE_PX:
-        return SecondLook(
-            len(moments), num_keypoints, best.num_inliers, support, best.is_mirrored, **_NOTHING_AGREES
-        )
+        return SecondLook(len(moments), best.num_inliers, support, best.is_mirrored, **_NOTHING_AGREES)
     compared = compare_moments(left.frames, right.frames, moments, warp, inside)
     warped, matched = (np.stack([getattr(moment, side) for moment in compared]) for side in ("left", "right"))
     places = measure_places([moment.correlations for moment in compared], [m.variances for m in compared], inside)
     one, other = warped - warped.mean(axis=0), matched - matched.mean(axis=0)
-    changes = measure_changes(one, other, inside, places.correlations)
+    changes = measure_changes(one, other, inside)
     coarse = measure_changes(one, other, inside, blur_px=25)
     has_change = changes.amount >= _MIN_CHANGE
     reduced = reduce_stacks(warped, matched, inside)
@@ -181,7 +173,6 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     left_region, right_region = _find_regions(best, left, right)
     return SecondLook(
         len(moments),
-        num_keypoints,
         best.num_inliers,
         support,
         best.is_mirrored,
@@ -199,7 +190,6 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
         coarse_agreement=coarse.agreement if has_change else None,
         pooled_agreement=changes.pooled if has_change else None,
         step_agreement=_measure_steps(warped, matched, inside) if has_change else None,
-        changing_agreement=changes.agreeing if has_change else None,
         moment_rank=rank,
         moment_contrast=contrast,
         change=changes.amount,
@@ -212,17 +202,10 @@ def pick_moments(moments: Sequence[Moment]) -> list[Moment]:
     return [moments[number] for number in sorted(picked)]
 
 
-def _register_moments(
-    left: Pictures, right: Pictures, moments: Sequence[Moment]
-) -> tuple[Registration | None, float, float]:
-    """Register three moments.
-
-    Returns:
-        The best geometry, the places of the median moment that it explains, and the keypoints of the median moment.
-    """
+def _register_moments(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> tuple[Registration | None, float]:
+    """Return the best geometry of three moments, and the places of the median one that it explains."""
     picked = pick_moments(moments)
     pairs = [(left.detect(moment.left), right.detect(moment.right_after)) for moment in picked]
-    num_keypoints = float(np.median([min(len(one.points), len(other.points)) for one, other in pairs]))
     width = _shape(left)[1]
     found = [registration for pair in pairs if (registration := register(*pair, width)) is not None]
     best = max(found, key=lambda registration: registration.num_inliers, default=None)
@@ -230,10 +213,10 @@ def _register_moments(
         pictures = [(left.frames[moment.left], right.frames[moment.right_after]) for moment in picked]
         best = guess_registration(pictures, best)
     if best is None:
-        return None, 0.0, num_keypoints
+        return None, 0.0
     support = count_support(best, pairs, width)
     best = replace(best, num_inliers=max(best.num_inliers, *support))
-    return best, float(np.median(support)), num_keypoints
+    return best, float(np.median(support))
 
 
 def _shape(pictures: Pictures) -> tuple[int, int]:

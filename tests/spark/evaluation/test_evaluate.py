@@ -51,7 +51,9 @@ MEMBERS = [("a", "a", "new"), ("b", "a", "new"), ("g", "a", "new"), ("a", "a", "
 
 def write_table(lake: Lake, table: Table, rows: list[dict[str, Any]]) -> None:
     lake.create(table)
-    filled = lake.spark.createDataFrame([tuple(row.get(f.name) for f in table.schema.fields) for row in rows], table.schema)
+    filled = lake.spark.createDataFrame(
+        [tuple(row.get(f.name) for f in table.schema.fields) for row in rows], table.schema
+    )
     filled.write.format("delta").mode("append").save(lake.path(table.name))
 
 

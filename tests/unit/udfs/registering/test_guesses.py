@@ -78,4 +78,3 @@ def test_flat_and_tiny_pictures_do_not_register(shape: tuple[int, int]) -> None:
     flat = np.full(shape, 90, np.uint8)
     for pair in ((flat, flat), (flat, SMOOTH), (SMOOTH, flat)):
         assert guess_registration([pair], None) is None
-

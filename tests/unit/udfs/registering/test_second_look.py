@@ -110,8 +110,7 @@ def test_of_videos_in_which_nothing_moves_only_places_are_compared() -> None:
         found.coarse_agreement,
         found.pooled_agreement,
         found.step_agreement,
-        found.changing_agreement,
-    ] == [None] * 5
+    ] == [None] * 4
 
 
 def test_one_moment_has_no_changes_and_fewer_than_four_have_no_steps() -> None:
@@ -127,7 +126,7 @@ def test_a_flat_or_tiny_picture_does_not_register(shape: tuple[int, int]) -> Non
     flat = [np.full(shape, 90, np.uint8)] * 8
     found = look(flat, TAKE)
     assert found == look(TAKE, flat) == look(flat, flat)
-    assert (found.num_moments, found.num_keypoints, found.num_inliers) == (8, 0, 0)
+    assert (found.num_moments, found.num_inliers) == (8, 0)
     assert (found.place_agreement, found.place_disagreement, found.change_agreement) == (0, 1, None)
 
 
@@ -160,7 +159,6 @@ def test_the_overlap_of_a_copy_may_be_too_small_to_compare() -> None:
 def test_evidence_is_in_the_order_of_the_verifier_and_rounded_to_six_decimals() -> None:
     values = SecondLook(
         num_moments=8,
-        num_keypoints=200.0,
         num_inliers=100,
         support=90.0,
         area=0.123456789,
@@ -175,14 +173,12 @@ def test_evidence_is_in_the_order_of_the_verifier_and_rounded_to_six_decimals() 
         coarse_agreement=0.6,
         pooled_agreement=0.5,
         step_agreement=0.4,
-        changing_agreement=0.3,
         moment_rank=0.9,
         moment_contrast=0.65,
         change=20.0,
     ).evidence
     assert dict(zip(SECOND_LOOK, values, strict=True)) == {
         "num_moments": 8.0,
-        "num_keypoints": 200.0,
         "num_inliers": 100.0,
         "inlier_support": 90.0,
         "shared_area": 0.123457,
@@ -198,15 +194,14 @@ def test_evidence_is_in_the_order_of_the_verifier_and_rounded_to_six_decimals() 
         "coarse_change_agreement": 0.6,
         "pooled_change_agreement": 0.5,
         "step_agreement": 0.4,
-        "changing_place_agreement": 0.3,
         "moment_rank": 0.9,
         "moment_contrast": 0.65,
     }
 
 
 def test_what_cannot_be_measured_is_missing_in_the_evidence() -> None:
-    num_moments, num_keypoints, num_inliers, support, *others = SecondLook(num_moments=3).evidence
-    assert (num_moments, num_keypoints, num_inliers, support) == (3.0, 0.0, 0.0, 0.0)
+    num_moments, num_inliers, support, *others = SecondLook(num_moments=3).evidence
+    assert (num_moments, num_inliers, support) == (3.0, 0.0, 0.0)
     assert all(math.isnan(value) for value in others)
 
 
