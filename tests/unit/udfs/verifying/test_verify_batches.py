@@ -22,6 +22,7 @@ def side(name: str, *numbers: int, vector: list[float] | None = None) -> dict[st
         f"{name}_frame_seconds": np.arange(float(len(numbers))),
         f"{name}_frame_vectors": pack_vectors(vectors),
         f"{name}_frame_backgrounds": np.zeros(len(numbers), dtype=np.float32),
+        f"{name}_frame_details": None,
     }
 
 
