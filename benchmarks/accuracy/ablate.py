@@ -147,8 +147,10 @@ def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
     is_whole = (rows["segment_index"] == 0).to_numpy()
     wholes = rows[is_whole]
     numbers = {video_id: number for number, video_id in enumerate(wholes["video_id"])}
+    details = dict(zip(stored["video_id"], stored["frame_details"], strict=True))
+    columns = ("frame_vectors", "frame_seconds", "frame_backgrounds", "end_seconds")
     sequences = [
-        unpack_features(row.frame_vectors, row.frame_seconds, row.frame_backgrounds, row.end_seconds)
+        unpack_features(*(getattr(row, column) for column in columns), details.get(row.video_id))
         for row in wholes.itertuples()
     ]
     return Catalogue(

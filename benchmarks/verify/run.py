@@ -57,6 +57,7 @@ def make_pairs(kind: str, count: int, num_frames: int, rng: np.random.Generator)
                 f"{side}_frame_seconds": np.arange(num_frames, dtype=np.float64),
                 f"{side}_frame_vectors": pack_vectors(vectors.astype(np.float32)),
                 f"{side}_frame_backgrounds": np.full(num_frames, 0.1, dtype=np.float32),
+                f"{side}_frame_details": np.full(num_frames, 0.5, dtype=np.float32),
             }
         rows.append(row)
     return pd.DataFrame(rows)

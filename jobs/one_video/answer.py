@@ -26,10 +26,10 @@ class Match:
         alignment_similarity: of the aligned frames.
         start_seconds: start of the shared footage in the video in question.
         end_seconds: end of the shared footage in the video in question, exclusive.
-        coverage: fraction of the video in question that is shared footage, in [0, 1].
+        coverage: fraction of the content of the video in question that is shared footage, in [0, 1].
         match_start_seconds: start of the shared footage in the video of the lake.
         match_end_seconds: end of the shared footage in the video of the lake, exclusive.
-        match_coverage: fraction of the video of the lake that is shared footage, in [0, 1].
+        match_coverage: fraction of the content of the video of the lake that is shared footage, in [0, 1].
         evidence: the pieces of evidence by name (`models.verifier.EVIDENCE`), None if a piece cannot be measured; empty
             if the files are identical.
     """

@@ -76,7 +76,8 @@ class VideoEmbedder:
     def embed(self, uri: str) -> list[dict[str, Any]]:
         """Describe and embed a video: rows of `embeddings`, the whole first, then the windows.
 
-        The row of the whole video also has `thumbnails`: JPEG pictures of its frames, or None.
+        The row of the whole video also has `thumbnails`, JPEG pictures of its frames, and `frame_details`, float32 (n,)
+        in [0, 1]. Both are None if thumbnails are not stored.
 
         Args:
             uri: absolute path or URI, as `resolve_uri` returns it.
@@ -112,7 +113,7 @@ class VideoEmbedder:
         names = [*copied, "descriptor_dim", INPUT_COLUMN[self._model.fusion]]
         (rows,) = embed_batches(iter([pd.DataFrame([{name: row[name] for name in names}])]), self._model, self._windows)
         whole, *windows = cast("list[dict[str, Any]]", rows.to_dict("records"))
-        return [whole | {"thumbnails": outcome.thumbnails}, *windows]
+        return [whole | {"thumbnails": outcome.thumbnails, "frame_details": outcome.frame_details}, *windows]
 
     def close(self) -> None:
         """Stop the decoders after they finish what they are decoding."""

@@ -95,8 +95,8 @@ def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
     evidence = [
         ("probability", format_percent(row["match_probability"])),
         ("relation", str(row["relation"])),
-        ("first video", f"{_format_span(row, 'left')}, {format_percent(row['left_coverage'])} of it"),
-        ("second video", f"{_format_span(row, 'right')}, {format_percent(row['right_coverage'])} of it"),
+        ("first video", f"{_format_span(row, 'left')}, {format_percent(row['left_coverage'])} of its content"),
+        ("second video", f"{_format_span(row, 'right')}, {format_percent(row['right_coverage'])} of its content"),
         ("cosine similarity", f"{row['cosine_similarity']:.3f}"),
     ]
     evidence += [] if aligned is None else [("aligned frames", f"{aligned:.3f} similar")]

@@ -47,7 +47,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     return (
         inputs["attempts"]
         .where(F.col("error_code").isNull())
-        .drop("error_code", "error_detail", "thumbnails")
+        .drop("error_code", "error_detail", "thumbnails", "frame_details")
         .withColumns(
             {
                 "descriptor_id": F.lit(run.model.descriptor_id),

@@ -53,8 +53,8 @@ TABLE = Table(
         left_end_seconds DOUBLE NOT NULL COMMENT 'end of the shared footage in the left video, exclusive',
         right_start_seconds DOUBLE NOT NULL COMMENT 'start of the shared footage in the right video',
         right_end_seconds DOUBLE NOT NULL COMMENT 'end of the shared footage in the right video, exclusive',
-        left_coverage DOUBLE NOT NULL COMMENT 'share of the left video that is shared footage, in [0, 1]',
-        right_coverage DOUBLE NOT NULL COMMENT 'share of the right video that is shared footage, in [0, 1]',
+        left_coverage DOUBLE NOT NULL COMMENT 'share of the content of the left video that is shared, in [0, 1]',
+        right_coverage DOUBLE NOT NULL COMMENT 'share of the content of the right video that is shared, in [0, 1]',
         place_agreement DOUBLE COMMENT 'share of the registered places that agree; null without a second look',
         change_agreement DOUBLE COMMENT 'correlation of the changes of registered pixels; null if nothing changes',
         left_region ARRAY<DOUBLE> COMMENT 'part of the left picture that the right one shows: left, top, right, bottom',
@@ -96,9 +96,10 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     if run.verifier is None:
         found = _make_copies(searched.rows.unionByName(identical), videos, run)
     else:
-        candidates = _join_features(searched.rows.unionByName(identical), whole)
         thumbnails = inputs["thumbnails"].where(F.col("descriptor_id") == run.model.descriptor_id)
-        found = _verify_candidates(candidates, _select_current(thumbnails, whole), run.verifier, run)
+        current = _select_current(thumbnails, whole)
+        candidates = _join_features(searched.rows.unionByName(identical), whole, current)
+        found = _verify_candidates(candidates, current, run.verifier, run)
     rows = found.unionByName(_pair_identical_content(videos, run))
     rows = rows.unionByName(_select_searched_pairs(inputs["pairs"], videos, run)) if is_incremental else rows
     if run.verifier is not None:
@@ -120,16 +121,27 @@ def find_evidence(segments: DataFrame, thumbnails: DataFrame, config: PairsConfi
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
     whole = segments.where("segment_index = 0")
-    aligned = keep_on_executors("aligned", _join_features(found.rows, whole).mapInPandas(align_batches, ALIGNED_DDL))
-    return _join_thumbnails(aligned, _select_current(thumbnails, whole)).mapInPandas(look_batches, LOOKED_DDL)
+    current = _select_current(thumbnails, whole)
+    candidates = _join_features(found.rows, whole, current)
+    aligned = keep_on_executors("aligned", candidates.mapInPandas(align_batches, ALIGNED_DDL))
+    return _join_thumbnails(aligned, current).mapInPandas(look_batches, LOOKED_DDL)
 
 
-def _join_features(candidates: DataFrame, whole: DataFrame) -> DataFrame:
-    """Add the features of both videos to candidate pairs, as input of `udfs.verifying.verify_batches.align_batches`."""
+def _join_features(candidates: DataFrame, whole: DataFrame, thumbnails: DataFrame) -> DataFrame:
+    """Add the features of both videos to candidate pairs, as input of `udfs.verifying.verify_batches.align_batches`.
+
+    Details are null for videos without thumbnails. They are added first, while rows are small: that join keeps all
+    pairs, so Spark may have to move them.
+    """
     columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
     left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
     right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
     pairs = candidates.select("left_id", "right_id")
+    for side in ("left", "right"):
+        details = thumbnails.select(
+            F.col("video_id").alias(f"{side}_id"), F.col("frame_details").alias(f"{side}_frame_details")
+        )
+        pairs = pairs.join(details, f"{side}_id", "left")
     return pairs.join(left, "left_id").join(right, "right_id")
 
 

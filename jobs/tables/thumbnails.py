@@ -22,14 +22,18 @@ TABLE = Table(
     key=("video_id", "descriptor_id"),
     compared=("content_sha256",),
     num_indexed_columns=4,
-    checks={"has_a_time_per_thumbnail": "size(thumbnails) = size(frame_seconds)"},
+    checks={
+        "has_a_time_per_thumbnail": "size(thumbnails) = size(frame_seconds)",
+        "has_a_detail_per_thumbnail": "size(thumbnails) = size(frame_details)",
+    },
     ddl="""
         video_id STRING NOT NULL COMMENT 'id in the manifest',
         descriptor_id STRING NOT NULL COMMENT 'sampling of the frames: the same as in descriptors',
         content_sha256 STRING NOT NULL COMMENT 'SHA-256 of the file that was described',
         run_id STRING NOT NULL COMMENT 'the run that wrote this row',
         frame_seconds ARRAY<DOUBLE> NOT NULL COMMENT 'times of the frames, from the first frame on',
-        thumbnails ARRAY<BINARY> NOT NULL COMMENT 'JPEG, colour; the longer side has the input size of the CNN'
+        thumbnails ARRAY<BINARY> NOT NULL COMMENT 'JPEG, colour; the longer side has the input size of the CNN',
+        frame_details ARRAY<FLOAT> NOT NULL COMMENT 'share of each picture that has contrast, in [0, 1]; black has 0'
     """,
 )
 
@@ -49,6 +53,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
             F.lit(run.run_id).alias("run_id"),
             "frame_seconds",
             "thumbnails",
+            "frame_details",
         )
     )
 

@@ -12,7 +12,7 @@ from jobs.config.settings import Config
 from jobs.contracts.run import CODE_VERSION, find_configured_model
 from jobs.one_video.embedder import VideoEmbedder
 from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard
-from udfs.indexing.shard import SEGMENT_COLUMNS, THUMBNAILS, write_shard
+from udfs.indexing.shard import FRAME_DETAILS, SEGMENT_COLUMNS, THUMBNAILS, write_shard
 from udfs.indexing.store import Store
 from udfs.opening.roots import Roots
 
@@ -31,6 +31,7 @@ SEGMENT_SCHEMA = pa.schema(
         "frame_vectors": pa.binary(),
         "frame_backgrounds": pa.list_(pa.float32()),
         "thumbnails": pa.list_(pa.binary()),
+        "frame_details": pa.list_(pa.float32()),
     }
 )
 
@@ -76,13 +77,14 @@ def publish_shards(
     version: str,
     config: Config,
 ) -> IndexCard:
-    """Publish an index of record batches of SEGMENT_COLUMNS, and THUMBNAILS if they have them."""
+    """Publish an index of record batches of SEGMENT_COLUMNS, and THUMBNAILS and FRAME_DETAILS if they have them."""
     model_id = find_configured_model(config).model_id
     store = Store.of(str(lake / INDEX_FOLDER / model_id))
     written, sizes = [], {}
     for number, (first, *others) in enumerate(shards):
         name = f"{version}-{number:05d}-0"
-        columns = [*SEGMENT_COLUMNS, THUMBNAILS] if THUMBNAILS in first.schema.names else SEGMENT_COLUMNS
+        optional = [name for name in (THUMBNAILS, FRAME_DETAILS) if name in first.schema.names]
+        columns = [*SEGMENT_COLUMNS, *optional]
         rows = write_shard(store, name, first.select(columns), iter(others))
         sizes[name] = sum(rows.column("num_segments").to_pylist())
         written += [row for row in rows.to_pylist() if row["video_id"] not in dead]

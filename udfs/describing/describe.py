@@ -48,6 +48,7 @@ class _Progress:
     frame_seconds: list[NDArray[np.float64]] = field(default_factory=list)
     vectors: list[NDArray[np.float16]] = field(default_factory=list)
     thumbnails: list[bytes] = field(default_factory=list)
+    details: list[NDArray[np.float32]] = field(default_factory=list)
     num_waiting: int = 0
     facts: VideoFacts | None = None
 
@@ -61,7 +62,8 @@ class _Progress:
             raise RuntimeError("finish() was called before the decoder of the video was done")
         frames = np.concatenate(self.vectors)
         seconds = np.concatenate(self.frame_seconds)
-        return Description(self.facts, seconds, pool_video(frames), frames, self.thumbnails or None)
+        details = np.concatenate(self.details) if self.details else None
+        return Description(self.facts, seconds, pool_video(frames), frames, self.thumbnails or None, details)
 
 
 class _FrameQueue:
@@ -114,10 +116,10 @@ def describe_events(
         events: events of a `DecoderPool`.
         describer: computes the vectors.
         cuts_borders: whether uniform borders are cut off the frames before they are described.
-        stores_thumbnails: whether descriptions have the frames as JPEG pictures too.
+        stores_thumbnails: whether descriptions have the frames as JPEG pictures too, and their details.
     """
     from models.borders import cut_borders
-    from udfs.describing.thumbnails import crop_padding, encode_thumbnails
+    from udfs.describing.thumbnails import crop_padding, encode_thumbnails, measure_details
 
     videos: dict[str, _Progress] = {}
     queue = _FrameQueue(describer)
@@ -127,7 +129,9 @@ def describe_events(
                 video = videos.setdefault(event.video_id, _Progress())
                 video.frame_seconds.append(event.frame_seconds)
                 if stores_thumbnails:
-                    video.thumbnails += encode_thumbnails(crop_padding(event))
+                    pictures = crop_padding(event)
+                    video.thumbnails += encode_thumbnails(pictures)
+                    video.details.append(measure_details(pictures))
                 queue.add(video, cut_borders(event.frames) if cuts_borders else event.frames)
             case VideoRestarted():
                 videos.pop(event.video_id, None)

@@ -47,6 +47,7 @@ ATTEMPT_DDL = (
     "error_code STRING COMMENT 'null if the video was described', "
     "error_detail STRING COMMENT 'which value violates which rule', "
     "thumbnails ARRAY<BINARY> COMMENT 'JPEG pictures of the sampled frames; null if they are not stored', "
+    "frame_details ARRAY<FLOAT> COMMENT 'detail of each thumbnail, in [0, 1]; null if they are not stored', "
 ) + make_description_ddl(is_nullable=True)
 
 
@@ -60,6 +61,7 @@ class Description:
         video_descriptor: float32 (dim,), zero mean, unit norm.
         frame_descriptors: float16 (n, dim).
         thumbnails: n JPEG pictures; None if they are not stored.
+        frame_details: float32 (n,), in [0, 1], as `measure_details` returns them; None without thumbnails.
     """
 
     facts: VideoFacts
@@ -67,12 +69,14 @@ class Description:
     video_descriptor: NDArray[np.float32]
     frame_descriptors: NDArray[np.float16]
     thumbnails: list[bytes] | None = None
+    frame_details: NDArray[np.float32] | None = None
 
 
 def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowError) -> dict[str, Any]:
     """Make the row of ATTEMPT_DDL of a video that was described or that failed. Runs on: executor."""
     row: dict[str, Any] = dict.fromkeys(name for name, _, _ in _COLUMNS)
-    row |= {"video_id": video_id, "uri": uri, "error_code": None, "error_detail": None, "thumbnails": None}
+    row |= {"video_id": video_id, "uri": uri, "error_code": None, "error_detail": None}
+    row |= {"thumbnails": None, "frame_details": None}
     if isinstance(outcome, Exception):
         return row | {"error_code": str(outcome.code), "error_detail": outcome.detail}
     return (
@@ -82,6 +86,7 @@ def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowE
             "frame_seconds": outcome.frame_seconds,
             "video_descriptor": outcome.video_descriptor,
             "thumbnails": outcome.thumbnails,
+            "frame_details": outcome.frame_details,
             "frame_descriptors": outcome.frame_descriptors.astype("<f2").tobytes(),
         }
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from udfs.describing.local_statistics import measure_locally, window_px
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,6 +20,8 @@ QUALITY = 50
 
 Grey WebP needs half of that, but encoding takes fifteen times as long, 3 ms, which slows describing by 5 %.
 """
+
+_MIN_VARIANCE = 25.0  # grey levels squared: above the noise that encoders leave in a flat picture
 
 
 def crop_padding(chunk: FrameChunk) -> NDArray[np.uint8]:
@@ -37,6 +41,22 @@ def encode_thumbnails(frames: NDArray[np.uint8]) -> list[bytes]:
 
     flags = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     return [cv2.imencode(".jpg", np.ascontiguousarray(frame[:, :, ::-1]), flags)[1].tobytes() for frame in frames]
+
+
+def measure_details(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Measure the detail of pictures, uint8 (n, height, width, 3) RGB: float32 (n,), in [0, 1].
+
+    It is the share of the grey picture's local windows, an eleventh of the longer side each, whose variance exceeds 25
+    grey levels squared. Black and flat frames have at most .02, title cards .05 to .2, and nearly all frames of natural
+    footage more than .25. It costs .16 ms per frame of 224 px. Runs on: executor, and the machine that checks one
+    video.
+    """
+    import cv2
+
+    side = window_px(frames.shape[1:3])
+    grey = (cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in frames)
+    variances = (measure_locally(picture, side).variance for picture in grey)
+    return np.array([(variance > _MIN_VARIANCE).mean() for variance in variances], dtype=np.float32)
 
 
 def decode_thumbnails(thumbnails: Iterable[bytes]) -> list[NDArray[np.uint8]]:

@@ -41,14 +41,16 @@ FRAME_COLUMNS = ("end_seconds", "frame_seconds", "frame_vectors", "frame_backgro
 """The columns of a video, besides its vector, that alignment needs."""
 THUMBNAILS = "thumbnails"
 """A further column of whole videos, which the second look needs. Shards of earlier versions do not have it."""
+FRAME_DETAILS = "frame_details"
+"""A further column of whole videos, stored beside the thumbnails, which says what is content."""
 
 
 def make_shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes a partition as one shard: SEGMENT_COLUMNS -> WRITTEN_DDL, by `mapInArrow`.
 
-    The column THUMBNAILS is stored too if the batches have it. A partition must hold all segments of its videos, sorted
-    by video_id and segment_index. An empty partition writes no shard. The name of a shard contains the task attempt, so
-    that two attempts never write the same file.
+    The columns THUMBNAILS and FRAME_DETAILS are stored too if the batches have them. A partition must hold all segments
+    of its videos, sorted by video_id and segment_index. An empty partition writes no shard. The name of a shard has the
+    task attempt, so that two attempts never write the same file.
 
     Args:
         store: the folder of shards.
@@ -106,7 +108,7 @@ def _select_videos(batch: pa.RecordBatch, num_before: int) -> pa.RecordBatch:
 
     positions = np.flatnonzero(batch.column("segment_index").to_numpy() == 0)
     names = ["video_id", "content_sha256", *FRAME_COLUMNS]
-    names += [THUMBNAILS] if THUMBNAILS in batch.schema.names else []
+    names += [name for name in (THUMBNAILS, FRAME_DETAILS) if name in batch.schema.names]
     kept = batch.select(names).take(pa.array(positions))
     return kept.append_column("first_segment", pa.array(positions.astype(np.int64) + num_before))
 
@@ -118,7 +120,8 @@ class IndexShard:
     Attributes:
         name: name of its folder.
         vectors: float32 (num_segments, dim), unit norm, read only.
-        videos: Arrow table: video_id, content_sha256, FRAME_COLUMNS, first_segment, and THUMBNAILS if stored.
+        videos: Arrow table: video_id, content_sha256, FRAME_COLUMNS, first_segment; THUMBNAILS and FRAME_DETAILS if
+            stored.
         first_segments: int64 (num_videos,), ascending.
         owner: the FAISS index that owns the memory of `vectors`.
     """
@@ -164,7 +167,10 @@ class IndexShard:
         return np.searchsorted(self.first_segments, segments, side="right") - 1
 
     def read_video(self, row: int) -> dict[str, Any]:
-        """Read the columns of a video that alignment needs: `vector` and FRAME_COLUMNS, as in `embeddings`."""
+        """Read the columns of a video that alignment needs: `vector` and FRAME_COLUMNS, as in `embeddings`.
+
+        `frame_details` is None if the details of the frames are not stored.
+        """
         columns = {name: self.videos.column(name)[row] for name in FRAME_COLUMNS}
         return {
             "vector": self.vectors[self.first_segments[row]],
@@ -172,7 +178,15 @@ class IndexShard:
             "frame_seconds": columns["frame_seconds"].values.to_numpy(),
             "frame_vectors": columns["frame_vectors"].as_buffer(),
             "frame_backgrounds": columns["frame_backgrounds"].values.to_numpy(),
+            FRAME_DETAILS: self._read_details(row),
         }
+
+    def _read_details(self, row: int) -> NDArray[np.float32] | None:
+        """Return the details of the frames of a video; None if they are not stored."""
+        if FRAME_DETAILS not in self.videos.schema.names:
+            return None
+        stored = self.videos.column(FRAME_DETAILS)[row]
+        return stored.values.to_numpy() if stored.is_valid else None
 
     def read_thumbnails(self, row: int, numbers: Sequence[int]) -> list[bytes] | None:
         """Return the thumbnails of some frames of a video; None if they are not stored."""

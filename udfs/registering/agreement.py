@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from udfs.describing.local_statistics import LocalStatistics
+
     Stack = NDArray[np.float32]
 
-WINDOW_SHARE = 1 / 11  # of the longer side: a head in a medium shot
 _CHANGE_BLUR_PX = 7
 _MIN_VARIANCE = 16.0  # grey levels squared: below, a place has no contrast that could agree
 _VARIANCE_NOISE = 4.0
@@ -40,27 +41,6 @@ class PlaceAgreement(NamedTuple):
     correlation: float
     worst: float
     contrast: float
-
-
-class LocalStatistics(NamedTuple):
-    """Mean and variance in the window around each pixel, float32 (h, w) each."""
-
-    mean: Stack
-    variance: Stack
-
-
-def window_px(shape: tuple[int, ...]) -> int:
-    """Return the side of the local window for pictures of a shape (h, w): odd, at least 9 px."""
-    return max(9, int(max(shape) * WINDOW_SHARE) | 1)
-
-
-def measure_locally(picture: Stack, side: int) -> LocalStatistics:
-    """Return mean and variance in square windows."""
-    import cv2
-
-    mean = cv2.blur(picture, (side, side)).astype(np.float32)
-    variance = cv2.blur(picture * picture, (side, side)) - mean * mean
-    return LocalStatistics(mean, np.maximum(variance, 0).astype(np.float32))
 
 
 def correlate_locally(left: Stack, right: Stack, stats: tuple[LocalStatistics, LocalStatistics], side: int) -> Stack:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from udfs.registering.agreement import correlate_locally, measure_locally, window_px
+from udfs.describing.local_statistics import measure_locally, window_px
+from udfs.registering.agreement import correlate_locally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from udfs.registering.agreement import LocalStatistics, Stack
+    from udfs.describing.local_statistics import LocalStatistics
+    from udfs.registering.agreement import Stack
     from udfs.verifying.moments import Moment
 
 _DEVIATION, _MIN_GAIN, _MAX_GAIN = 45.0, 0.5, 4.0  # grey levels; a higher gain would turn noise into contrast

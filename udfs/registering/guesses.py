@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from udfs.registering.agreement import correlate_locally, measure_locally, window_px
+from udfs.describing.local_statistics import measure_locally, window_px
+from udfs.registering.agreement import correlate_locally
 from udfs.registering.geometry import Registration, is_plausible
 
 if TYPE_CHECKING:

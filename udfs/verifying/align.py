@@ -31,8 +31,8 @@ class TimeAlignment:
     Attributes:
         left: the shared footage in the left video. It encloses all aligned segments.
         right: the shared footage in the right video. It encloses all aligned segments.
-        left_coverage: share of the left video that the aligned segments fill, in [0, 1].
-        right_coverage: share of the right video that they fill, in [0, 1].
+        left_coverage: share of the content of the left video that the aligned segments fill, in [0, 1].
+        right_coverage: share of the content of the right video that they fill, in [0, 1].
         similarity: weighted mean normalised similarity of the aligned frames; about 0 for unrelated videos.
         left_chamfer: mean over the left frames of the best normalised similarity to any right frame.
         right_chamfer: mean over the right frames of the best normalised similarity to any left frame.
@@ -109,8 +109,8 @@ def _measure_alignment(
     return TimeAlignment(
         left=_enclose(segment.left for segment in segments),
         right=_enclose(segment.right for segment in segments),
-        left_coverage=_measure_coverage((segment.left for segment in segments), left.duration_seconds),
-        right_coverage=_measure_coverage((segment.right for segment in segments), right.duration_seconds),
+        left_coverage=_measure_coverage((segment.left for segment in segments), left.content),
+        right_coverage=_measure_coverage((segment.right for segment in segments), right.content),
         similarity=float(np.average(similarities[i, j], weights=left.weights[i])),
         left_chamfer=float(similarities.max(axis=1).mean()),
         right_chamfer=float(similarities.max(axis=0).mean()),
@@ -128,12 +128,14 @@ def _enclose(segments: Iterable[Segment]) -> Segment:
     return Segment(min(starts), max(ends))
 
 
-def _measure_coverage(segments: Iterable[Segment], duration_seconds: float) -> float:
-    """Return the share of a video that segments fill, in [0, 1]; time in several segments counts once."""
-    if duration_seconds <= 0:
+def _measure_coverage(segments: Iterable[Segment], content: Segment) -> float:
+    """Return the share of a video's content that segments fill, in [0, 1]; time in several segments counts once."""
+    content_seconds = content.end_seconds - content.start_seconds
+    if content_seconds <= 0:
         return 1.0
-    covered_seconds, covered_until = 0.0, 0.0
+    covered_seconds, covered_until = 0.0, content.start_seconds
     for start, end in sorted(segments):
-        covered_seconds += max(0.0, end - max(start, covered_until))
-        covered_until = max(covered_until, end)
-    return min(1.0, covered_seconds / duration_seconds)
+        inside = min(end, content.end_seconds)
+        covered_seconds += max(0.0, inside - max(start, covered_until))
+        covered_until = max(covered_until, inside)
+    return min(1.0, covered_seconds / content_seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,15 +31,17 @@ class VideoFeatures:
         seconds: float64 (n,), ascending: when each frame appears.
         backgrounds: float32 (n,), each frame's mean similarity to its nearest background frames.
         duration_seconds: of the video, >= 0.
+        known_content: the part that is content, see `udfs.verifying.content.find_content`; None if it is unknown.
 
     Raises:
-        ValueError: a shape or dtype differs, or the seconds are not ascending.
+        ValueError: a shape or dtype differs, the seconds are not ascending, or the content is not in the video.
     """
 
     vectors: NDArray[np.float32]
     seconds: NDArray[np.float64]
     backgrounds: NDArray[np.float32]
     duration_seconds: float
+    known_content: Segment | None = None
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or not len(self.vectors):  # noqa: PLR2004 -- rows and columns
@@ -62,6 +64,16 @@ class VideoFeatures:
                 )
         if (np.diff(self.seconds) < 0).any():
             raise ValueError(f"seconds must be ascending, got {self.seconds}: sort the frames by time")
+        if not 0 <= self.content.start_seconds <= self.content.end_seconds <= self.duration_seconds:
+            raise ValueError(
+                f"known_content must be a part of the {self.duration_seconds} s of the video, got {self.content}: "
+                "measure it on the same video"
+            )
+
+    @property
+    def content(self) -> Segment:
+        """The part of the video that is content; all of it if that is unknown."""
+        return Segment(0.0, self.duration_seconds) if self.known_content is None else self.known_content
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
@@ -91,6 +103,9 @@ class VideoFeatures:
         step = -(-len(self.vectors) // _MAX_FRAMES)
         if step == 1:
             return self
-        return VideoFeatures(
-            self.vectors[::step], self.seconds[::step], self.backgrounds[::step], self.duration_seconds
+        return replace(
+            self,
+            vectors=self.vectors[::step],
+            seconds=self.seconds[::step],
+            backgrounds=self.backgrounds[::step],
         )

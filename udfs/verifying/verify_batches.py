@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from udfs.embedding.embed import unpack_vectors
+from udfs.verifying.content import find_content
 from udfs.verifying.features import VideoFeatures
 from udfs.verifying.moments import choose_moments
 from udfs.verifying.verify_pair import verify_pair
@@ -35,7 +36,7 @@ BOUND_COLUMNS = (
     "left_coverage",
     "right_coverage",
 )
-"""The columns of a pair with the bounds of the shared footage in both videos, and the share of each that it fills."""
+"""The columns of a pair with the bounds of the shared footage in both videos, and the share of either content."""
 _DECIMALS = 6
 
 
@@ -43,7 +44,8 @@ def align_batches(batches: Iterator[pd.DataFrame], verifier: Verifier | None = N
     """Align candidate pairs: one row per pair -> one row of ALIGNED_DDL per pair that aligns and stays open.
 
     Each row has left_id, right_id and, for each side, the columns vector, end_seconds, frame_seconds, frame_vectors and
-    frame_backgrounds of `embeddings`, prefixed by the side (`left_vector`). With a verifier, a pair is left out if the
+    frame_backgrounds of `embeddings`, and frame_details of `thumbnails` or null, prefixed by the side (`left_vector`).
+    With a verifier, a pair is left out if the
     first look decides it: its probability is below `min_open_probability`. Runs on: executor, by `mapInPandas`, and the
     machine that checks one video.
     """
@@ -89,24 +91,32 @@ def list_bounds(alignment: TimeAlignment) -> dict[str, float]:
 
 def _read_features(pair: dict[str, Any], side: str) -> VideoFeatures:
     """Read the frames of one side."""
-    columns = ("frame_vectors", "frame_seconds", "frame_backgrounds", "end_seconds")
+    columns = ("frame_vectors", "frame_seconds", "frame_backgrounds", "end_seconds", "frame_details")
     return unpack_features(*(pair[f"{side}_{column}"] for column in columns))
 
 
 def unpack_features(
-    packed: bytes, frame_seconds: ArrayLike, backgrounds: ArrayLike, duration_seconds: float
+    packed: bytes,
+    frame_seconds: ArrayLike,
+    backgrounds: ArrayLike,
+    duration_seconds: float,
+    details: ArrayLike | None = None,
 ) -> VideoFeatures:
-    """Read a video's frames from columns of `embeddings`.
+    """Read a video's frames from columns of `embeddings`, and its content from the details of `thumbnails`.
 
     Args:
         packed: `frame_vectors`, as `udfs.embedding.embed.pack_vectors` packs them.
         frame_seconds: (n,).
         backgrounds: `frame_backgrounds` (n,).
         duration_seconds: of the video.
+        details: `frame_details` (n,). With None or another length the whole video is content.
 
     Raises:
         ValueError: see `VideoFeatures`.
     """
     seconds = np.asarray(frame_seconds, dtype=np.float64)
     vectors = unpack_vectors(packed, len(seconds))
-    return VideoFeatures(vectors, seconds, np.asarray(backgrounds, dtype=np.float32), duration_seconds)
+    content = None
+    if details is not None and np.shape(details) == seconds.shape:
+        content = find_content(np.asarray(details, dtype=np.float32), seconds, duration_seconds)
+    return VideoFeatures(vectors, seconds, np.asarray(backgrounds, dtype=np.float32), duration_seconds, content)

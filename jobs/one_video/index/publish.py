@@ -14,7 +14,7 @@ from jobs.contracts.run_ids import parse_run_time
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
 from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
-from udfs.indexing.shard import SEGMENT_COLUMNS, THUMBNAILS, WRITTEN_DDL, make_shard_writer
+from udfs.indexing.shard import FRAME_DETAILS, SEGMENT_COLUMNS, THUMBNAILS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ def _write_shards(segments: DataFrame, thumbnails: DataFrame, store: Store, run:
     """Write segments of `embeddings`, with thumbnails, as shards of similar size on executors; return their listing."""
     num_shards = max(1, round(segments.count() / SHARD_SEGMENTS))
     pictures = thumbnails.where(F.col("descriptor_id") == run.model.descriptor_id).select(
-        *_KEY, F.lit(0).alias("segment_index"), THUMBNAILS
+        *_KEY, F.lit(0).alias("segment_index"), THUMBNAILS, FRAME_DETAILS
     )
     rows = segments.select(*SEGMENT_COLUMNS).join(pictures, [*_KEY, "segment_index"], "left")
-    rows = rows.select(*SEGMENT_COLUMNS, THUMBNAILS).repartition(num_shards, "video_id")
+    rows = rows.select(*SEGMENT_COLUMNS, THUMBNAILS, FRAME_DETAILS).repartition(num_shards, "video_id")
     rows = rows.sortWithinPartitions("video_id", "segment_index")
     return rows.mapInArrow(make_shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
 

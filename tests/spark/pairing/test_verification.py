@@ -7,14 +7,16 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from pyspark.sql import functions as F
 
+import ndvr
 from jobs.config.settings import Config
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
@@ -57,8 +59,14 @@ VERIFIER = make_verifier(
 """The more of both is covered, and the more places agree, the higher the probability."""
 EDITED = {"clip": "middle-clip", "head": "trim-tail", "tail": "trim-head", "small": "resize-50"}
 """Of the film: 6 to 14 s, 0 to 14 s, 6 to 20 s, and all of it."""
-SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20}
+SECONDS = {"film": 20, "clip": 8, "head": 14, "tail": 14, "small": 20, "black": 14}
+"""Of content. `black` is the film from 0 to 14 s, behind 4 s of black."""
 SHARED = {
+    ("black", "clip"): ("contained", (10, 18, 0, 8)),
+    ("black", "film"): ("contained", (4, 18, 0, 14)),
+    ("black", "head"): ("copy", (4, 18, 0, 14)),
+    ("black", "small"): ("contained", (4, 18, 0, 14)),
+    ("black", "tail"): ("overlap", (10, 18, 0, 8)),
     ("clip", "film"): ("contained", (0, 8, 6, 14)),
     ("clip", "head"): ("contained", (0, 8, 6, 14)),
     ("clip", "small"): ("contained", (0, 8, 6, 14)),
@@ -103,6 +111,11 @@ def draw_film(scenes: Iterable[tuple[str, bool]]) -> Iterator[np.ndarray]:
             yield 255 - picture if is_negative else picture
 
 
+def write_behind(path: Path, picture: Image.Image) -> Path:
+    """Write the film from 0 to 14 s behind 4 s of a picture."""
+    return write_frames(path, chain([np.asarray(picture)] * 40, islice(draw_film(FILM), 140)))
+
+
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film of 20 s, edited copies of it, and a stranger."""
@@ -111,7 +124,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_frames(folder / "stranger.mp4", (draw_picture(number, (WIDTH_PX, HEIGHT_PX)) for number in range(80)))
     for name, edit in EDITED.items():
         apply_edit(film, folder / f"{name}.mp4", EDITS[edit])
-    ids = ("film", "stranger", *EDITED)
+    write_behind(folder / "black.mp4", Image.new("RGB", (WIDTH_PX, HEIGHT_PX)))
+    ids = ("film", "stranger", "black", *EDITED)
     return write_manifest(folder / "manifest.csv", [Video(name, f"{name}.mp4") for name in ids])
 
 
@@ -214,8 +228,51 @@ def test_the_thumbnails_are_the_sampled_frames(nights: Nights) -> None:
         assert (picture.format, picture.mode) == ("JPEG", "RGB")
 
 
+def test_black_thumbnails_have_no_detail(nights: Nights) -> None:
+    rows = {row["video_id"]: row["frame_details"] for row in read_rows(nights.lake, "thumbnails")}
+    assert rows["black"][:4] == [0.0] * 4
+    assert min(rows["film"]) > 0.3
+    assert rows["black"][4:] == pytest.approx(rows["film"][:14], abs=0.05)
+
+
+def test_without_details_black_before_footage_is_content(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any]
+) -> None:
+    pictures = read_thumbnails(spark, nights).where("video_id <> 'black'")
+    row = build_pairs(spark, read_embeddings(spark, nights), pictures, settings)["black", "head"]
+    assert (row["relation"], row["right_coverage"]) == ("contained", pytest.approx(1.0, abs=0.05))
+    assert row["left_coverage"] == pytest.approx(14 / 18, abs=0.02)
+
+
+def test_the_check_of_one_video_finds_a_copy_behind_a_title_card(nights: Nights, tmp_path: Path) -> None:
+    card = Image.new("RGB", (WIDTH_PX, HEIGHT_PX))
+    ImageDraw.Draw(card).text((50, 30), "A FILM", fill="white", anchor="mm", font_size=10)
+    with ndvr.open(nights.lake) as lake:
+        answer = lake.query(write_behind(tmp_path / "card.mp4", card))
+    matches = {match.video_id: match for match in answer.matches}
+    for other in ("black", "head"):
+        match = matches[other]
+        assert (match.relation, match.is_duplicate) == ("copy", True)
+        assert (match.coverage, match.match_coverage) == pytest.approx((1.0, 1.0), abs=0.1)
+    assert (matches["head"].start_seconds, matches["head"].match_start_seconds) == pytest.approx((4, 0), abs=1.0)
+    # The keeper of `black` and `head`: of those that are as old and as large, the longest.
+    assert answer.original == "black"
+    assert (matches["film"].relation, matches["film"].match_coverage) == ("contained", pytest.approx(0.7, abs=0.1))
+
+
 def test_only_copies_are_a_cluster(nights: Nights) -> None:
-    assert {row["video_id"] for row in read_rows(nights.lake, "clusters")} == {"film", "small"}
+    clusters: dict[str, set[str]] = {}
+    for row in read_rows(nights.lake, "clusters"):
+        clusters.setdefault(row["cluster_id"], set()).add(row["video_id"])
+    assert sorted(map(sorted, clusters.values())) == [["black", "head"], ["film", "small"]]
+
+
+def test_a_copy_with_or_without_black_before_it_is_a_duplicate(nights: Nights) -> None:
+    copies = [row for row in read_rows(nights.lake, "duplicates") if row["relation"] == "copy"]
+    assert {frozenset({row["video_id"], row["duplicate_of"]}) for row in copies} == {
+        frozenset({"black", "head"}),
+        frozenset({"film", "small"}),
+    }
 
 
 def test_the_embeddings_hold_the_whole_with_its_frames_and_then_the_windows(nights: Nights) -> None:
@@ -334,5 +391,5 @@ def test_a_truth_of_other_videos_fits_nothing(
     truth = tmp_path / "truth.csv"
     truth.write_text("left_id,right_id,relation\nfilm,unknown,copy\n", encoding="utf-8")
     model = Path(settings["embeddings"]["artefact_dir"])
-    with pytest.raises(UsageError, match=r"--truth '.*/truth\.csv' has no pair of the 6 selected videos: give"):
+    with pytest.raises(UsageError, match=r"--truth '.*/truth\.csv' has no pair of the 7 selected videos: give"):
         fit_model_verifier(Lake(spark, str(nights.lake)), model, truth, 0.99, Config())

@@ -39,6 +39,7 @@ REFUSED = (PySparkException, Py4JJavaError)  # PySpark does not convert some err
 VIOLATIONS = {
     ("manifest", "video_id_is_not_empty"): {"video_id": "''"},
     ("thumbnails", "has_a_time_per_thumbnail"): {"frame_seconds": "CAST(array() AS ARRAY<DOUBLE>)"},
+    ("thumbnails", "has_a_detail_per_thumbnail"): {"frame_details": "CAST(array() AS ARRAY<FLOAT>)"},
     ("descriptors", "size_is_positive"): {"size_bytes": "0"},
     ("descriptors", "duration_is_not_negative"): {"duration_seconds": "-0.1"},
     ("descriptors", "frame_is_not_empty"): {"height_px": "0"},

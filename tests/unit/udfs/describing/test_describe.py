@@ -161,11 +161,32 @@ def test_each_frame_has_a_thumbnail_without_padding_and_borders_stay(batch_frame
     assert make_attempt_row("a", None, first)["thumbnails"] == first.thumbnails
 
 
+def test_each_thumbnail_has_its_detail() -> None:
+    frames = np.zeros((3, 32, 32, 3), np.uint8)
+    frames[1, 8:24] = np.random.default_rng(0).integers(0, 256, (16, 32, 3))
+    frames[2, :, ::2] = 200
+    wide, square = (FrameChunk("a", np.zeros(3), frames, size) for size in ((32, 16), None))
+    events = [wide, FrameChunk("b", np.zeros(1), frames[:1]), square, done("a"), done("b")]
+    outcomes = dict(describe_events(events, RedDescriber(4), stores_thumbnails=True))
+    first, second = (outcomes[video_id] for video_id in "ab")
+    assert isinstance(first, Description)
+    assert isinstance(second, Description)
+    assert first.frame_details is not None
+    assert first.frame_details.dtype == np.float32
+    # All windows of the picture without padding have detail. With the flat bars above and below, some have none.
+    assert first.frame_details[:3].tolist() == [0.0, 1.0, 1.0]
+    assert first.frame_details[3:].tolist() == [0.0, pytest.approx(0.75, abs=0.01), 1.0]
+    assert second.frame_details is not None
+    assert second.frame_details.tolist() == [0.0]
+    assert make_attempt_row("a", None, first)["frame_details"] is first.frame_details
+
+
 def test_thumbnails_are_made_only_if_requested() -> None:
     (outcome,) = describe([chunk("a", 1), done("a")]).values()
     assert isinstance(outcome, Description)
-    assert outcome.thumbnails is None
-    assert make_attempt_row("a", None, outcome)["thumbnails"] is None
+    assert (outcome.thumbnails, outcome.frame_details) == (None, None)
+    row = make_attempt_row("a", None, outcome)
+    assert (row["thumbnails"], row["frame_details"]) == (None, None)
 
 
 def test_thumbnails_sent_before_a_restart_are_discarded() -> None:
@@ -173,6 +194,8 @@ def test_thumbnails_sent_before_a_restart_are_discarded() -> None:
     ((_, outcome),) = describe_events(events, RedDescriber(4), stores_thumbnails=True)
     assert isinstance(outcome, Description)
     assert len(outcome.thumbnails or []) == 1
+    assert outcome.frame_details is not None
+    assert len(outcome.frame_details) == 1
 
 
 def test_no_events_yield_no_descriptions() -> None:

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import make_texture
+<<<<<<< HEAD
 from udfs.describing.thumbnails import crop_padding, decode_in_colour, decode_thumbnails, encode_thumbnails
+=======
+from udfs.describing.thumbnails import crop_padding, decode_thumbnails, encode_thumbnails, measure_details
+>>>>>>> content
 from udfs.video import FrameChunk
 
 
@@ -67,9 +71,55 @@ def test_a_thumbnail_of_224_px_takes_a_few_kilobytes() -> None:
     assert 1000 < len(thumbnail) < 8000
 
 
+def to_rgb(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[None, :, :, None], 3, axis=3)
+
+
+@pytest.mark.parametrize("grey", [0, 16, 128, 255])
+def test_a_flat_picture_has_no_detail_and_noise_of_encoders_is_none(grey: int) -> None:
+    flat = np.full((126, 224), grey)
+    noise = np.random.default_rng(0).normal(0, 3, flat.shape)  # a variance of 9
+    assert measure_details(to_rgb(flat.astype(np.uint8))).tolist() == [0.0]
+    assert measure_details(to_rgb((flat + noise).clip(0, 255).astype(np.uint8))).tolist() == [0.0]
+
+
+def test_a_textured_picture_is_all_detail_and_half_of_it_is_half() -> None:
+    texture = make_texture(1)
+    assert measure_details(to_rgb(texture)).tolist() == [pytest.approx(1.0, abs=0.01)]
+    half = texture.copy()
+    half[:, 112:] = 0
+    # Windows of 21 px at the edge count too: 122 of 224 columns.
+    assert measure_details(to_rgb(half)).tolist() == [pytest.approx(122 / 224, abs=0.02)]
+
+
+def test_a_title_card_has_little_detail() -> None:
+    from PIL import Image, ImageDraw
+
+    card = Image.new("L", (224, 126))
+    ImageDraw.Draw(card).text((112, 63), "A FILM BY\nNOBODY", fill=255, anchor="mm", font_size=14)
+    (detail,) = measure_details(to_rgb(np.asarray(card)))
+    assert 0.05 < detail < 0.2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (2, 2), (300, 10)])
+def test_pictures_smaller_than_the_window_have_a_detail(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    details = measure_details(noise)
+    assert (details.shape, details.dtype) == ((2,), np.float32)
+    assert ((details >= 0) & (details <= 1)).all()
+
+
+def test_fading_a_picture_out_reduces_its_detail() -> None:
+    texture = make_texture(1).astype(np.float32)
+    details = [float(measure_details(to_rgb((texture * share).astype(np.uint8)))[0]) for share in (1, 0.3, 0.1, 0.03)]
+    assert details == sorted(details, reverse=True)
+    assert details[-1] == 0.0
+
+
 def test_no_frames_give_no_thumbnails() -> None:
     assert encode_thumbnails(np.zeros((0, 4, 4, 3), np.uint8)) == []
     assert decode_thumbnails([]) == []
+    assert measure_details(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0,)
 
 
 @pytest.mark.parametrize("content", [b"", b"no jpeg"])

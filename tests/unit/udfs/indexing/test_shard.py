@@ -36,6 +36,7 @@ def make_rows() -> list[dict[str, Any]]:
             "frame_vectors": pack_vectors(draw(number + 2, number)),
             "frame_backgrounds": np.linspace(0, 1, number + 2, dtype=np.float32),
             "thumbnails": [b"%d.%d" % (number, frame) for frame in range(number + 2)] if number else None,
+            "frame_details": np.linspace(0.25, 0.5, number + 2, dtype=np.float32) if number else None,
         }
         for index in range(count):
             row = {"video_id": f"v{number}", "segment_index": index, "content_sha256": f"sha{number}"}
@@ -74,6 +75,9 @@ def test_vectors_and_frames_are_read_back_unchanged(shard: IndexShard) -> None:
         assert np.array_equal(video["frame_seconds"], row["frame_seconds"])
         assert bytes(video["frame_vectors"]) == row["frame_vectors"]
         assert np.array_equal(video["frame_backgrounds"], row["frame_backgrounds"])
+        if number:
+            assert video["frame_details"].dtype == np.float32
+            assert np.array_equal(video["frame_details"], row["frame_details"])
 
 
 def test_thumbnails_of_some_frames_are_read_back(shard: IndexShard) -> None:
@@ -83,6 +87,7 @@ def test_thumbnails_of_some_frames_are_read_back(shard: IndexShard) -> None:
 
 def test_a_video_without_thumbnails_has_none(shard: IndexShard) -> None:
     assert shard.read_thumbnails(0, [0]) is None
+    assert shard.read_video(0)["frame_details"] is None
 
 
 def test_a_shard_of_an_earlier_version_has_no_thumbnails(batches: list[pa.RecordBatch], tmp_path: Path) -> None:
@@ -92,6 +97,7 @@ def test_a_shard_of_an_earlier_version_has_no_thumbnails(batches: list[pa.Record
     shard = IndexShard.open(store.fetch("old"))
     assert shard.read_thumbnails(2, [3, 0]) is None
     assert shard.read_video(2)["end_seconds"] == 11.0
+    assert shard.read_video(2)["frame_details"] is None
 
 
 def test_each_segment_belongs_to_its_video(shard: IndexShard) -> None:

@@ -55,6 +55,13 @@ def coverages(alignment: TimeAlignment) -> tuple[float, float]:
     return alignment.left_coverage, alignment.right_coverage
 
 
+def behind(num_before: int, shown: Iterable[int], num_after: int = 0) -> VideoFeatures:
+    """A video of black frames, then its content, then black frames."""
+    content = frames(*shown)
+    padded = video(np.pad(content, ((num_before, num_after), (0, 0))))
+    return replace(padded, known_content=Segment(float(num_before), float(num_before + len(content))))
+
+
 def make_scene(shown: Iterable[int], scene: int, share: float) -> np.ndarray:
     """Frames of one scene. In each, the share `share` of the squared norm is unique to the frame."""
     own = frames(*shown)
@@ -301,6 +308,55 @@ def test_a_still_picture_of_zero_duration_is_found_where_the_other_video_shows_i
     swapped = align_existing(video(range(4)), picture)
     assert swapped.relation == found.relation == "contained"
     assert align_existing(picture, picture).relation == "copy"
+
+
+@pytest.mark.parametrize(("num_before", "num_after"), [(4, 0), (0, 4), (4, 10)])
+def test_a_copy_between_black_frames_is_a_copy(num_before: int, num_after: int) -> None:
+    whole, padded = video(range(8)), behind(num_before, range(8), num_after)
+    found, swapped = align_existing(whole, padded), align_existing(padded, whole)
+    assert bounds(found) == (0.0, 8.0, num_before, num_before + 8.0)
+    assert coverages(found) == coverages(swapped) == (1.0, 1.0)
+    assert found.relation == swapped.relation == "copy"
+    unknown = align_existing(whole, replace(padded, known_content=None))
+    assert bounds(unknown) == bounds(found)
+    assert coverages(unknown) == (1.0, 8 / (8 + num_before + num_after))
+    assert unknown.relation == "contained"
+
+
+def test_a_clip_of_a_video_between_black_frames_is_contained_in_it() -> None:
+    found = align_existing(behind(4, range(20), 6), video(range(5, 11)))
+    assert bounds(found) == (9.0, 15.0, 0.0, 6.0)
+    assert coverages(found) == (0.3, 1.0)
+    assert found.relation == "contained"
+
+
+def test_a_shared_title_card_covers_no_content() -> None:
+    one, other = video([0, 1, 2, *range(10, 20)]), video([0, 1, 2, *range(20, 30)])
+    assert coverages(align_existing(one, other)) == (3 / 13, 3 / 13)
+    one, other = (replace(side, known_content=Segment(3.0, 13.0)) for side in (one, other))
+    found = align_existing(one, other)
+    assert bounds(found) == (0.0, 3.0, 0.0, 3.0)
+    assert coverages(found) == (0.0, 0.0)
+    assert found.relation == "overlap"
+
+
+def test_only_the_part_of_a_segment_within_the_content_counts() -> None:
+    found = align_existing(video(range(10)), replace(video(range(10)), known_content=Segment(2.0, 6.0)))
+    assert bounds(found) == (0.0, 10.0, 0.0, 10.0)
+    assert coverages(found) == (1.0, 1.0)
+    clip = align_existing(video(range(4)), replace(video(range(10)), known_content=Segment(2.0, 7.0)))
+    assert coverages(clip) == (1.0, 0.4)
+
+
+def test_content_played_twice_counts_once() -> None:
+    played = replace(video([*range(10), *range(10)]), known_content=Segment(5.0, 15.0))
+    assert coverages(align_existing(video(range(10)), played)) == (1.0, 1.0)
+
+
+def test_the_content_of_a_thinned_video_is_kept() -> None:
+    long = behind(1000, [number % NUM_DIMS for number in range(2000)])
+    assert long.thin().content == long.content == (1000.0, 3000.0)
+    assert coverages(align_existing(long, long)) == (1.0, 1.0)
 
 
 def test_bounds_end_at_the_duration() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from udfs.verifying.features import VideoFeatures
+from udfs.verifying.features import Segment, VideoFeatures
 
 
 def make_features(**changes: Any) -> VideoFeatures:
@@ -30,6 +30,9 @@ def make_features(**changes: Any) -> VideoFeatures:
         ({"seconds": np.array([0.0, 2.0, 1.0])}, "seconds must be ascending, got"),
         ({"backgrounds": np.zeros((3, 1), np.float32)}, r"backgrounds must be float32 of shape \(3,\)"),
         ({"backgrounds": np.zeros(3)}, "backgrounds must be float32"),
+        ({"known_content": Segment(1.0, 3.5)}, r"known_content must be a part of the 3\.0 s of the video, got Segment"),
+        ({"known_content": Segment(-0.5, 3.0)}, "known_content must be a part of"),
+        ({"known_content": Segment(2.0, 1.0)}, "known_content must be a part of"),
     ],
 )
 def test_a_wrong_shape_dtype_or_order_is_an_error(changes: dict[str, Any], message: str) -> None:
@@ -39,6 +42,11 @@ def test_a_wrong_shape_dtype_or_order_is_an_error(changes: dict[str, Any], messa
 
 def test_equal_seconds_are_accepted() -> None:
     assert make_features(seconds=np.zeros(3)).frame_interval_seconds == 1.0
+
+
+def test_all_of_a_video_is_content_unless_it_is_known() -> None:
+    assert make_features().content == (0.0, 3.0)
+    assert make_features(known_content=Segment(1.0, 2.5)).content == (1.0, 2.5)
 
 
 def test_similar_frames_share_one_weight() -> None:

@@ -22,6 +22,7 @@ def side(name: str, *numbers: int, vector: list[float] | None = None) -> dict[st
         f"{name}_frame_seconds": np.arange(float(len(numbers))),
         f"{name}_frame_vectors": pack_vectors(vectors),
         f"{name}_frame_backgrounds": np.zeros(len(numbers), dtype=np.float32),
+        f"{name}_frame_details": None,
     }
 
 
@@ -113,3 +114,32 @@ def test_a_verifier_does_not_change_the_rows() -> None:
     (alone,) = align_pairs(pair)
     (batch,) = align_batches(iter([pd.DataFrame([pair])]), make_verifier(leaf(1.0)))
     assert batch.to_dict("records") == [alone]
+
+
+def relation_and_coverages(left: list[float] | None, right: list[float] | None) -> list[Any]:
+    """Align 8 s of footage with the same behind 4 s of other frames, with these details."""
+    film = side("left", *range(8)) | {"left_frame_details": left}
+    behind = side("right", 20, 21, 22, 23, *range(8)) | {"right_frame_details": right}
+    (row,) = align_pairs(candidate("a", "b", film, behind))
+    assert [row[f"right_{name}_seconds"] for name in ("start", "end")] == [4.0, 12.0]
+    assert row["evidence"][3:5] == pytest.approx([row["left_coverage"], row["right_coverage"]])
+    return [row[name] for name in ("relation", "left_coverage", "right_coverage")]
+
+
+def test_with_details_only_content_is_to_be_covered() -> None:
+    black, card = [0.0] * 4 + [0.6] * 8, [0.1] * 4 + [0.6] * 8
+    assert relation_and_coverages([0.6] * 8, black) == ["copy", 1.0, 1.0]
+    assert relation_and_coverages([0.6] * 8, card) == ["copy", 1.0, 1.0]
+    assert relation_and_coverages(None, card) == ["copy", 1.0, 1.0]
+    assert relation_and_coverages([0.6] * 8, [0.6] * 12) == ["contained", 1.0, round(8 / 12, 6)]
+
+
+@pytest.mark.parametrize("details", [None, [], [0.0] * 4 + [0.6] * 7], ids=["none", "empty", "too few"])
+def test_without_details_of_all_frames_the_whole_video_is_content(details: list[float] | None) -> None:
+    assert relation_and_coverages([0.6] * 8, details) == ["contained", 1.0, round(8 / 12, 6)]
+
+
+def test_details_that_pandas_lost_are_missing() -> None:
+    pairs = pd.DataFrame([candidate("a", "b", side("left", 1, 2), side("right", 1, 2))])
+    (batch,) = align_batches(iter([pairs.assign(left_frame_details=np.nan)]))
+    assert batch["left_coverage"].tolist() == [1.0]
