@@ -49,7 +49,7 @@ _NOUNS = (
 )
 _VERBS = (
     "follow carry open paint remember measure borrow cross gather hide answer build choose deliver explain forget "
-    "guard invite join keep leave mend notice offer plant repair share"
+    "guard invite join keep leave fold notice offer plant repair share"
 )
 
 

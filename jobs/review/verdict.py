@@ -67,7 +67,7 @@ def verify_two(lake: Lake, left_id: str, right_id: str, model_id: str, config: C
         config: settings of the night, for the artefact and the search.
 
     Returns:
-        What verification makes of them, or None if they are not a candidate, do not align, or the model has no verifier.
+        What verification makes of them, or None if they are no candidate, do not align, or the model has no verifier.
     """
     describe = config.describe
     model = find_model("auto", describe.backbone, describe.descriptor_id, config.embeddings.artefact_dir)

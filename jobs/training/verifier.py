@@ -83,7 +83,7 @@ def fit_verifier(
     (`jobs.training.calibration.fit_platt`).
 
     The threshold is the lowest that satisfies two rules: at least `target_precision` of the weighted pairs found share
-    footage, and at most 1 in 10,000 of all negative pairs is found.
+    footage, and at most 1 in 10,000 of all pairs of different footage is found.
 
     Args:
         labelled: as `label_evidence` returns it.
@@ -118,7 +118,8 @@ def fit_verifier(
         fitted, intercept=round(intercept, _DECIMALS), slope=round(slope, _DECIMALS), fitted_on=fitted_on
     )
     held_out = 1 / (1 + np.exp(-(intercept + slope * sums)))
-    threshold = choose_weighted_threshold(held_out, is_positive, weights, num_negatives, target_precision)
+    is_stranger = ~is_positive & (left != right)
+    threshold = choose_weighted_threshold(held_out, is_positive, weights, is_stranger, num_negatives, target_precision)
     first_look = verifier.predict_first_look(evidence[is_positive][:, : len(FIRST_LOOK)])
     lowest = min(float(np.quantile(first_look, 1 - _OPEN_SHARE)), threshold)
     return replace(verifier, min_probability=threshold, min_open_probability=round(lowest, _DECIMALS))
@@ -193,9 +194,16 @@ def _read_tree(nodes: NDArray[np.void]) -> tuple[Node, ...]:
 
 
 def choose_weighted_threshold(
-    probabilities: Values, is_positive: Flags, weights: Values, num_negatives: int, target_precision: float
+    probabilities: Values,
+    is_positive: Flags,
+    weights: Values,
+    is_stranger: Flags,
+    num_negatives: int,
+    target_precision: float,
 ) -> float:
-    """Return the lowest threshold that reaches a weighted precision and finds at most 1 in 10,000 negatives.
+    """Return the lowest threshold that reaches a weighted precision and finds at most 1 in 10,000 strangers.
+
+    Takes of one scene do not count as strangers: the weights say how frequent they are.
 
     Raises:
         UsageError: no threshold reaches the precision.
@@ -204,7 +212,7 @@ def choose_weighted_threshold(
     falling, positive = probabilities[order], is_positive[order]
     true = np.cumsum(positive * weights[order])
     found = np.cumsum(weights[order])
-    num_false = np.cumsum(~positive)
+    num_false = np.cumsum(is_stranger[order])
     is_last = np.append(falling[1:] < falling[:-1], True)
     is_allowed = is_last & (true >= target_precision * found) & (num_false <= _MAX_FALSE_SHARE * num_negatives)
     if not is_allowed.any():

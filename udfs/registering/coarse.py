@@ -1,4 +1,4 @@
-"""What registered pictures show coarsely, at a quarter of their size: which moments fit, and what differs in brightness."""
+"""Compares registered pictures at a quarter of their size: which moments fit, and where brightness differs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Brightness(NamedTuple):
 
     Attributes:
         explained: share of the right side's variance, in [0, 1].
-        differing: share of the pixels that differ by more than 12 grey levels, in [0, 1]: also where nothing has contrast.
+        differing: share of the pixels that differ by more than 12 grey levels, in [0, 1]; flat places count too.
     """
 
     explained: float

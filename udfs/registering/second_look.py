@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from udfs.registering.compare_moments import ComparedMoment
     from udfs.registering.geometry import Registration
     from udfs.registering.keypoints import Keypoints
     from udfs.verifying.moments import Moment
@@ -39,6 +40,7 @@ _NOTHING_AGREES = {
     "differing_share": 1.0,
     "contrast": 0.0,
 }
+_COARSE_BLUR_PX = 25
 _MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
 
 
@@ -68,7 +70,8 @@ class Pictures:
 class SecondLook:
     """What the registered pixels of an aligned pair show.
 
-    A value is None if it cannot be measured: nothing changes, or too few moments. If nothing registers, no places agree.
+    A value is None if it cannot be measured: nothing changes, or too few moments. If nothing registers, no place
+    agrees.
 
     Attributes:
         num_moments: moments compared.
@@ -160,25 +163,22 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     warp, inside = _make_warp(best, left, right)
     if inside.sum() < _MIN_INSIDE_PX:
         return SecondLook(len(moments), best.num_inliers, support, best.is_mirrored, **_NOTHING_AGREES)
-    compared = compare_moments(left.frames, right.frames, moments, warp, inside)
+    regions = _find_regions(best, left, right)
+    area = min(_measure_area(region) for region in regions)
+    seen = SecondLook(len(moments), best.num_inliers, support, best.is_mirrored, *regions, area)
+    return _measure_agreement(seen, compare_moments(left.frames, right.frames, moments, warp, inside), inside)
+
+
+def _measure_agreement(seen: SecondLook, compared: Sequence[ComparedMoment], inside: NDArray[np.bool_]) -> SecondLook:
+    """Add to what was registered how well places, brightness and changes agree."""
     warped, matched = (np.stack([getattr(moment, side) for moment in compared]) for side in ("left", "right"))
     places = measure_places([moment.correlations for moment in compared], [m.variances for m in compared], inside)
+    reduced = reduce_stacks(warped, matched, inside)
+    brightness = compare_brightness(*reduced)
     one, other = warped - warped.mean(axis=0), matched - matched.mean(axis=0)
     changes = measure_changes(one, other, inside)
-    coarse = measure_changes(one, other, inside, blur_px=25)
-    has_change = changes.amount >= _MIN_CHANGE
-    reduced = reduce_stacks(warped, matched, inside)
-    rank, contrast = rank_moments(*reduced) if has_change and len(moments) > 1 else (None, None)
-    brightness = compare_brightness(*reduced)
-    left_region, right_region = _find_regions(best, left, right)
-    return SecondLook(
-        len(moments),
-        best.num_inliers,
-        support,
-        best.is_mirrored,
-        left_region,
-        right_region,
-        area=min(_measure_area(left_region), _measure_area(right_region)),
+    seen = replace(
+        seen,
         place_agreement=places.agreeing,
         place_disagreement=places.disagreeing,
         correlation=places.correlation,
@@ -186,13 +186,19 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
         explained_brightness=brightness.explained,
         differing_share=brightness.differing,
         contrast=places.contrast,
-        change_agreement=changes.agreement if has_change else None,
-        coarse_agreement=coarse.agreement if has_change else None,
-        pooled_agreement=changes.pooled if has_change else None,
-        step_agreement=_measure_steps(warped, matched, inside) if has_change else None,
+        change=changes.amount,
+    )
+    if changes.amount < _MIN_CHANGE:
+        return seen
+    rank, contrast = rank_moments(*reduced)
+    return replace(
+        seen,
+        change_agreement=changes.agreement,
+        coarse_agreement=measure_changes(one, other, inside, blur_px=_COARSE_BLUR_PX).agreement,
+        pooled_agreement=changes.pooled,
+        step_agreement=_measure_steps(warped, matched, inside),
         moment_rank=rank,
         moment_contrast=contrast,
-        change=changes.amount,
     )
 
 

@@ -214,13 +214,15 @@ def test_pairs_of_one_kind_are_rejected(labelled: pd.DataFrame, message: str) ->
 PROBABILITIES = np.array([0.9, 0.8, 0.7, 0.6, 0.1])
 IS_POSITIVE = np.array([True, True, False, True, False])
 WEIGHTS = np.array([1.0, 1.0, 0.5, 1.0, 1.0])
+LABELLED = (PROBABILITIES, IS_POSITIVE, WEIGHTS, ~IS_POSITIVE)
+"""The negatives are strangers."""
 
 
 @pytest.mark.parametrize(("target", "threshold"), [(1.0, 0.8), (0.85, 0.6), (0.86, 0.8), (0.0, 0.1)])
 def test_the_threshold_is_the_lowest_with_the_target_precision(target: float, threshold: float) -> None:
-    assert choose_weighted_threshold(PROBABILITIES, IS_POSITIVE, WEIGHTS, MANY_NEGATIVES, target) == threshold
+    assert choose_weighted_threshold(*LABELLED, MANY_NEGATIVES, target) == threshold
     order = [3, 0, 4, 2, 1]
-    shuffled = (PROBABILITIES[order], IS_POSITIVE[order], WEIGHTS[order])
+    shuffled = [values[order] for values in LABELLED]
     assert choose_weighted_threshold(*shuffled, MANY_NEGATIVES, target) == threshold
 
 
@@ -228,19 +230,26 @@ def test_the_threshold_is_the_lowest_with_the_target_precision(target: float, th
 def test_at_most_one_negative_in_ten_thousand_is_found_at_any_target_precision(
     num_negatives: int, threshold: float
 ) -> None:
-    assert choose_weighted_threshold(PROBABILITIES, IS_POSITIVE, WEIGHTS, num_negatives, 0.5) == threshold
+    assert choose_weighted_threshold(*LABELLED, num_negatives, 0.5) == threshold
+
+
+def test_takes_do_not_count_as_strangers() -> None:
+    no_strangers = np.zeros(5, bool)
+    assert choose_weighted_threshold(PROBABILITIES, IS_POSITIVE, WEIGHTS, no_strangers, 9_999, 0.5) == 0.1
 
 
 def test_pairs_of_the_same_probability_are_found_together() -> None:
     probabilities = np.array([0.9, 0.8, 0.8])
-    found = choose_weighted_threshold(probabilities, np.array([True, True, False]), np.ones(3), MANY_NEGATIVES, 0.9)
+    is_positive = np.array([True, True, False])
+    found = choose_weighted_threshold(probabilities, is_positive, np.ones(3), ~is_positive, MANY_NEGATIVES, 0.9)
     assert found == 0.9
 
 
 def test_pairs_without_a_threshold_of_the_target_precision_are_rejected() -> None:
+    is_positive = np.array([True, False])
     with pytest.raises(
         UsageError,
         match=r"no threshold reaches a precision of 0\.99: these pairs cannot fit a verifier; look at their labels, or "
         "lower --target-precision",
     ):
-        choose_weighted_threshold(np.array([0.9, 0.9]), np.array([True, False]), np.ones(2), MANY_NEGATIVES, 0.99)
+        choose_weighted_threshold(np.array([0.9, 0.9]), is_positive, np.ones(2), ~is_positive, MANY_NEGATIVES, 0.99)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from tests.support.pictures import make_texture
-<<<<<<< HEAD
-from udfs.describing.thumbnails import crop_padding, decode_in_colour, decode_thumbnails, encode_thumbnails
-=======
-from udfs.describing.thumbnails import crop_padding, decode_thumbnails, encode_thumbnails, measure_details
->>>>>>> content
+from udfs.describing.thumbnails import (
+    crop_padding,
+    decode_in_colour,
+    decode_thumbnails,
+    encode_thumbnails,
+    measure_details,
+)
 from udfs.video import FrameChunk
 
 

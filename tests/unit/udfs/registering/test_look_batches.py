@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.verifier import EVIDENCE, FIRST_LOOK, SECOND_LOOK
+from models.verifier import EVIDENCE, FIRST_LOOK
 from tests.support.pictures import film, list_moments
 from tests.support.verifiers import make_verifier, split
 from udfs.describing.thumbnails import encode_thumbnails
