@@ -85,7 +85,8 @@ def _rescale(
     """Convert an affine map between pictures of other sizes; shapes are (h, w). Pixel centres are at integers."""
     from_small = _resize_map(to_left, left)
     to_small = _resize_map(right, to_right)
-    return (to_small @ np.vstack([affine, [0, 0, 1]]) @ from_small)[:2]
+    rescaled: Affine = (to_small @ np.vstack([affine, [0, 0, 1]]) @ from_small)[:2]
+    return rescaled
 
 
 def _resize_map(source: tuple[int, ...], target: tuple[int, ...]) -> Affine:

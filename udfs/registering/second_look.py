@@ -30,16 +30,6 @@ _DECIMALS = 6
 _MIN_INSIDE_PX = 200
 _ERODED_PX = 5  # at the edge of the picture, interpolation mixes in the outside
 _MIN_STEP_MOMENTS = 4
-_NOTHING_AGREES = {
-    "area": 0.0,
-    "place_agreement": 0.0,
-    "place_disagreement": 1.0,
-    "correlation": 0.0,
-    "worst_place": 0.0,
-    "explained_brightness": 0.0,
-    "differing_share": 1.0,
-    "contrast": 0.0,
-}
 _COARSE_BLUR_PX = 25
 _MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
 
@@ -159,14 +149,29 @@ def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> Se
     """
     best, support = _register_moments(left, right, moments)
     if best is None:
-        return SecondLook(len(moments), **_NOTHING_AGREES)
+        return _see_nothing(SecondLook(len(moments)))
     warp, inside = _make_warp(best, left, right)
     if inside.sum() < _MIN_INSIDE_PX:
-        return SecondLook(len(moments), best.num_inliers, support, best.is_mirrored, **_NOTHING_AGREES)
+        return _see_nothing(SecondLook(len(moments), best.num_inliers, support, best.is_mirrored))
     regions = _find_regions(best, left, right)
     area = min(_measure_area(region) for region in regions)
     seen = SecondLook(len(moments), best.num_inliers, support, best.is_mirrored, *regions, area)
     return _measure_agreement(seen, compare_moments(left.frames, right.frames, moments, warp, inside), inside)
+
+
+def _see_nothing(seen: SecondLook) -> SecondLook:
+    """Add that no place agrees, because nothing registers or too little is shared."""
+    return replace(
+        seen,
+        area=0.0,
+        place_agreement=0.0,
+        place_disagreement=1.0,
+        correlation=0.0,
+        worst_place=0.0,
+        explained_brightness=0.0,
+        differing_share=1.0,
+        contrast=0.0,
+    )
 
 
 def _measure_agreement(seen: SecondLook, compared: Sequence[ComparedMoment], inside: NDArray[np.bool_]) -> SecondLook:
