@@ -55,7 +55,9 @@ BROKEN = (
 
 
 def _checker(number: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    squares = (np.floor(x * 8 + number / 5) + np.floor(y * 8)) % 2
+    columns, rows = np.floor(x * 8 + number / 5).astype(int), np.floor(y * 8).astype(int)
+    shades = np.random.default_rng(5).uniform(0.5, 1.0, (8, 16))  # a real board has no two equal squares
+    squares = (columns + rows) % 2 * shades[rows, columns % 16]
     return np.stack([squares * 255, squares * 230, squares * 200], axis=-1)
 
 

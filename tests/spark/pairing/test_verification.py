@@ -378,9 +378,9 @@ def test_a_verifier_is_fitted_on_a_truth_and_written_on_the_card(
     _, card = unpack_artefact(read_artefact(model))
     assert card.verifier is not None
     assert card.verifier != VERIFIER
-    assert card.verifier.fitted_on == "5 pairs that share footage and 31 that do not, candidates of 9 videos"
+    assert card.verifier.fitted_on == "5 pairs that share footage and 9 that do not, candidates of 9 videos"
     assert message == (
-        "verifier: fitted on 5 pairs that share footage and 31 that do not; threshold "
+        "verifier: fitted on 5 pairs that share footage and 9 that do not; threshold "
         f"{card.verifier.min_probability:.3f} finds 5 pairs, 5 of which share footage; the truth has 5 such pairs"
     )
 

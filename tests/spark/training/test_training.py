@@ -206,8 +206,8 @@ def test_descriptors_of_other_settings_and_earlier_uris_are_ignored(
     uris = [video.uri for video in choose_videos(copy, "true", TrainingConfig())]
     assert len(uris) == 9
     assert "/elsewhere.mp4" not in uris
-    truth = write_truth(tmp_path / "truth.csv", "checker,checker-webm,copy,")
-    options = ("--truth", str(truth), "--target-precision", "0")
+    truth = write_truth(tmp_path / "truth.csv", *(f"{left},{right},copy," for left, right in sorted(COPIES)))
+    options = ("--truth", str(truth), "--target-precision", "0.5")
     assert run_calibrate(tmp_path / "lake", model_copy, config, *options) == 0
     card = read_card(model_copy)
     assert card.calibration is not None
