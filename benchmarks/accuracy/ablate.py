@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
-from benchmarks.accuracy.methods import BACKBONE, TARGET_PRECISION, Ranked
+from benchmarks.accuracy.methods import BACKBONE, MIXTURE_PRECISION, Ranked
 from benchmarks.accuracy.run import count_hard_negatives, describe, only_copies
 from benchmarks.accuracy.videos import SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
@@ -182,7 +182,7 @@ def rank_verified(step: Step, test: Catalogue, calibrate: Catalogue) -> Ranked:
     labelled = label_evidence(align_candidates(step, calibrate), known)
     count = len(calibrate.video_ids)
     verifier = fit_verifier(
-        labelled, list_footage(calibrate), count * (count - 1) // 2 - len(known), TARGET_PRECISION, ""
+        labelled, list_footage(calibrate), count * (count - 1) // 2 - len(known), MIXTURE_PRECISION, ""
     )
     found = align_candidates(step, test)
     score = verifier.predict_probability(np.array(found["evidence"].to_list()))
