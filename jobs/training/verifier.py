@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DECIMALS = 6
 _NUM_FOLDS = 5
-_OPEN_SHARE = 0.998
+_OPEN_SHARE = 0.99
 """Share of the pairs with shared footage that get a second look, at least."""
 _MISSING_WEIGHT = 0.25
 """Of a pair without its second look: such pairs are fitted too, so that a verifier decides without thumbnails."""

@@ -22,7 +22,7 @@ _MIN_UNIT_SPEED_GAIN_SHARE = 0.5  # of the best gain: with less, the run at spee
 _MIN_AGREEMENT_MARGIN = 0.02  # by which changes must agree better at another speed than at speed 1
 _MIN_AGREEING_GAIN_SHARE = 0.3  # of the best gain: with less, a run does not show the same scene
 _MIN_AGREEING_MARGIN = 0.01  # by which changes must agree better along another line
-_OTHER_SPEED_SHARE = 0.9  # of the fit of changes at another speed than 1, which is less likely
+_OTHER_SPEED_SHARE = 0.7  # of the fit of changes at another speed than 1, which is less likely
 _TINY = 1e-9
 _MAX_REUSED_SHARE = 0.5  # of a run's frame pairs: with more that use frames again, the run is a repetition
 _MIN_REPETITION_AGREEMENT_SHARE = 0.75  # of the best run's change agreement
@@ -33,8 +33,8 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
 
     1. The best run has the largest gain: the sum of (similarity - MIN_SIMILARITY) x weight over its frames. In a static
        scene every line gains about as much, so a run along which changes agree better replaces it.
-    2. Further runs follow in the order of gain. Their frames must reach .8 of the best run's mean similarity, or any
-       other part of the same scene would qualify.
+    2. Further runs follow in the order of gain, at the speed of the best run. Their frames must reach .8 of its mean
+       similarity, or any other part of the same scene would qualify.
     3. A pair of frames does not count again if both frames are in earlier runs. One of them may be, because a video
        that shows another one twice is a copy of it. The changes along such a repetition must then agree about as well
        as along the best run, or every part of a static scene would match the whole.
@@ -51,7 +51,8 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
         np.average(lines.similarities[best.line, best.begin : best.end], weights=weights[best.begin : best.end])
     )
     min_similarity = max(MIN_SIMILARITY, _FURTHER_SIMILARITY_SHARE * best_similarity)
-    gains = (lines.similarities - min_similarity) * weights
+    has_best_speed = lines.speeds == lines.speeds[best.line]
+    gains = np.where(has_best_speed[:, None], (lines.similarities - min_similarity) * weights, 0.0)
     best_agreement = lines.measure_change_agreement(best)
     is_left_used = np.zeros(len(lines.left.vectors), dtype=bool)
     is_right_used = np.zeros(len(lines.right.vectors), dtype=bool)
@@ -59,7 +60,9 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
     run = best
     while len(runs) < _MAX_RUNS:
         is_left_used[run.begin : run.end] = True
-        is_right_used[lines.right_frames_of(run)] = True
+        # All frames in between, too: a right video that is sampled more densely has frames that no left one is matched to.
+        at_right = lines.right_frames_of(run)
+        is_right_used[at_right[0] : at_right[-1] + 1] = True
         run, allow_repetition = _find_further_run(
             lines, gains, (is_left_used, is_right_used), best_agreement, allow_repetition=allow_repetition
         )
