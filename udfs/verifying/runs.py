@@ -60,7 +60,7 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
     run = best
     while len(runs) < _MAX_RUNS:
         is_left_used[run.begin : run.end] = True
-        # All frames in between, too: a right video that is sampled more densely has frames that no left one is matched to.
+        # All frames in between, too: a right video that is sampled more densely has frames without a left one.
         at_right = lines.right_frames_of(run)
         is_right_used[at_right[0] : at_right[-1] + 1] = True
         run, allow_repetition = _find_further_run(
