@@ -75,7 +75,7 @@ def test_the_id_decides_the_side_of_a_video(lake: ndvr.Lake, videos: dict[str, P
     unnamed, last = lake.query(videos["upload"]), lake.query(videos["upload"], "zz")
     assert unnamed.matches == last.matches
     first = lake.query(videos["upload"], "a")
-    assert first.match_probability == pytest.approx(last.match_probability, abs=0.06)
+    assert first.match_probability == pytest.approx(last.match_probability, abs=0.1)
 
 
 def test_an_unreadable_video_raises_its_error_code(lake: ndvr.Lake, tmp_path: Path) -> None:
