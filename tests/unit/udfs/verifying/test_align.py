@@ -258,6 +258,15 @@ def test_a_part_too_short_to_compare_changes_is_aligned_at_speed_1() -> None:
     assert align_existing(video(scene), video(scene[:3])).segments[0] == ((0.0, 3.0), (0.0, 3.0))
 
 
+def test_a_part_sampled_twice_as_densely_is_found_at_one_place_of_a_static_scene() -> None:
+    """No frame of the host is matched to every second frame of the part, which fits any place of the scene."""
+    host = make_scene(range(24), 63, 0.05)
+    part = host[8:14].repeat(2, axis=0)
+    found = align_existing(video(host), video(part, step_seconds=0.5))
+    assert bounds(found) == (8.0, 14.0, 0.0, 6.0)
+    assert coverages(found) == (0.25, 1.0)
+
+
 def test_a_nearly_static_scene_played_twice_is_a_copy() -> None:
     scene = make_scene(range(1, 11), 0, 0.15)
     found = align_existing(video(scene), video(np.concatenate([scene, scene])))
