@@ -17,7 +17,7 @@ from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
-from jobs.review.verdict import describe_look, verify_two
+from jobs.review.verdict import choose_pair_verifier, describe_look, verify_two
 from jobs.tables import clusters, decisions, manifest, pairs, runs
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def why(
 
     settings, opened = load_config(config), open_lake(absolute(lake))
     answer = explain(opened, left, right, settings.clusters.relations, model_id)
-    verdict = None if answer.path else verify_two(opened, left, right, answer.model_id, settings)
+    verifier = None if answer.path else choose_pair_verifier(answer.model_id, settings)
+    verdict = None if verifier is None else verify_two(opened, left, right, answer.model_id, verifier, settings)
     if as_json:
         fields = asdict(answer) | {"verdict": None if verdict is None else asdict(verdict)}
         sys.stdout.write(json.dumps(fields, ensure_ascii=False) + "\n")
@@ -60,8 +61,10 @@ def why(
     _print(answer)
     if verdict is not None:
         sys.stdout.write(f"verified again: {verdict.describe()}\n")
-    elif not answer.path:
+    elif verifier is not None:
         sys.stdout.write("verified again: no similar segments, or no frames that agree\n")
+    elif not answer.path:
+        sys.stdout.write("not verified again: the settings name another model, or one without a verifier\n")
 
 
 def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model_id: str | None = None) -> Explanation:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyspark.sql import functions as F
 
+from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.tables import pairs, thumbnails
-from models.embedding_models import find_model
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
     from jobs.lake.lake import Lake
+    from models.verifier import Verifier
 
 _SAME_PLACE, _SAME_MOTION = 0.5, 0.3
 """Agreements from which words say "same". They do not decide: the verifier weighs all evidence."""
@@ -56,7 +57,19 @@ def describe_look(place_agreement: float | None, change_agreement: float | None)
     return f"{place}, {motion} ({numbers}, changes {change_agreement:.2f})"
 
 
-def verify_two(lake: Lake, left_id: str, right_id: str, model_id: str, config: Config) -> Verdict | None:
+def choose_pair_verifier(model_id: str, config: Config) -> Verifier | None:
+    """Return the verifier of a model, or None if the settings name another model or one without a verifier.
+
+    Raises:
+        UsageError: the configured model does not exist.
+    """
+    model = find_configured_model(config)
+    return choose_verifier(config, model) if model.model_id == model_id else None
+
+
+def verify_two(
+    lake: Lake, left_id: str, right_id: str, model_id: str, verifier: Verifier, config: Config
+) -> Verdict | None:
     """Verify two videos of a lake as a night does.
 
     Args:
@@ -64,22 +77,18 @@ def verify_two(lake: Lake, left_id: str, right_id: str, model_id: str, config: C
         left_id: a video.
         right_id: another video.
         model_id: the model whose embeddings are compared.
-        config: settings of the night, for the artefact and the search.
+        verifier: of that model, as `choose_pair_verifier` returns it.
+        config: settings of the night, for the search.
 
     Returns:
-        What verification makes of them, or None if they are no candidate, do not align, or the model has no verifier.
+        What verification makes of them, or None if they are no candidate or do not align.
     """
-    describe = config.describe
-    model = find_model("auto", describe.backbone, describe.descriptor_id, config.embeddings.artefact_dir)
-    if model.verifier is None:
-        return None
     of_two = F.col("video_id").isin(left_id, right_id)
     segments = lake.read("embeddings").where((F.col("model_id") == model_id) & of_two)
-    stored = thumbnails.read_stored(lake).where((F.col("descriptor_id") == model.descriptor_id) & of_two)
+    descriptor_id = config.describe.descriptor_id
+    stored = thumbnails.read_stored(lake).where((F.col("descriptor_id") == descriptor_id) & of_two)
     row = pairs.find_evidence(segments, stored, config.pairs).first()
     if row is None:
         return None
-    probability = float(model.verifier.predict_probability(np.array([row["evidence"]], np.float64))[0])
-    chosen = config.pairs.min_match_probability
-    threshold = model.verifier.min_probability if chosen is None else chosen
-    return Verdict(probability, threshold, row["place_agreement"], row["change_agreement"])
+    probability = float(verifier.predict_probability(np.array([row["evidence"]], np.float64))[0])
+    return Verdict(probability, verifier.min_probability, row["place_agreement"], row["change_agreement"])
