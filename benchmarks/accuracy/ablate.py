@@ -67,7 +67,7 @@ class Step:
     cut_borders: bool = True
 
 
-CHANGES_OF_PIXELS = tuple(name for name in SECOND_LOOK if "change" in name or name == "step_agreement")
+CHANGES_OF_PIXELS = tuple(name for name in SECOND_LOOK if "change" in name or name.startswith(("step_", "moment_")))
 STEPS = (
     Step("nothing"),
     Step("windows as candidates", by_windows=False),

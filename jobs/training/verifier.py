@@ -162,15 +162,16 @@ def _fit_trees(evidence: Values, is_positive: Flags, weights: Values) -> Verifie
     """Fit gradient-boosted trees (Friedman 2001, Greedy Function Approximation), with and without the second look."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # Scikit-learn refuses evidence that no pair has; a constant is never split on.
-    evidence = np.where(np.isnan(evidence).all(axis=0), 0.0, evidence)
     first_only = evidence.copy()
     first_only[:, len(FIRST_LOOK) :] = np.nan
+    with_and_without = np.concatenate([evidence, first_only])
+    # Scikit-learn refuses evidence that no pair has; a constant is never split on.
+    with_and_without[:, np.isnan(with_and_without).all(axis=0)] = 0.0
     signs = [0 if name in _UNORDERED else -1 if name in _FALLING else 1 for name in EVIDENCE]
     smallest_leaf = max(1, min(_MAX_LEAF_PAIRS, int(_LEAF_SHARE * is_positive.sum())))
     model = HistGradientBoostingClassifier(monotonic_cst=signs, min_samples_leaf=smallest_leaf, **_BOOSTING)
     model.fit(
-        np.concatenate([evidence, first_only]),
+        with_and_without,
         np.tile(is_positive, 2),
         sample_weight=np.concatenate([weights, _MISSING_WEIGHT * weights]),
     )

@@ -32,7 +32,7 @@ class PlaceAgreement(NamedTuple):
         agreeing: share of places with contrast on both sides that correlate above .6, in [0, 1].
         disagreeing: share of places with contrast on either side that correlate below .3, in [0, 1].
         correlation: mean local correlation of places with contrast on both sides, in [-1, 1].
-        worst: mean correlation over time of the place that only 1 in 20 are worse than, in [-1, 1]: text that differs.
+        worst: 5 % quantile over the places of their mean correlation over time, in [-1, 1]; low where text differs.
         contrast: share of places that have contrast on both sides, in [0, 1].
     """
 

@@ -52,7 +52,7 @@ def look_batches(batches: Iterator[pd.DataFrame], verifier: Verifier | None = No
     """
     import pandas as pd
 
-    detect = lru_cache(_CACHED_PICTURES)(_read_picture)
+    detect = lru_cache(_CACHED_PICTURES)(_Picture)
     for batch in batches:
         pairs = cast("list[dict[str, Any]]", batch.to_dict("records"))
         rows = [_look_row(pair, detect) for pair in pairs]
@@ -76,10 +76,6 @@ class _Picture:
         if self._keypoints is None:
             self._keypoints = detect_keypoints(self.pixels)
         return self._keypoints
-
-
-def _read_picture(thumbnail: bytes) -> _Picture:
-    return _Picture(thumbnail)
 
 
 def _look_row(pair: dict[str, Any], read: Any) -> dict[str, Any]:  # noqa: ANN401 -- a cached function has no type

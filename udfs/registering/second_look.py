@@ -74,7 +74,7 @@ class SecondLook:
         place_agreement: share of places that agree, in [0, 1].
         place_disagreement: share of places that disagree, in [0, 1].
         correlation: mean local correlation, in [-1, 1].
-        worst_place: correlation over time of the place that 1 in 20 are worse than, in [-1, 1].
+        worst_place: 5 % quantile over the places of their mean correlation over time, in [-1, 1].
         explained_brightness: share of one side's brightness that the other side explains, in [0, 1].
         differing_share: share of the pixels whose brightness differs, in [0, 1].
         contrast: share of places that have contrast on both sides, in [0, 1].
@@ -138,12 +138,14 @@ class SecondLook:
 def look_again(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> SecondLook:
     """Verify an aligned pair on its pixels.
 
-    1. Register three moments, plain and mirrored; the best gives one geometry for the stretch (`register`).
+    1. Register three moments, plain and mirrored; the best gives one geometry for the stretch (`register`). Where
+       keypoints explain few places, guess the geometry (`guess_registration`).
     2. Warp the left pictures onto the right ones. At each moment take the better one of the right frames before and
        after its time, because the samples of two videos are not in phase.
-    3. Measure how well places agree (`measure_places`).
+    3. Measure how well places and brightness agree (`measure_places`, `compare_brightness`).
     4. Measure how well changes agree (`measure_changes`): differences to the mean of the moments; and the steps between
        moments less their mean, which removes the slow drift of a hand-held camera, as every take of a scene has it.
+       Measure whether each moment fits its own counterpart best (`rank_moments`).
 
     `moments` must not be empty. Runs on: executor, and the machine that checks one video.
     """

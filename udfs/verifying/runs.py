@@ -41,18 +41,19 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
 
     docs/decisions/0005 has the measurements behind each rule.
     """
-    best = _find_best_run(lines)
+    weights = lines.left.weights
+    gains = (lines.similarities - MIN_SIMILARITY) * weights
+    best = _find_best_run(lines, gains)
     if best is None:
         return []
-    best = _find_agreeing_run(lines, best)
+    best = _find_agreeing_run(lines, gains, best)
     runs = [best]
-    weights = lines.left.weights
     best_similarity = float(
         np.average(lines.similarities[best.line, best.begin : best.end], weights=weights[best.begin : best.end])
     )
     min_similarity = max(MIN_SIMILARITY, _FURTHER_SIMILARITY_SHARE * best_similarity)
     has_best_speed = lines.speeds == lines.speeds[best.line]
-    gains = np.where(has_best_speed[:, None], (lines.similarities - min_similarity) * weights, 0.0)
+    further_gains = np.where(has_best_speed[:, None], (lines.similarities - min_similarity) * weights, 0.0)
     best_agreement = lines.measure_change_agreement(best)
     is_left_used = np.zeros(len(lines.left.vectors), dtype=bool)
     is_right_used = np.zeros(len(lines.right.vectors), dtype=bool)
@@ -64,7 +65,7 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
         at_right = lines.right_frames_of(run)
         is_right_used[at_right[0] : at_right[-1] + 1] = True
         run, allow_repetition = _find_further_run(
-            lines, gains, (is_left_used, is_right_used), best_agreement, allow_repetition=allow_repetition
+            lines, further_gains, (is_left_used, is_right_used), best_agreement, allow_repetition=allow_repetition
         )
         if run.gain <= _MIN_FURTHER_GAIN_SHARE * best.gain:
             break
@@ -72,13 +73,12 @@ def find_runs(lines: CandidateLines) -> list[DiagonalRun]:
     return runs
 
 
-def _find_best_run(lines: CandidateLines) -> DiagonalRun | None:
+def _find_best_run(lines: CandidateLines, gains: NDArray[np.floating[Any]]) -> DiagonalRun | None:
     """Return the run with the largest gain; None if no gain is positive.
 
     A static scene fits every speed, and slower speeds gain more from it. So a run at another speed than 1 wins only if
     changes agree better along it over enough frames, or if the best run at speed 1 gains less than half as much.
     """
-    gains = (lines.similarities - MIN_SIMILARITY) * lines.left.weights
     best = _find_max_sum_run(gains)
     if best.gain <= 0:
         return None
@@ -95,7 +95,7 @@ def _find_best_run(lines: CandidateLines) -> DiagonalRun | None:
     return best if lines.measure_change_agreement(best) >= min_agreement else unit_speed
 
 
-def _find_agreeing_run(lines: CandidateLines, best: DiagonalRun) -> DiagonalRun:
+def _find_agreeing_run(lines: CandidateLines, gains: NDArray[np.floating[Any]], best: DiagonalRun) -> DiagonalRun:
     """Return the run whose changes fit best, if they agree clearly better than those of the best run; else that run.
 
     The fit is the correlation of changes along the best part of each line, times the root of its number of frames: a
@@ -103,7 +103,6 @@ def _find_agreeing_run(lines: CandidateLines, best: DiagonalRun) -> DiagonalRun:
     """
     if best.end - best.begin < MIN_COMPARABLE_FRAMES:
         return best
-    gains = (lines.similarities - MIN_SIMILARITY) * lines.left.weights
     begins, ends, line_gains = _find_max_sum_runs(gains)
     rows, sums = np.arange(len(gains)), lines.correlate_changes()
     products, left, right = sums[:, rows, ends] - sums[:, rows, begins]
