@@ -186,7 +186,7 @@ class ClustersConfig(Section):
         ("copy",), description="relations of the pairs that join videos into clusters", min_length=1
     )
     min_path_probability: Fraction = Field(
-        0.9, description="lowest product of the probabilities on the path from a member to the keeper"
+        0.8, description="lowest product of the probabilities on the path from a member to the keeper"
     )
     max_hops: Positive = Field(2, description="largest number of pairs on such a path")
     min_bridge_probability: Fraction = Field(
