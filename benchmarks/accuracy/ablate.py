@@ -20,8 +20,9 @@ from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
+from benchmarks.accuracy.counts import count_false
 from benchmarks.accuracy.methods import BACKBONE, MIXTURE_PRECISION, Ranked
-from benchmarks.accuracy.run import count_hard_negatives, describe, only_copies
+from benchmarks.accuracy.run import describe, only_copies
 from benchmarks.accuracy.videos import SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
 from jobs.commands.open_lake import open_lake
@@ -261,7 +262,7 @@ def make_row(name: str, ranked: Ranked, catalogue: Catalogue) -> tuple[str, ...]
     everything = measure(ranked.pairs, catalogue.truth, catalogue.video_ids, rules=rules).pairs
     if copies is None or everything is None:
         raise ValueError("the truth has no copies")
-    false = count_hard_negatives(ranked, catalogue.truth, catalogue.manifest)
+    false = count_false(ranked.find_pairs(), catalogue.truth, catalogue.manifest)
     figures = (copies.average_precision, copies.best_f1, copies.recall_at_precision["0.99"])
     at = (copies.precision, copies.recall, copies.f1, everything.recall_by_relation["partial"])
     return (name, *(f"{value:.3f}" for value in (*figures, *at)), str(false[TAKE]), str(false[SHARED_INTRO]))

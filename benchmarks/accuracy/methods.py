@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F
 
+from benchmarks.accuracy.counts import order_ids
 from jobs.commands.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
 from jobs.config.settings import Config, DescribeConfig, PairsConfig
 from jobs.config.training import Objective, TrainingConfig
@@ -53,6 +54,12 @@ class Ranked:
     name: str
     pairs: pd.DataFrame
     threshold: float | None
+
+    def find_pairs(self) -> set[tuple[str, str]]:
+        """Return the pairs at or above the threshold, with the smaller id first; all pairs without a threshold."""
+        is_found = self.pairs["score"] >= (self.threshold or 0)
+        found = self.pairs[is_found].astype({"left_id": str, "right_id": str})
+        return order_ids(zip(found["left_id"], found["right_id"], strict=True))
 
 
 def training_config(objective: Objective) -> Config:

@@ -17,12 +17,12 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 import models
+from benchmarks.accuracy.counts import HARD, count_false
 from benchmarks.accuracy.make import make_catalogue, make_training_set
 from benchmarks.accuracy.methods import MethodTrainer, Ranked
+from benchmarks.accuracy.night import report_night
 from benchmarks.accuracy.peers import PEERS, PeerUnavailableError, run_peer
-from benchmarks.accuracy.videos import GENERATED, LAYOUT, SHARED_INTRO, TAKE
 from benchmarks.measure import print_table
-from jobs.commands.evaluate import describe_report, evaluate_lake
 from jobs.commands.open_lake import open_lake
 from jobs.config.settings import Config
 from jobs.engine.night import run_nightly
@@ -37,12 +37,6 @@ SHIPPED = "discriminative"
 ARTEFACT = "discriminative-efficientnet_lite0_ndvr"
 # Only the descriptors of this run are used, so its other settings are the fastest.
 _DESCRIBE_ONLY = {"embeddings": {"method": "averaged"}, "pairs": {"min_cosine_similarity": 0.999}}
-_HARD = {
-    TAKE: "two takes of one clip",
-    SHARED_INTRO: "different clips after the same intro",
-    GENERATED: "flat and static clips",
-    LAYOUT: "one layout with other content",
-}
 
 
 def main() -> None:
@@ -114,15 +108,6 @@ def report(ranked: list[Ranked], work: Path) -> None:
         print_hard_negatives(method, truth, manifest)
 
 
-def report_night(clips: Path, work: Path) -> None:
-    """Run the nightly job with default settings, and evaluate its pairs, segments and clusters."""
-    config = Config.model_validate({"manifest": {"roots": (str(clips),)}})
-    run_nightly(str(work / "manifest.csv"), str(work / "lake"), config, datetime.now(UTC).date())
-    _, measured = evaluate_lake(open_lake(str(work / "lake")), load_truth(work / "truth.csv"))
-    overall = [tuple(row) for row in describe_report(measured) if not row[0].startswith("recall of")]
-    print_table("the nightly job", ("figure", "value", "of"), overall)
-
-
 def only_copies(truth: Truth) -> Truth:
     """Ignore partial copies, because one vector per video is not designed to find them."""
     if truth.pairs is None:
@@ -184,20 +169,10 @@ def print_transforms(method: Ranked, result: EvaluationReport, manifest: pd.Data
 
 def print_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> None:
     """Print the number of false pairs, in all and by kind of hard negative."""
-    false = count_hard_negatives(method, truth, manifest)
+    false = count_false(method.find_pairs(), truth, manifest)
     print(f"{method.name}: {false['all']} false pairs, of which")
-    for kind, what in _HARD.items():
+    for kind, what in HARD.items():
         print(f"  {what}: {false[kind]}")
-
-
-def count_hard_negatives(method: Ranked, truth: Truth, manifest: pd.DataFrame) -> dict[str, int]:
-    """Count the false pairs at the threshold: "all", and those of each kind of hard negative."""
-    kinds = dict(zip(manifest["video_id"], manifest["transform"], strict=True))
-    found = method.pairs[method.pairs["score"] >= (method.threshold or 0)].astype({"left_id": str, "right_id": str})
-    known = set() if truth.pairs is None else set(zip(truth.pairs["left_id"], truth.pairs["right_id"], strict=True))
-    false = [ends for ends in zip(found["left_id"], found["right_id"], strict=True) if tuple(sorted(ends)) not in known]
-    counts = {kind: sum(kinds[left] == kinds[right] == kind for left, right in false) for kind in _HARD}
-    return counts | {"all": len(false)}
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy.catalogue import make
+from benchmarks.accuracy.counts import count_false
 from benchmarks.accuracy.designs import CONTENTS, SPLITS, STYLES, Screen, Words, choose_style
 from benchmarks.accuracy.grid import GRID
 from benchmarks.accuracy.layouts import FAMILIES, LAYOUTS, UNREADABLE, plan_layouts
 from benchmarks.accuracy.methods import Ranked
-from benchmarks.accuracy.run import count_hard_negatives
 from benchmarks.accuracy.screens import KINDS, make_drawing
 from benchmarks.accuracy.truth import build_truth
 from benchmarks.accuracy.videos import LAYOUT
@@ -115,5 +115,5 @@ def test_false_pairs_of_one_layout_are_counted() -> None:
     truth.columns = pd.Index(["left_id", "right_id", "relation", "transform"])
     found = pd.DataFrame(combinations(sorted(manifest["video_id"]), 2), columns=["left_id", "right_id"])
     method = Ranked("ours", found.assign(score=0.9), 0.5)
-    counts = count_hard_negatives(method, Truth(truth.assign(**dict.fromkeys(SEGMENT_COLUMNS, np.nan))), manifest)
+    counts = count_false(method.find_pairs(), Truth(truth.assign(**dict.fromkeys(SEGMENT_COLUMNS, np.nan))), manifest)
     assert (counts[LAYOUT], counts["all"]) == (9, 9)
