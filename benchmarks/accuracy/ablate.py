@@ -9,7 +9,8 @@ import argparse
 import multiprocessing
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -40,7 +41,6 @@ from udfs.verifying.verify_batches import list_bounds, unpack_features
 from udfs.verifying.verify_pair import verify_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -55,35 +55,40 @@ class Step:
 
     Attributes:
         name: name in the printed table.
-        constants: values of constants without the step, by module of `udfs.verifying` and name.
+        constants: module of `udfs.verifying`, name and value of each constant without the step.
         evidence: the evidence that is missing without the step.
         by_windows: whether all segments of videos are compared, or only whole videos.
         cut_borders: whether borders are cut before frames are described.
     """
 
     name: str
-    constants: Mapping[tuple[ModuleType, str], float] | None = None
+    constants: tuple[tuple[ModuleType, str, float], ...] = ()
     evidence: tuple[str, ...] = ()
     by_windows: bool = True
     cut_borders: bool = True
 
 
+PLACES = ("place_agreement", "place_disagreement", "place_correlation", "worst_place")
 CHANGES_OF_PIXELS = tuple(name for name in SECOND_LOOK if "change" in name or name.startswith(("step_", "moment_")))
 STEPS = (
     Step("nothing"),
-    Step("windows as candidates", by_windows=False),
-    Step("score normalisation", constants={(frame_similarity, "BACKGROUND_SHARE"): 0.0}),
-    Step("independent frames", constants={(features, "_SAME_SCENE_SIMILARITY"): 2.0}),
-    Step("further stretches", constants={(runs, "_MAX_RUNS"): 1}),
     Step("agreement of changes", evidence=("change", "change_agreement")),
     Step("second look", evidence=SECOND_LOOK),
     Step("changes of pixels", evidence=CHANGES_OF_PIXELS),
+    Step("places of pixels", evidence=PLACES),
+    Step("brightness of pixels", evidence=("explained_brightness", "differing_share")),
+    Step("fit of moments", evidence=("moment_rank", "moment_contrast")),
+    Step("offset, speed and length", evidence=("offset_seconds", "log_speed", "aligned_seconds")),
     Step("coverage", evidence=("larger_coverage", "smaller_coverage")),
+    Step("windows as candidates", by_windows=False),
+    Step("score normalisation", constants=((frame_similarity, "BACKGROUND_SHARE", 0.0),)),
+    Step("independent frames", constants=((features, "_SAME_SCENE_SIMILARITY", 2.0),)),
+    Step("further stretches", constants=((runs, "_MAX_RUNS", 1),)),
 )
 WITHOUT_BORDERS = Step("cutting of borders", cut_borders=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """Embedded videos and their ground truth.
 
@@ -139,6 +144,7 @@ def main() -> None:
     print_table("whole copies, held-out footage; false pairs of takes and intros", headings, rows)
 
 
+@cache
 def load_catalogue(folder: Path, model: EmbeddingModel) -> Catalogue:
     """Embed the described videos of a catalogue."""
     lake = open_lake(str(folder / "lake"))
@@ -205,18 +211,23 @@ def list_known_pairs(catalogue: Catalogue) -> pd.DataFrame:
 
 def align_candidates(step: Step, catalogue: Catalogue) -> pd.DataFrame:
     """Align the candidates without the step. Columns: left_id, right_id, bounds, evidence."""
+    found = _align_all(replace(step, name="", evidence=()), catalogue)
+    places = {EVIDENCE.index(name) for name in step.evidence}
+    reduced = [[np.nan if i in places else x for i, x in enumerate(row)] for row in found["evidence"]]
+    return found.assign(evidence=reduced)
+
+
+@cache  # steps that differ in the evidence only share an alignment
+def _align_all(step: Step, catalogue: Catalogue) -> pd.DataFrame:
+    """Align the candidates without the step, and keep all evidence."""
     chunks = np.array_split(pairs := find_candidates(step, catalogue), -(-len(pairs) // _CHUNK_PAIRS))
     _shared[:] = [catalogue]
     with ExitStack() as stack:
-        for (module, name), value in (step.constants or {}).items():
+        for module, name, value in step.constants:
             stack.enter_context(patch.object(module, name, value))
         pool = stack.enter_context(multiprocessing.get_context("fork").Pool())
         rows = [row for part in pool.imap(_align_chunk, chunks) for row in part]
-    found = pd.DataFrame(rows, columns=["left_id", "right_id", *SEGMENT_COLUMNS, "evidence"])
-    for name in step.evidence:
-        place = EVIDENCE.index(name)
-        found["evidence"] = [[np.nan if i == place else x for i, x in enumerate(row)] for row in found["evidence"]]
-    return found
+    return pd.DataFrame(rows, columns=["left_id", "right_id", *SEGMENT_COLUMNS, "evidence"])
 
 
 def find_candidates(step: Step, catalogue: Catalogue) -> NDArray[np.int64]:
