@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     Stack = NDArray[np.float32]
 
-_CHANGE_BLUR_PX = 7
 _MIN_VARIANCE = 16.0  # grey levels squared: below, a place has no contrast that could agree
 _VARIANCE_NOISE = 4.0
 _AGREES = 0.6
@@ -98,41 +98,43 @@ class ChangeAgreement(NamedTuple):
     pooled: float
 
 
-def measure_changes(
-    left: Stack,
-    right: Stack,
-    inside: NDArray[np.bool_],
-    blur_px: int = _CHANGE_BLUR_PX,
-) -> ChangeAgreement:
-    """Correlate the changes of registered pictures.
-
-    Two takes of one scene agree in the scene, and not in what moves. Changes of the brightness of the whole picture
-    are no evidence and are removed first.
+def smooth(pictures: Stack, inside: NDArray[np.bool_], blur_px: int) -> Stack:
+    """Smooth registered pictures, and remove the brightness of the whole picture, which is no evidence.
 
     Args:
-        left: float32 (n, h, w), differences: from the mean of the pictures, or between neighbouring ones.
-        right: the same of the other side.
+        pictures: float32 (n, h, w).
         inside: bool (h, w), where both pictures show something.
-        blur_px: side of the window that smooths the changes.
+        blur_px: side of the square window.
+
+    Returns:
+        float32 (n, pixels inside).
     """
     import cv2
 
-    blur = (blur_px, blur_px)
-    left, right = (np.stack([cv2.blur(picture, blur) for picture in side]) for side in (left, right))
-    left, right = (side - side[:, inside].mean(axis=1)[:, None, None] for side in (left, right))
-    left_power, right_power = (left**2).mean(axis=0), (right**2).mean(axis=0)
-    power = np.sqrt(np.minimum(left_power, _MAX_POWER) * np.minimum(right_power, _MAX_POWER))
-    weight = np.where(inside, power, 0.0).astype(np.float64)
-    total = max(_MIN_WEIGHT, float(weight.sum()))
-    correlation = (left * right).mean(axis=0) / np.sqrt(np.maximum(left_power, 1) * np.maximum(right_power, 1))
-    return ChangeAgreement(
-        agreement=float((correlation * weight).sum() / total),
-        amount=float(weight.sum() / max(1, inside.sum())),
-        pooled=_pool(left, right, inside),
+    smoothed = np.stack([cv2.blur(picture, (blur_px, blur_px))[inside] for picture in pictures])
+    even: Stack = smoothed - smoothed.mean(axis=1, keepdims=True)
+    return even
+
+
+def measure_changes(left: Stack, right: Stack) -> ChangeAgreement:
+    """Correlate the changes of registered pictures.
+
+    Two takes of one scene agree in the scene, and not in what moves.
+
+    Args:
+        left: float32 (n, m), differences of smoothed pictures: from their mean, or between neighbouring ones.
+        right: the same of the other side.
+    """
+    left_power, right_power, product = (
+        (one * other).mean(axis=0) for one, other in ((left, left), (right, right), (left, right))
     )
-
-
-def _pool(left: Stack, right: Stack, inside: NDArray[np.bool_]) -> float:
-    """Return the correlation of all changes at once: what changes on one side only counts against it."""
-    one, other = left[:, inside], right[:, inside]
-    return float((one * other).sum() / np.sqrt(max(1.0, float((one**2).sum())) * max(1.0, float((other**2).sum()))))
+    weight = np.sqrt(np.minimum(left_power, _MAX_POWER) * np.minimum(right_power, _MAX_POWER)).astype(np.float64)
+    correlation = product / np.sqrt(np.maximum(left_power, 1) * np.maximum(right_power, 1))
+    totals = (len(left) * power.sum(dtype=np.float64) for power in (left_power, right_power))
+    return ChangeAgreement(
+        agreement=float((correlation * weight).sum() / max(_MIN_WEIGHT, float(weight.sum()))),
+        amount=float(weight.mean()),
+        pooled=float(
+            len(left) * product.sum(dtype=np.float64) / math.prod(math.sqrt(max(1.0, total)) for total in totals)
+        ),
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from udfs.registering.keypoints import match_keypoints
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from udfs.registering.keypoints import Keypoints
+
+    Points = NDArray[np.float32]
 
 _MIN_MATCHES = 4
 _MAX_ERROR_PX = 2.5
@@ -40,21 +40,37 @@ class Registration:
     num_inliers: int
 
 
-def register(left: Keypoints, right: Keypoints, left_width_px: int) -> Registration | None:
+class Matches(NamedTuple):
+    """Matched points of two pictures, left and right: float32 (m, 2) px each.
+
+    Attributes:
+        plain: of the pictures.
+        mirrored: of the mirror image of the left picture, and the right picture.
+    """
+
+    plain: tuple[Points, Points]
+    mirrored: tuple[Points, Points]
+
+
+def match_both_ways(left: Keypoints, right: Keypoints, left_width_px: int) -> Matches:
+    """Match two pictures, and the mirror image of the left one with the right one."""
+    return Matches(match_keypoints(left, right), match_keypoints(left.mirror(left_width_px), right))
+
+
+def register(matches: Matches) -> Registration | None:
     """Register two pictures, plain and mirrored, and return the better registration, or None if neither registers."""
-    plain = _register(left, right, is_mirrored=False)
-    mirrored = _register(left.mirror(left_width_px), right, is_mirrored=True)
+    plain = _register(*matches.plain, is_mirrored=False)
+    mirrored = _register(*matches.mirrored, is_mirrored=True)
     if plain is None or mirrored is None:
         return plain or mirrored
     is_mirrored = mirrored.num_inliers >= max(_MIN_MIRROR_INLIERS, _MIRROR_FACTOR * plain.num_inliers)
     return mirrored if is_mirrored else plain
 
 
-def _register(left: Keypoints, right: Keypoints, *, is_mirrored: bool) -> Registration | None:
+def _register(source: Points, target: Points, *, is_mirrored: bool) -> Registration | None:
     """Fit an affine map by MAGSAC++ (Barath et al. 2020, arXiv 1912.05909), as OpenCV implements it."""
     import cv2
 
-    source, target = match_keypoints(left, right)
     if len(source) < _MIN_MATCHES:
         return None
     found, inliers = cv2.estimateAffine2D(
@@ -86,14 +102,9 @@ def count_places(source: NDArray[np.float32], target: NDArray[np.float32]) -> in
     return min(len(np.unique((points // _GRID_PX).astype(int), axis=0)) for points in (source, target))
 
 
-def count_support(
-    registration: Registration, pairs: Sequence[tuple[Keypoints, Keypoints]], left_width_px: int
-) -> list[int]:
-    """Count for each pair of pictures the distinct places that the geometry of another pair explains."""
-    counts = []
-    for left, right in pairs:
-        source, target = match_keypoints(left.mirror(left_width_px) if registration.is_mirrored else left, right)
-        mapped = source @ registration.affine[:, :2].T + registration.affine[:, 2]
-        is_near = np.linalg.norm(mapped - target, axis=1) <= 2 * _MAX_ERROR_PX
-        counts.append(count_places(source[is_near], target[is_near]))
-    return counts
+def count_support(registration: Registration, matches: Matches) -> int:
+    """Count the distinct places of matches that the geometry of other pictures explains."""
+    source, target = matches.mirrored if registration.is_mirrored else matches.plain
+    mapped = source @ registration.affine[:, :2].T + registration.affine[:, 2]
+    is_near = np.linalg.norm(mapped - target, axis=1) <= 2 * _MAX_ERROR_PX
+    return count_places(source[is_near], target[is_near])

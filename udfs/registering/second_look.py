@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from udfs.registering.agreement import measure_changes, measure_places
+from udfs.registering.agreement import measure_changes, measure_places, smooth
 from udfs.registering.coarse import compare_brightness, rank_moments, reduce_stacks
 from udfs.registering.compare_moments import compare_moments
-from udfs.registering.geometry import count_support, register
+from udfs.registering.geometry import count_support, match_both_ways, register
 from udfs.registering.guesses import guess_registration
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from udfs.registering.agreement import Stack
     from udfs.registering.compare_moments import ComparedMoment
     from udfs.registering.geometry import Registration
     from udfs.registering.keypoints import Keypoints
@@ -30,7 +31,7 @@ _DECIMALS = 6
 _MIN_INSIDE_PX = 200
 _ERODED_PX = 5  # at the edge of the picture, interpolation mixes in the outside
 _MIN_STEP_MOMENTS = 4
-_COARSE_BLUR_PX = 25
+_FINE_BLUR_PX, _COARSE_BLUR_PX = 7, 25
 _MIN_CHANGE = 1.0  # grey levels squared: below it, there are no changes that could agree
 
 
@@ -182,8 +183,8 @@ def _measure_agreement(seen: SecondLook, compared: Sequence[ComparedMoment], ins
     places = measure_places([moment.correlations for moment in compared], [m.variances for m in compared], inside)
     reduced = reduce_stacks(warped, matched, inside)
     brightness = compare_brightness(*reduced)
-    one, other = warped - warped.mean(axis=0), matched - matched.mean(axis=0)
-    changes = measure_changes(one, other, inside)
+    fine = [smooth(side, inside, _FINE_BLUR_PX) for side in (warped, matched)]
+    changes = measure_changes(*map(_subtract_mean, fine))
     seen = replace(
         seen,
         place_agreement=places.agreeing,
@@ -197,13 +198,14 @@ def _measure_agreement(seen: SecondLook, compared: Sequence[ComparedMoment], ins
     )
     if changes.amount < _MIN_CHANGE:
         return seen
+    coarse = [smooth(side, inside, _COARSE_BLUR_PX) for side in (warped, matched)]
     rank, contrast = rank_moments(*reduced)
     return replace(
         seen,
         change_agreement=changes.agreement,
-        coarse_agreement=measure_changes(one, other, inside, blur_px=_COARSE_BLUR_PX).agreement,
+        coarse_agreement=measure_changes(*map(_subtract_mean, coarse)).agreement,
         pooled_agreement=changes.pooled,
-        step_agreement=_measure_steps(warped, matched, inside),
+        step_agreement=_measure_steps(*fine),
         moment_rank=rank,
         moment_contrast=contrast,
     )
@@ -218,16 +220,16 @@ def pick_moments(moments: Sequence[Moment]) -> list[Moment]:
 def _register_moments(left: Pictures, right: Pictures, moments: Sequence[Moment]) -> tuple[Registration | None, float]:
     """Return the best geometry of three moments, and the places of the median one that it explains."""
     picked = pick_moments(moments)
-    pairs = [(left.detect(moment.left), right.detect(moment.right_after)) for moment in picked]
     width = _shape(left)[1]
-    found = [registration for pair in pairs if (registration := register(*pair, width)) is not None]
+    matches = [match_both_ways(left.detect(one.left), right.detect(one.right_after), width) for one in picked]
+    found = [registration for matched in matches if (registration := register(matched)) is not None]
     best = max(found, key=lambda registration: registration.num_inliers, default=None)
     if best is None or best.num_inliers < _ENOUGH_INLIERS:
         pictures = [(left.frames[moment.left], right.frames[moment.right_after]) for moment in picked]
         best = guess_registration(pictures, best)
     if best is None:
         return None, 0.0
-    support = count_support(best, pairs, width)
+    support = [count_support(best, matched) for matched in matches]
     best = replace(best, num_inliers=max(best.num_inliers, *support))
     return best, float(np.median(support))
 
@@ -255,15 +257,16 @@ def _make_warp(
     return warp, inside
 
 
-def _measure_steps(
-    warped: NDArray[np.float32], matched: NDArray[np.float32], inside: NDArray[np.bool_]
-) -> float | None:
-    """Return how well the steps between moments agree, less their mean."""
-    if len(warped) < _MIN_STEP_MOMENTS:
+def _measure_steps(left: Stack, right: Stack) -> float | None:
+    """Return how well the steps between moments agree, less their mean; float32 (n, m) each."""
+    if len(left) < _MIN_STEP_MOMENTS:
         return None
-    steps = [np.diff(side, axis=0) for side in (warped, matched)]
-    one, other = (side - side.mean(axis=0) for side in steps)
-    return measure_changes(one, other, inside).agreement
+    return measure_changes(*(_subtract_mean(np.diff(side, axis=0)) for side in (left, right))).agreement
+
+
+def _subtract_mean(stack: Stack) -> Stack:
+    changes: Stack = stack - stack.mean(axis=0)
+    return changes
 
 
 def _find_regions(geometry: Registration, left: Pictures, right: Pictures) -> tuple[Region, Region]:

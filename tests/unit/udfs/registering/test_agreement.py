@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.pictures import make_texture
 from udfs.describing.local_statistics import measure_locally
-from udfs.registering.agreement import correlate_locally, measure_changes, measure_places
+from udfs.registering.agreement import ChangeAgreement, correlate_locally, measure_changes, measure_places, smooth
 
 SHAPE = (40, 60)
 INSIDE = np.ones(SHAPE, bool)
@@ -18,6 +18,11 @@ def texture(seed: int) -> np.ndarray:
 
 def correlate(left: np.ndarray, right: np.ndarray, side: int = 9) -> np.ndarray:
     return correlate_locally(left, right, (measure_locally(left, side), measure_locally(right, side)), side)
+
+
+def measure_differences(left: np.ndarray, right: np.ndarray, inside: np.ndarray = INSIDE) -> ChangeAgreement:
+    """Measure how well differences of pictures agree, smoothed over 7 px."""
+    return measure_changes(*(smooth(side, inside, 7) for side in (left, right)))
 
 
 def changes_of(*pictures: np.ndarray) -> np.ndarray:
@@ -92,28 +97,28 @@ def test_places_outside_are_not_counted() -> None:
 
 def test_changes_of_a_copy_agree() -> None:
     changes = changes_of(texture(1), texture(2), texture(3))
-    found = measure_changes(changes, changes, INSIDE)
+    found = measure_differences(changes, changes)
     assert (found.agreement, found.pooled) == (pytest.approx(1, abs=0.05), pytest.approx(1))
     assert found.amount > 50
 
 
 def test_other_changes_do_not_agree() -> None:
     left, right = changes_of(*map(texture, range(1, 9))), changes_of(*map(texture, range(11, 19)))
-    found = measure_changes(left, right, INSIDE)
+    found = measure_differences(left, right)
     assert abs(found.agreement) < 0.2
     assert abs(found.pooled) < 0.2
 
 
 def test_opposite_changes_disagree() -> None:
     changes = changes_of(texture(1), texture(2), texture(3))
-    found = measure_changes(changes, -changes, INSIDE)
+    found = measure_differences(changes, -changes)
     assert (found.agreement, found.pooled) == (pytest.approx(-1, abs=0.05), pytest.approx(-1))
 
 
 def test_no_change_is_no_agreement() -> None:
     still, moving = np.zeros((3, *SHAPE), np.float32), changes_of(texture(1), texture(2), texture(3))
     for left, right in ((still, still), (still, moving), (moving, still)):
-        assert measure_changes(left, right, INSIDE) == (0.0, 0.0, 0.0)
+        assert measure_differences(left, right) == (0.0, 0.0, 0.0)
 
 
 def test_a_change_on_one_side_only_counts_against_the_pooled_agreement() -> None:
@@ -121,14 +126,14 @@ def test_a_change_on_one_side_only_counts_against_the_pooled_agreement() -> None
     right = changes_of(texture(1), texture(2), texture(3))
     left = right.copy()
     left[:, :, 30:] = 0
-    found = measure_changes(left, right, INSIDE)
+    found = measure_differences(left, right)
     assert found.agreement > found.pooled + 0.05
     assert 0.6 < found.pooled < 0.85  # the square root of one half is .71
 
 
 def test_the_brightness_of_the_whole_picture_is_no_change() -> None:
     lamp = np.stack([np.full(SHAPE, value, np.float32) for value in (-30, 0, 30)])
-    found = measure_changes(lamp, lamp, INSIDE)
+    found = measure_differences(lamp, lamp)
     assert (found.agreement, found.amount) == (0.0, pytest.approx(0, abs=1e-6))
 
 
@@ -138,6 +143,6 @@ def test_changes_outside_are_not_counted() -> None:
     inside[:, 30:] = False
     other = changes.copy()
     other[:, :, 36:] = 0  # changes are blurred over 7 px
-    assert measure_changes(other, other, inside).amount == pytest.approx(
-        measure_changes(changes, changes, inside).amount
+    assert measure_differences(other, other, inside).amount == pytest.approx(
+        measure_differences(changes, changes, inside).amount
     )

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from tests.support.pictures import edit, make_texture
-from udfs.registering.geometry import Registration, count_places, count_support, register
+from udfs.registering.geometry import Registration, count_places, count_support, match_both_ways, register
 from udfs.registering.keypoints import Keypoints, detect_keypoints
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def save_as_jpeg(picture: Image.Image) -> Image.Image:
 def register_copy(change: Callable[[Image.Image], Image.Image]) -> Registration:
     """Register the picture with an edited copy of it."""
     (copy,) = edit([PICTURE], change)
-    found = register(detect_keypoints(PICTURE), detect_keypoints(copy), 224)
+    found = register(match_both_ways(detect_keypoints(PICTURE), detect_keypoints(copy), 224))
     assert found is not None
     return found
 
@@ -62,15 +62,17 @@ def test_a_mirrored_copy_registers_with_the_mirror_image() -> None:
 
 
 def test_strangers_register_at_no_more_than_a_few_places() -> None:
-    found = [register(detect_keypoints(PICTURE), detect_keypoints(make_texture(seed)), 224) for seed in range(2, 8)]
+    keypoints = detect_keypoints(PICTURE)
+    strangers = [detect_keypoints(make_texture(seed)) for seed in range(2, 8)]
+    found = [register(match_both_ways(keypoints, stranger, 224)) for stranger in strangers]
     assert max(0 if registration is None else registration.num_inliers for registration in found) < 8
 
 
 def test_a_picture_without_keypoints_does_not_register() -> None:
     keypoints = detect_keypoints(PICTURE)
-    assert register(NOTHING, NOTHING, 224) is None
-    assert register(keypoints, NOTHING, 224) is None
-    assert register(NOTHING, keypoints, 224) is None
+    assert register(match_both_ways(NOTHING, NOTHING, 224)) is None
+    assert register(match_both_ways(keypoints, NOTHING, 224)) is None
+    assert register(match_both_ways(NOTHING, keypoints, 224)) is None
 
 
 def test_a_copy_stretched_to_more_than_three_times_its_format_does_not_register() -> None:
@@ -78,10 +80,10 @@ def test_a_copy_stretched_to_more_than_three_times_its_format_does_not_register(
     points = np.stack([x, y], axis=1).astype(np.float32)
     descriptors = np.eye(100, 128, dtype=np.float16)
     left = Keypoints(points, descriptors)
-    stretched = register(left, Keypoints(points * np.float32([2.5, 1]), descriptors), 100)
+    stretched = register(match_both_ways(left, Keypoints(points * np.float32([2.5, 1]), descriptors), 100))
     assert stretched is not None
     assert stretched.affine == pytest.approx(np.array([[2.5, 0, 0], [0, 1, 0]]), abs=1e-3)
-    assert register(left, Keypoints(points * np.float32([4, 1]), descriptors), 100) is None
+    assert register(match_both_ways(left, Keypoints(points * np.float32([4, 1]), descriptors), 100)) is None
 
 
 def test_the_same_pictures_register_in_the_same_way_each_time() -> None:
@@ -101,7 +103,7 @@ def test_a_geometry_is_supported_by_pictures_that_it_explains() -> None:
     moved = Keypoints(keypoints.points + np.float32([30, 0]), keypoints.descriptors)
     same = Registration(np.float64([[1, 0, 0], [0, 1, 0]]), is_mirrored=False, num_inliers=100)
     pairs = [(keypoints, keypoints), (keypoints, moved), (keypoints, stranger), (NOTHING, keypoints)]
-    explained, *others, none = count_support(same, pairs, 224)
+    explained, *others, none = (count_support(same, match_both_ways(*pair, 224)) for pair in pairs)
     assert explained >= 200
     assert max(others) <= 3
     assert none == 0
@@ -110,8 +112,8 @@ def test_a_geometry_is_supported_by_pictures_that_it_explains() -> None:
 def test_a_mirrored_geometry_is_supported_by_mirrored_pictures() -> None:
     keypoints = detect_keypoints(PICTURE)
     mirrored = Registration(np.float64([[1, 0, 0], [0, 1, 0]]), is_mirrored=True, num_inliers=100)
-    with_mirror, with_itself = count_support(
-        mirrored, [(keypoints, keypoints.mirror(224)), (keypoints, keypoints)], 224
+    with_mirror, with_itself = (
+        count_support(mirrored, match_both_ways(keypoints, other, 224)) for other in (keypoints.mirror(224), keypoints)
     )
     assert with_mirror >= 200
     assert with_itself <= 3
