@@ -22,7 +22,8 @@ T = TypeVar("T")
 Colour: TypeAlias = tuple[int, int, int]
 
 SPLITS = ("train", "calibrate", "test")
-STYLES = (1, 2)
+STYLES = (1, 2, 3)
+MOVING = 3  # the style with a background that moves, the same in all contents of a design
 CONTENTS = (1, 2, 3)
 SIZES_PX = ((320, 180), (480, 270))
 DURATIONS_SECONDS = (6.0, 7.0, 8.0, 9.0, 10.0)
@@ -78,7 +79,7 @@ class Style:
     """What all screens of one design have in common.
 
     Attributes:
-        number: 1 or 2; some kinds have a variant for each.
+        number: of STYLES; some kinds have variants, and the background of `MOVING` moves.
         size_px: width and height.
         seconds: duration.
         font_px: size of the main text.

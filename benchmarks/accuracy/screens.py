@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.accuracy.designs import Words, choose_style
+from benchmarks.accuracy.designs import MOVING, Words, choose_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,10 @@ def make_drawing(screen: Screen) -> tuple[Callable[[float], Pixels], float]:
     style = choose_style(screen)
     paint, draw = KINDS[screen.kind]
     background, draw_text = paint(style), draw(style, Words(screen))
+    paint_at = _make_moving(style) if style.number == MOVING else lambda _: background.copy()
 
     def draw_frame(seconds: float) -> Pixels:
-        picture = background.copy()
+        picture = paint_at(seconds)
         draw_text(ImageDraw.Draw(picture), seconds)
         return np.array(picture)
 
@@ -39,6 +40,22 @@ def make_drawing(screen: Screen) -> tuple[Callable[[float], Pixels], float]:
 
 def _paint_flat(style: Style) -> Image.Image:
     return Image.new("RGB", style.size_px, style.background)
+
+
+def _make_moving(style: Style) -> Callable[[float], Image.Image]:
+    """Return what paints a soft band of colour that turns about the centre, as in templates of motion graphics."""
+    random, (width, height) = Random(style.seed), style.size_px
+    first, speed = random.uniform(0, np.pi), random.choice((-1, 1)) * random.uniform(0.3, 0.9)
+    y, x = np.mgrid[:height, :width] - np.reshape((height / 2, width / 2), (2, 1, 1))
+    band = _mix(style.background, style.accent, 0.5)
+
+    def paint_at(seconds: float) -> Image.Image:
+        angle = first + speed * seconds
+        distance = (x * np.cos(angle) + y * np.sin(angle)) / height
+        share = np.clip(1.5 - 3 * np.abs(distance), 0, 1)[..., None]
+        return Image.fromarray(np.round(share * band + (1 - share) * style.background).astype(np.uint8))
+
+    return paint_at
 
 
 def _paint_texture(style: Style) -> Image.Image:
@@ -103,7 +120,10 @@ def _draw_credits(style: Style, words: Words) -> Draw:
 
 
 def _draw_timer(style: Style, words: Words) -> Draw:
-    """Count minutes and seconds, up or down, below a label or in a ring. The minute does not change."""
+    """Count minutes and seconds, up or down, below a label or in a ring. The minute does not change.
+
+    On a moving background there are digits only, without a colon.
+    """
     random = Random(style.seed)
     label, direction = random.choice(("BREAK", "WE START SOON", "ROUND 2", "TIME")), random.choice((-1, 1))
     start = words.random.randint(12, 47)
@@ -113,12 +133,13 @@ def _draw_timer(style: Style, words: Words) -> Draw:
         shown = start + direction * int(seconds)
         if style.number == 1:
             _write(draw, (0.5, 0.24), label, 1.2 * style.font_px, style.accent)
-        else:
+        elif style.number != MOVING:
             (width, height), radius = style.size_px, 0.36 * style.size_px[1]
             box = (width / 2 - radius, height / 2 - radius, width / 2 + radius, height / 2 + radius)
             draw.arc(box, -90, -90 + shown * 6, style.accent, max(4, round(0.04 * height)))
         size_px = style.font_px * (3.2 if style.number == 1 else 2)
-        _write(draw, (0.5, y), f"{words.minute:02}:{shown:02}", size_px, style.text)
+        text = f"{words.minute}{shown:02}" if style.number == MOVING else f"{words.minute:02}:{shown:02}"
+        _write(draw, (0.5, y), text, size_px, style.text)
 
     return draw_text
 

@@ -44,8 +44,8 @@ def collect_words(screen: Screen) -> set[str]:
 
 def test_each_split_has_three_contents_of_each_design_with_two_copies_of_each() -> None:
     videos = plan_layouts("test", FOLDER)
-    assert len(videos) == len(KINDS) * 2 * 3 * 3 == 126
-    assert len({video.video_id for video in videos}) == 126
+    assert len(videos) == len(DESIGNS) * 3 * 3 == 189
+    assert len({video.video_id for video in videos}) == 189
     assert set(Counter(video.footage_id for video in videos).values()) == {9}
     assert {(video.split, video.transform, video.family) for video in videos} == {("test", LAYOUT, LAYOUT)}
     assert all(6 <= video.duration_seconds <= 10 for video in videos)
@@ -64,7 +64,7 @@ def test_only_copies_of_one_content_are_in_the_truth() -> None:
     videos = plan_layouts("calibrate", FOLDER)
     rows = build_truth(videos, ())
     source_of = {video.video_id: video.source_id for video in videos}
-    assert len(rows) == len(KINDS) * 2 * 3 * 3
+    assert len(rows) == len(DESIGNS) * 3 * 3
     assert {row.relation for row in rows} == {"copy"}
     assert all(source_of[row.left_id] == source_of[row.right_id] for row in rows)
     assert all(row.bounds is not None and row.bounds[1] - row.bounds[0] >= 6 for row in rows)
