@@ -104,7 +104,7 @@ def _find_faults(lake: Lake, table: Table, stored: Mapping[str, StructField]) ->
 def _compare_columns(lake: Lake, table: Table, stored: Mapping[str, StructField]) -> Iterator[SchemaChange]:
     """Add missing columns, and set the comments and the nullability of the others."""
     target = f"ALTER TABLE {_address(lake, table)}"
-    place = "FIRST"
+    place, commented = "FIRST", {}
     for field in table.schema.fields:
         found, name = stored.get(field.name), quote_name(field.name)
         comment = field.metadata["comment"]
@@ -114,12 +114,15 @@ def _compare_columns(lake: Lake, table: Table, stored: Mapping[str, StructField]
                 table.name, f"add the column {field.name}, null in all rows", f"{target} ADD COLUMNS ({column})"
             )
         else:
-            alter = f"{target} ALTER COLUMN {name}"
             if field.nullable and not found.nullable:
-                yield SchemaChange(table.name, f"let {field.name} be null", f"{alter} DROP NOT NULL")
+                statement = f"{target} ALTER COLUMN {name} DROP NOT NULL"
+                yield SchemaChange(table.name, f"let {field.name} be null", statement)
             if found.metadata.get("comment") != comment:
-                yield SchemaChange(table.name, f"comment on {field.name}", f"{alter} COMMENT {quote_text(comment)}")
+                commented[field.name] = f"{name} COMMENT {quote_text(comment)}"
         place = f"AFTER {name}"
+    if commented:  # in one statement, because each statement is a commit
+        statement = f"{target} ALTER COLUMN {', '.join(commented.values())}"
+        yield SchemaChange(table.name, f"comments on {', '.join(commented)}", statement)
 
 
 def _compare_details(lake: Lake, table: Table) -> Iterator[SchemaChange]:

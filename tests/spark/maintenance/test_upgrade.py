@@ -67,7 +67,8 @@ def test_an_old_schema_is_upgraded_once_and_keeps_its_rows(
     table = f"delta.`{lake.path('quarantine')}`"
     lake.spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT attempts_is_not_negative")
     lake.spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT attempts_is_positive CHECK (attempts > 0)")
-    lake.spark.sql(f"ALTER TABLE delta.`{lake.path('clusters')}` ALTER COLUMN cluster_id COMMENT 'it''s old'")
+    for column in ("cluster_id", "joined_by"):
+        lake.spark.sql(f"ALTER TABLE delta.`{lake.path('clusters')}` ALTER COLUMN {column} COMMENT 'it''s old'")
     with pytest.raises(ContractError, match=r"search_plan: missing, expected string; .*; run `ndvr upgrade`"):
         lake.create(runs.TABLE)
     before = read_versions(tmp_path / "lake")
@@ -81,11 +82,12 @@ def test_an_old_schema_is_upgraded_once_and_keeps_its_rows(
         "drop the check attempts_is_positive",
         "add the check attempts_is_not_negative",
     }
-    assert {w for t, w in what if t == "clusters"} == {"comment on cluster_id"}
+    assert {w for t, w in what if t == "clusters"} == {"comments on cluster_id, joined_by"}
     assert {t for t, _ in what} == {"runs", "quarantine", "clusters"}
 
     assert run_command(app, ["upgrade", "--lake", lake.root]) == 0
     assert "add the column search_plan, null in all rows" in capsys.readouterr().out
+    assert read_versions(tmp_path / "lake")["clusters"] == before["clusters"] + 1
     for name in ("runs", "quarantine", "clusters"):
         assert read_contract(tmp_path / "lake", name) == read_contract(written_lake, name)
     old, new = read_rows(written_lake, "runs"), read_rows(tmp_path / "lake", "runs")
