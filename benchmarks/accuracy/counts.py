@@ -23,6 +23,7 @@ HARD = {
     LAYOUT: "one layout with other content",
 }
 """Kinds of hard negatives, by the transform of both videos."""
+_GROUPED_BY = {TAKE: "clip_id", LAYOUT: "footage_id"}
 _IN_THE_WILD = "in the wild"
 
 
@@ -47,9 +48,9 @@ def count_false(found: set[Pair], truth: Truth, manifest: pd.DataFrame) -> dict[
 
 
 def list_negatives(kind: str, truth: Truth, manifest: pd.DataFrame) -> set[Pair]:
-    """List the pairs of videos of a kind with one `footage_id` that share no footage: takes of a clip, or a layout."""
+    """List the pairs of two takes of one clip, or of two screens of one design, that share no footage."""
     of_kind = manifest[manifest["transform"] == kind]
-    pairs = {pair for _, ids in of_kind.groupby("footage_id")["video_id"] for pair in combinations(sorted(ids), 2)}
+    pairs = {pair for _, ids in of_kind.groupby(_GROUPED_BY[kind])["video_id"] for pair in combinations(sorted(ids), 2)}
     return pairs - list_known(truth)
 
 
@@ -67,7 +68,8 @@ def pair_with_original(truth: Truth, manifest: pd.DataFrame) -> pd.DataFrame:
     pairs = truth.pairs[truth.pairs["relation"] != "ignore"].drop_duplicates(["left_id", "right_id"])
     by_id = manifest.set_index("video_id")
     left, right = (by_id.reindex(pairs[side]).reset_index() for side in ("left_id", "right_id"))
-    families = right["family"].where(left["transform"] == ORIGINAL, left["family"])
+    edited = right.where(left["transform"] == ORIGINAL, left)
+    families = edited["family"].where(edited["family"] != "", edited["transform"])
     is_original = [side["transform"] == ORIGINAL for side in (left, right)]
     is_layout = (left["transform"] == LAYOUT) | (right["transform"] == LAYOUT)
     listed = pairs[["left_id", "right_id", "relation"]].reset_index(drop=True)

@@ -14,12 +14,13 @@ MANIFEST = pd.DataFrame(
         ("film-again", "original", "", "film"),
         ("film-wide", "stretch", "geometry", "film"),
         ("film-half", "trim-head", "temporal", "film"),
+        ("intro", "shared-intro", "", "film"),
         ("take-1", "take", "take", "room"),
         ("take-1-wide", "take", "take", "room"),
         ("take-2", "take", "take", "room"),
         ("take-3", "take", "take", "street"),
     ],
-    columns=["video_id", "transform", "family", "footage_id"],
+    columns=["video_id", "transform", "family", "clip_id"],
 )
 TRUTH = Truth(
     pd.DataFrame(
@@ -27,6 +28,7 @@ TRUTH = Truth(
             ("film", "film-again", "copy"),
             ("film", "film-wide", "copy"),
             ("film", "film-half", "partial"),
+            ("film", "intro", "partial"),
             ("film-again", "film-half", "ignore"),
             ("take-1", "take-1-wide", "copy"),
         ],
@@ -41,8 +43,9 @@ def test_copies_are_counted_by_family_with_pairs_and_clusters_apart() -> None:
     assert count_found(pair_with_original(TRUTH, MANIFEST), found, clusters) == [
         ("geometry", "1", "1.000", "0.000", "0", ""),
         ("in the wild", "1", "0.000", "1.000", "0", ""),
+        ("shared-intro", "0", "", "", "1", "0.000"),
         ("temporal", "0", "", "", "1", "1.000"),
-        ("all", "2", "0.500", "0.500", "1", "1.000"),
+        ("all", "2", "0.500", "0.500", "2", "0.500"),
     ]
 
 
