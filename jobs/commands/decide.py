@@ -21,6 +21,7 @@ from jobs.clustering.decisions import (
 )
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.contracts.times import as_utc_text
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
 from jobs.tables import decisions, manifest
@@ -137,8 +138,12 @@ def list_decisions(lake: Lake, *, as_json: bool) -> None:
 
     lake.create(decisions.TABLE)
     held = decisions_in_force(lake.read("decisions"))
-    in_utc = F.date_format("decided_at", "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
-    rows = held.withColumn("decided_at", in_utc).select(*_LISTED).sort("left_id", "right_id").collect()
+    rows = (
+        held.withColumn("decided_at", as_utc_text(F.col("decided_at")))
+        .select(*_LISTED)
+        .sort("left_id", "right_id")
+        .collect()
+    )
     if not as_json:
         print_rows(_LISTED, rows)
         return

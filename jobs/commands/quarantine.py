@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
+from jobs.contracts.times import as_utc_text
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
 from jobs.tables import quarantine as table
@@ -98,9 +99,7 @@ def _collect(lake: Lake, condition: Column) -> list[Row]:
     """Return the rows that meet a condition, with times as text."""
     if not lake.exists(table.TABLE):
         raise UsageError(f"no table quarantine in {lake.root!r}; pass the lake of a nightly run to --lake")
-    in_utc = {
-        name: F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX") for name in ("next_retry_at", "last_tried_at")
-    }
+    in_utc = {name: as_utc_text(F.col(name)) for name in ("next_retry_at", "last_tried_at")}
     rows = lake.read("quarantine").where(condition).withColumns(in_utc)
     return rows.select(*_LISTED).sort("error_code", "video_id").collect()
 

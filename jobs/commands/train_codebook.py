@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 from rich.console import Console
 
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.commands.open_lake import open_lake
-from jobs.errors import UsageError, first_line
+from jobs.errors import UsageError
 from jobs.lake.location import absolute
+from jobs.training.selection import select_videos
 from models.artefact import CARD_FILE, ModelCard, pack_artefact, write_artefact
 from models.registry import get_backbone
 from udfs.embedding.fit_codebook import count_videos_by_word, fit_codebook
@@ -164,12 +164,7 @@ def _training_rows(lake: Lake, settings: CodebookSettings) -> tuple[str, DataFra
         raise UsageError(
             f"no videos in {lake.root!r} are described with backbone {settings.backbone!r}: run the nightly job first"
         )
-    try:
-        chosen = lake.read("manifest").where("removed_at IS NULL").where(settings.where).select("video_id")
-    except (AnalysisException, ParseException) as error:
-        raise UsageError(
-            f"--where {settings.where!r} is not a valid condition on the manifest: {first_line(error.getMessage())}"
-        ) from error
+    chosen = select_videos(lake, settings.where).select("video_id")
     rows = described.where(F.col("descriptor_id") == newest["descriptor_id"]).join(chosen, "video_id", "left_semi")
     return newest["descriptor_id"], rows.select("video_id", "frame_descriptors")
 

@@ -14,6 +14,7 @@ from jobs.config.loading import load_config
 from jobs.demo.catalogue import Catalogue, build_catalogue
 from jobs.demo.planted import measure_shared_footage
 from jobs.engine.night import run_nightly
+from jobs.sharing.cells import collect_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def run_demo(folder: Path) -> None:
         ("False pairs: found, but without shared footage", _UNRELATED),
     ):
         answer = spark.sql(query)
-        print_rows(answer.columns, answer.collect(), title)
+        print_rows(answer.columns, collect_cells(answer), title)
     num_found, num_planted = spark.sql(_FOUND_COPIES).collect()[0]
     console.print(f"\nwhole copies found: {num_found} of {num_planted}")
     console.print(f"the tables are in {lake}; more queries to try:")

@@ -59,7 +59,7 @@ class Commit:
 
     Attributes:
         version: version number of the commit.
-        timestamp: time of the commit; naive, in the session's time zone.
+        timestamp: time of the commit, UTC.
         operation: Delta's name of the operation.
         user_metadata: text stored by the writer; JSON if the writer is ndvr.
     """

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, StructField
 
 from jobs.contracts.run_log import log
+from jobs.contracts.times import from_unix_micros
 from jobs.errors import ContractError
 from jobs.lake.commits import Commit, first_lines, retry_conflicts
 from jobs.lake.files import LakeFiles
@@ -123,8 +124,8 @@ class Lake:
         from delta.tables import DeltaTable
 
         stored = DeltaTable.forPath(self.spark, self.path(table.name))
-        history = stored.history() if limit is None else stored.history(limit)
-        return [Commit(*row) for row in history.select("version", "timestamp", "operation", "userMetadata").collect()]
+        rows = stored.history(limit).select("version", F.unix_micros("timestamp"), "operation", "userMetadata").collect()
+        return [Commit(version, from_unix_micros(micros), *others) for version, micros, *others in rows]
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows to the staging area and read them back, so that the query that made them runs once.

@@ -45,6 +45,8 @@ _LOCAL = "local[*,4]"
 # Set unless the operator has set them; each can be changed in a running session.
 _DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
+    # By default Parquet files have INT96 times, which other readers take for times without an offset.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # The tables are small: Delta's default of 50 tasks a snapshot costs more than the work itself.
     "spark.databricks.delta.snapshotPartitions": "2",
     # Arrow and column batches are sized in rows, and one row may hold the frame descriptors of hours of video.

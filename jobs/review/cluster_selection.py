@@ -9,6 +9,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
+from jobs.contracts.times import as_utc_text
 from jobs.review.report_data import ReviewedCluster, ReviewedPair, ReviewedVideo
 from udfs.registering.look_batches import LOOK_COLUMNS
 from udfs.verifying.verify_batches import BOUND_COLUMNS
@@ -126,7 +127,10 @@ def read_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, ReviewedVideo
     """Read the facts of videos that a reviewer sees."""
     rows = lake.spark.createDataFrame([(video_id,) for video_id in sorted(video_ids)], "video_id STRING")
     known = lake.read("manifest").select(
-        "video_id", F.col("attributes")["title"].alias("title"), "owner_id", "published_at"
+        "video_id",
+        F.col("attributes")["title"].alias("title"),
+        "owner_id",
+        as_utc_text(F.col("published_at")).alias("published_at"),
     )
     newest = F.max_by(F.struct("uri", "duration_seconds", "width_px", "height_px"), "described_at")
     described = lake.read("descriptors").groupBy("video_id").agg(newest.alias("file"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
+from jobs.contracts.times import from_unix_micros
 from jobs.errors import UsageError
 from jobs.pipeline import STAGES, TABLES
 from jobs.review.report_data import Overview, RunFacts
@@ -34,10 +35,10 @@ def read_history(lake: Lake, run_id: str | None) -> list[RunFacts]:
     Raises:
         UsageError: the run does not exist, or it published nothing.
     """
-    runs = lake.read("runs")
+    runs = lake.read("runs").withColumn("started_micros", F.unix_micros("started_at"))
     whole = runs.where("stage = 'run'")
     chosen = whole.where(F.col("run_id") == run_id) if run_id else whole.where("status = 'done'")
-    newest = chosen.orderBy(F.desc("started_at"), F.desc("run_id")).limit(1).collect()
+    newest = chosen.orderBy(F.desc("started_micros"), F.desc("run_id")).limit(1).collect()
     if not newest:
         raise UsageError(
             f"no run {run_id} in {lake.root!r}; the table runs lists all runs"
@@ -47,8 +48,8 @@ def read_history(lake: Lake, run_id: str | None) -> list[RunFacts]:
     if newest[0]["status"] != "done":
         raise UsageError(f"run {run_id} failed and published nothing: {newest[0]['error_detail'] or ''}".rstrip(": "))
     earlier = (
-        whole.where(F.col("started_at") <= newest[0]["started_at"])
-        .orderBy(F.desc("started_at"), F.desc("run_id"))
+        whole.where(F.col("started_micros") <= newest[0]["started_micros"])
+        .orderBy(F.desc("started_micros"), F.desc("run_id"))
         .limit(_MAX_HISTORY)
         .collect()
     )
@@ -65,7 +66,7 @@ def _read_run(row: Row, stages: Sequence[Row]) -> RunFacts:
     return RunFacts(
         row["run_id"],
         row["run_date"],
-        row["started_at"],
+        from_unix_micros(row["started_micros"]),
         row["model_id"],
         row["status"],
         row["seconds"],

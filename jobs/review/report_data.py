@@ -73,7 +73,7 @@ class ReviewedVideo:
     video_id: str
     title: str | None = None
     owner_id: str | None = None
-    published_at: datetime | None = None
+    published_at: str | None = None
     uri: str | None = None
     duration_seconds: float | None = None
     width_px: int | None = None

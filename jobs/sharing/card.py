@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
 from jobs.contracts.run import CODE_VERSION, add_windows_to_id
+from jobs.contracts.times import format_utc
 from jobs.sharing.selection import COLUMNS
 from models.artefact import CARD_FILE, ModelCard, find_folder
 from models.embedding_models import find_model
@@ -58,7 +59,7 @@ def make_card(
         "num_vectors": num_vectors,
         "columns": COLUMNS,
         "lake": lake.root,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": format_utc(datetime.now(UTC), "seconds"),
         "ndvr_version": CODE_VERSION,
         "model": find_model_card(lake, model_id),
     }

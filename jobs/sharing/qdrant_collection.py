@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
+from jobs.contracts.times import as_utc_text
 from jobs.errors import NdvrError, UsageError
 from jobs.sharing.selection import count_dims
 from udfs.exporting.qdrant_points import (
@@ -36,7 +37,6 @@ _ROWS_AT_ONCE = 1000  # in the memory of the driver, for an embedded database
 _IDS_AT_ONCE = 200_000  # in the memory of the driver during the search for stale points: about 30 MB
 _PAGE_POINTS = 5000
 _MAX_ERROR_CHARACTERS = 300
-_TIME_PATTERN = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"  # the format that Qdrant parses
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def export_to_qdrant(vectors: DataFrame, target: Target, model_id: str) -> Qdran
         NdvrError: the database failed during the export.
     """
     num_dims = count_dims(vectors, model_id)
-    published_at = F.date_format("published_at", _TIME_PATTERN)
+    published_at = as_utc_text(F.col("published_at"), keeps_zeros=True)
     rows = vectors.withColumn("published_at", published_at).select(*PAYLOAD_COLUMNS, "vector")
     with closing(_open(target, num_dims, model_id)) as client:
         faults: tuple[type[Exception], ...] = (*_client_faults(), PySparkException)

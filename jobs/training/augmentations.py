@@ -9,13 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
 from jobs.errors import UsageError, first_line
+from jobs.lake.read_only import check_expression
 from jobs.lake.session import gpu_profile
 from jobs.tables.attempts import describe_settings
+from jobs.training.selection import select_videos
 from models.registry import get_backbone
 from udfs.describing.augment import AUGMENTED_FRAMES_DDL, AugmentationSettings, describe_augmented_frames
 from udfs.opening.roots import Roots
@@ -135,15 +137,17 @@ def choose_videos(
     """
     # A video may have descriptors of several settings and of several URIs.
     described = lake.read("descriptors").groupBy("video_id").agg(F.max_by("uri", "described_at").alias("uri"))
+    chosen = select_videos(lake, where)
+    for name, expression in (("training.source", training.source), ("training.held_out", training.held_out or "null")):
+        check_expression(lake.spark, expression, name)
     try:
-        chosen = lake.read("manifest").where("removed_at IS NULL").where(where)
         held_out = F.expr(training.held_out or "null").cast("boolean")
         source = F.expr(training.source).cast("string")
         named = chosen.select("video_id", source.alias("source"), held_out.alias("is_held_out"))
         rows = described.join(named, "video_id").orderBy("video_id").collect()
-    except (AnalysisException, ParseException) as error:
+    except AnalysisException as error:
         raise UsageError(
-            f"--where {where!r}, training.source or training.held_out is not a valid expression on the manifest: "
+            "training.source or training.held_out is not a valid expression on the manifest: "
             f"{first_line(error.getMessage())}"
         ) from error
     found = [(row["left_id"], row["right_id"]) for row in lake.read("pairs").select("left_id", "right_id").collect()]

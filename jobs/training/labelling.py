@@ -12,6 +12,7 @@ from jobs.errors import UsageError
 from jobs.evaluation.truth import load_truth
 from jobs.tables import embeddings
 from jobs.training.calibration import LabelledPairs
+from jobs.training.selection import select_videos
 from udfs.embedding.embed import Windows
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, con
 
 def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> DataFrame:
     """Embed the described videos that `where` selects. Return rows of the table `embeddings`."""
-    chosen = lake.read("manifest").where("removed_at IS NULL").where(where).select("video_id")
+    chosen = select_videos(lake, where).select("video_id")
     windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
     described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
     return embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model, windows)

@@ -13,6 +13,7 @@ from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_ids import parse_run_time
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
+from jobs.contracts.times import format_utc
 from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
 from udfs.indexing.shard import FRAME_DETAILS, SEGMENT_COLUMNS, THUMBNAILS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
@@ -70,7 +71,7 @@ def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRec
         listing, shards, num_written = _write_changes(lake, run, store, last)
         card = IndexCard(
             version=run.run_id,
-            published_at=run.started_at.isoformat(),
+            published_at=format_utc(run.started_at),
             model_id=run.model.model_id,
             code_version=CODE_VERSION,
             tables=dict(versions),

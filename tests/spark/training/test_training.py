@@ -260,13 +260,21 @@ def test_settings_define_the_sources_and_the_held_out_videos(spark: SparkSession
 
 
 @pytest.mark.parametrize(
-    ("where", "training"),
-    [("no_such_column = 1", {}), ("owner_id =", {}), ("true", {"source": "nope"}), ("true", {"held_out": "(("})],
-)
+    ("where", "training", "message"),
+    [
+        ("no_such_column = 1", {}, "--where 'no_such_column = 1' is not a valid .*no_such_column"),
+        ("owner_id =", {}, "--where 'owner_id =' is not a valid "),
+        ("true", {"source": "nope"}, r"training\.source or training\.held_out is not a valid .*nope"),
+        ("true", {"held_out": "(("}, r"training\.held_out '\(\(' is not a valid "),
+        ("reflect('java.lang.System', 'gc') = 1", {}, r"--where .* may do more than read \(reflect\)"),
+        ("true", {"source": "(SELECT max(a) FROM (SELECT TRANSFORM(video_id) USING 'cat' AS (a) FROM manifest))"},
+         r"training\.source .* may do more than read \(ScriptTransformation\)"),
+    ],
+)  # fmt: skip
 def test_an_invalid_expression_on_the_manifest_is_rejected(
-    where: str, training: dict[str, str], spark: SparkSession, lake: Path
+    where: str, training: dict[str, str], message: str, spark: SparkSession, lake: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"--where .*, training\.source or training\.held_out is not a valid "):
+    with pytest.raises(UsageError, match=message):
         choose(Lake(spark, str(lake)), where, **training)
 
 
