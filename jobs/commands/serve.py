@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 TOKEN_VARIABLE = "NDVR_TOKEN"  # noqa: S105 -- the name of a variable
 _GRACE_SECONDS = 10
+_FIRST_VISIBLE, _LAST_VISIBLE = "!", "~"
+"""The range of ASCII characters that are visible and not a space."""
 
 
 @app.command(
@@ -91,11 +93,27 @@ def _check_packages() -> None:
 
 
 def _read_token(host: str) -> str | None:
-    """Return the token that requests must have; None if none is set and only this machine reaches the service."""
-    token = os.environ.get(TOKEN_VARIABLE) or None
-    if token is None and not _is_loopback(host):
+    """Return the token that requests must have; None if none is set and only this machine reaches the service.
+
+    White space around it is ignored: files of secrets end with a line end.
+
+    Raises:
+        UsageError: a token is needed, or no header can contain the one that is set.
+    """
+    given = os.environ.get(TOKEN_VARIABLE)
+    if given is None:
+        if not _is_loopback(host):
+            raise UsageError(
+                f"--host {host} is reachable from other machines: set {TOKEN_VARIABLE}; only loopback needs no token"
+            )
+        return None
+    token = given.strip()
+    if not token:
+        raise UsageError(f"{TOKEN_VARIABLE} is set but empty: set a token, or unset the variable")
+    if not all(_FIRST_VISIBLE <= character <= _LAST_VISIBLE for character in token):
         raise UsageError(
-            f"--host {host} is reachable from other machines: set {TOKEN_VARIABLE}; only loopback needs no token"
+            f"{TOKEN_VARIABLE} has {len(token)} characters, and some of them cannot be in a header: use visible ASCII "
+            "characters without spaces, for example the output of `openssl rand -hex 32`"
         )
     return token
 

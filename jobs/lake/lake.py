@@ -124,7 +124,9 @@ class Lake:
         from delta.tables import DeltaTable
 
         stored = DeltaTable.forPath(self.spark, self.path(table.name))
-        rows = stored.history(limit).select("version", F.unix_micros("timestamp"), "operation", "userMetadata").collect()
+        rows = (
+            stored.history(limit).select("version", F.unix_micros("timestamp"), "operation", "userMetadata").collect()
+        )
         return [Commit(version, from_unix_micros(micros), *others) for version, micros, *others in rows]
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:

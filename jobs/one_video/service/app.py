@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
@@ -157,7 +158,11 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
     """
     bearer = [Depends(HTTPBearer(auto_error=False))] if token is not None else []
     app = FastAPI(
-        title="ndvr", version=CODE_VERSION, summary="Does the lake already have this video?", lifespan=service.run
+        title="ndvr",
+        version=CODE_VERSION,
+        summary="Does the lake already have this video?",
+        lifespan=service.run,
+        redirect_slashes=False,
     )
 
     @app.post(
@@ -183,8 +188,8 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
 
     app.add_exception_handler(ProblemError, _respond_to_problem)
     app.add_exception_handler(RequestValidationError, _respond_to_invalid_request)
-    for status in (400, 404, 405):  # raised by FastAPI itself
-        app.add_exception_handler(status, _respond_to_http_error)
+    app.add_exception_handler(HTTPException, _respond_to_http_error)  # raised by FastAPI itself
+    app.add_exception_handler(Exception, _respond_to_fault)
     app.add_middleware(
         Gate,
         token=token,
@@ -196,7 +201,8 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
 
 
 async def _respond_to_problem(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- Starlette's type of a handler
-    return JSONResponse(error.problem.model_dump(), error.status, error.headers)
+    response: JSONResponse = error.respond()
+    return response
 
 
 async def _respond_to_invalid_request(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
@@ -206,5 +212,13 @@ async def _respond_to_invalid_request(_: Request, error: Any) -> JSONResponse:  
 
 async def _respond_to_http_error(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
     code = CODE_OF_STATUS.get(error.status_code, "BAD_REQUEST")
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":  # the gate passes HEAD on as GET
+        headers["Allow"] = "GET, HEAD"
     problem = Problem(error_code=code, reason=str(error.detail))
-    return JSONResponse(problem.model_dump(), error.status_code, error.headers)
+    return JSONResponse(problem.model_dump(), error.status_code, headers)
+
+
+async def _respond_to_fault(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
+    del error  # Starlette raises it again after the response, and uvicorn logs it
+    return ProblemError(500, "unexpected error; the log of the service has the traceback").respond()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
 from udfs.errors import RowErrorCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jobs.errors import UnreadableVideoError
 
 RETRY_AFTER_SECONDS = 2
@@ -32,9 +36,18 @@ CODE_OF_STATUS = {
     405: "METHOD_NOT_ALLOWED",
     408: "UPLOAD_TOO_SLOW",
     413: "TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    500: "INTERNAL_ERROR",
     503: "BUSY",
     504: "TIME_LIMIT",
 }
+
+
+_HEADERS_OF_STATUS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+}
+"""Headers that RFC 9110 requires or recommends."""
 
 
 class Problem(BaseModel):
@@ -46,26 +59,27 @@ class Problem(BaseModel):
     reason: str = Field(description="which value violates which rule")
 
 
-class ProblemError(Exception):
+class ProblemError(HTTPException):
     """Ends a request with an error response.
+
+    It is an HTTPException because FastAPI passes only those on while it reads a body, and answers 400 to any other.
 
     Args:
         status: HTTP status.
         reason: which value violates which rule.
         code: error_code; None uses that of the status.
+        headers: headers of the response, besides those that every response with this status has.
     """
 
-    def __init__(self, status: int, reason: str, code: str | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
+    def __init__(
+        self, status: int, reason: str, code: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, reason, {**_HEADERS_OF_STATUS.get(status, {}), **(headers or {})})
         self.problem = Problem(error_code=code or CODE_OF_STATUS[status], reason=reason)
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of the response."""
-        if self.status == 401:  # noqa: PLR2004 -- statuses are best known by their numbers
-            return {"WWW-Authenticate": "Bearer"}
-        return {"Retry-After": str(RETRY_AFTER_SECONDS)} if self.status == 503 else {}  # noqa: PLR2004
+    def respond(self) -> JSONResponse:
+        """Make the response."""
+        return JSONResponse(self.problem.model_dump(), self.status_code, self.headers)
 
     @classmethod
     def of_video(cls, error: UnreadableVideoError) -> ProblemError:
@@ -80,9 +94,9 @@ def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "The bearer token is missing or wrong.",
         403: "The URI is outside the allowed roots, or access is denied.",
         404: "No file exists at the URI.",
-        408: "The upload paused for too long.",
+        408: "The upload paused for too long, or is too slow.",
         413: "The upload or file is too large.",
-        415: "The file is not a video in a supported container.",
+        415: "The body is not a form, or the file is not a video in a supported container.",
         422: "The request is invalid, or the video cannot be read.",
         503: "Too many requests are waiting; try again later.",
         504: "The check exceeded its time limit.",

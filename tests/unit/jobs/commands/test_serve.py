@@ -18,6 +18,7 @@ import pytest
 
 from jobs.cli import app
 from jobs.commands.command_line import run_command
+from jobs.commands.serve import _read_token
 from tests.support.catalogue import make_scene
 
 if TYPE_CHECKING:
@@ -71,6 +72,23 @@ def test_an_address_other_than_loopback_needs_a_token(
     monkeypatch.delenv("NDVR_TOKEN", raising=False)
     assert run_command(app, ["serve", "--lake", str(indexed_lake), "--host", "0.0.0.0"]) == 2  # noqa: S104
     assert "set NDVR_TOKEN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", ["", "  \n", "a b", "schlüssel", "a\x7fb", "a\nb", "\udcff"])
+def test_a_token_that_no_header_can_contain_is_refused(
+    token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NDVR_TOKEN", token)
+    assert run_command(app, ["serve", "--lake", "/no/lake"]) == 2
+    printed = capsys.readouterr().err
+    assert "NDVR_TOKEN " in printed
+    assert token.strip() not in printed or not token.strip()
+
+
+@pytest.mark.parametrize("token", ["secret", "secret\n", " secret\r\n"])
+def test_white_space_around_a_token_is_ignored(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NDVR_TOKEN", token)
+    assert _read_token("0.0.0.0") == "secret"  # noqa: S104
 
 
 def test_missing_packages_are_reported(
