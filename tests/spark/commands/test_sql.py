@@ -143,8 +143,9 @@ def test_times_are_utc_in_every_time_zone(output: str, written_lake: Path, capsy
 def test_nested_and_unusual_values_are_valid_json(written_lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     query = """
         SELECT array(TIMESTAMP '2026-01-02 03:04:05Z', NULL) AS times, map(DATE '2026-01-02', X'00ff') AS keyed,
-            map(array(1), 2) AS by_list, map(named_struct('a', CAST(NULL AS INT), 'b', TIMESTAMP '2026-01-02 00:00Z'),
-            1) AS by_struct, named_struct('at', TIMESTAMP '2026-01-02 03:04:05Z', 'n', array(double('NaN'))) AS struct,
+            map(array(1), 2) AS by_list, map(named_struct('a', CAST(NULL AS INT),
+            'b', TIMESTAMP '2026-01-02 00:00:00Z'), 1) AS by_struct,
+            named_struct('at', TIMESTAMP '2026-01-02 03:04:05Z', 'n', array(double('NaN'))) AS struct,
             CAST(NULL AS STRUCT<at: TIMESTAMP>) AS no_struct, float('-inf') AS low, double('inf') AS high,
             CAST('1E-7' AS DECIMAL(10, 8)) AS exact, INTERVAL '1-2' YEAR TO MONTH AS months,
             INTERVAL '1 02:03:04.5' DAY TO SECOND AS seconds, make_interval(1, 2) AS both, TIME '12:34:56' AS clock,
