@@ -109,7 +109,9 @@ def test_parquet_holds_flat_rows_that_any_reader_takes(
         "vector": pytest.approx(make_row("rome", 0)["vector"]),
     }
     assert str(rows["published_at"][2]).startswith("2023-12-01 00:00:00")
-    assert pq.read_schema(next((out / "vectors").glob("*.parquet"))).field("vector").type.value_type == "float"
+    schema = pq.read_schema(next((out / "vectors").glob("*.parquet")))
+    assert str(schema.field("published_at").type) == "timestamp[us, tz=UTC]"
+    assert schema.field("vector").type.value_type == "float"
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing is left of the staging"
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from jobs.review import formatting
@@ -33,8 +31,11 @@ def test_a_fraction_below_1_is_never_100_percent(fraction: float, expected: str)
 
 def test_the_known_facts_of_a_video_are_listed() -> None:
     assert formatting.format_video_facts(ReviewedVideo("a")) == ""
-    video = ReviewedVideo("a", None, "ann", datetime(2024, 1, 2, tzinfo=UTC), "/v/a.mp4", 5.5, 640, 360)
-    assert formatting.format_video_facts(video) == "0:05.5 · 640 x 360 · published 2024-01-02 00:00 · by ann · /v/a.mp4"
+    video = ReviewedVideo("a", None, "ann", "2024-01-02T00:00:00Z", "/v/a.mp4", 5.5, 640, 360)
+    assert (
+        formatting.format_video_facts(video)
+        == "0:05.5 · 640 x 360 · published 2024-01-02T00:00:00Z · by ann · /v/a.mp4"
+    )
 
 
 @pytest.mark.parametrize(
