@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from jobs.contracts.run_log import log
+from jobs.contracts.times import from_unix_micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from pyspark.sql import DataFrame
     from tenacity import RetryCallState
 
 _Result = TypeVar("_Result")
@@ -79,6 +82,13 @@ class Commit:
         except ValueError:  # another writer's text
             return True
         return not (isinstance(metadata, dict) and metadata.get("is_upkeep") is True)
+
+
+def read_commits(history: DataFrame) -> list[Commit]:
+    """Read the commits of a table's history, in its order. Runs on: driver."""
+    columns = ("version", F.unix_micros("timestamp"), "operation", "userMetadata")
+    rows = history.select(*columns).collect()
+    return [Commit(version, from_unix_micros(micros), *others) for version, micros, *others in rows]
 
 
 def retry_conflicts(write: Callable[[], _Result], what: str) -> _Result:

@@ -11,9 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, StructField
 
 from jobs.contracts.run_log import log
-from jobs.contracts.times import from_unix_micros
 from jobs.errors import ContractError
-from jobs.lake.commits import Commit, first_lines, retry_conflicts
+from jobs.lake.commits import first_lines, read_commits, retry_conflicts
 from jobs.lake.files import LakeFiles
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from jobs.contracts.run import Run
     from jobs.contracts.table import Table
+    from jobs.lake.commits import Commit
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
@@ -123,11 +123,7 @@ class Lake:
         """Read the newest `limit` commits, or all that the log contains, newest first."""
         from delta.tables import DeltaTable
 
-        stored = DeltaTable.forPath(self.spark, self.path(table.name))
-        rows = (
-            stored.history(limit).select("version", F.unix_micros("timestamp"), "operation", "userMetadata").collect()
-        )
-        return [Commit(version, from_unix_micros(micros), *others) for version, micros, *others in rows]
+        return read_commits(DeltaTable.forPath(self.spark, self.path(table.name)).history(limit))
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows to the staging area and read them back, so that the query that made them runs once.

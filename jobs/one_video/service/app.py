@@ -186,10 +186,7 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
         """Return which index and model answer."""
         return service.health()
 
-    app.add_exception_handler(ProblemError, _respond_to_problem)
-    app.add_exception_handler(RequestValidationError, _respond_to_invalid_request)
-    app.add_exception_handler(HTTPException, _respond_to_http_error)  # raised by FastAPI itself
-    app.add_exception_handler(Exception, _respond_to_fault)
+    _add_handlers(app)
     app.add_middleware(
         Gate,
         token=token,
@@ -198,6 +195,14 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
         stall_seconds=limits.time_limit_seconds,
     )
     return app
+
+
+def _add_handlers(app: FastAPI) -> None:
+    """Make every error response a problem."""
+    app.add_exception_handler(ProblemError, _respond_to_problem)
+    app.add_exception_handler(RequestValidationError, _respond_to_invalid_request)
+    app.add_exception_handler(HTTPException, _respond_to_http_error)  # raised by FastAPI itself
+    app.add_exception_handler(Exception, _respond_to_fault)
 
 
 async def _respond_to_problem(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- Starlette's type of a handler
