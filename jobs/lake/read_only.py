@@ -41,7 +41,7 @@ _SUSPECT_WORDS = ("java_method", "reflect", "identifier")
 def find_effect(spark: SparkSession, statement: str) -> str | None:
     """Return what in a statement may do more than read, by Spark's name of it, or None.
 
-    The first word does not tell: `WITH` and `FROM` may begin an INSERT, and `SELECT TRANSFORM` starts a program.
+    The first word is not enough: `WITH` and `FROM` may begin an INSERT, and `SELECT TRANSFORM` starts a program.
 
     Raises:
         pyspark.errors.ParseException: the statement is not valid.

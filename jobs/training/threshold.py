@@ -48,8 +48,8 @@ class ScoredCandidates:
         """Return the threshold to use.
 
         It is the lowest threshold, in steps of .001, that follows the rules of
-        `jobs.training.calibration.choose_threshold`. It lies just above the pairs of different footage, and not at the
-        lowest score of these copies: copies of later nights may score lower.
+        `jobs.training.calibration.choose_threshold`. It is just above the pairs of different footage, not at the lowest
+        score of these copies: copies of later nights may score lower.
 
         The threshold in use is kept if it follows the rules too and the labels have fewer than 10,000 negatives. So few
         cannot show that a lower threshold finds at most 1 in 10,000.
