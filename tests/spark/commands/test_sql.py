@@ -147,7 +147,7 @@ def test_nested_and_unusual_values_are_valid_json(written_lake: Path, capsys: py
             'b', TIMESTAMP '2026-01-02 00:00:00Z'), 1) AS by_struct,
             named_struct('at', TIMESTAMP '2026-01-02 03:04:05Z', 'n', array(double('NaN'))) AS struct,
             CAST(NULL AS STRUCT<at: TIMESTAMP>) AS no_struct, float('-inf') AS low, double('inf') AS high,
-            CAST('1E-7' AS DECIMAL(10, 8)) AS exact, INTERVAL '1-2' YEAR TO MONTH AS months,
+            CAST('1E-30' AS DECIMAL(38, 30)) AS exact, INTERVAL '1-2' YEAR TO MONTH AS months,
             INTERVAL '1 02:03:04.5' DAY TO SECOND AS seconds, make_interval(1, 2) AS both, TIME '12:34:56' AS clock,
             parse_json('{"a": 1}') AS variant, ST_GeomFromWKB(X'0101000000000000000000F03F0000000000000040') AS place,
             true AS yes, NULL AS nothing, array() AS none, 'ä' AS text
@@ -166,7 +166,7 @@ def test_nested_and_unusual_values_are_valid_json(written_lake: Path, capsys: py
         "no_struct": None,
         "low": "-Infinity",
         "high": "Infinity",
-        "exact": "0.00000010",
+        "exact": "0.000000000000000000000000000001",
         "months": "INTERVAL '1-2' YEAR TO MONTH",
         "seconds": "INTERVAL '1 02:03:04.5' DAY TO SECOND",
         "both": "1 years 2 months",
