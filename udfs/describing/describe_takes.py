@@ -29,7 +29,7 @@ TAKES_DDL = (
     "part INT NOT NULL COMMENT 'number of the part, from 1', "
     "copy_index INT NOT NULL COMMENT 'index of the copy of the part; 0 is the unedited part', "
     "edits ARRAY<STRING> NOT NULL COMMENT 'names from models/frame_augmentations.py, in order', "
-    "same_parts ARRAY<INT> NOT NULL COMMENT 'numbers of the parts of the video that nobody could tell from this one', "
+    "same_parts ARRAY<INT> NOT NULL COMMENT 'numbers of the parts of the video that look the same', "
 ) + ATTEMPT_DDL
 _PICTURE_PX = 448  # twice the input of the CNN, so that crops stay sharp
 _TOLERANCE_SECONDS = 1e-6
@@ -111,7 +111,7 @@ class _Video:
     greys: dict[int, list[NDArray[np.uint8]]] = field(default_factory=dict)
 
     def find_same_parts(self) -> dict[int, list[int]]:
-        """Return for each part the parts that nobody could tell from it."""
+        """Return for each part the parts that look the same."""
         from udfs.describing.takes import are_inseparable
 
         same: dict[int, list[int]] = {number: [] for number in self.bounds}
@@ -131,7 +131,7 @@ class TakeCutter:
 
     Attributes:
         copies: the copies of all videos so far, by take_id.
-        same_parts: for each video that is done, the numbers of the parts that nobody could tell apart.
+        same_parts: for each video that is done, the numbers of the parts that look the same.
     """
 
     def __init__(self, durations_seconds: Mapping[str, float], settings: TakeSettings) -> None:
@@ -240,9 +240,10 @@ def describe_takes(
     given = [batch for batch in batches if not batch.empty]
     if not given:
         return
-    rows = pd.concat(given).set_index("video_id")
-    uris: dict[str, str] = rows["uri"].to_dict()
-    cutter = TakeCutter(rows["duration_seconds"].to_dict(), settings)
+    rows = pd.concat(given)
+    uris: dict[str, str] = dict(zip(rows["video_id"], rows["uri"], strict=True))
+    durations: dict[str, float] = dict(zip(rows["video_id"], rows["duration_seconds"], strict=True))
+    cutter = TakeCutter(durations, settings)
     describe = settings.describe
     pool = get_worker_pool(settings.decoder, describe.roots, num_decoders=1)
     requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]

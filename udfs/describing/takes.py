@@ -78,9 +78,9 @@ def choose_longest(videos: Iterable[tuple[str, str, float]]) -> dict[str, str]:
 
 
 def are_inseparable(left: NDArray[np.number], right: NDArray[np.number]) -> bool:
-    """Return whether nobody could tell two parts apart: half of the frames of one have a twin in the other.
+    """Return whether two parts look the same, as in frozen or looped footage.
 
-    So it is with frozen or looped footage.
+    Half of the frames of one must have a twin in the other.
 
     Args:
         left: (n, 128, 128), grey, in time order, `COMPARED_FPS` per second.
