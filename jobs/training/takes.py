@@ -88,8 +88,8 @@ class Takes:
     def list_relations(self, video_ids: Iterable[str]) -> pd.DataFrame:
         """Return the pairs of copies, and of copies with videos, that share footage or must be ignored.
 
-        Takes are not listed: they share no footage. A copy is a part of its own video. Whether it shares footage with other
-        videos of its source is unknown.
+        Takes are not listed: they share no footage. A copy is a part of its own video. Whether it shares footage with
+        other videos of its source is unknown.
 
         Args:
             video_ids: the videos that are compared with the copies.

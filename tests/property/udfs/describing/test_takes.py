@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from udfs.decoding.settings import DecoderSettings
+from udfs.describing.describe_takes import TakeCutter, TakeSettings
+from udfs.describing.settings import DescribeSettings
 from udfs.describing.takes import (
     GAP_SECONDS,
     MAX_PART_SECONDS,
@@ -15,6 +19,8 @@ from udfs.describing.takes import (
     choose_longest,
     split_video,
 )
+from udfs.opening.roots import Roots
+from udfs.video import FrameChunk, SamplingRule
 
 TOLERANCE_SECONDS = 1e-6
 VIDEOS = st.lists(
@@ -45,3 +51,22 @@ def test_one_video_of_each_long_source_is_chosen_and_no_other_is_longer(videos: 
             assert source not in chosen
         else:
             assert seconds_of[chosen[source]] == longest
+
+
+@given(st.floats(9, 60), st.sampled_from([1.0, 3.0, 12.5, 30.0]), st.sampled_from([0.5, 1.0, 4.0]))
+@settings(max_examples=25)
+def test_a_copy_shows_frames_of_its_own_part_in_time_order(seconds: float, fps: float, sample_fps: float) -> None:
+    describe = DescribeSettings(Roots.of("/v"), DecoderSettings(16, SamplingRule(sample_fps)))
+    cutter = TakeCutter({"v": seconds}, TakeSettings(describe, seed=0))
+    times = np.arange(0, seconds, 1 / fps)
+    frames = np.full((len(times), 16, 16, 3), 128, np.uint8)
+    shown: dict[str, list[float]] = {}
+    for event in cutter.cut([FrameChunk("v", times, frames, (16, 16))]):
+        copy = cutter.copies[event.video_id]
+        assert isinstance(event, FrameChunk)
+        shown.setdefault(copy.take_id, []).append(copy.start_seconds + float(event.frame_seconds[0]))
+    bounds = {part.number: part.bounds(seconds) for part in split_video(seconds)}
+    for take_id, moments in shown.items():
+        start, end = bounds[cutter.copies[take_id].part.number]
+        assert all(start <= moment < end for moment in moments)
+        assert moments == sorted(set(moments))

@@ -126,7 +126,7 @@ def test_each_objective_trains_its_head_without_the_held_out_videos(
 ) -> None:
     trained = train_quickly(tmp_path, objective=Objective(objective))
     assert isinstance(trained.head, kind)
-    assert trained.counts == {"videos": 5, "sources": 5, "frames": 5}
+    assert trained.counts.items() >= {"videos": 5, "sources": 5, "frames": 5}.items()
     is_fitted = objective in ("discriminative", "whitened")
     assert [epoch.number for epoch in trained.history] == ([0] if is_fitted else [0, 1, 2, 3])
     assert 0 < trained.best.average_precision <= 1
