@@ -85,7 +85,7 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     elif not takes.is_empty:
         console.print(_use_takes(opened, model, takes, target_precision, settings))
     if takes.is_empty:
-        console.print(f"0 takes: no selected video lasts {MIN_SOURCE_SECONDS:.0f} seconds or more")
+        console.print(f"0 takes: no selected video that can be read lasts {MIN_SOURCE_SECONDS:.0f} seconds or more")
     if as_json:
         sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 

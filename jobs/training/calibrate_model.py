@@ -149,5 +149,6 @@ def _report_takes(model: Path, takes: Takes, num_separated: int, how: str) -> st
 def _write_card(model: Path, calibration: Calibration, figures: dict[str, float]) -> None:
     """Write the calibration to the card. The tensors do not change."""
     tensors, card = unpack_artefact(read_artefact(model))
-    calibrated = replace(card, calibration=calibration, metrics=dict(card.metrics) | {"calibration": figures})
+    kept = {name: value for name, value in card.metrics.items() if name != "takes"}  # they are measured again
+    calibrated = replace(card, calibration=calibration, metrics=kept | {"calibration": figures})
     write_artefact(model, pack_artefact(tensors, calibrated))
