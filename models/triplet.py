@@ -91,7 +91,7 @@ def mine_takes(vectors: NDArray[np.float32], parts: Indices, is_other_take: Flag
     Args:
         vectors: float32 (n, dim), unit norm, before training: copies of parts.
         parts: int64 (n,), the part of each copy; parts of different videos have different numbers.
-        is_other_take: bool (k, k), whether two parts are takes of one video that can be told apart.
+        is_other_take: bool (k, k), whether two parts are takes of one video and do not look the same.
         max_per_pair: maximum number of negatives per anchor and positive; the nearest are used.
 
     Returns:
