@@ -26,13 +26,20 @@ Picture: TypeAlias = NDArray[np.uint8]
 """uint8 (height, width, 3), RGB, of any size."""
 
 _PROBABILITIES = (0.5, 0.3, 0.2)  # of one, two and three edits
+_COMBINING_EDITS = frozenset({"inset_other", "show_in_other", "beside_other", "blend_other"})
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz !?.,"
 
 
-def draw_edit_names(rng: np.random.Generator) -> tuple[str, ...]:
-    """Draw one to three different edits of `EDITS`, in the order in which they are applied."""
+def draw_edit_names(rng: np.random.Generator, *, shows_other: bool = True) -> tuple[str, ...]:
+    """Draw one to three different edits of `EDITS`, in the order in which they are applied.
+
+    Args:
+        rng: generator of the draw.
+        shows_other: whether to draw edits that combine two pictures too.
+    """
+    names = [name for name in EDITS if shows_other or name not in _COMBINING_EDITS]
     number = 1 + int(rng.choice(len(_PROBABILITIES), p=_PROBABILITIES))
-    return tuple(rng.choice(list(EDITS), size=number, replace=False).tolist())
+    return tuple(rng.choice(names, size=number, replace=False).tolist())
 
 
 def apply_edits(picture: Picture, other: Picture, names: tuple[str, ...], rng: np.random.Generator) -> Picture:

@@ -17,11 +17,12 @@ from models.embedders import TanhNetwork
 from models.training import TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     Indices = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
 
 PAPER_CONFIG = TrainConfig(
     layers=(2500, 1000, 500),  # the input is GoogLeNet's descriptor of 5,488 values
@@ -72,13 +73,64 @@ def mine_hard_negatives(
         The triplets: first all pairs in the given direction, then all in the other one. The negatives of one anchor and
         positive are in order of distance, nearest first.
     """
+
+    def is_negative(anchor: int, positive: int, cosines: NDArray[np.float32]) -> Flags:
+        has_other_source = (sources != sources[anchor]) & (sources != sources[positive])
+        is_dissimilar = np.maximum(cosines, vectors @ vectors[positive]) <= max_negative_cosine
+        is_candidate: Flags = has_other_source & is_dissimilar
+        return is_candidate
+
+    return _mine(vectors, pairs, is_negative, max_per_pair)
+
+
+def mine_takes(vectors: NDArray[np.float32], parts: Indices, is_other_take: Flags, max_per_pair: int) -> Triplets:
+    """Find, for each two copies of a part of a video, the copies of its other parts that are nearer to the anchor.
+
+    This is not in the paper. Takes are known negatives, so none is excluded for its similarity.
+
+    Args:
+        vectors: float32 (n, dim), unit norm, before training: copies of parts.
+        parts: int64 (n,), the part of each copy; parts of different videos have different numbers.
+        is_other_take: bool (k, k), whether two parts are takes of one video and do not look the same.
+        max_per_pair: maximum number of negatives per anchor and positive; the nearest are used.
+
+    Returns:
+        The triplets, in the order of `mine_hard_negatives`.
+    """
+    pairs = np.argwhere(np.triu(parts[:, None] == parts[None, :], k=1))
+    return _mine(vectors, pairs, lambda anchor, _, __: is_other_take[parts[anchor]][parts], max_per_pair)
+
+
+def add_triplets(mined: Triplets, others: Triplets, share: float, seed: int) -> Triplets:
+    """Append some triplets to others, such that they are a share of all; fewer if there are not enough.
+
+    Args:
+        mined: triplets; all are kept, and come first.
+        others: triplets; a random selection is appended, in their order.
+        share: in [0, 1).
+        seed: seed of the selection.
+    """
+    number = min(len(others), round(share / (1 - share) * len(mined)))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(others))[:number])
+    both = zip(vars(mined).values(), vars(others).values(), strict=True)
+    return Triplets(*(np.concatenate([first, second[chosen]]) for first, second in both))
+
+
+def _mine(
+    vectors: NDArray[np.float32],
+    pairs: Indices,
+    is_negative: Callable[[int, int, NDArray[np.float32]], Flags],
+    max_per_pair: int,
+) -> Triplets:
+    """Find the nearest negatives of each pair, in both directions, among those nearer to the anchor than the positive.
+
+    `is_negative(anchor, positive, cosines)` returns which rows are negatives, given their similarities to the anchor.
+    """
     found: list[tuple[int, int, int]] = []
     for anchor, positive in np.concatenate([pairs, pairs[:, ::-1]]):
         cosines = vectors @ vectors[anchor]
         is_hard = cosines > cosines[positive]
-        has_other_source = (sources != sources[anchor]) & (sources != sources[positive])
-        is_dissimilar = np.maximum(cosines, vectors @ vectors[positive]) <= max_negative_cosine
-        candidates = np.flatnonzero(is_hard & has_other_source & is_dissimilar)
+        candidates = np.flatnonzero(is_hard & is_negative(anchor, positive, cosines))
         nearest = candidates[np.argsort(-cosines[candidates], kind="stable")[:max_per_pair]]
         found += [(int(anchor), int(positive), int(negative)) for negative in nearest]
     columns = np.array(found, dtype=np.int64).reshape(-1, 3).T

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations, product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from benchmarks.accuracy.grid import GRID
 from benchmarks.accuracy.videos import TAKE, Video, choose_rank, edit_clip
 from jobs.demo.editing.edits import Edit, Piece
 from jobs.demo.editing.transcode import read_timed_frames
+from udfs.describing.takes import (
+    COMPARED_FPS,
+    COMPARED_PX,
+    COPIES_PER_PART,
+    PART_NUMBERS,
+    Part,
+    are_inseparable,
+    choose_longest,
+    split_video,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,41 +33,10 @@ if TYPE_CHECKING:
     from benchmarks.accuracy.clips import Clip
     from benchmarks.accuracy.truth import NaturalPair
     from jobs.demo.editing.edits import Cut
+    from udfs.describing.takes import Bounds
 
-MIN_SOURCE_SECONDS = 9.0
-MIN_PART_SECONDS, MAX_PART_SECONDS = 4.0, 12.0
-GAP_SECONDS = 0.5  # between two parts, so that no frame is in both
-PART_NUMBERS = (2, 3, 4)
-COPIES_PER_PART = 2
 # Edits of other families cut, combine or reverse footage, so that copies of two parts could share some.
 FAMILIES = ("encoding", "photometric", "geometry", "overlay")
-# Two frames are twins if the mean grey levels of no block differ by more. The noise of encoding stays below this limit;
-# a moving hand exceeds it.
-_FRAME_PX, _BLOCK_PX, _MAX_BLOCK_DIFFERENCE = 128, 8, 6.0
-_TWIN_SHARE = 0.5
-_COMPARED_FPS = 8.0
-
-Bounds: TypeAlias = tuple[float, float]
-"""Start and end of a part in its clip, in seconds."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of several equal parts of a clip, without the gaps between them."""
-
-    number: int
-    num_parts: int
-
-    @property
-    def name(self) -> str:
-        """For example `take-1-of-3`."""
-        return f"{TAKE}-{self.number}-of-{self.num_parts}"
-
-    def bounds(self, clip_seconds: float) -> Bounds:
-        """Return start and end in the clip, in seconds."""
-        share_seconds = clip_seconds / self.num_parts
-        start = (self.number - 1) * share_seconds
-        return start, start + min(share_seconds - GAP_SECONDS, MAX_PART_SECONDS)
 
 
 def _cut(part: Part) -> Cut:
@@ -87,7 +66,7 @@ def plan_takes(clips: Sequence[Clip], natural: Sequence[NaturalPair], folder: Pa
     """
     takes = []
     for clip in choose_sources(clips, natural):
-        for part in split_clip(clip.duration_seconds):
+        for part in split_video(clip.duration_seconds):
             able = sorted(_COPY_EDITS, key=lambda edit: choose_rank(part.name, edit.name, clip.video_id))
             chosen = (part.name, *(f"{part.name}-{edit.name}" for edit in able[:COPIES_PER_PART]))
             # Takes are short, and they are cut from the whole clip.
@@ -107,25 +86,16 @@ def choose_sources(clips: Sequence[Clip], natural: Sequence[NaturalPair]) -> lis
         if pair.relation == "ignore" and sources.get(pair.left_id) != sources.get(pair.right_id)
         for video_id in (pair.left_id, pair.right_id)
     }
-    longest: dict[str, Clip] = {}
-    for clip in sorted(clips, key=lambda clip: (-clip.duration_seconds, clip.video_id)):
-        if clip.duration_seconds >= MIN_SOURCE_SECONDS and clip.video_id not in ambiguous:
-            longest.setdefault(clip.source_id, clip)
-    return list(longest.values())
-
-
-def split_clip(clip_seconds: float) -> tuple[Part, ...]:
-    """Return the parts of a clip of that duration: two to four, of 4 s or more each."""
-    most = int(clip_seconds // (MIN_PART_SECONDS + GAP_SECONDS))
-    count = min(max(PART_NUMBERS), max(min(PART_NUMBERS), most))
-    return tuple(Part(number, count) for number in range(1, count + 1))
+    clear = {clip.video_id: clip for clip in clips if clip.video_id not in ambiguous}
+    chosen = choose_longest((clip.video_id, clip.source_id, clip.duration_seconds) for clip in clear.values())
+    return [clear[video_id] for video_id in chosen.values()]
 
 
 def find_inseparable(takes: Iterable[Video]) -> set[frozenset[str]]:
     """Find the pairs of takes of one clip that show the same: frozen or looped footage.
 
-    All frames of two parts are compared, eight per second. The parts are inseparable if half of the frames of one have
-    a twin in the other. All copies of inseparable parts are inseparable too.
+    All frames of two parts are compared, eight per second (`udfs.describing.takes.are_inseparable`). All copies of
+    inseparable parts are inseparable too.
 
     Args:
         takes: videos of `plan_takes`. Their clips are decoded, the videos themselves are not.
@@ -141,7 +111,7 @@ def find_inseparable(takes: Iterable[Video]) -> set[frozenset[str]]:
     for path, parts in takes_of.items():
         frames = read_parts(path, parts)
         for one, other in combinations(parts, 2):
-            if count_twins(frames[one], frames[other]) >= _TWIN_SHARE:
+            if are_inseparable(frames[one], frames[other]):
                 together = product(parts[one], parts[other])
                 pairs |= {frozenset((left.video_id, right.video_id)) for left, right in together}
     return pairs
@@ -153,23 +123,9 @@ def read_parts(path: Path, parts: Iterable[Bounds]) -> dict[Bounds, NDArray[np.f
     due_seconds = 0.0
     for seconds, frame in read_timed_frames(path):
         if seconds >= due_seconds:
-            due_seconds = seconds + 1 / _COMPARED_FPS
-            pixels = frame.reformat(_FRAME_PX, _FRAME_PX, "gray").to_ndarray().astype(np.float32)
+            due_seconds = seconds + 1 / COMPARED_FPS
+            pixels = frame.reformat(COMPARED_PX, COMPARED_PX, "gray").to_ndarray().astype(np.float32)
             for (start, end), pictures in frames.items():
                 if start <= seconds < end:
                     pictures.append(pixels)
     return {part: np.stack(pictures) for part, pictures in frames.items()}
-
-
-def count_twins(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Return the share of the frames of one side that have a twin on the other, the larger of both sides, in [0, 1]."""
-    left, right = _average_blocks(left), _average_blocks(right)
-    is_twin = np.array([np.abs(right - frame).max(axis=1) <= _MAX_BLOCK_DIFFERENCE for frame in left])
-    return float(max(is_twin.any(axis=0).mean(), is_twin.any(axis=1).mean()))
-
-
-def _average_blocks(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average the blocks of frames (n, px, px): float32 (n, blocks)."""
-    count = frames.shape[1] // _BLOCK_PX
-    blocks: NDArray[np.float32] = frames.reshape(len(frames), count, _BLOCK_PX, count, _BLOCK_PX).mean(axis=(2, 4))
-    return blocks.reshape(len(frames), -1)

@@ -15,12 +15,15 @@ from jobs.commands.open_lake import open_lake
 from jobs.config.loading import load_config
 from jobs.contracts.progress import show_bar
 from jobs.errors import UsageError
+from jobs.evaluation.truth import load_truth
 from jobs.lake.location import absolute
-from jobs.training.augmentations import choose_videos, describe_augmented_videos
-from jobs.training.calibrate_model import calibrate_model, fit_model_verifier
+from jobs.training.augmentations import choose_videos, describe_augmented_videos, find_videos
+from jobs.training.calibrate_model import calibrate_model, fit_model_verifier, is_fitted_on_truth, measure_takes
 from jobs.training.labelling import label_augmented_videos, label_videos
+from jobs.training.takes import Takes, make_takes
 from models.artefact import CARD_FILE, remove_old_verifier
 from models.embedding_models import find_model
+from udfs.describing.takes import MIN_SOURCE_SECONDS
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
@@ -55,9 +58,10 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
 ) -> None:
     """Find a model's threshold and its map from similarity to probability, on videos it was not trained on.
 
-    With --truth, also fit the verifier, which computes the probability of aligned pairs. The truth should also have
-    partial copies and hard negatives. The command writes thresholds.csv, transforms.csv and calibration.png to the
-    folder of the model.
+    Also fit the verifier, which computes the probability of aligned pairs: on the pairs of --truth, which should have
+    partial copies, and on takes. Takes are parts of one video that share no footage, with edited copies of each. They
+    are cut from the longest video of each source, if it lasts 9 seconds or more. The command writes thresholds.csv,
+    transforms.csv and calibration.png to the folder of the model.
 
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
     """
@@ -75,8 +79,13 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
         labelled = label_videos(opened, found, where, truth, settings)
     console = Console(stderr=True)
     console.print(calibrate_model(model, labelled, target_precision))
-    if truth is not None and found.keeps_frames:
-        console.print(fit_model_verifier(opened, model, truth, target_precision, settings, where))
+    takes = _make_takes(opened, settings, where, model, truth)
+    if found.keeps_frames and truth is not None:
+        console.print(fit_model_verifier(opened, model, truth, target_precision, settings, where, takes=takes))
+    elif not takes.is_empty:
+        console.print(_use_takes(opened, model, takes, target_precision, settings))
+    if takes.is_empty:
+        console.print(f"0 takes: no selected video that can be read lasts {MIN_SOURCE_SECONDS:.0f} seconds or more")
     if as_json:
         sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
@@ -86,6 +95,26 @@ def _augment_videos(lake: Lake, settings: Config, where: str, model: Path) -> Au
     videos = choose_videos(lake, where, settings.training)
     with show_bar(Console(stderr=True), "augmented videos") as on_progress:
         return describe_augmented_videos(lake.spark, videos, settings, (model / "work").absolute(), on_progress)
+
+
+def _make_takes(lake: Lake, settings: Config, where: str, model: Path, truth: Path | None) -> Takes:
+    """Describe takes of the videos of the calibration. Pairs of the truth, ignored ones too, have one source."""
+    known = None if truth is None else load_truth(truth).pairs
+    listed = [] if known is None else list(zip(known["left_id"], known["right_id"], strict=True))
+    videos = find_videos(lake, where, settings.training, listed)
+    with show_bar(Console(stderr=True), "videos cut into takes") as on_progress:
+        return make_takes(lake.spark, videos, settings, (model / "work").absolute(), on_progress)
+
+
+def _use_takes(lake: Lake, model: Path, takes: Takes, target_precision: float, settings: Config) -> str:
+    """Fit a verifier on takes, or measure the model on them if it has no frame vectors or a verifier from a truth."""
+    found = find_model("auto", settings.describe.backbone, settings.describe.descriptor_id, model)
+    if not found.keeps_frames or is_fitted_on_truth(model):
+        return measure_takes(lake, model, takes, settings)
+    try:
+        return fit_model_verifier(lake, model, None, target_precision, settings, takes=takes)
+    except UsageError as error:
+        return f"no verifier is fitted on the takes: {error}\n{measure_takes(lake, model, takes, settings)}"
 
 
 def main() -> int:

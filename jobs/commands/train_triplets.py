@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,14 +13,22 @@ from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.commands.open_lake import open_lake
 from jobs.config.loading import load_config
-from jobs.config.training import Objective  # noqa: TC001 - typer reads it when the program runs
+from jobs.config.training import Objective
 from jobs.contracts.progress import show_bar
 from jobs.evaluation.truth import load_truth
 from jobs.lake.location import absolute
 from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from jobs.training.heads import TrainedHead, train_model
 from jobs.training.plots import draw_training
+from jobs.training.takes import Takes, make_takes
 from models.artefact import CARD_FILE, write_artefact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobs.config.settings import Config
+    from jobs.lake.lake import Lake
+    from jobs.training.augmentations import TrainingVideo
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -66,11 +74,12 @@ def train_triplets(  # noqa: PLR0913 - each option of the command line is one
     console, work = Console(stderr=True), (out / "work").absolute()
     with show_bar(console, "augmented videos") as on_progress:
         augmented = describe_augmented_videos(opened.spark, videos, settings, work, on_progress)
+    takes = _describe_takes(opened, videos, settings, work, console)
     with show_bar(console, "epochs") as on_progress:
-        trained = train_model(augmented, labelled, settings, work, on_progress)
+        trained = train_model(augmented, labelled, settings, work, on_progress, takes)
     write_artefact(out, trained.pack(settings, where))
     draw_training(trained.history, out / "training.png", settings.training.objective)
-    _print_result(console, trained, out)
+    _print_result(console, trained, takes, out)
     if as_json:
         sys.stdout.write((out / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
@@ -84,8 +93,25 @@ def _read_copies(labels: Path) -> list[tuple[str, str]]:
     return sorted(set(zip(copies["left_id"], copies["right_id"], strict=True)))
 
 
-def _print_result(console: Console, trained: TrainedHead, out: Path) -> None:
-    """Print the average precision of the best epoch and of the head before training."""
+def _describe_takes(
+    lake: Lake, videos: Sequence[TrainingVideo], settings: Config, work: Path, console: Console
+) -> Takes:
+    """Describe takes of the training videos, if the objective uses them."""
+    training = settings.training
+    if training.objective is not Objective.TRIPLET or not training.take_share:
+        return Takes.none()
+    with show_bar(console, "videos cut into takes") as on_progress:
+        return make_takes(lake.spark, [video for video in videos if not video.is_held_out], settings, work, on_progress)
+
+
+def _print_result(console: Console, trained: TrainedHead, takes: Takes, out: Path) -> None:
+    """Print the takes, and the average precision of the best epoch and of the head before training."""
+    counts = trained.counts
+    if "takes" in counts:
+        console.print(
+            f"{takes.describe()}: the negative of {counts['triplets_with_take']} of {counts['triplets']} triplets is "
+            "another take"
+        )
     first, best = trained.history[0], trained.best
     console.print(
         f"epoch {best.number} of {len(trained.history) - 1} is the best: average precision "

@@ -45,6 +45,14 @@ class TrainingConfig(Section):
     max_negatives_per_pair: Positive = Field(
         20, description="number of hardest negatives of a pair (objective triplet)"
     )
+    take_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.25,
+        description="share of the triplets whose negative is another take, a part of the same video, where there are "
+        "enough (objective triplet); 0 for the mining of the paper",
+    )
+    max_take_sources: Positive = Field(
+        100, description="number of sources that takes are cut from, each into two to four parts"
+    )
     layers: tuple[Positive, ...] | None = Field(None, description="number of outputs of each layer", min_length=1)
     margin: PositiveFloat | None = Field(None, description="margin of the triplet loss")
     learning_rate: PositiveFloat | None = Field(None, description="learning rate of Adam")

@@ -18,6 +18,7 @@ from jobs.lake.read_only import check_expression
 from jobs.lake.session import gpu_profile
 from jobs.tables.attempts import describe_settings
 from jobs.training.selection import select_videos
+from jobs.training.stored_batches import StoredBatches
 from models.registry import get_backbone
 from udfs.describing.augment import AUGMENTED_FRAMES_DDL, AugmentationSettings, describe_augmented_frames
 from udfs.opening.roots import Roots
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from jobs.lake.lake import Lake
     from models.training import AugmentedFrames
 
-_VIDEOS_PER_BATCH = 256  # per write; at most this many are lost when the process is killed
-_VIDEOS_PER_TASK = 8
 _PICTURE_PX = 448
 _HELD_OUT_SHARE = 0.15
 _SAMPLE_FPS = 2.0  # an augmented frame may be up to half a second from the original one
@@ -51,12 +50,14 @@ class TrainingVideo:
         uri: absolute URI.
         source: name of the footage; videos that show the same footage have the same source.
         is_held_out: whether the video is used for validation and not for training.
+        duration_seconds: duration of the video.
     """
 
     video_id: str
     uri: str
     source: str
     is_held_out: bool = False
+    duration_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,23 @@ class AugmentedVideos:
 def choose_videos(
     lake: Lake, where: str, training: TrainingConfig, labelled: Sequence[tuple[str, str]] = ()
 ) -> list[TrainingVideo]:
-    """Choose the training videos among the described videos of a lake, in order of their ids. Runs on: driver.
+    """Return the videos of `find_videos` if they have at least two sources. Runs on: driver.
+
+    Raises:
+        UsageError: as `find_videos`, or fewer than two sources are left.
+    """
+    videos = find_videos(lake, where, training, labelled)
+    if len({video.source for video in videos}) < 2:  # noqa: PLR2004  a negative needs a second source
+        raise UsageError(
+            f"--where {where!r} selects {len(videos)} described videos of fewer than 2 sources: select more videos"
+        )
+    return videos
+
+
+def find_videos(
+    lake: Lake, where: str, training: TrainingConfig, labelled: Sequence[tuple[str, str]] = ()
+) -> list[TrainingVideo]:
+    """Find the described videos of a lake, in order of their ids, with their sources. Runs on: driver.
 
     Two videos get the same source if `training.source` has the same value for both, if they are a labelled pair, or if
     they are a pair of the lake. Videos of the same source are never negatives of one another.
@@ -132,11 +149,11 @@ def choose_videos(
         labelled: video_ids of pairs that show the same footage.
 
     Raises:
-        UsageError: `where`, `source` or `held_out` is not a valid expression on the manifest, or fewer than two sources
-            are left.
+        UsageError: `where`, `source` or `held_out` is not a valid expression on the manifest.
     """
     # A video may have descriptors of several settings and of several URIs.
-    described = lake.read("descriptors").groupBy("video_id").agg(F.max_by("uri", "described_at").alias("uri"))
+    newest = [F.max_by(name, "described_at").alias(name) for name in ("uri", "duration_seconds")]
+    described = lake.read("descriptors").groupBy("video_id").agg(*newest)
     chosen = select_videos(lake, where)
     for name, expression in (("training.source", training.source), ("training.held_out", training.held_out or "null")):
         check_expression(lake.spark, expression, name)
@@ -154,12 +171,7 @@ def choose_videos(
     by_source = [(row["video_id"], f"source {row['source']}") for row in rows if row["source"] is not None]
     edges = np.array([*found, *labelled, *by_source], dtype=object).reshape(-1, 2)
     names = connected_components(edges[:, 0], edges[:, 1])
-    videos = [_make_video(row, names.get(row["video_id"], row["video_id"])) for row in rows]
-    if len({video.source for video in videos}) < 2:  # noqa: PLR2004  a negative needs a second source
-        raise UsageError(
-            f"--where {where!r} selects {len(videos)} described videos of fewer than 2 sources: select more videos"
-        )
-    return videos
+    return [_make_video(row, names.get(row["video_id"], row["video_id"])) for row in rows]
 
 
 def _make_video(row: Row, source: str) -> TrainingVideo:
@@ -167,7 +179,7 @@ def _make_video(row: Row, source: str) -> TrainingVideo:
     is_held_out = row["is_held_out"]
     if is_held_out is None:
         is_held_out = int(_hash(source)[:8], 16) < _HELD_OUT_SHARE * 16**8
-    return TrainingVideo(row["video_id"], row["uri"], source, is_held_out)
+    return TrainingVideo(row["video_id"], row["uri"], source, is_held_out, row["duration_seconds"])
 
 
 def describe_augmented_videos(
@@ -195,26 +207,21 @@ def describe_augmented_videos(
     path = str(folder / f"views-{fingerprint}")
     others = _choose_others(videos)
     requests = [(video.video_id, video.uri, other) for video, other in zip(videos, others, strict=True)]
-    done = _read_done(spark, path)
-    missing = [request for request in requests if request[0] not in done]
-    on_progress(len(videos) - len(missing), len(videos))
-    count = spark.sparkContext.accumulator(0)
-    profile = gpu_profile(config.describe.gpus_per_task)
-    for begin in range(0, len(missing), _VIDEOS_PER_BATCH):
-        batch = missing[begin : begin + _VIDEOS_PER_BATCH]
-        rows = spark.createDataFrame(batch, "video_id STRING, uri STRING, other_uri STRING")
-        describe = partial(describe_augmented_frames, settings=settings, count_done=count.add)
-        partitions = rows.repartition(-(-len(batch) // _VIDEOS_PER_TASK))
-        described = partitions.mapInPandas(describe, AUGMENTED_FRAMES_DDL, profile=profile)
-        described.write.mode("append").parquet(path)
-        on_progress(len(videos) - len(missing) + begin + len(batch), len(videos))
+    batches = StoredBatches(
+        path,
+        "video_id STRING, uri STRING, other_uri STRING",
+        partial(describe_augmented_frames, settings=settings),
+        AUGMENTED_FRAMES_DDL,
+        gpu_profile(config.describe.gpus_per_task),
+    )
+    batches.add_missing(spark, requests, on_progress)
     return _load(spark, path, videos, settings)
 
 
 def _make_settings(config: Config, videos: Sequence[TrainingVideo]) -> AugmentationSettings:
     """Return the settings for the executors. They may read only the folders of the described videos."""
     training = config.training
-    folders = Roots.of(*sorted({video.uri.rpartition("/")[0] for video in videos}))
+    folders = find_roots(videos)
     sampling = SamplingRule(sample_fps=_SAMPLE_FPS, min_frames=2 * training.frames_per_video)
     decoder = replace(config.describe.decoder, frame_px=_PICTURE_PX, sampling=sampling)
     return AugmentationSettings(
@@ -223,6 +230,11 @@ def _make_settings(config: Config, videos: Sequence[TrainingVideo]) -> Augmentat
         training.num_views,
         training.seed,
     )
+
+
+def find_roots(videos: Sequence[TrainingVideo]) -> Roots:
+    """Return the folders of videos: the executors may read no others."""
+    return Roots.of(*sorted({video.uri.rpartition("/")[0] for video in videos}))
 
 
 def _choose_others(videos: Sequence[TrainingVideo]) -> list[str]:
@@ -252,14 +264,6 @@ def _fingerprint(settings: AugmentationSettings) -> str:
         settings.seed,
     ]
     return _hash(json.dumps(values))[:8]
-
-
-def _read_done(spark: SparkSession, path: str) -> set[str]:
-    """Return the ids of the videos whose augmented frames are stored."""
-    try:
-        return {row["video_id"] for row in spark.read.parquet(path).select("video_id").distinct().collect()}
-    except AnalysisException:
-        return set()
 
 
 def _load(

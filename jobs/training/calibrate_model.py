@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyspark.sql import functions as F
 
-from jobs.errors import UsageError
-from jobs.evaluation.truth import load_truth
-from jobs.tables import pairs, thumbnails
 from jobs.training.calibration import (
     LabelledPairs,
     choose_similarity,
@@ -20,10 +17,11 @@ from jobs.training.calibration import (
     measure_transforms,
     sweep_thresholds,
 )
-from jobs.training.footage import read_footage
-from jobs.training.labelling import embed_lake
+from jobs.training.candidates import find_labelled_candidates
+from jobs.training.labelling import embed
 from jobs.training.plots import draw_calibration
-from jobs.training.verifier import fit_verifier, label_evidence
+from jobs.training.takes import TAKE, Takes
+from jobs.training.verifier import fit_and_test
 from models.artefact import pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.calibration import Calibration
 from models.embedding_models import find_model
@@ -31,6 +29,10 @@ from models.embedding_models import find_model
 if TYPE_CHECKING:
     from jobs.config.settings import Config
     from jobs.lake.lake import Lake
+    from models.embedding_models import EmbeddingModel
+
+TAKES_ONLY = "takes"
+"""What the card says of the labels of a verifier that was fitted without a truth."""
 
 
 def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: float) -> str:
@@ -58,51 +60,95 @@ def calibrate_model(model: Path, labelled: LabelledPairs, target_precision: floa
     )
 
 
-def fit_model_verifier(
-    lake: Lake, model: Path, truth: Path, target_precision: float, config: Config, where: str = "true"
+def fit_model_verifier(  # noqa: PLR0913 - the selection, the labels and the takes are independent
+    lake: Lake,
+    model: Path,
+    truth: Path | None,
+    target_precision: float,
+    config: Config,
+    where: str = "true",
+    *,
+    takes: Takes | None = None,
 ) -> str:
-    """Fit a verifier on the candidate pairs of a lake, write it to the model's card, and return a summary.
+    """Fit a verifier on candidate pairs, write it to the model's card, and return a summary.
 
+    The candidates are those of a lake's videos, labelled by a truth, together with takes, or takes alone.
     Runs on: driver; search and alignment on executors.
 
     Raises:
-        UsageError: the truth has no pairs of these videos, or no verifier can be fitted on them.
+        UsageError: the truth has no pairs of these videos, or no verifier can be fitted on the pairs.
+    """
+    takes = takes or Takes.none()
+    found = find_model("auto", config.describe.backbone, config.describe.descriptor_id, model)
+    candidates = find_labelled_candidates(lake, found, truth, where, takes, config)
+    fitted_on = f"{candidates.describe()}, candidates of {candidates.num_videos} videos"
+    fitted_on += "" if takes.is_empty else f" and {takes.describe()}"
+    verifier, held_out = fit_and_test(
+        candidates.labelled, candidates.footage, candidates.num_negatives, target_precision, fitted_on
+    )
+    tensors, card = unpack_artefact(read_artefact(model))
+    labels = TAKES_ONLY if truth is None else truth.name
+    metrics = dict(card.metrics) | {"verifier": {"labels": labels}}
+    write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier, metrics=metrics)))
+    is_found = verifier.predict_probability(candidates.evidence) >= verifier.min_probability
+    num_correct = int((is_found & candidates.labelled["shares_footage"]).sum())
+    message = (
+        f"verifier: fitted on {candidates.describe()}; threshold {verifier.min_probability:.3f} finds "
+        f"{int(is_found.sum())} pairs, {num_correct} of which share footage; "
+        f"{'the truth has' if takes.is_empty else 'there are'} {candidates.num_positives} such pairs"
+    )
+    if takes.is_empty:
+        return message
+    num_separated = candidates.count_separated(held_out >= verifier.min_probability)
+    return f"{message}\n{_report_takes(model, takes, num_separated, 'by verifiers fitted on other footage')}"
+
+
+def measure_takes(lake: Lake, model: Path, takes: Takes, config: Config) -> str:
+    """Measure how many pairs of takes a calibrated model separates, write it to its card, and return a summary.
+
+    The verifier decides if the model has one, else the vectors of whole takes. Runs on: driver; the rest on executors.
     """
     found = find_model("auto", config.describe.backbone, config.describe.descriptor_id, model)
-    rows = embed_lake(lake, found, where, config).cache()
-    video_ids = [row["video_id"] for row in rows.where("segment_index = 0").select("video_id").collect()]
-    known = load_truth(truth).restrict_to(video_ids).pairs
-    if known is None or known.empty:
-        raise UsageError(
-            f"--truth {str(truth)!r} has no pair of the {len(video_ids)} selected videos: give the truth of these "
-            "videos, by their video_id"
-        )
-    stored = thumbnails.read_stored(lake).where(F.col("descriptor_id") == found.descriptor_id)
-    looked = pairs.find_evidence(rows, stored, config.pairs)
-    evidence = looked.select("left_id", "right_id", "evidence").toPandas()
-    rows.unpersist()
-    labelled = label_evidence(evidence, known)
-    listed = known.drop_duplicates(["left_id", "right_id"])
-    num_positives = int((listed["relation"] != "ignore").sum())
-    num_negatives = len(video_ids) * (len(video_ids) - 1) // 2 - len(listed)
-    shares_footage = labelled["shares_footage"]
-    pair_counts = f"{int(shares_footage.sum())} pairs that share footage and {int((~shares_footage).sum())} that do not"
-    fitted_on = f"{pair_counts}, candidates of {len(video_ids)} videos"
-    footage = read_footage(lake, video_ids, known, config)
-    verifier = fit_verifier(labelled, footage, num_negatives, target_precision, fitted_on)
+    if found.verifier is None:
+        return _report_takes(model, takes, _count_separated_vectors(found, takes, config), "by their vectors alone")
+    candidates = find_labelled_candidates(lake, found, None, "true", takes, config)
+    probabilities = found.verifier.predict_probability(candidates.evidence)
+    num_separated = candidates.count_separated(probabilities >= found.verifier.min_probability)
+    return _report_takes(model, takes, num_separated, "by the verifier of the card, which is kept")
+
+
+def is_fitted_on_truth(model: Path) -> bool:
+    """Return whether the card of a model has a verifier that was fitted on a truth, and not on takes alone."""
+    _, card = unpack_artefact(read_artefact(model))
+    return card.verifier is not None and card.metrics.get("verifier", {}).get("labels") != TAKES_ONLY
+
+
+def _count_separated_vectors(model: EmbeddingModel, takes: Takes, config: Config) -> int:
+    """Count the pairs of takes whose vectors are less similar than the threshold."""
+    if takes.rows is None or model.calibration is None:
+        raise ValueError("measure the takes of a calibrated model, and at least one take")
+    described = takes.rows.withColumn("run_id", F.lit(""))
+    rows = embed(described, model, config).where("segment_index = 0").select("video_id", "vector").toPandas()
+    vectors = rows.set_index("video_id")["vector"]
+    own = takes.list_pairs()
+    of_takes = own[own["relation"] == TAKE]
+    left, right = (np.stack(vectors.reindex(of_takes[side]).to_list()) for side in ("left_id", "right_id"))
+    return int(((left * right).sum(axis=1) < model.calibration.min_cosine_similarity).sum())
+
+
+def _report_takes(model: Path, takes: Takes, num_separated: int, how: str) -> str:
+    """Write how many pairs of takes are separated to the card, and return it as text."""
     tensors, card = unpack_artefact(read_artefact(model))
-    write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier)))
-    probabilities = verifier.predict_probability(np.array(labelled["evidence"].to_list()))
-    is_found = probabilities >= verifier.min_probability
-    num_found, num_correct = int(is_found.sum()), int((is_found & shares_footage).sum())
-    return (
-        f"verifier: fitted on {pair_counts}; threshold {verifier.min_probability:.3f} finds {num_found} pairs, "
-        f"{num_correct} of which share footage; the truth has {num_positives} such pairs"
-    )
+    num_pairs = int((takes.list_pairs()["relation"] == TAKE).sum())
+    figures = {"takes": takes.num_parts, "sources": takes.num_sources, "pairs": num_pairs, "separated": num_separated}
+    measured = replace(card, metrics=dict(card.metrics) | {"takes": figures})
+    write_artefact(model, pack_artefact(tensors, measured))
+    return f"{takes.describe()}: {num_separated} of {num_pairs} pairs of takes are separated at the threshold, {how}"
 
 
 def _write_card(model: Path, calibration: Calibration, figures: dict[str, float]) -> None:
     """Write the calibration to the card. The tensors do not change."""
     tensors, card = unpack_artefact(read_artefact(model))
-    calibrated = replace(card, calibration=calibration, metrics=dict(card.metrics) | {"calibration": figures})
+    kept = {name: value for name, value in card.metrics.items() if name != "takes"}  # they are measured again
+    calibrated = replace(card, calibration=calibration, metrics=kept | {"calibration": figures})
     write_artefact(model, pack_artefact(tensors, calibrated))

@@ -11,6 +11,8 @@ import numpy as np
 from jobs.config.training import Objective
 from jobs.errors import UsageError
 from jobs.evaluation.ranking import Curve
+from jobs.training.takes import Takes
+from jobs.training.triplets import mine_triplets
 from models.artefact import BACKGROUND, BACKGROUND_SOURCES, ModelCard, pack_artefact
 from models.background import Background
 
@@ -18,11 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from jobs.config.settings import Config
     from jobs.config.training import TrainingConfig
     from jobs.training.augmentations import AugmentedVideos
+    from jobs.training.triplets import MinedTriplets
     from models.embedders import RowEmbedder
     from models.training import AugmentedFrames, Epoch, TrainConfig
 
@@ -101,6 +102,7 @@ def train_model(
     settings: Config,
     work: Path,
     on_progress: Callable[[int, int], None],
+    takes: Takes | None = None,
 ) -> TrainedHead:
     """Train a head and return it. Runs on: driver, on its GPU if it has one.
 
@@ -112,6 +114,7 @@ def train_model(
         settings: sections `training` and `describe`.
         work: folder of the checkpoint.
         on_progress: called with (epochs done, number of all epochs).
+        takes: of the training videos, for the objective triplet; None for none.
 
     Raises:
         UsageError: there are no training videos or no held-out videos, too few videos for the number of dimensions, or
@@ -126,16 +129,26 @@ def train_model(
             "of each is needed: select more videos, or set training.held_out"
         )
     held_out = held_out.select(np.arange(len(held_out.video_ids)) < _MAX_VALIDATED_VIDEOS)
+    takes = takes or Takes.none()
+    mined = None
+    if settings.training.objective is Objective.TRIPLET:
+        mined = mine_triplets(training, labelled, settings.training, takes)
     head, history = _fit_or_train(
         training,
-        labelled,
+        mined,
         settings.training,
         lambda head: measure_average_precision(head, held_out, fusion),
-        work / f"{settings.training.objective}-{_name_run(videos, fusion)}.pt",
+        work / f"{settings.training.objective}-{_name_run(videos, fusion, settings.training, takes)}.pt",
         on_progress,
     )
     frames = training.frames
     counts = {"videos": num_training, "sources": len(set(training.source_names)), "frames": len(frames.videos)}
+    if mined is not None:
+        counts |= {
+            "takes": takes.num_parts,
+            "triplets": len(mined.triplets),
+            "triplets_with_take": mined.num_with_take,
+        }
     return TrainedHead(head, history, config, counts, _select_background(head, frames))
 
 
@@ -148,7 +161,7 @@ def _select_background(head: RowEmbedder, frames: AugmentedFrames) -> Background
 
 def _fit_or_train(
     videos: AugmentedVideos,
-    labelled: Sequence[tuple[str, str]],
+    mined: MinedTriplets | None,
     training: TrainingConfig,
     validate: Callable[[RowEmbedder], float],
     checkpoint: Path,
@@ -170,7 +183,7 @@ def _fit_or_train(
         except ValueError as error:
             raise UsageError(f"{error}; {_ADVICE}") from error
         return head, [Epoch(0, float("nan"), validate(head))]
-    trainable = _make_trainable_head(videos, labelled, training, config)
+    trainable = _make_trainable_head(videos, mined, training, config)
     return train(trainable, config, validate, checkpoint, lambda epoch: on_progress(epoch.number, config.epochs))
 
 
@@ -183,29 +196,16 @@ def measure_average_precision(head: RowEmbedder, videos: AugmentedVideos, fusion
 
 
 def _make_trainable_head(
-    videos: AugmentedVideos, labelled: Sequence[tuple[str, str]], training: TrainingConfig, config: TrainConfig
+    videos: AugmentedVideos, mined: MinedTriplets | None, training: TrainingConfig, config: TrainConfig
 ) -> Any:  # noqa: ANN401 -- one of three classes of a module that the driver must not import
     """Return the initialised head of the objective."""
     from models.describer import choose_device
     from models.frame_heads import BatchHardHead, ContrastiveHead
-    from models.triplet import TripletHead, mine_hard_negatives
+    from models.triplet import TripletHead
 
     device = choose_device(())
-    if training.objective is Objective.TRIPLET:
-        averaged = videos.frames.average()
-        num_copies = averaged.shape[1]
-        rows = averaged.reshape(-1, averaged.shape[2])
-        sources = np.repeat(videos.frames.sources, num_copies)
-        pairs = _list_positive_pairs(videos, labelled, num_copies)
-        triplets = mine_hard_negatives(
-            rows, pairs, sources, training.max_negative_cosine, training.max_negatives_per_pair
-        )
-        if not len(triplets):
-            raise UsageError(
-                "these videos have no hard negatives for the objective triplet: select more videos, or use another "
-                "objective"
-            )
-        return TripletHead(rows, triplets, config, device)
+    if mined is not None:
+        return TripletHead(mined.rows, mined.triplets, config, device)
     head = ContrastiveHead if training.objective is Objective.CONTRASTIVE else BatchHardHead
     try:
         return head(videos.frames, config, device)
@@ -213,21 +213,8 @@ def _make_trainable_head(
         raise UsageError(f"{error}; {_ADVICE}") from error
 
 
-def _list_positive_pairs(
-    videos: AugmentedVideos, labelled: Sequence[tuple[str, str]], num_copies: int
-) -> NDArray[np.int64]:
-    """Return the positive pairs: each video with its edited copies, and labelled pairs of videos.
-
-    Returns:
-        int64 (p, 2), row indices of a flat (videos x copies) matrix.
-    """
-    first_rows = {video_id: number * num_copies for number, video_id in enumerate(videos.video_ids)}
-    own = [(row, row + copy) for row in first_rows.values() for copy in range(1, num_copies)]
-    known = [(first_rows[a], first_rows[b]) for a, b in labelled if a in first_rows and b in first_rows]
-    return np.array(own + known, dtype=np.int64)
-
-
-def _name_run(videos: AugmentedVideos, fusion: str) -> str:
+def _name_run(videos: AugmentedVideos, fusion: str, training: TrainingConfig, takes: Takes) -> str:
     """Return a name that depends on the training data and the fusion. The checkpoint itself stores the config."""
-    key = "\n".join([videos.fingerprint, fusion, *videos.video_ids])
+    of_takes = [str(training.take_share), *takes.copies["video_id"]] if not takes.is_empty else []
+    key = "\n".join([videos.fingerprint, fusion, *videos.video_ids, *of_takes])
     return hashlib.sha256(key.encode()).hexdigest()[:8]

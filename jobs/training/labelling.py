@@ -75,10 +75,20 @@ def label_videos(lake: Lake, model: EmbeddingModel, where: str, truth: Path, con
 
 def embed_lake(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> DataFrame:
     """Embed the described videos that `where` selects. Return rows of the table `embeddings`."""
+    return embed(select_described(lake, model, where), model, config)
+
+
+def select_described(lake: Lake, model: EmbeddingModel, where: str) -> DataFrame:
+    """Select the described videos that `where` selects. Return rows of the table `descriptors`."""
     chosen = select_videos(lake, where).select("video_id")
-    windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
     described = lake.read("descriptors").where(F.col("descriptor_id") == model.descriptor_id)
-    return embeddings.embed_descriptors(described.join(chosen, "video_id", "left_semi"), model, windows)
+    return described.join(chosen, "video_id", "left_semi")
+
+
+def embed(described: DataFrame, model: EmbeddingModel, config: Config) -> DataFrame:
+    """Embed described videos. Return rows of the table `embeddings`."""
+    windows = Windows(config.embeddings.window_seconds, config.embeddings.hop_seconds)
+    return embeddings.embed_descriptors(described, model, windows)
 
 
 def embed_videos(lake: Lake, model: EmbeddingModel, where: str, config: Config) -> tuple[list[str], Any]:

@@ -75,6 +75,13 @@ def label_evidence(evidence: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 def fit_verifier(
     labelled: pd.DataFrame, footage: pd.Series, num_negatives: int, target_precision: float, fitted_on: str
 ) -> Verifier:
+    """Return the verifier of `fit_and_test`."""
+    return fit_and_test(labelled, footage, num_negatives, target_precision, fitted_on)[0]
+
+
+def fit_and_test(
+    labelled: pd.DataFrame, footage: pd.Series, num_negatives: int, target_precision: float, fitted_on: str
+) -> tuple[Verifier, Values]:
     """Fit the trees, map their sum to a probability, and choose the threshold.
 
     The pairs are weighted as a mixture in which takes of one scene are as frequent as pairs with shared footage. The
@@ -92,6 +99,9 @@ def fit_verifier(
         num_negatives: number of all pairs of the videos that share no footage, candidates or not.
         target_precision: in [0, 1].
         fitted_on: description of the pairs, for the model card.
+
+    Returns:
+        The verifier, and the probability of each pair by trees that were fitted on other footage: (n,).
 
     Raises:
         UsageError: all pairs are positive, all are negative, there are too few sources, or no threshold satisfies both
@@ -122,7 +132,7 @@ def fit_verifier(
     threshold = choose_weighted_threshold(held_out, is_positive, weights, is_stranger, num_negatives, target_precision)
     first_look = verifier.predict_first_look(evidence[is_positive][:, : len(FIRST_LOOK)])
     lowest = min(float(np.quantile(first_look, 1 - _OPEN_SHARE)), threshold)
-    return replace(verifier, min_probability=threshold, min_open_probability=round(lowest, _DECIMALS))
+    return replace(verifier, min_probability=threshold, min_open_probability=round(lowest, _DECIMALS)), held_out
 
 
 def weigh_pairs(is_positive: Flags, has_one_source: Flags) -> Values:

@@ -17,10 +17,12 @@ from jobs.config.loading import load_config
 from jobs.config.training import TrainingConfig
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
-from jobs.training.augmentations import choose_videos, describe_augmented_videos
+from jobs.training.augmentations import TrainingVideo, choose_videos, describe_augmented_videos
+from jobs.training.takes import Takes, make_takes
 from models.artefact import read_artefact, unpack_artefact
 from models.embedding_models import find_model
 from tests.support.lakes import TINY, read_rows, run_night
+from tests.support.videos import make_video
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,6 +214,32 @@ def test_descriptors_of_other_settings_and_earlier_uris_are_ignored(
     card = read_card(model_copy)
     assert card.calibration is not None
     assert card.calibration.fitted_on == "9 videos and truth.csv"
+
+
+def test_takes_of_long_videos_are_described_once(spark: SparkSession, config: Path, tmp_path: Path) -> None:
+    """Each of the two long videos has two parts with three copies each."""
+    videos = [
+        TrainingVideo(
+            name, str(make_video(tmp_path / f"{name}.mp4", seconds=seconds, fps=5, seed=seed)), name, False, seconds
+        )
+        for seed, (name, seconds) in enumerate([("a", 9.2), ("b", 9.4), ("c", 3.0)])
+    ]
+    videos.append(TrainingVideo("gone", str(tmp_path / "gone.mp4"), "gone", False, 20.0))
+
+    def make(*chosen: TrainingVideo) -> tuple[Takes, list[tuple[int, int]]]:
+        progress: list[tuple[int, int]] = []
+        takes = make_takes(
+            spark, chosen, load_config(config), tmp_path, lambda done, every: progress.append((done, every))
+        )
+        return takes, progress
+
+    first, progress = make(videos[0])
+    assert (first.describe(), progress) == ("2 takes of 1 sources, 6 copies", [(0, 1), (1, 1)])
+    takes, progress = make(*videos)
+    assert (takes.describe(), progress) == ("4 takes of 2 sources, 12 copies", [(1, 3), (3, 3)])
+    assert takes.list_pairs()["relation"].value_counts().to_dict() == {"take": 18, "copy": 12}
+    assert takes.read_vectors().shape == (12, 112)
+    assert make(videos[3])[0].is_empty
 
 
 def test_a_truth_of_other_videos_is_rejected(

@@ -5,39 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from benchmarks.accuracy.clips import Clip
-from benchmarks.accuracy.takes import (
-    COPIES_PER_PART,
-    choose_sources,
-    count_twins,
-    find_inseparable,
-    plan_takes,
-    split_clip,
-)
+from benchmarks.accuracy.takes import choose_sources, find_inseparable, plan_takes
 from benchmarks.accuracy.truth import NaturalPair, build_truth
 from benchmarks.accuracy.videos import TAKE
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
+from udfs.describing.takes import COPIES_PER_PART
 
 FOLDER = Path("/made")
 
 
 def make_clip(video_id: str, source_id: str = "", seconds: float = 18.0) -> Clip:
     return Clip(video_id, Path(f"/clips/{video_id}.mp4"), source_id or f"s-{video_id}", "", seconds, "test")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "bounds"),
-    [
-        (9.0, [(0.0, 4.0), (4.5, 8.5)]),
-        (13.5, [(0.0, 4.0), (4.5, 8.5), (9.0, 13.0)]),
-        (20.0, [(0.0, 4.5), (5.0, 9.5), (10.0, 14.5), (15.0, 19.5)]),
-        (200.0, [(0.0, 12.0), (50.0, 62.0), (100.0, 112.0), (150.0, 162.0)]),
-    ],
-)
-def test_a_clip_is_cut_into_two_to_four_parts_with_gaps(seconds: float, bounds: list[tuple[float, float]]) -> None:
-    assert [part.bounds(seconds) for part in split_clip(seconds)] == bounds
 
 
 def test_each_part_has_two_copies_with_different_edits() -> None:
@@ -80,16 +60,6 @@ def test_a_clip_that_looks_like_another_source_is_not_chosen() -> None:
     clips = [make_clip(name, source) for name, source in (("a", "s1"), ("b", "s2"), ("c", "s3"), ("d", "s3"))]
     natural = [NaturalPair("a", "b", "ignore"), NaturalPair("c", "d", "ignore")]
     assert [clip.video_id for clip in choose_sources(clips, natural)] == ["c"]
-
-
-def test_frames_are_twins_if_no_block_differs_visibly() -> None:
-    left = np.full((4, 128, 128), 100, np.float32)
-    noisy = left + np.random.default_rng(0).normal(0, 5, left.shape).astype(np.float32)
-    assert count_twins(left, noisy) == 1
-    moved = left.copy()
-    moved[:3, 40:48, 64:72] += 30  # in three of four frames, something the size of a block has appeared
-    assert count_twins(left, moved) == 1, "each left frame has the fourth right frame as its twin"
-    assert count_twins(left, moved[:3]) == 0
 
 
 def test_parts_of_a_frozen_clip_are_inseparable_and_those_of_a_moving_one_are_not(tmp_path: Path) -> None:

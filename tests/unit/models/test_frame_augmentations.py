@@ -207,3 +207,8 @@ def test_the_shorter_side_has_at_least_one_pixel() -> None:
 
 def test_a_size_below_one_pixel_becomes_one_pixel() -> None:
     assert resize(PICTURE, 0, 7).shape == (1, 7, 3)
+
+
+def test_edits_that_show_other_footage_can_be_left_out() -> None:
+    names = {name for seed in range(200) for name in draw_edit_names(np.random.default_rng(seed), shows_other=False)}
+    assert names == {name for name in EDITS if "other" not in name}

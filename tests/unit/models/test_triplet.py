@@ -11,7 +11,15 @@ import torch
 
 from models.normalise import standardise
 from models.training import TrainConfig, train
-from models.triplet import PAPER_CONFIG, TripletHead, Triplets, mine_hard_negatives, triplet_loss
+from models.triplet import (
+    PAPER_CONFIG,
+    TripletHead,
+    Triplets,
+    add_triplets,
+    mine_hard_negatives,
+    mine_takes,
+    triplet_loss,
+)
 
 # Unit vectors, given by their angle in degrees, and their sources.
 ANCHOR, POSITIVE, BETWEEN, BEFORE, BEYOND, SIBLING, TWIN = range(7)
@@ -146,3 +154,38 @@ def test_the_exported_network_embeds_like_the_trained_one() -> None:
 def test_training_reduces_the_loss() -> None:
     _, history = train(TripletHead(draw_rows(), TRIPLETS, CONFIG), CONFIG, lambda _: 0.5)
     assert history[-1].loss < 0.7 * history[1].loss
+
+
+def mine_takes_at(
+    *degrees: float, parts: list[int], is_other: list[list[int]], limit: int = 20
+) -> list[tuple[int, int, int]]:
+    found = mine_takes(at_angles(*degrees), np.array(parts), np.array(is_other, dtype=bool), limit)
+    return list(zip(found.anchors.tolist(), found.positives.tolist(), found.negatives.tolist(), strict=True))
+
+
+def test_the_negatives_of_a_part_are_the_nearer_copies_of_the_other_parts_of_its_video() -> None:
+    # Rows 0 and 1 are copies of a part, 2 and 3 of another part of the video, 4 of a part of another video.
+    both, apart = [[0, 1, 0], [1, 0, 0], [0, 0, 0]], [[0, 0, 0]] * 3
+    degrees, parts = (0, 30, 10, 20, 5), [0, 0, 1, 1, 2]
+    expected = [(0, 1, 2), (0, 1, 3), (1, 0, 3), (1, 0, 2)]
+    assert mine_takes_at(*degrees, parts=parts, is_other=both) == expected
+    assert mine_takes_at(*degrees, parts=parts, is_other=both, limit=1) == [(0, 1, 2), (1, 0, 3)]
+    assert mine_takes_at(*degrees, parts=parts, is_other=apart) == []
+
+
+def test_a_take_is_a_negative_however_similar_it_is() -> None:
+    # The cosine at half a degree is .99996.
+    assert mine_takes_at(0, 30, 0.5, parts=[0, 0, 1], is_other=[[0, 1], [1, 0]]) == [(0, 1, 2), (1, 0, 2)]
+
+
+@pytest.mark.parametrize(("share", "num_added"), [(0.0, 0), (0.25, 2), (0.5, 6), (0.9, 10)])
+def test_added_triplets_are_a_share_of_all_if_there_are_enough(share: float, num_added: int) -> None:
+    mined = Triplets(np.arange(6), np.arange(6) + 1, np.arange(6) + 2)
+    others = Triplets(np.arange(10) + 100, np.arange(10) + 200, np.arange(10) + 300)
+    both = add_triplets(mined, others, share, seed=3)
+    assert len(both) == 6 + num_added
+    assert both.negatives[:6].tolist() == mined.negatives.tolist()
+    added = both.anchors[6:]
+    assert len(set(added.tolist())) == num_added
+    assert (both.positives[6:] - added).tolist() == [100] * num_added
+    assert (both.negatives[6:] - added).tolist() == [200] * num_added

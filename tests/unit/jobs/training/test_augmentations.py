@@ -44,7 +44,7 @@ def video(video_id: str, source: str) -> TrainingVideo:
 
 
 def row(video_id: str = "v", is_held_out: bool | None = None) -> Any:
-    return {"video_id": video_id, "uri": f"/v/{video_id}.mp4", "is_held_out": is_held_out}
+    return {"video_id": video_id, "uri": f"/v/{video_id}.mp4", "is_held_out": is_held_out, "duration_seconds": 0.0}
 
 
 def test_copies_of_one_video_are_positives_and_videos_of_other_sources_are_negatives() -> None:

@@ -14,7 +14,6 @@ from jobs.errors import UsageError
 from jobs.training.augmentations import AugmentedVideos
 from jobs.training.heads import (
     TrainedHead,
-    _list_positive_pairs,
     choose_config,
     choose_fusion,
     measure_average_precision,
@@ -112,11 +111,6 @@ def test_validation_is_the_average_precision_over_labelled_pairs() -> None:
     assert measure_average_precision(Identity(), videos, "late") == pytest.approx((1 / 3 + 2 / 6) / 2)
 
 
-def test_positives_are_each_video_with_its_copies_and_labelled_pairs_of_unedited_videos() -> None:
-    pairs = _list_positive_pairs(draw_videos(num_videos=3), [("v2", "v0"), ("v1", "not chosen")], NUM_COPIES)
-    assert pairs.tolist() == [[0, 1], [0, 2], [3, 4], [3, 5], [6, 7], [6, 8], [6, 0]]
-
-
 @pytest.mark.parametrize(
     ("objective", "kind"),
     [
@@ -132,7 +126,7 @@ def test_each_objective_trains_its_head_without_the_held_out_videos(
 ) -> None:
     trained = train_quickly(tmp_path, objective=Objective(objective))
     assert isinstance(trained.head, kind)
-    assert trained.counts == {"videos": 5, "sources": 5, "frames": 5}
+    assert trained.counts.items() >= {"videos": 5, "sources": 5, "frames": 5}.items()
     is_fitted = objective in ("discriminative", "whitened")
     assert [epoch.number for epoch in trained.history] == ([0] if is_fitted else [0, 1, 2, 3])
     assert 0 < trained.best.average_precision <= 1
