@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,7 +73,7 @@ def verify_two(
     """Verify two videos of a lake as a night does.
 
     Args:
-        lake: with `embeddings`, and `thumbnails` if they are stored.
+        lake: with `embeddings` and `descriptors`, and `thumbnails` if they are stored.
         left_id: a video.
         right_id: another video.
         model_id: the model whose embeddings are compared.
@@ -85,9 +85,11 @@ def verify_two(
     """
     of_two = F.col("video_id").isin(left_id, right_id)
     segments = lake.read("embeddings").where((F.col("model_id") == model_id) & of_two)
-    descriptor_id = config.describe.descriptor_id
-    stored = thumbnails.read_stored(lake).where((F.col("descriptor_id") == descriptor_id) & of_two)
-    row = pairs.find_evidence(segments, stored, config.pairs).first()
+    sources = thumbnails.read_sources(lake, config.describe.descriptor_id, config)
+    sources = replace(
+        sources, thumbnails=sources.thumbnails.where(of_two), descriptors=sources.descriptors.where(of_two)
+    )
+    row = pairs.find_evidence(segments, sources, config.pairs).first()
     if row is None:
         return None
     probability = float(verifier.predict_probability(np.array([row["evidence"]], np.float64))[0])

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.table import Table
+from jobs.pairing.pictures import PictureSources
+from udfs.opening.roots import Roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import DataFrame
 
+    from jobs.config.settings import Config
     from jobs.contracts.run import Run
     from jobs.lake.lake import Lake
 
@@ -56,6 +59,18 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
             "frame_details",
         )
     )
+
+
+def read_sources(lake: Lake, descriptor_id: str, config: Config) -> PictureSources:
+    """Return the pictures of a lake: its thumbnails, and the files of its videos. Runs on: driver.
+
+    Args:
+        lake: with `descriptors`.
+        descriptor_id: of the model that is used.
+        config: for `manifest.roots` and the limits of decoders.
+    """
+    roots = Roots.of(*config.manifest.roots)
+    return PictureSources.of(read_stored(lake), lake.read("descriptors"), descriptor_id, config.describe, roots)
 
 
 def read_stored(lake: Lake) -> DataFrame:

@@ -7,7 +7,6 @@ from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
 from jobs.evaluation.truth import load_truth
@@ -77,8 +76,7 @@ def fit_model_verifier(
             f"--truth {str(truth)!r} has no pair of the {len(video_ids)} selected videos: give the truth of these "
             "videos, by their video_id"
         )
-    stored = thumbnails.read_stored(lake).where(F.col("descriptor_id") == found.descriptor_id)
-    looked = pairs.find_evidence(rows, stored, config.pairs)
+    looked = pairs.find_evidence(rows, thumbnails.read_sources(lake, found.descriptor_id, config), config.pairs)
     evidence = looked.select("left_id", "right_id", "evidence").toPandas()
     rows.unpersist()
     labelled = label_evidence(evidence, known)

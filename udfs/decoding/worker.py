@@ -147,9 +147,7 @@ class DecoderWorker:
         child = self.start_child()
         is_usable = False
         try:
-            child.request(
-                content.video.fd, content.container, allows_decord=allows_decord, seconds=request.seconds
-            )
+            child.request(content.video.fd, content.container, allows_decord=allows_decord, seconds=request.seconds)
             content_sha256 = content.sha256  # while the child decodes
             while (message := child.receive(budget)).header.get("kind") == "frames":
                 put(_read_chunk(message, request.video_id, self._settings.frame_px))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FRAME_PX = 96
 BY_NAME = {recipe.name: recipe for recipe in CATALOGUE}
-LONG = {"seconds": 30.0, "fps": 10, "size": (64, 48)}
+LONG: dict[str, Any] = {"seconds": 30.0, "fps": 5, "size": (64, 48)}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,10 @@ def make_one(pool: DecoderPool, path: Path, *seconds: float, content_sha256: str
     return outcome
 
 
-@pytest.mark.parametrize(
-    "name", ["libx264.mp4", "libx264.mkv", "libx264.ts", "libx265.mp4", "libvpx.webm", "mpeg2video.mpg", "gif.gif"]
-)
+@pytest.mark.parametrize("name", ["libx264.mp4", "libx264.ts", "libx265.mkv", "libvpx.webm"])
 def test_the_thumbnails_are_those_that_describing_stores(name: str, pool: DecoderPool, tmp_path: Path) -> None:
     recipe: Recipe = BY_NAME[name]
-    path = make_video(tmp_path / f"a{recipe.suffix}", recipe=recipe, seconds=11.3, fps=12, keyframe_every=20)
+    path = make_video(tmp_path / f"a{recipe.suffix}", recipe=recipe, seconds=10.3, fps=6, keyframe_every=20)
     seconds, pictures = describe(path, pool)
     numbers = [7, 2, 3, 9, 0]
     made = make_one(pool, path, *[seconds[n] for n in numbers])
@@ -94,7 +92,9 @@ def test_a_file_that_was_replaced_is_refused(pool: DecoderPool, tmp_path: Path) 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert make_one(pool, path, 0.5, content_sha256=digest).seconds == [0.5]
     make_video(path, seed=1)
-    with pytest.raises(RowError, match=f"REPLACED: the file has SHA-256 [0-9a-f]{{64}}, the described one had {digest}"):
+    with pytest.raises(
+        RowError, match=f"REPLACED: the file has SHA-256 [0-9a-f]{{64}}, the described one had {digest}"
+    ):
         make_one(pool, path, 0.5, content_sha256=digest)
 
 
@@ -124,9 +124,9 @@ def test_a_video_that_cannot_be_read_has_its_fault_and_the_others_their_thumbnai
 def test_a_video_that_takes_too_long_has_its_fault(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mkv", recipe=BY_NAME["libx265.mkv"], **LONG)
     limits = DecodeLimits(total_timeout_seconds=0.001)
-    with DecoderPool(DecoderSettings(FRAME_PX, limits=limits), Roots.of(str(tmp_path))) as slow:
-        with pytest.raises(RowError, match="DECODE_TIMEOUT"):
-            make_one(slow, path, 29.0)
+    slow = DecoderPool(DecoderSettings(FRAME_PX, limits=limits), Roots.of(str(tmp_path)))
+    with slow, pytest.raises(RowError, match="DECODE_TIMEOUT"):
+        make_one(slow, path, 29.0)
 
 
 def test_rows_have_thumbnails_in_the_order_of_their_numbers_or_an_error_code(tmp_path: Path) -> None:
@@ -141,6 +141,8 @@ def test_rows_have_thumbnails_in_the_order_of_their_numbers_or_an_error_code(tmp
     finally:
         get_worker_pool(settings.decoder, settings.roots, settings.num_decoders).close()
         get_worker_pool.cache_clear()
-    made = {video_id: found for batch in batches for video_id, found in batch.set_index("video_id").to_dict("index").items()}
+    made = {
+        video_id: found for batch in batches for video_id, found in batch.set_index("video_id").to_dict("index").items()
+    }
     assert made["a"] == {"numbers": [5, 1], "thumbnails": [described[1][5], described[1][1]], "error_code": None}
     assert made["b"] == {"numbers": [5, 1], "thumbnails": None, "error_code": "MISSING_URI"}
