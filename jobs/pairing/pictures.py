@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.describing import describe_settings
 from jobs.contracts.run_log import log
+from jobs.lake.file_skipping import covers
 from udfs.describing.missing_thumbnails import MADE_DDL, make_missing_batches
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ FILE_KEY = ["video_id", "content_sha256"]
 _SIDES = ("left", "right")
 _MAX_BROADCAST_VIDEOS = 1_000_000
 """The most videos whose ids and frame numbers one executor holds, about 250 bytes each."""
+_MAX_NAMED_VIDEOS = 10_000
+"""With more, nearly every file has one of them."""
 
 
 @dataclass(frozen=True)
@@ -95,22 +98,31 @@ def add_pictures(
         checkpoint: keeps rows under a name, as `Run.checkpoint`.
     """
     wanted = checkpoint("wanted", _list_wanted(aligned, whole))
-    has_thumbnails = sources.thumbnails.select(*FILE_KEY, F.lit(True).alias("is_stored"))
-    marked = wanted.join(has_thumbnails, FILE_KEY, "left")
-    counts = marked.agg(F.count("*").alias("all"), F.count_if(F.col("is_stored").isNull()).alias("missing")).collect()[
-        0
-    ]
-    small = F.broadcast(wanted) if counts["all"] <= _MAX_BROADCAST_VIDEOS else wanted
-    chosen = F.transform("numbers", lambda number: F.get(F.col("thumbnails"), number))
-    pictures = sources.thumbnails.join(small, FILE_KEY).select("video_id", "numbers", chosen.alias("thumbnails"))
-    if not counts["missing"]:
+    stored = sources.thumbnails.where("has_pictures IS NOT FALSE")
+    marked = wanted.join(stored.select(*FILE_KEY, F.lit(True).alias("is_stored")), FILE_KEY, "left")
+    missing = marked.where("is_stored IS NULL").drop("is_stored")
+    num_missing = missing.count()  # reads no pictures
+    pictures = _choose_pictures(wanted, stored)
+    if not num_missing:
         return PicturedPairs(_join_pictures(aligned, pictures))
-    requests = _request_missing(marked.where("is_stored IS NULL"), whole, sources)
-    requests = requests.repartition(-(-counts["missing"] // sources.videos_per_task))
+    requests = _request_missing(missing, whole, sources).repartition(-(-num_missing // sources.videos_per_task))
     decode = partial(make_missing_batches, settings=sources.settings)
     made = checkpoint("decoded", requests.mapInPandas(decode, MADE_DDL))
     pictures = pictures.unionByName(made.where("error_code IS NULL").drop("error_code"))
     return PicturedPairs(_join_pictures(aligned, pictures), _count_unseen(aligned, made))
+
+
+def _choose_pictures(wanted: DataFrame, stored: DataFrame) -> DataFrame:
+    """Choose the stored thumbnails that are needed: one row per video, with the numbers of its frames.
+
+    Thumbnails stay where they are read: the ids are sent to them. With few ids, other files are not even opened.
+    """
+    num_wanted = wanted.count()
+    if num_wanted <= _MAX_NAMED_VIDEOS:
+        stored = stored.where(covers("video_id", (row["video_id"] for row in wanted.select("video_id").collect())))
+    small = F.broadcast(wanted) if num_wanted <= _MAX_BROADCAST_VIDEOS else wanted
+    chosen = F.transform("numbers", lambda number: F.get(F.col("thumbnails"), number))
+    return stored.join(small, FILE_KEY).select("video_id", "numbers", chosen.alias("thumbnails"))
 
 
 def _number_frames(side: str) -> Column:

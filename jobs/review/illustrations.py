@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.describing import describe_settings
 from jobs.contracts.run import keep_on_executors
+from jobs.lake.file_skipping import covers
 from jobs.review.report_data import Strip
 from jobs.tables import thumbnails
 from udfs.illustrating.matches import MATCHED_DDL, match_batches
@@ -82,10 +83,11 @@ def _choose_pictures(
         [_make_request(number, pair, videos) for number, pair in enumerate(pairs)], _REQUEST_DDL
     )
     named = F.broadcast(requests.select(F.explode(F.array("left_id", "right_id")).alias("video_id")))
-    whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
+    is_near = covers("video_id", (video_id for pair in pairs for video_id in pair.ids))
+    whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0) & is_near)
     whole = whole.join(named, "video_id", "left_semi")
     # A model_id contains the id of the descriptors that the model embeds.
-    stored = thumbnails.read_stored(lake).where(F.contains(F.lit(model_id), F.col("descriptor_id")))
+    stored = thumbnails.read_stored(lake).where(F.contains(F.lit(model_id), F.col("descriptor_id")) & is_near)
     stored = stored.join(named, "video_id", "left_semi")
     num_tasks = -(-len(pairs) // _PAIRS_PER_TASK)
     features = _join_features(requests, whole, stored).repartition(num_tasks, "task")

@@ -9,6 +9,7 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import choose_verifier, find_configured_model
+from jobs.lake.file_skipping import covers
 from jobs.tables import pairs, thumbnails
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def verify_two(
     Returns:
         What verification makes of them, or None if they are no candidate or do not align.
     """
-    of_two = F.col("video_id").isin(left_id, right_id)
+    of_two = covers("video_id", (left_id, right_id))
     segments = lake.read("embeddings").where((F.col("model_id") == model_id) & of_two)
     sources = thumbnails.read_sources(lake, config.describe.descriptor_id, config)
     sources = replace(

@@ -18,11 +18,13 @@ from pyspark.sql import functions as F
 
 import ndvr
 from jobs.config.settings import Config
+from jobs.contracts.run import find_configured_model
 from jobs.contracts.stage import Built
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
+from jobs.review.verdict import verify_two
 from jobs.tables import pairs
 from jobs.training.calibrate_model import fit_model_verifier
 from models.artefact import (
@@ -253,6 +255,51 @@ def test_videos_without_thumbnails_are_decoded_and_get_the_same_second_look(
             assert row.asDict() | {"run_id": ""} == stored | {"run_id": ""}
 
 
+@pytest.fixture(scope="module")
+def bare_night(
+    nights: Nights, settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Outcome]:
+    """The lake and the outcome of a night that stores no thumbnails."""
+    lake = tmp_path_factory.mktemp("bare") / "lake"
+    return lake, run_night(nights.manifest, lake, settings | {"describe": {"store_thumbnails": False}})
+
+
+@pytest.mark.slow
+def test_a_night_that_stores_no_thumbnails_finds_the_same_pairs(
+    nights: Nights, bare_night: tuple[Path, Outcome]
+) -> None:
+    lake, outcome = bare_night
+    for row in read_rows(lake, "thumbnails"):
+        assert (row["has_pictures"], set(row["thumbnails"])) == (False, {None})
+    (record,) = [record for record in outcome.records if record.stage == "pairs"]
+    assert (record.num_rows, record.unseen_pairs) == (len(SHARED), {})
+    found = {(row["left_id"], row["right_id"]): row for row in read_rows(lake, "pairs")}
+    assert {ids: row | {"run_id": ""} for ids, row in found.items()} == {
+        ids: row | {"run_id": ""} for ids, row in nights.pairs.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_check_of_one_video_and_why_decode_what_is_not_stored(
+    nights: Nights, bare_night: tuple[Path, Outcome], spark: SparkSession, settings: dict[str, Any]
+) -> None:
+    copy, config = nights.manifest.parent / "small.mp4", Config(**settings)
+    answers = []
+    for folder in (nights.lake, bare_night[0]):
+        with ndvr.open(folder) as lake:
+            answers.append(lake.query(copy, "small"))
+    assert len(answers[0].matches) >= len(SECONDS) - 1
+    assert answers[0].matches == answers[1].matches
+    model_id = find_configured_model(config).model_id
+    verdicts = [
+        verify_two(Lake(spark, str(folder)), "film", "small", model_id, VERIFIER, config)
+        for folder in (nights.lake, bare_night[0])
+    ]
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[0] is not None
+    assert verdicts[0].place_agreement == nights.pairs["film", "small"]["place_agreement"]
+
+
 def test_where_the_file_is_gone_the_first_look_decides_and_the_pairs_are_counted(
     spark: SparkSession, nights: Nights, settings: dict[str, Any]
 ) -> None:
@@ -263,8 +310,8 @@ def test_where_the_file_is_gone_the_first_look_decides_and_the_pairs_are_counted
     built = build(
         spark, nights, settings, told={}, thumbnails=read_thumbnails(spark, nights).limit(0), descriptors=descriptors
     )
-    # Of the 15 pairs, one is of `film` and `small`; four more are of `small`, two of them as the left video.
-    assert built.unseen_pairs == {"NOT_FOUND": 13, "REPLACED": 2}
+    # All 21 pairs of the seven videos align. Three are counted for `small`: with `film`, `stranger` and `tail`.
+    assert built.unseen_pairs == {"NOT_FOUND": 18, "REPLACED": 3}
     rows = by_ids(built)
     assert rows.keys() == SHARED.keys()
     for row in rows.values():
