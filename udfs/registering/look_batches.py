@@ -46,9 +46,9 @@ def look_batches(batches: Iterator[pd.DataFrame], verifier: Verifier | None = No
     """Look at aligned pairs again: rows of ALIGNED_DDL -> rows of LOOKED_DDL, or VERIFIED_DDL with a verifier.
 
     Each row also has `left_thumbnails` and `right_thumbnails`: the thumbnails of `list_frames`, in that order, or null.
-    A pair without thumbnails keeps the evidence of the first look. Keypoints of a picture are detected once per batch
-    of videos: rows are best sorted by left_id. Runs on: executor, by `mapInPandas`, and the machine that checks one
-    video.
+    A pair without all of its thumbnails keeps the evidence of the first look. Keypoints of a picture are detected once
+    per batch of videos: rows are best sorted by left_id. Runs on: executor, by `mapInPandas`, and the machine that
+    checks one video.
     """
     import pandas as pd
 
