@@ -98,11 +98,16 @@ def add_pictures(
         checkpoint: keeps rows under a name, as `Run.checkpoint`.
     """
     wanted = checkpoint("wanted", _list_wanted(aligned, whole))
+    num_wanted = wanted.count()
     stored = sources.thumbnails.where("has_pictures IS NOT FALSE")
-    marked = wanted.join(stored.select(*FILE_KEY, F.lit(True).alias("is_stored")), FILE_KEY, "left")
-    missing = marked.where("is_stored IS NULL").drop("is_stored")
-    num_missing = missing.count()  # reads no pictures
-    pictures = _choose_pictures(wanted, stored)
+    if num_wanted <= _MAX_NAMED_VIDEOS:  # files without these videos are not opened
+        stored = stored.where(covers("video_id", (row["video_id"] for row in wanted.select("video_id").collect())))
+    # Thumbnails stay where they are read: the ids are sent to them, and only the chosen pictures are moved.
+    small = F.broadcast(wanted) if num_wanted <= _MAX_BROADCAST_VIDEOS else wanted
+    chosen = F.transform("numbers", lambda number: F.get(F.col("thumbnails"), number))
+    pictures = stored.join(small, FILE_KEY).select("video_id", "numbers", chosen.alias("thumbnails"))
+    missing = wanted.join(stored.select(*FILE_KEY), FILE_KEY, "left_anti")
+    num_missing = missing.count()
     if not num_missing:
         return PicturedPairs(_join_pictures(aligned, pictures))
     requests = _request_missing(missing, whole, sources).repartition(-(-num_missing // sources.videos_per_task))
@@ -110,19 +115,6 @@ def add_pictures(
     made = checkpoint("decoded", requests.mapInPandas(decode, MADE_DDL))
     pictures = pictures.unionByName(made.where("error_code IS NULL").drop("error_code"))
     return PicturedPairs(_join_pictures(aligned, pictures), _count_unseen(aligned, made))
-
-
-def _choose_pictures(wanted: DataFrame, stored: DataFrame) -> DataFrame:
-    """Choose the stored thumbnails that are needed: one row per video, with the numbers of its frames.
-
-    Thumbnails stay where they are read: the ids are sent to them. With few ids, other files are not even opened.
-    """
-    num_wanted = wanted.count()
-    if num_wanted <= _MAX_NAMED_VIDEOS:
-        stored = stored.where(covers("video_id", (row["video_id"] for row in wanted.select("video_id").collect())))
-    small = F.broadcast(wanted) if num_wanted <= _MAX_BROADCAST_VIDEOS else wanted
-    chosen = F.transform("numbers", lambda number: F.get(F.col("thumbnails"), number))
-    return stored.join(small, FILE_KEY).select("video_id", "numbers", chosen.alias("thumbnails"))
 
 
 def _number_frames(side: str) -> Column:

@@ -101,8 +101,7 @@ def test_no_file_is_decoded_after_the_deadline(folder: Path, rows: list[dict[str
     asked: list[str] = []
 
     def make(requests: Iterable[ThumbnailRequest]) -> dict[str, list[bytes]]:
-        for request in requests:
-            asked.append(request.video_id)
+        asked.extend(request.video_id for request in requests)
         return {}
 
     def check_deadline() -> None:
