@@ -38,7 +38,7 @@ PIPELINE = (
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
     Stage(
         pairs.TABLE,
-        reads=("manifest", "embeddings", "thumbnails", "seen_embeddings", "pairs"),
+        reads=("manifest", "embeddings", "thumbnails", "descriptors", "seen_embeddings", "pairs"),
         build=pairs.build,
         is_published=True,
     ),

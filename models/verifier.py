@@ -107,7 +107,7 @@ class Node(NamedTuple):
 class Verifier:
     """Gradient-boosted trees on evidence values. It is fitted on labelled pairs, including hard negatives.
 
-    Trees, unlike a logistic regression, accept missing values: nothing changes, nothing registers, no thumbnails.
+    Trees, unlike a logistic regression, accept missing values: nothing changes, nothing registers, no pictures.
 
     Attributes:
         min_probability: operating threshold, in [0, 1]. Pairs with a lower probability are not reported.

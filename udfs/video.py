@@ -50,10 +50,21 @@ class SamplingRule:
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """A video to decode. `uri` is absolute, as in the manifest table; None if the manifest has none."""
+    """A video to decode.
+
+    Attributes:
+        video_id: id of the video.
+        uri: absolute, as in the manifest table; None if the manifest has none.
+        seconds: times of the frames to decode, at least 0, relative to the first frame; the nearest frames are decoded.
+            Empty for the sampled frames.
+        was_described: whether an earlier run read the video from this uri, within its roots. Then the folder of the
+            video may be read, besides the roots of the pool.
+    """
 
     video_id: str
     uri: str | None
+    seconds: tuple[float, ...] = ()
+    was_described: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import functions as F
 
 from benchmarks.accuracy.counts import order_ids
 from jobs.commands.train_codebook import CodebookSettings, Variant, fit_on_lake, pack_codebook
@@ -16,6 +15,7 @@ from jobs.config.training import Objective, TrainingConfig
 from jobs.errors import UsageError
 from jobs.evaluation.truth import SEGMENT_COLUMNS
 from jobs.tables.pairs import find_evidence
+from jobs.tables.thumbnails import read_sources
 from jobs.training.augmentations import choose_videos, describe_augmented_videos
 from jobs.training.calibrate_model import calibrate_model, fit_model_verifier
 from jobs.training.heads import train_model
@@ -188,8 +188,7 @@ class MethodTrainer:
         if model.verifier is None:
             raise UsageError(f"{model.model_id} has no verifier; run with --write first")
         rows = embed_lake(self._lake, model, "true", Config()).cache()
-        thumbnails = self._lake.read("thumbnails").where(F.col("descriptor_id") == DESCRIPTORS)
-        looked = find_evidence(rows, thumbnails, PairsConfig())
+        looked = find_evidence(rows, read_sources(self._lake, DESCRIPTORS, Config()), PairsConfig())
         found = looked.select("left_id", "right_id", *SEGMENT_COLUMNS, "evidence").toPandas()
         rows.unpersist()
         score = model.verifier.predict_probability(np.array(found["evidence"].to_list()))

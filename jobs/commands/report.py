@@ -74,7 +74,7 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     """
     from jobs.review.charts import draw_charts
     from jobs.review.cluster_selection import choose_illustrated, read_videos, select_clusters, select_contained
-    from jobs.review.illustrations import illustrate_pairs, strip_settings
+    from jobs.review.illustrations import illustrate_pairs
     from jobs.review.overview import read_as_published, read_history, read_overview
     from jobs.review.pages import write_pages
 
@@ -91,7 +91,7 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     videos = read_videos(lake, named | {cluster.keeper_id for cluster in shown})
     illustrated = choose_illustrated(shown)
     log.info("report gathered", num_clusters=len(shown), num_illustrated=len(illustrated))
-    illustrate_pairs(illustrated, videos, lake, history[0].model_id, strip_settings(config, videos.values()), folder)
+    illustrate_pairs(illustrated, videos, lake, history[0].model_id, config, folder)
     return write_pages(overview, draw_charts(overview, folder), shown, videos, lake.root, folder)
 
 

@@ -50,7 +50,8 @@ class DescribeConfig(Section):
         DescribeSettings.cuts_borders, description="cut uniform borders off frames before the CNN"
     )
     store_thumbnails: bool = Field(
-        DescribeSettings.stores_thumbnails, description="store the sampled frames as small pictures, 4 KB each"
+        DescribeSettings.stores_thumbnails,
+        description="store the sampled frames as small pictures, 4 KB each; false: the second look opens files again",
     )
     batch_frames: Positive = Field(
         DescribeSettings.batch_frames, description="frames per CNN batch (8 fits a CPU's cache; try 256 on a GPU)"

@@ -23,11 +23,14 @@ class Built:
         rows: rows of the table.
         search_plan: how the search was done: exact, cells, incremental or inverted_index.
         search_recall: estimated share of the pairs that cells found, in [0, 1]; None for an exact search.
+        unseen_pairs: number of pairs that the first look alone decided, by error_code of the video that has no
+            thumbnails and could not be decoded.
     """
 
     rows: DataFrame
     search_plan: str | None = None
     search_recall: float | None = None
+    unseen_pairs: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(built: DataFrame | Built) -> Built:
@@ -90,4 +93,5 @@ class StageRecord:
     error_detail: str | None = None
     search_plan: str | None = None
     search_recall: float | None = None
+    unseen_pairs: dict[str, int] = field(default_factory=dict)
     audit_values: dict[str, float] | None = None

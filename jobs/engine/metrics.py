@@ -79,6 +79,8 @@ def make_metrics(summary: RunSummary) -> CollectorRegistry:
     gauge("ndvr_videos_described", "Videos that the last run described", summary.num_described)
     quarantined: dict[str, float] = {**summary.error_counts}
     gauges("ndvr_videos_quarantined", "Videos that the last run quarantined", "error_code", quarantined)
+    unseen: dict[str, float] = {code: n for s in summary.stages for code, n in s.unseen_pairs.items()}
+    gauges("ndvr_pairs_unseen", "Pairs of the last run that got no second look", "error_code", unseen)
     gauges(
         "ndvr_stage_seconds",
         "Duration of a stage of the last run",

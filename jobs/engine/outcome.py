@@ -59,6 +59,19 @@ class Outcome:
         codes = ", ".join(f"{code} {count}" for code, count in self.error_counts.most_common())
         return f"described {self.num_described} videos, quarantined {self.error_counts.total()} {codes}".rstrip()
 
+    @property
+    def unseen_pairs(self) -> Counter[str]:
+        """Pairs that the first look alone decided, by error_code of the video that could not be decoded."""
+        return sum((Counter(record.unseen_pairs) for record in self.records), Counter())
+
+    def describe_unseen_pairs(self) -> str | None:
+        """Return a line for people about the pairs without a second look; None if there are none."""
+        counts = self.unseen_pairs
+        codes = ", ".join(f"{code} {count}" for code, count in counts.most_common())
+        return (
+            f"{counts.total()} pairs got no second look, because a file could not be read: {codes}" if counts else None
+        )
+
     def summarise(self, stage: str, seconds: float, num_rows: int, failure: BaseException | None) -> StageRecord:
         """Return the record of the whole run: how it ended, and why."""
         detail = f"{type(failure).__name__}: {failure}" if failure else self.overruled

@@ -57,6 +57,7 @@ def run_stage(stage: Stage, lake: Lake, run: Run, batch: int | None = None) -> S
         num_rows,
         search_plan=built.search_plan,
         search_recall=built.search_recall,
+        unseen_pairs=dict(built.unseen_pairs),
     )
 
 

@@ -27,6 +27,10 @@ class StageSummary(_Model):
     search_recall: float | None = Field(
         description="estimated share of the pairs that cells found; null if the search is exact"
     )
+    unseen_pairs: dict[str, int] = Field(
+        description="stage pairs: pairs that the first look alone decided, by error_code of the video that has no "
+        "thumbnails and could not be decoded"
+    )
 
 
 class AuditSummary(_Model):

@@ -130,4 +130,5 @@ def _summarise_stage(record: StageRecord) -> StageSummary:
         rows_per_second=round((record.num_rows or 0) / record.seconds, 3) if has_rate else None,
         search_plan=record.search_plan,
         search_recall=record.search_recall,
+        unseen_pairs=record.unseen_pairs,
     )

@@ -132,7 +132,7 @@ def _read_embedded(lake: Lake, model_id: str) -> DataFrame:
 
 def _build_pairs(lake: Lake, run: Run, videos: DataFrame) -> DataFrame:
     """Build the pairs of the run's model among some videos, as the first run of this model would."""
-    inputs = {name: lake.read(name) for name in ("manifest", "pairs")}
+    inputs = {name: lake.read(name) for name in ("manifest", "descriptors", "pairs")}
     inputs["thumbnails"] = thumbnails.read_stored(lake)
     inputs["embeddings"] = lake.read("embeddings").join(videos, "video_id", "left_semi")
     return run.checkpoint("new_pairs", pairs.build(inputs, run).rows)

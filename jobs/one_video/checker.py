@@ -94,19 +94,14 @@ class Checker:
         started = time.monotonic()
         limit = self._time_limit_seconds
         deadline = None if limit is None else started + limit
-        state, segments = self._embed(resolve_uri(uri, str(Path.cwd())))
-        whole, index = segments[0], state.context.index
-        identical = index.list_videos(index.find_content(whole["content_sha256"]))
-        others = [video for video in identical if video.video_id != video_id]
-        if others:
-            matches = [match_identical_file(other, whole["end_seconds"], video_id) for other in others]
-        else:
-            others = [video for video in _find_candidates(state, segments) if video.video_id != video_id]
-            compared = list(compare_with_candidates(state.context, whole, others, video_id, deadline))
-            matches = mark_common_matches(
-                compared, state.config.pairs.min_common_videos, state.context.verifier.min_probability
-            )
-        return make_answer(state.context, whole, matches, len(others), started)
+        absolute = resolve_uri(uri, str(Path.cwd()))
+        while True:
+            state = self._state
+            try:
+                return _check(state, absolute, video_id, started, deadline)
+            except EmbedderClosedError:
+                if state is self._state:  # the checker itself was closed
+                    raise
 
     def refresh(self) -> bool:
         """Open the newest index if one was published since; return whether it was.
@@ -137,16 +132,6 @@ class Checker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _embed(self, uri: str) -> tuple[_State, list[dict[str, Any]]]:
-        """Embed a video with the newest state; return that state too."""
-        while True:
-            state = self._state
-            try:
-                return state, state.embedder.embed(uri)
-            except EmbedderClosedError:
-                if state is self._state:  # the checker itself was closed
-                    raise
 
     def _open(self, card: IndexCard, last: _State | None) -> _State:
         """Open the index of a card; keep the embedder if settings and model are the same."""
@@ -183,6 +168,29 @@ class Checker:
         except ValueError as error:
             raise UsageError(f"roots: {error}") from error
         return VideoEmbedder(config, model, roots, self._num_at_once, self._time_limit_seconds)
+
+
+def _check(state: _State, uri: str, video_id: str | None, started: float, deadline: float | None) -> Answer:
+    """Check a video against one state of the checker.
+
+    Raises:
+        EmbedderClosedError: another state replaced this one meanwhile.
+    """
+    segments = state.embedder.embed(uri)
+    whole, index = segments[0], state.context.index
+    identical = index.list_videos(index.find_content(whole["content_sha256"]))
+    others = [video for video in identical if video.video_id != video_id]
+    if others:
+        matches = [match_identical_file(other, whole["end_seconds"], video_id) for other in others]
+    else:
+        others = [video for video in _find_candidates(state, segments) if video.video_id != video_id]
+        compared = compare_with_candidates(
+            state.context, whole, others, video_id, deadline, state.embedder.make_thumbnails
+        )
+        matches = mark_common_matches(
+            list(compared), state.config.pairs.min_common_videos, state.context.verifier.min_probability
+        )
+    return make_answer(state.context, whole, matches, len(others), started)
 
 
 def _read_config(card: IndexCard) -> Config:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jobs.errors import TimeLimitError
 from jobs.one_video.answer import Answer, Match, choose_original, get_original_id, rank_matches
+from jobs.one_video.stored_pictures import StoredPictures
 from models.verifier import EVIDENCE
-from udfs.registering.look_batches import list_frames, look_batches
+from udfs.registering.look_batches import look_batches
 from udfs.verifying.verify_batches import align_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
-
     from jobs.one_video.index.reader import Index, StoredVideo
+    from jobs.one_video.stored_pictures import ThumbnailMaker
     from models.verifier import Verifier
 
 _PAIRS_AT_ONCE = 16
@@ -47,6 +47,7 @@ def compare_with_candidates(
     candidates: list[StoredVideo],
     video_id: str | None,
     deadline: float | None,
+    make_thumbnails: ThumbnailMaker,
 ) -> Iterator[Match]:
     """Align a video with candidates and compute the probability of each match.
 
@@ -58,11 +59,16 @@ def compare_with_candidates(
         candidates: videos of the index.
         video_id: of the video, if known; see `Checker.check`.
         deadline: time of the monotonic clock, or None.
+        make_thumbnails: decodes frames of stored videos without thumbnails, as `VideoEmbedder.make_thumbnails`.
 
     Raises:
         TimeLimitError: the deadline has passed.
     """
     import pandas as pd
+
+    def check_deadline() -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeLimitError(f"the time limit was reached after {begin} of {len(firsts)} candidates")
 
     by_content: dict[str, list[StoredVideo]] = {}
     for candidate in sorted(candidates, key=lambda video: video.video_id):
@@ -70,11 +76,11 @@ def compare_with_candidates(
     identical = {str(videos[0].number): videos for videos in by_content.values()}
     firsts = [videos[0] for videos in by_content.values()]
     for begin in range(0, len(firsts), _PAIRS_AT_ONCE):
-        if deadline is not None and time.monotonic() > deadline:
-            raise TimeLimitError(f"the time limit was reached after {begin} of {len(firsts)} candidates")
+        check_deadline()
         pairs = [_make_pair(context.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
         aligned = align_batches(iter([pd.DataFrame(pairs)]), context.verifier)
-        looked = (_add_thumbnails(rows, context.index, whole) for rows in aligned)
+        pictures = StoredPictures(context.index, identical, make_thumbnails, check_deadline)
+        looked = (pictures.add_to(rows, whole["thumbnails"]) for rows in aligned)
         for rows in look_batches(looked, context.verifier):
             for row in cast("list[dict[str, Any]]", rows.to_dict("records")):
                 for candidate in identical[row["left_id"] or row["right_id"]]:
@@ -90,31 +96,6 @@ def _make_pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id
         sides = {"left": sides["right"], "right": sides["left"]}
     row = {f"{side}_id": name for side, (name, _) in sides.items()}
     return row | {f"{side}_{column}": video[column] for side, (_, video) in sides.items() for column in stored}
-
-
-def _add_thumbnails(rows: pd.DataFrame, index: Index, whole: dict[str, Any]) -> pd.DataFrame:
-    """Add the thumbnails of both sides that the second look needs; the id of the video in question is empty."""
-    import pandas as pd
-
-    complete = rows.copy()
-    for side in ("left", "right"):
-        complete[f"{side}_thumbnails"] = pd.Series(
-            [
-                _read_thumbnails(index, whole, number, list_frames(moments, side))
-                for number, moments in zip(rows[f"{side}_id"], rows["moments"], strict=True)
-            ],
-            index=rows.index,
-            dtype=object,
-        )
-    return complete
-
-
-def _read_thumbnails(index: Index, whole: dict[str, Any], number: str, frames: list[int]) -> list[bytes] | None:
-    """Read thumbnails of the video in question, whose number is empty, or of a stored video."""
-    if number:
-        return index.read_thumbnails(int(number), frames)
-    stored: list[bytes] | None = whole["thumbnails"]
-    return None if stored is None else [stored[frame] for frame in frames]
 
 
 def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:

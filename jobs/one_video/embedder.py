@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import queue
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from jobs.contracts.describing import describe_settings
 from jobs.contracts.run import find_windows
 from jobs.errors import UnreadableVideoError, UsageError
-from jobs.tables.attempts import describe_settings
 from udfs.describing.describe import describe_events
 from udfs.describing.description import make_attempt_row
 from udfs.describing.device import get_task_describer
+from udfs.describing.missing_thumbnails import make_thumbnails
 from udfs.embedding.embed import INPUT_COLUMN, embed_batches
 from udfs.errors import RowError
 from udfs.video import VideoRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from jobs.config.settings import Config
     from models.embedding_models import EmbeddingModel
     from udfs.decoding.pool import DecoderPool
+    from udfs.describing.missing_thumbnails import ThumbnailRequest
     from udfs.opening.roots import Roots
 
 
@@ -77,7 +81,7 @@ class VideoEmbedder:
         """Describe and embed a video: rows of `embeddings`, the whole first, then the windows.
 
         The row of the whole video also has `thumbnails`, JPEG pictures of its frames, and `frame_details`, float32 (n,)
-        in [0, 1]. Both are None if thumbnails are not stored.
+        in [0, 1]. The second look needs them, whether or not runs store them.
 
         Args:
             uri: absolute path or URI, as `resolve_uri` returns it.
@@ -88,23 +92,10 @@ class VideoEmbedder:
         """
         import pandas as pd
 
-        pool = self._pools.get()
-        if pool is None:
-            self._pools.put(None)
-            raise EmbedderClosedError
-        try:
-            with closing(pool.decode([VideoRequest("", uri)])) as events:
-                described = list(
-                    describe_events(
-                        events,
-                        self._describer,
-                        cuts_borders=self._settings.cuts_borders,
-                        stores_thumbnails=self._settings.stores_thumbnails,
-                    )
-                )
-        finally:
-            self._pools.put(pool)
-        ((_, outcome),) = described
+        with self._borrow_pool() as pool, closing(pool.decode([VideoRequest("", uri)])) as events:
+            ((_, outcome),) = describe_events(
+                events, self._describer, cuts_borders=self._settings.cuts_borders, stores_thumbnails=True
+            )
         if isinstance(outcome, RowError):
             raise UnreadableVideoError(str(outcome.code), outcome.detail)
         row = make_attempt_row("", uri, outcome) | {"model_id": self._model.model_id, "run_id": ""}
@@ -114,6 +105,34 @@ class VideoEmbedder:
         (rows,) = embed_batches(iter([pd.DataFrame([{name: row[name] for name in names}])]), self._model, self._windows)
         whole, *windows = cast("list[dict[str, Any]]", rows.to_dict("records"))
         return [whole | {"thumbnails": outcome.thumbnails, "frame_details": outcome.frame_details}, *windows]
+
+    def make_thumbnails(self, requests: Iterable[ThumbnailRequest]) -> dict[str, list[bytes]]:
+        """Decode frames of stored videos, and return the thumbnails of those that can be read, by video_id.
+
+        Args:
+            requests: one per video. An error that they raise is raised.
+
+        Raises:
+            EmbedderClosedError: the embedder was closed meanwhile.
+        """
+        with self._borrow_pool() as pool:
+            made = dict(make_thumbnails(requests, pool))
+        return {name: outcome.pictures for name, outcome in made.items() if not isinstance(outcome, RowError)}
+
+    @contextmanager
+    def _borrow_pool(self) -> Iterator[DecoderPool]:
+        """Take a free decoder, and give it back.
+
+        Raises:
+            EmbedderClosedError: there is none any more.
+        """
+        pool = self._pools.get()
+        try:
+            if pool is None:
+                raise EmbedderClosedError
+            yield pool
+        finally:
+            self._pools.put(pool)
 
     def close(self) -> None:
         """Stop the decoders after they finish what they are decoding."""

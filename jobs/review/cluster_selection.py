@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
 from jobs.contracts.times import as_utc_text
+from jobs.lake.file_skipping import covers
 from jobs.review.report_data import ReviewedCluster, ReviewedPair, ReviewedVideo
 from udfs.registering.look_batches import LOOK_COLUMNS
 from udfs.verifying.verify_batches import BOUND_COLUMNS
@@ -125,15 +126,20 @@ def choose_illustrated(clusters: Iterable[ReviewedCluster]) -> list[ReviewedPair
 
 def read_videos(lake: Lake, video_ids: Iterable[str]) -> dict[str, ReviewedVideo]:
     """Read the facts of videos that a reviewer sees."""
-    rows = lake.spark.createDataFrame([(video_id,) for video_id in sorted(video_ids)], "video_id STRING")
-    known = lake.read("manifest").select(
-        "video_id",
-        F.col("attributes")["title"].alias("title"),
-        "owner_id",
-        as_utc_text(F.col("published_at")).alias("published_at"),
+    named = sorted(video_ids)
+    rows = lake.spark.createDataFrame([(video_id,) for video_id in named], "video_id STRING")
+    known = (
+        lake.read("manifest")
+        .where(covers("video_id", named))
+        .select(
+            "video_id",
+            F.col("attributes")["title"].alias("title"),
+            "owner_id",
+            as_utc_text(F.col("published_at")).alias("published_at"),
+        )
     )
     newest = F.max_by(F.struct("uri", "duration_seconds", "width_px", "height_px"), "described_at")
-    described = lake.read("descriptors").groupBy("video_id").agg(newest.alias("file"))
+    described = lake.read("descriptors").where(covers("video_id", named)).groupBy("video_id").agg(newest.alias("file"))
     found = (
         rows.join(known, "video_id", "left")
         .join(described, "video_id", "left")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PIL import Image
 from pyspark.sql import functions as F
 
+from jobs.contracts.describing import describe_settings
 from jobs.contracts.run import keep_on_executors
+from jobs.lake.file_skipping import covers
 from jobs.review.report_data import Strip
 from jobs.tables import thumbnails
 from udfs.illustrating.matches import MATCHED_DDL, match_batches
-from udfs.illustrating.strips import STRIPS_DDL, StripSettings, make_strips
+from udfs.illustrating.strips import STRIPS_DDL, make_strips
 from udfs.opening.roots import Roots
-from udfs.video import SamplingRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 PICTURES = "pictures"
 _FRAME_PX = 160
 _NUM_MOMENTS = 6
-SAMPLING = SamplingRule(sample_fps=4.0, min_frames=16)
-"""Sampling of videos without thumbnails: a frame is within 1/8 second of the requested time."""
 _PAIRS_PER_TASK = 16
 _SIDES = ("left", "right")
 _SIDE_COLUMNS = ("frame_seconds", "frame_vectors", "frame_backgrounds")
@@ -43,24 +41,12 @@ _REQUEST_DDL = "number INT, task INT, left_id STRING, right_id STRING, " + ", ".
 )
 
 
-def find_roots(places: Iterable[str], videos: Iterable[ReviewedVideo]) -> Roots:
-    """Return the roots of videos: `places`, and the folders of videos that earlier runs opened within their roots."""
-    folders = {video.uri.rpartition("/")[0] or "/" for video in videos if video.uri}
-    return Roots.of(*dict.fromkeys((*places, *sorted(folders))))
-
-
-def strip_settings(config: Config, videos: Iterable[ReviewedVideo]) -> StripSettings:
-    """Return the settings with which executors make the strips of videos."""
-    decoder = replace(config.describe.decoder, frame_px=_FRAME_PX, sampling=SAMPLING)
-    return StripSettings(decoder, find_roots(config.manifest.roots, videos))
-
-
 def illustrate_pairs(
     pairs: Sequence[ReviewedPair],
     videos: Mapping[str, ReviewedVideo],
     lake: Lake,
     model_id: str,
-    settings: StripSettings,
+    config: Config,
     folder: Path,
 ) -> None:
     """Make the pictures of pairs on executors, write them into `folder`, and set them on the pairs.
@@ -73,14 +59,15 @@ def illustrate_pairs(
         videos: all videos of the pairs, by id.
         lake: the lake with the `embeddings` to align, and `thumbnails` if they are stored.
         model_id: model of the embeddings.
-        settings: as `strip_settings` returns them.
+        config: for manifest.roots and the limits of decoders, if a video has no thumbnails.
         folder: pictures are written into its subfolder PICTURES.
     """
     if not pairs:
         return
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    settings = describe_settings(config.describe, Roots.of(*config.manifest.roots))
     rows = _choose_pictures(pairs, videos, lake, model_id).mapInPandas(
-        partial(make_strips, settings=settings), STRIPS_DDL
+        partial(make_strips, settings=settings, frame_px=_FRAME_PX), STRIPS_DDL
     )
     numbers = {pair.ids: number for number, pair in enumerate(pairs)}
     for row in keep_on_executors("strips", rows).toLocalIterator():
@@ -96,10 +83,11 @@ def _choose_pictures(
         [_make_request(number, pair, videos) for number, pair in enumerate(pairs)], _REQUEST_DDL
     )
     named = F.broadcast(requests.select(F.explode(F.array("left_id", "right_id")).alias("video_id")))
-    whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
+    is_near = covers("video_id", (video_id for pair in pairs for video_id in pair.ids))
+    whole = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0) & is_near)
     whole = whole.join(named, "video_id", "left_semi")
     # A model_id contains the id of the descriptors that the model embeds.
-    stored = thumbnails.read_stored(lake).where(F.contains(F.lit(model_id), F.col("descriptor_id")))
+    stored = thumbnails.read_stored(lake).where(F.contains(F.lit(model_id), F.col("descriptor_id")) & is_near)
     stored = stored.join(named, "video_id", "left_semi")
     num_tasks = -(-len(pairs) // _PAIRS_PER_TASK)
     features = _join_features(requests, whole, stored).repartition(num_tasks, "task")

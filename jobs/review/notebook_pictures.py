@@ -8,7 +8,7 @@ from PIL import Image
 
 from jobs.config.settings import Config
 from jobs.review.cluster_selection import read_videos, select_clusters
-from jobs.review.illustrations import illustrate_pairs, strip_settings
+from jobs.review.illustrations import illustrate_pairs
 from jobs.review.overview import read_as_published, read_history
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def illustrate_clusters(
         del cluster.pairs[max_pairs:]
     pairs = [pair for cluster in clusters for pair in cluster.pairs]
     videos = read_videos(lake, {video_id for pair in pairs for video_id in pair.ids})
-    illustrate_pairs(pairs, videos, lake, run.model_id, strip_settings(settings, videos.values()), folder)
+    illustrate_pairs(pairs, videos, lake, run.model_id, settings, folder)
     return clusters
 
 

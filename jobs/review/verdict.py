@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import choose_verifier, find_configured_model
+from jobs.lake.file_skipping import covers
 from jobs.tables import pairs, thumbnails
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def verify_two(
     """Verify two videos of a lake as a night does.
 
     Args:
-        lake: with `embeddings`, and `thumbnails` if they are stored.
+        lake: with `embeddings` and `descriptors`, and `thumbnails` if they are stored.
         left_id: a video.
         right_id: another video.
         model_id: the model whose embeddings are compared.
@@ -83,11 +84,13 @@ def verify_two(
     Returns:
         What verification makes of them, or None if they are no candidate or do not align.
     """
-    of_two = F.col("video_id").isin(left_id, right_id)
+    of_two = covers("video_id", (left_id, right_id))
     segments = lake.read("embeddings").where((F.col("model_id") == model_id) & of_two)
-    descriptor_id = config.describe.descriptor_id
-    stored = thumbnails.read_stored(lake).where((F.col("descriptor_id") == descriptor_id) & of_two)
-    row = pairs.find_evidence(segments, stored, config.pairs).first()
+    sources = thumbnails.read_sources(lake, config.describe.descriptor_id, config)
+    sources = replace(
+        sources, thumbnails=sources.thumbnails.where(of_two), descriptors=sources.descriptors.where(of_two)
+    )
+    row = pairs.find_evidence(segments, sources, config.pairs).first()
     if row is None:
         return None
     probability = float(verifier.predict_probability(np.array([row["evidence"]], np.float64))[0])

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.describing import describe_settings
 from jobs.contracts.retries import is_waiting
 from jobs.contracts.table import Table
 from jobs.lake.session import gpu_profile
 from udfs.describing.describe import describe_batches
 from udfs.describing.description import ATTEMPT_DDL
-from udfs.describing.settings import DescribeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame, Row, SparkSession
 
-    from jobs.config.settings import DescribeConfig
     from jobs.contracts.run import Run
-    from udfs.opening.roots import Roots
 
 TABLE = Table(
     name="attempts",
@@ -95,19 +93,3 @@ def _is_same_file(run: Run) -> Column:
         F.col("manifest.size_bytes") != F.col("done.size_bytes"), F.lit(False)
     )
     return is_same & (~is_changed | (F.col("done.run_id") == run.run_id))
-
-
-def describe_settings(describe: DescribeConfig, roots: Roots) -> DescribeSettings:
-    """Return the settings for executors that describe videos below `roots`."""
-    return DescribeSettings(
-        roots,
-        describe.decoder,
-        backbone=describe.backbone,
-        weights_dir=str(describe.weights_dir) if describe.weights_dir else None,
-        allow_download=describe.allow_download,
-        precision=describe.precision,
-        batch_frames=describe.batch_frames,
-        cuts_borders=describe.cut_borders,
-        stores_thumbnails=describe.store_thumbnails,
-        num_decoders=describe.decoders_per_task,
-    )

@@ -13,6 +13,7 @@ from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.pairing.common_footage import relabel_common_footage
+from jobs.pairing.pictures import PictureSources, add_pictures
 from jobs.pairing.representatives import find_representatives, mark_unsearched, select_representative_segments
 from udfs.registering.look_batches import LOOK_COLUMNS, LOOKED_DDL, VERIFIED_DDL, look_batches
 from udfs.searching.inverted_index import search_inverted_index
@@ -93,95 +94,80 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     whole = stored.where("segment_index = 0").join(
         videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
     )
+    unseen: Mapping[str, int] = {}
     if run.verifier is None:
         found = _make_copies(searched.rows.unionByName(identical), videos, run)
     else:
-        thumbnails = inputs["thumbnails"].where(F.col("descriptor_id") == run.model.descriptor_id)
-        current = _select_current(thumbnails, whole)
-        candidates = _join_features(searched.rows.unionByName(identical), whole, current)
-        found = _verify_candidates(candidates, current, run.verifier, run)
+        sources = PictureSources.of(
+            inputs["thumbnails"], inputs["descriptors"], run.model.descriptor_id, run.config.describe, run.roots
+        )
+        candidates = _join_features(searched.rows.unionByName(identical), whole, sources.thumbnails)
+        found, unseen = _verify_candidates(candidates, whole, sources, run.verifier, run)
     rows = found.unionByName(_pair_identical_content(videos, run))
     rows = rows.unionByName(_select_searched_pairs(inputs["pairs"], videos, run)) if is_incremental else rows
     if run.verifier is not None:
         rows = relabel_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
-    return replace(searched, rows=rows)
+    return replace(searched, rows=rows, unseen_pairs=unseen)
 
 
-def find_evidence(segments: DataFrame, thumbnails: DataFrame, config: PairsConfig) -> DataFrame:
+def find_evidence(segments: DataFrame, sources: PictureSources, config: PairsConfig) -> DataFrame:
     """Find the candidate pairs of one model's segments, align them and look again; rows of `LOOKED_DDL`.
 
     All videos are compared, identical ones too. Runs on: driver; the rest on executors.
 
     Args:
         segments: rows of `embeddings` of one model.
-        thumbnails: rows of `thumbnails` of the model's descriptors.
+        sources: pictures of the model's descriptors.
         config: how candidates are searched.
     """
     vectors = segments.withColumn("is_unsearched", F.lit(True))
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
     whole = segments.where("segment_index = 0")
-    current = _select_current(thumbnails, whole)
-    candidates = _join_features(found.rows, whole, current)
+    candidates = _join_features(found.rows, whole, sources.thumbnails)
     aligned = keep_on_executors("aligned", candidates.mapInPandas(align_batches, ALIGNED_DDL))
-    return _join_thumbnails(aligned, current).mapInPandas(look_batches, LOOKED_DDL)
+    pictured = add_pictures(aligned, whole, sources, keep_on_executors)
+    return pictured.rows.mapInPandas(look_batches, LOOKED_DDL)
 
 
 def _join_features(candidates: DataFrame, whole: DataFrame, thumbnails: DataFrame) -> DataFrame:
     """Add the features of both videos to candidate pairs, as input of `udfs.verifying.verify_batches.align_batches`.
 
-    Details are null for videos without thumbnails. They are added first, while rows are small: that join keeps all
-    pairs, so Spark may have to move them.
+    Details are null for videos without details of the file that was embedded. They are added first, while rows are
+    small: that join keeps all pairs, so Spark may have to move them.
     """
-    columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds")
-    left = whole.select(F.col("video_id").alias("left_id"), *[F.col(n).alias(f"left_{n}") for n in columns])
-    right = whole.select(F.col("video_id").alias("right_id"), *[F.col(n).alias(f"right_{n}") for n in columns])
+    columns = ("vector", "end_seconds", "frame_seconds", "frame_vectors", "frame_backgrounds", "content_sha256")
     pairs = candidates.select("left_id", "right_id")
     for side in ("left", "right"):
         details = thumbnails.select(
-            F.col("video_id").alias(f"{side}_id"), F.col("frame_details").alias(f"{side}_frame_details")
+            F.col("video_id").alias(f"{side}_id"),
+            F.struct("content_sha256", "frame_details").alias(f"{side}_described"),
         )
         pairs = pairs.join(details, f"{side}_id", "left")
-    return pairs.join(left, "left_id").join(right, "right_id")
+    for side in ("left", "right"):
+        kept = whole.select(F.col("video_id").alias(f"{side}_id"), *[F.col(n).alias(f"{side}_{n}") for n in columns])
+        is_current = F.col(f"{side}_described.content_sha256") == F.col(f"{side}_content_sha256")
+        known = F.when(is_current, F.col(f"{side}_described.frame_details"))
+        pairs = pairs.join(kept, f"{side}_id").withColumn(f"{side}_frame_details", known)
+    return pairs.drop(*[f"{side}_{name}" for side in ("left", "right") for name in ("described", "content_sha256")])
 
 
-def _select_current(thumbnails: DataFrame, whole: DataFrame) -> DataFrame:
-    """Select the thumbnails of the files that were embedded; a video whose file was replaced may have older ones."""
-    return thumbnails.join(whole.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi")
+def _verify_candidates(
+    candidates: DataFrame, whole: DataFrame, sources: PictureSources, verifier: Verifier, run: Run
+) -> tuple[DataFrame, Mapping[str, int]]:
+    """Verify candidates and select those with a sufficient probability, as rows of the table.
 
-
-def _join_thumbnails(aligned: DataFrame, thumbnails: DataFrame) -> DataFrame:
-    """Add the thumbnails of both sides that the moments need, as input of `look_batches`; null if there are none.
-
-    The pairs of a night are few and small: Spark sends them to the thumbnails, and moves only the chosen pictures.
-
-    Args:
-        aligned: rows of ALIGNED_DDL, materialised: they are read three times.
-        thumbnails: rows of the table, one per video.
+    Also returns the number of pairs without a second look, by error_code.
     """
-    numbers = {
-        "left": F.array_distinct("moments.left"),
-        "right": F.array_distinct(F.concat("moments.right_before", "moments.right_after")),
-    }
-    joined, key = aligned, ["left_id", "right_id"]
-    for side, wanted in numbers.items():
-        wishes = aligned.select(*key, F.col(f"{side}_id").alias("video_id"), wanted.alias("numbers"))
-        chosen = F.transform("numbers", lambda number: F.get(F.col("thumbnails"), number))
-        pictures = thumbnails.select("video_id", "thumbnails").join(wishes, "video_id")
-        joined = joined.join(pictures.select(*key, chosen.alias(f"{side}_thumbnails")), key, "left")
-    return joined.sortWithinPartitions(*key)
-
-
-def _verify_candidates(candidates: DataFrame, thumbnails: DataFrame, verifier: Verifier, run: Run) -> DataFrame:
-    """Verify candidates and select those with a sufficient probability, as rows of the table."""
-    aligned = candidates.mapInPandas(partial(align_batches, verifier=verifier), ALIGNED_DDL)
-    looked = _join_thumbnails(run.checkpoint("aligned", aligned), thumbnails)
-    verified = looked.mapInPandas(partial(look_batches, verifier=verifier), VERIFIED_DDL)
-    return (
+    aligned = run.checkpoint("aligned", candidates.mapInPandas(partial(align_batches, verifier=verifier), ALIGNED_DDL))
+    pictured = add_pictures(aligned, whole, sources, run.checkpoint)
+    verified = pictured.rows.mapInPandas(partial(look_batches, verifier=verifier), VERIFIED_DDL)
+    found = (
         verified.where(F.col("match_probability") >= verifier.min_probability)
         .drop("evidence")
         .withColumns({"model_id": F.lit(run.model.model_id), "run_id": F.lit(run.run_id)})
     )
+    return found, pictured.unseen
 
 
 def _search(segments: DataFrame, plan: Plan, run: Run) -> Built:

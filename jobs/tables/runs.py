@@ -49,6 +49,7 @@ TABLE = Table(
         error_detail STRING COMMENT 'why the stage failed, or the failed audits that were overridden',
         search_plan STRING COMMENT 'plan of the stage pairs: exact, cells, incremental or inverted_index',
         search_recall DOUBLE COMMENT 'estimated share of candidates that cells found, in [0, 1]; null if exact',
+        unseen_pairs MAP<STRING, BIGINT> COMMENT 'pairs without a second look, by error_code of the unreadable file',
         audit_values MAP<STRING, DOUBLE> COMMENT 'values measured by the audits; only on the row of the whole job',
         config STRING COMMENT 'all settings as JSON; only on the row of the whole job'
     """,

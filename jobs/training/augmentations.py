@@ -13,10 +13,10 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
+from jobs.contracts.describing import describe_settings
 from jobs.errors import UsageError, first_line
 from jobs.lake.read_only import check_expression
 from jobs.lake.session import gpu_profile
-from jobs.tables.attempts import describe_settings
 from jobs.training.selection import select_videos
 from jobs.training.stored_batches import StoredBatches
 from models.registry import get_backbone

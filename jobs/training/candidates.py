@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import Config
     from jobs.lake.lake import Lake
+    from jobs.pairing.pictures import PictureSources
     from jobs.training.takes import Takes
     from models.embedding_models import EmbeddingModel
 
@@ -40,7 +41,7 @@ _DESCRIBED = (
     "video_descriptor",
     "frame_descriptors",
 )
-_SEEN = ("video_id", "content_sha256", "thumbnails", "frame_details")
+_SEEN = ("video_id", "content_sha256", "has_pictures", "thumbnails", "frame_details")
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def find_labelled_candidates(
         described = described.join(parents, "video_id", "left_semi")
     video_ids = [row["video_id"] for row in described.select("video_id").collect()]
     known = _ignore_all(video_ids) if truth is None else _read_known(truth, video_ids)
-    rows, seen = _embed_all(lake, model, described, takes, config)
-    evidence = pairs.find_evidence(rows, seen, config.pairs).select(*_PAIR, "evidence").toPandas()
+    rows, sources = _embed_all(lake, model, described, takes, config)
+    evidence = pairs.find_evidence(rows, sources, config.pairs).select(*_PAIR, "evidence").toPandas()
     rows.unpersist()
     listed = pd.concat([known, takes.list_relations(video_ids)], ignore_index=True).drop_duplicates(_PAIR)
     num_all = len(video_ids) + len(takes.copies)
@@ -132,14 +133,14 @@ def _read_known(truth: Path, video_ids: Sequence[str]) -> pd.DataFrame:
 
 def _embed_all(
     lake: Lake, model: EmbeddingModel, described: DataFrame, takes: Takes, config: Config
-) -> tuple[DataFrame, DataFrame]:
-    """Embed the described videos and the takes. Return rows of `embeddings`, cached, and of `thumbnails`."""
-    rows = described.select(*_DESCRIBED)
-    seen = thumbnails.read_stored(lake).where(F.col("descriptor_id") == model.descriptor_id).select(*_SEEN)
+) -> tuple[DataFrame, PictureSources]:
+    """Embed the described videos and the takes. Return rows of `embeddings`, cached, and where pictures come from."""
+    rows, sources = described.select(*_DESCRIBED), thumbnails.read_sources(lake, model.descriptor_id, config)
     if takes.rows is not None:
         rows = rows.unionByName(takes.rows.withColumn("run_id", F.lit("")).select(*_DESCRIBED))
-        seen = seen.unionByName(takes.rows.where("thumbnails IS NOT NULL").select(*_SEEN))
-    return embed(rows, model, config).cache(), seen
+        seen = takes.rows.withColumn("has_pictures", F.lit(True)).select(*_SEEN)
+        sources = replace(sources, thumbnails=sources.thumbnails.select(*_SEEN).unionByName(seen))
+    return embed(rows, model, config).cache(), sources
 
 
 def _find_footage(

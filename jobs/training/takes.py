@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from jobs.contracts.describing import describe_settings
 from jobs.lake.session import gpu_profile
-from jobs.tables.attempts import describe_settings
 from jobs.training.augmentations import find_roots
 from jobs.training.stored_batches import StoredBatches
 from udfs.describing.describe_takes import TAKES_DDL, TakeSettings, describe_takes

@@ -73,7 +73,7 @@ def score_candidates(lake: Lake, truth: Truth, config: Config) -> ScoredCandidat
     written.
 
     Args:
-        lake: with `embeddings` of the configured model, and `thumbnails` if they are stored.
+        lake: with `descriptors`, `embeddings` of the configured model, and `thumbnails` if they are stored.
         truth: its pairs label all pairs of the described videos; pairs that are not listed share nothing.
         config: settings of the night.
 
@@ -91,8 +91,8 @@ def score_candidates(lake: Lake, truth: Truth, config: Config) -> ScoredCandidat
     num_positives = 0 if listed is None else int((listed["relation"] != "ignore").sum())
     if listed is None or not num_positives:
         raise UsageError(f"no labelled pair is among the {len(video_ids)} videos of model {model.model_id}")
-    stored = thumbnails.read_stored(lake).where(F.col("descriptor_id") == model.descriptor_id)
-    found = pairs.find_evidence(segments, stored, config.pairs).select("left_id", "right_id", "evidence").toPandas()
+    sources = thumbnails.read_sources(lake, model.descriptor_id, config)
+    found = pairs.find_evidence(segments, sources, config.pairs).select("left_id", "right_id", "evidence").toPandas()
     labelled = label_evidence(found, listed)
     evidence = np.array(labelled["evidence"].to_list(), dtype=np.float64)
     probabilities = verifier.predict_probability(evidence) if len(evidence) else np.empty(0)

@@ -25,7 +25,7 @@ _NUM_FOLDS = 5
 _OPEN_SHARE = 0.99
 """Share of the pairs with shared footage that get a second look, at least."""
 _MISSING_WEIGHT = 0.25
-"""Of a pair without its second look: such pairs are fitted too, so that a verifier decides without thumbnails."""
+"""Of a pair without its second look: such pairs are fitted too, so that a verifier decides where a file is gone."""
 _STRANGERS = 0.6
 """Weight of all pairs of different footage, relative to that of the pairs with shared footage."""
 _MAX_FALSE_SHARE = 1e-4

@@ -31,11 +31,13 @@ def write_clock_clip(path: Path, num_frames: int = 40, right: tuple[int, int, in
     return write_frames(path, (clock_frame(number, right) for number in range(num_frames)))
 
 
-def write_frames(path: Path, frames: Iterable[NDArray[np.uint8]]) -> Path:
-    """Write RGB frames of 100 x 60 px at 10 frames per second, and return the path."""
+def write_frames(
+    path: Path, frames: Iterable[NDArray[np.uint8]], size: tuple[int, int] = (WIDTH_PX, HEIGHT_PX)
+) -> Path:
+    """Write RGB frames of a width and height in px at 10 frames per second, and return the path."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS, options={"b": "2000000"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
         for pixels in frames:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             container.mux(stream.encode(frame.reformat(format="yuv420p")))

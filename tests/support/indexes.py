@@ -46,11 +46,12 @@ def embed_videos(videos: Mapping[str, Path], config: Config | None = None) -> li
         embedder.close()
 
 
-def write_index(
+def write_index(  # noqa: PLR0913 -- as many as an index has parts
     lake: Path,
     shards: Sequence[Sequence[Mapping[str, Any]]],
     *,
     keepers: Mapping[str, str] | None = None,
+    uris: Mapping[str, str] | None = None,
     dead: frozenset[str] = frozenset(),
     version: str = "20240501T120000Z-abcdef",
     config: Config | None = None,
@@ -61,21 +62,26 @@ def write_index(
         lake: folder of the lake.
         shards: the rows of each shard.
         keepers: video_id -> keeper of its cluster, whose id is also the cluster_id.
+        uris: video_id -> where it was described; None for an index of an earlier version, which does not say.
         dead: videos that are in a shard but no longer present.
         version: version of the index, which is part of the names of its folders.
         config: settings of the run.
     """
     batches = [pa.RecordBatch.from_pylist(list(rows), schema=SEGMENT_SCHEMA) for rows in shards]
-    return publish_shards(lake, ([batch] for batch in batches), keepers or {}, dead, version, config or Config())
+    return publish_shards(
+        lake, ([batch] for batch in batches), keepers or {}, dead, version, config or Config(), uris=uris
+    )
 
 
-def publish_shards(
+def publish_shards(  # noqa: PLR0913 -- as many as an index has parts
     lake: Path,
     shards: Iterator[Sequence[pa.RecordBatch]],
     keepers: Mapping[str, str],
     dead: frozenset[str],
     version: str,
     config: Config,
+    *,
+    uris: Mapping[str, str] | None = None,
 ) -> IndexCard:
     """Publish an index of record batches of SEGMENT_COLUMNS, and THUMBNAILS and FRAME_DETAILS if they have them."""
     model_id = find_configured_model(config).model_id
@@ -90,8 +96,11 @@ def publish_shards(
         written += [row for row in rows.to_pylist() if row["video_id"] not in dead]
     for row in written:
         row["cluster_id"] = row["keeper_id"] = keepers.get(row["video_id"])
+        if uris is not None:
+            row["uri"] = uris.get(row["video_id"])
     schema = {"shard": pa.string(), "row": pa.int32(), "video_id": pa.string(), "content_sha256": pa.string()}
     schema |= {"num_segments": pa.int32(), "cluster_id": pa.string(), "keeper_id": pa.string()}
+    schema |= {"uri": pa.string()} if uris is not None else {}
     listing = pa.Table.from_pylist(sorted(written, key=lambda row: row["video_id"]), pa.schema(schema))
     card = IndexCard(
         version=version,

@@ -22,13 +22,15 @@ from models.square import pad_to_square
 from udfs.decoding.decode import DecodeJob, decode_with_decord, decode_with_pyav
 from udfs.decoding.ffmpeg_log import MAX_LOG_BYTES, FfmpegLog
 from udfs.decoding.index import index_video
-from udfs.decoding.sampling import choose_frames
+from udfs.decoding.sampling import choose_frames, find_nearest_frames
 from udfs.decoding.settings import DecoderSettings
 from udfs.decoding.wire import BrokenConnectionError, Header, receive_message, send_message
 from udfs.errors import RowError, RowErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
     from udfs.decoding.decode import Picture
     from udfs.decoding.index import VideoIndex
@@ -108,20 +110,26 @@ def _serve_one(parent: _Parent, settings: DecoderSettings) -> None:
     if not first_byte or not fds:
         raise BrokenConnectionError("the parent closed the connection")
     try:
-        request, _ = receive_message(parent.sock)
-        reply = _decode(f"/proc/self/fd/{fds[0]}", request, settings, parent)
+        request, seconds = receive_message(parent.sock)
+        reply = _decode(f"/proc/self/fd/{fds[0]}", request, np.frombuffer(seconds), settings, parent)
     finally:
         os.close(fds[0])
     parent.send(reply)
 
 
-def _decode(path: str, request: Header, settings: DecoderSettings, parent: _Parent) -> Header:
-    """Decode one file and send its frames. Returns the last message, `done` or `failed`."""
+def _decode(
+    path: str, request: Header, seconds: NDArray[np.float64], settings: DecoderSettings, parent: _Parent
+) -> Header:
+    """Decode one file and send the frames at these times, or the sampled ones. Returns `done` or `failed`."""
     decoder = ""
     log = FfmpegLog()
     try:
         index = index_video(path, request["container"], settings.limits, log, parent.send_heartbeat)
-        chosen = choose_frames(index.frame_seconds, index.duration_seconds, settings.sampling)
+        chosen = (
+            np.unique(find_nearest_frames(index.frame_seconds, seconds))
+            if len(seconds)
+            else choose_frames(index.frame_seconds, index.duration_seconds, settings.sampling)
+        )
         job = DecodeJob(path, request["container"], index, chosen, settings.frame_px, settings.limits)
         decoder = "decord" if request["allows_decord"] and index.decord_problem is None else "pyav"
         parent.send({"kind": "started", "decoder": decoder})

@@ -103,7 +103,7 @@ def decode_with_decord(job: DecodeJob, log: FfmpegLog) -> Iterator[Picture]:
 
 
 def decode_with_pyav(job: DecodeJob, log: FfmpegLog, heartbeat: Callable[[], None]) -> Iterator[Picture]:
-    """Decode the stream from its start with PyAV, and yield the chosen frames in time order.
+    """Decode the stream from its start to the last chosen frame with PyAV, and yield the chosen frames in time order.
 
     A missing frame is replaced by its predecessor, which is still displayed at that time.
 
@@ -126,7 +126,7 @@ def decode_with_pyav(job: DecodeJob, log: FfmpegLog, heartbeat: Callable[[], Non
     decoded = _decode_stream(job, log, heartbeat, damage)
     for pts, (frame, is_damaged) in select_displayed(decoded, targets):
         num_undamaged += not is_damaged
-        yield Picture(float((pts - targets[0]) * index.time_base), scaler.scale(frame))
+        yield Picture(float((pts - int(index.pts[0])) * index.time_base), scaler.scale(frame))
     num_bad = len(targets) - num_undamaged
     if num_bad > MAX_DAMAGED_FRACTION * len(targets) or damage.faulty_packet_fraction > MAX_FAULTY_PACKET_FRACTION:
         if _is_out_of_memory(log):

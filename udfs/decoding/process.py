@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from udfs.decoding.wire import BrokenConnectionError, Header, pack_message, rece
 from udfs.errors import RowError, RowErrorCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from udfs.decoding.settings import DecoderSettings
 
 _START = (
@@ -99,13 +102,14 @@ class DecoderProcess:
         """Whether it can be given a file: it is running, and `interrupt` was not called."""
         return not self.is_interrupted and self._process.poll() is None
 
-    def request(self, fd: int, container: str, *, allows_decord: bool) -> None:
+    def request(self, fd: int, container: str, *, allows_decord: bool, seconds: Sequence[float] = ()) -> None:
         """Send an open file to the child.
 
         Args:
             fd: file descriptor of the file.
             container: name of the demuxer.
             allows_decord: False makes the child use PyAV.
+            seconds: times of the frames to decode; empty for the sampled frames.
 
         Raises:
             DecoderStartError: the child did not start.
@@ -115,9 +119,10 @@ class DecoderProcess:
         self.num_served += 1
         self.decoder = ""
         header = {"container": container, "allows_decord": allows_decord}
+        times = array("d", seconds).tobytes()  # not in the header: a long video has more than fit there
         try:
             socket.send_fds(self._socket, [b"\0"], [fd])
-            self._socket.sendall(pack_message(header))
+            self._socket.sendall(pack_message(header, len(times)) + times)
         except OSError as error:
             raise BrokenConnectionError(f"the child closed the connection: {error}") from error
 

@@ -64,6 +64,22 @@ def choose_frames(frame_seconds: NDArray[np.float64], duration_seconds: float, r
     return chosen.astype(np.int64)
 
 
+def find_nearest_frames(frame_seconds: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the frame that is nearest to each of some times.
+
+    Args:
+        frame_seconds: float64 (n,), n >= 1, ascending: when each frame appears.
+        wanted: float64 (m,), in any order.
+
+    Returns:
+        int64 (m,), indices into `frame_seconds`; the earlier one of two that are equally near.
+    """
+    after = np.clip(np.searchsorted(frame_seconds, wanted), 0, len(frame_seconds) - 1)
+    before = np.maximum(after - 1, 0)
+    is_before_nearer = np.abs(wanted - frame_seconds[before]) <= np.abs(frame_seconds[after] - wanted)
+    return np.where(is_before_nearer, before, after).astype(np.int64)
+
+
 def select_displayed(frames: Iterable[tuple[int, Frame]], targets: Sequence[int]) -> Iterator[tuple[int, Frame]]:
     """Select, from a stream of frames, the frame that is displayed at each target time.
 

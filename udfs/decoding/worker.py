@@ -106,23 +106,26 @@ class DecoderWorker:
         """
         limits = self._settings.limits
         try:
-            with open_video(request.uri, self._roots, limits.max_file_bytes) as video:
+            roots = self._roots.add_folder_of(request.uri) if request.was_described else self._roots
+            with open_video(request.uri, roots, limits.max_file_bytes) as video:
                 container = recognise_container(video.fd, video.size_bytes)
                 check_complete(video.fd, video.size_bytes, container)
-                facts = self._decode_content(request.video_id, _Content(video, container), put)
+                facts = self._decode_content(request, _Content(video, container), put)
         except RowError as error:
             put(VideoFailed(request.video_id, error))
         else:
             put(VideoDone(request.video_id, facts))
 
-    def _decode_content(self, video_id: str, content: _Content, put: Callable[[DecodeEvent], None]) -> VideoFacts:
+    def _decode_content(
+        self, request: VideoRequest, content: _Content, put: Callable[[DecodeEvent], None]
+    ) -> VideoFacts:
         """Try decord, then PyAV. A failure that may be transient is repeated once with the same decoder."""
         budget = TimeBudget(self._settings.limits.total_timeout_seconds)
         allows_decord, was_repeated = True, False
         first: RowError | None = None
         while True:
             try:
-                return self._attempt(video_id, content, put, budget, allows_decord=allows_decord)
+                return self._attempt(request, content, put, budget, allows_decord=allows_decord)
             except _AttemptError as error:
                 may_repeat = error.may_be_transient and not was_repeated
                 if not (may_repeat or error.decoder == "decord") or budget.remaining_seconds <= 0:
@@ -130,11 +133,11 @@ class DecoderWorker:
                 was_repeated |= may_repeat
                 allows_decord &= may_repeat
                 first = error.fault
-            put(VideoRestarted(video_id))
+            put(VideoRestarted(request.video_id))
 
     def _attempt(
         self,
-        video_id: str,
+        request: VideoRequest,
         content: _Content,
         put: Callable[[DecodeEvent], None],
         budget: TimeBudget,
@@ -144,10 +147,10 @@ class DecoderWorker:
         child = self.start_child()
         is_usable = False
         try:
-            child.request(content.video.fd, content.container, allows_decord=allows_decord)
+            child.request(content.video.fd, content.container, allows_decord=allows_decord, seconds=request.seconds)
             content_sha256 = content.sha256  # while the child decodes
             while (message := child.receive(budget)).header.get("kind") == "frames":
-                put(_read_chunk(message, video_id, self._settings.frame_px))
+                put(_read_chunk(message, request.video_id, self._settings.frame_px))
             fault = _read_fault(message)
             is_usable = fault is None or fault.code != RowErrorCode.DECODER_OUT_OF_MEMORY
             if fault is not None:

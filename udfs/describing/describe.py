@@ -62,8 +62,8 @@ class _Progress:
             raise RuntimeError("finish() was called before the decoder of the video was done")
         frames = np.concatenate(self.vectors)
         seconds = np.concatenate(self.frame_seconds)
-        details = np.concatenate(self.details) if self.details else None
-        return Description(self.facts, seconds, pool_video(frames), frames, self.thumbnails or None, details)
+        details = np.concatenate(self.details)
+        return Description(self.facts, seconds, pool_video(frames), frames, details, self.thumbnails or None)
 
 
 class _FrameQueue:
@@ -116,7 +116,7 @@ def describe_events(
         events: events of a `DecoderPool`.
         describer: computes the vectors.
         cuts_borders: whether uniform borders are cut off the frames before they are described.
-        stores_thumbnails: whether descriptions have the frames as JPEG pictures too, and their details.
+        stores_thumbnails: whether descriptions have the frames as JPEG pictures too.
     """
     from models.borders import cut_borders
     from udfs.describing.thumbnails import crop_padding, encode_thumbnails, measure_details
@@ -128,10 +128,10 @@ def describe_events(
             case FrameChunk():
                 video = videos.setdefault(event.video_id, _Progress())
                 video.frame_seconds.append(event.frame_seconds)
+                pictures = crop_padding(event)
+                video.details.append(measure_details(pictures))
                 if stores_thumbnails:
-                    pictures = crop_padding(event)
                     video.thumbnails += encode_thumbnails(pictures)
-                    video.details.append(measure_details(pictures))
                 queue.add(video, cut_borders(event.frames) if cuts_borders else event.frames)
             case VideoRestarted():
                 videos.pop(event.video_id, None)

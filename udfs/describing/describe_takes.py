@@ -224,7 +224,7 @@ def describe_takes(
 ) -> Iterator[pd.DataFrame]:
     """Describe the takes of a partition's videos: video_id, uri, duration_seconds -> TAKES_DDL, unordered.
 
-    A take is described like a video of a night, with thumbnails if nights store them. A video that cannot be read, or
+    A take is described like a video of a night, always with thumbnails: it has no file to decode them from later. A video that cannot be read, or
     is shorter than 9 s, has no rows. Runs on: executor, by `mapInPandas`.
 
     Args:
@@ -252,7 +252,7 @@ def describe_takes(
             cutter.cut(_count_videos(events, count_done)),
             get_task_describer(describe),
             cuts_borders=describe.cuts_borders,
-            stores_thumbnails=describe.stores_thumbnails,
+            stores_thumbnails=True,
         )
         for take_id, outcome in described:
             if not isinstance(outcome, Exception):

@@ -47,7 +47,7 @@ ATTEMPT_DDL = (
     "error_code STRING COMMENT 'null if the video was described', "
     "error_detail STRING COMMENT 'which value violates which rule', "
     "thumbnails ARRAY<BINARY> COMMENT 'JPEG pictures of the sampled frames; null if they are not stored', "
-    "frame_details ARRAY<FLOAT> COMMENT 'detail of each thumbnail, in [0, 1]; null if they are not stored', "
+    "frame_details ARRAY<FLOAT> COMMENT 'detail of each sampled frame, in [0, 1]', "
 ) + make_description_ddl(is_nullable=True)
 
 
@@ -60,16 +60,16 @@ class Description:
         frame_seconds: float64 (n,), relative to the first frame of the video.
         video_descriptor: float32 (dim,), zero mean, unit norm.
         frame_descriptors: float16 (n, dim).
+        frame_details: float32 (n,), in [0, 1], as `measure_details` returns them.
         thumbnails: n JPEG pictures; None if they are not stored.
-        frame_details: float32 (n,), in [0, 1], as `measure_details` returns them; None without thumbnails.
     """
 
     facts: VideoFacts
     frame_seconds: NDArray[np.float64]
     video_descriptor: NDArray[np.float32]
     frame_descriptors: NDArray[np.float16]
+    frame_details: NDArray[np.float32]
     thumbnails: list[bytes] | None = None
-    frame_details: NDArray[np.float32] | None = None
 
 
 def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowError) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The frames of one video in a strip: from its stored thumbnails, or collected while it is decoded."""
+"""The frames of one video in a strip, from its thumbnails."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import numpy as np
 
 from models.square import fit_inside
 from udfs.describing.thumbnails import decode_in_colour
-from udfs.illustrating.pictures import cut_padding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
-
-    from udfs.video import FrameChunk
 
 
 class Frames(NamedTuple):
@@ -52,39 +49,3 @@ def read_thumbnails(
     size_px = fit_inside(width, height, frame_px)
     resized = [cv2.resize(picture, size_px, interpolation=cv2.INTER_AREA) for picture in pictures]
     return Frames([float(second) for second in seconds], [picture.astype(np.uint8, copy=False) for picture in resized])
-
-
-class NearestFrames:
-    """The frames of one video nearest to some moments, collected while it is decoded."""
-
-    def __init__(self, seconds: Iterable[float]) -> None:
-        self.seconds = np.unique(np.array(list(seconds), dtype=np.float64))
-        self.size_px = (0, 0)
-        self.error: str | None = None
-        self.clear()
-
-    def clear(self) -> None:
-        """Drop all frames: another decoder starts from the beginning."""
-        self._found_seconds = np.full(len(self.seconds), np.inf)
-        self._frames: list[NDArray[np.uint8] | None] = [None] * len(self.seconds)
-
-    def add(self, chunk: FrameChunk) -> None:
-        """Keep the frames that are nearer to a moment than the frames so far."""
-        distances = np.abs(self.seconds[:, None] - chunk.frame_seconds[None, :])
-        nearest = distances.argmin(axis=1)
-        for place in np.flatnonzero(distances.min(axis=1) < np.abs(self.seconds - self._found_seconds)):
-            self._found_seconds[place] = chunk.frame_seconds[nearest[place]]
-            self._frames[place] = chunk.frames[nearest[place]].copy()  # a view would keep the chunk in memory
-
-    def at(self, seconds: Iterable[float], frame_px: int) -> Frames | None:
-        """Return the frames nearest to some of the moments; None if the video could not be read.
-
-        Args:
-            seconds: some of the moments.
-            frame_px: side of the square frames that were added.
-        """
-        places = np.searchsorted(self.seconds, np.array(list(seconds)))
-        found = [frame for place in places if (frame := self._frames[place]) is not None]
-        if self.error or len(found) < len(places):
-            return None
-        return Frames(self._found_seconds[places].tolist(), cut_padding(found, self.size_px, frame_px))

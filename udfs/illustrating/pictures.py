@@ -61,35 +61,6 @@ def choose_moments(segments: Iterable[AlignedSegment], num_moments: int) -> Mome
     return Moments(tuple(left for left, _ in moments), tuple(right for _, right in moments))
 
 
-def cut_padding(
-    frames: Sequence[NDArray[np.uint8]], size_px: tuple[int, int], frame_px: int
-) -> list[NDArray[np.uint8]]:
-    """Cut off the padding that makes frames square: uint8 (px, px, 3) each -> uint8 (h, w, 3) each.
-
-    Borders of the video itself stay, so that a reviewer sees them. `models.borders.cut_borders` removes those too.
-
-    Args:
-        frames: of one video, at least one.
-        size_px: width and height of the video. Its pixels may not be square, so everything that is not black is kept.
-        frame_px: side of the square frames.
-    """
-    width, height = fit_inside(*size_px, frame_px)
-    is_drawn = np.any([frame.any(axis=-1) for frame in frames], axis=0)
-    width = max(width, _measure_centred(is_drawn.any(axis=0)))
-    height = max(height, _measure_centred(is_drawn.any(axis=1)))
-    top, left = (frame_px - height) // 2, (frame_px - width) // 2
-    return [frame[top : top + height, left : left + width] for frame in frames]
-
-
-def _measure_centred(is_drawn: NDArray[np.bool_]) -> int:
-    """Return the length of the smallest centred span that holds everything that is drawn; 0 if nothing is."""
-    drawn = np.flatnonzero(is_drawn)
-    if not len(drawn):
-        return 0
-    margin = min(int(drawn[0]), len(is_drawn) - 1 - int(drawn[-1]))
-    return len(is_drawn) - 2 * margin
-
-
 def is_part(region: Sequence[float] | None) -> bool:
     """Return whether a region is a part of its picture that a strip outlines.
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from udfs.illustrating.frames import NearestFrames, read_thumbnails
+from udfs.describing.describe import get_worker_pool
+from udfs.describing.missing_thumbnails import ThumbnailRequest, make_thumbnails
+from udfs.errors import RowError
+from udfs.illustrating.frames import read_thumbnails
 from udfs.illustrating.pictures import draw_strip, is_part, outline
-from udfs.video import FrameChunk, VideoDone, VideoFailed, VideoRequest, VideoRestarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
-    from udfs.decoding.settings import DecoderSettings
+    from udfs.describing.settings import DescribeSettings
     from udfs.illustrating.frames import Frames
-    from udfs.opening.roots import Roots
-    from udfs.video import DecodeEvent
 
 STRIPS_DDL = (
     "left_id STRING NOT NULL, right_id STRING NOT NULL, "
@@ -31,21 +29,7 @@ _SIDES = ("left", "right")
 _PAIRS_PER_GROUP = 16  # whose frames are in memory together: 12 of 77 kB per pair
 
 
-@dataclass(frozen=True)
-class StripSettings:
-    """Settings of `make_strips`, sent to the executors.
-
-    Attributes:
-        decoder: how videos without thumbnails are decoded. Its `frame_px` is the longer side of the frames in a strip.
-            A frame is at most half a sampling interval away from its moment.
-        roots: the only locations from which videos may be read.
-    """
-
-    decoder: DecoderSettings
-    roots: Roots
-
-
-def make_strips(batches: Iterator[pd.DataFrame], settings: StripSettings) -> Iterator[pd.DataFrame]:
+def make_strips(batches: Iterator[pd.DataFrame], settings: DescribeSettings, frame_px: int) -> Iterator[pd.DataFrame]:
     """Illustrate pairs: one row per pair -> one row of STRIPS_DDL per pair, in no order.
 
     Each row has left_id, right_id, the picture `match` of `udfs.illustrating.matches` and, for each side, the columns
@@ -53,72 +37,76 @@ def make_strips(batches: Iterator[pd.DataFrame], settings: StripSettings) -> Ite
     other side shows, or null), prefixed by the side (`left_uri`). A video is decoded if a thumbnail is missing or
     damaged. One that cannot be read either gets an error_code and never fails the task.
     Runs on: executor, by `mapInPandas`.
+
+    Args:
+        batches: the rows of the partition.
+        settings: how videos without thumbnails are opened and decoded.
+        frame_px: longer side of the frames in a strip.
     """
     import pandas as pd
 
     for batch in batches:
         rows = cast("list[dict[str, Any]]", batch.to_dict("records"))
         for begin in range(0, len(rows), _PAIRS_PER_GROUP):
-            yield pd.DataFrame(_illustrate_pairs(rows[begin : begin + _PAIRS_PER_GROUP], settings))
+            yield pd.DataFrame(_illustrate_pairs(rows[begin : begin + _PAIRS_PER_GROUP], settings, frame_px))
 
 
-def _illustrate_pairs(rows: list[dict[str, Any]], settings: StripSettings) -> list[dict[str, Any]]:
+def _illustrate_pairs(rows: list[dict[str, Any]], settings: DescribeSettings, frame_px: int) -> list[dict[str, Any]]:
     """Illustrate some pairs; a video in several of them is decoded once, or not at all if it has thumbnails."""
-    frame_px = settings.decoder.frame_px
     stored = [
-        [read_thumbnails(row[f"{side}_thumbnails"], row[f"{side}_seconds"], frame_px) for side in _SIDES]
+        {side: read_thumbnails(row[f"{side}_thumbnails"], row[f"{side}_seconds"], frame_px) for side in _SIDES}
         for row in rows
     ]
-    seconds: dict[str, set[float]] = {}
+    seconds: dict[str, dict[float, None]] = {}
     uris: dict[str, str | None] = {}
     for row, frames in zip(rows, stored, strict=True):
-        for side, of_side in zip(_SIDES, frames, strict=True):
-            if of_side is None:
-                seconds.setdefault(row[f"{side}_id"], set()).update(row[f"{side}_seconds"])
+        for side in _SIDES:
+            if frames[side] is None:
+                seconds.setdefault(row[f"{side}_id"], {}).update(dict.fromkeys(map(float, row[f"{side}_seconds"])))
                 uris[row[f"{side}_id"]] = row[f"{side}_uri"]
-    decoded = _decode(uris, {video_id: NearestFrames(wanted) for video_id, wanted in seconds.items()}, settings)
-    return [_illustrate_pair(row, frames, decoded, frame_px) for row, frames in zip(rows, stored, strict=True)]
+    made = _make_missing({name: (uris[name], tuple(wanted)) for name, wanted in seconds.items()}, settings)
+    return [_illustrate_pair(row, frames, made, frame_px) for row, frames in zip(rows, stored, strict=True)]
 
 
-def _decode(
-    uris: dict[str, str | None], videos: dict[str, NearestFrames], settings: StripSettings
-) -> dict[str, NearestFrames]:
-    """Decode videos, if any, and collect the frames nearest to their moments."""
-    from udfs.describing.describe import get_worker_pool
+def _make_missing(
+    wanted: dict[str, tuple[str | None, tuple[float, ...]]], settings: DescribeSettings
+) -> dict[str, dict[float, tuple[float, bytes]] | RowError]:
+    """Decode frames of videos, if any: each requested time -> the frame's own time and its thumbnail, or the fault.
 
-    if not uris:
-        return videos
-    pool = get_worker_pool(settings.decoder, settings.roots, num_decoders=1)
-    requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
-    with closing(pool.decode(requests)) as events:
-        for event in events:
-            _handle_event(event, videos[event.video_id])
-    return videos
-
-
-def _handle_event(event: DecodeEvent, video: NearestFrames) -> None:
-    """Update a video by an event of its decoder."""
-    match event:
-        case FrameChunk():
-            video.add(event)
-        case VideoRestarted():
-            video.clear()
-        case VideoDone():
-            video.size_px = (event.facts.width_px, event.facts.height_px)
-        case VideoFailed():
-            video.error = event.error.code.value
+    A file that was replaced since it was described is shown too: a reviewer sees what is there.
+    """
+    if not wanted:
+        return {}
+    pool = get_worker_pool(settings.decoder, settings.roots, settings.num_decoders)
+    requests = (ThumbnailRequest(name, uri, seconds) for name, (uri, seconds) in wanted.items())
+    made = dict(make_thumbnails(requests, pool))
+    return {
+        name: outcome
+        if isinstance(outcome, RowError)
+        else dict(zip(wanted[name][1], zip(outcome.seconds, outcome.pictures, strict=True), strict=True))
+        for name, outcome in made.items()
+    }
 
 
 def _illustrate_pair(
-    row: dict[str, Any], stored: Sequence[Frames | None], decoded: dict[str, NearestFrames], frame_px: int
+    row: dict[str, Any],
+    stored: dict[str, Frames | None],
+    made: dict[str, dict[float, tuple[float, bytes]] | RowError],
+    frame_px: int,
 ) -> dict[str, Any]:
     """Make the row of one pair."""
     illustrated = {"left_id": row["left_id"], "right_id": row["right_id"], "match": row["match"]}
     sides: dict[str, Frames | None] = {}
-    for side, of_side in zip(_SIDES, stored, strict=True):
-        video = None if of_side else decoded[row[f"{side}_id"]]
-        sides[side] = video.at(row[f"{side}_seconds"], frame_px) if video else of_side
-        illustrated[f"{side}_error"] = video.error if video else None
+    for side in _SIDES:
+        frames, error = stored[side], None
+        if frames is None:
+            outcome = made[row[f"{side}_id"]]
+            if isinstance(outcome, RowError):
+                error = outcome.code.value
+            else:
+                seconds, pictures = zip(*(outcome[float(second)] for second in row[f"{side}_seconds"]), strict=True)
+                frames = read_thumbnails(pictures, seconds, frame_px)
+        sides[side], illustrated[f"{side}_error"] = frames, error
     # Both sides have cells of the same width, so that matched frames are one below the other.
     cell_px = max((frames.pictures[0].shape[1] for frames in sides.values() if frames), default=frame_px)
     for side, frames in sides.items():

@@ -103,6 +103,22 @@ class Roots:
                 remote.append(_parse_remote_root(place, split))
         return cls(tuple(local_folders), tuple(remote))
 
+    def add_folder_of(self, uri: str | None) -> Roots:
+        """Return these roots and the folder of a video that an earlier run read within its own roots.
+
+        The roots come first, because their options configure a remote file system.
+
+        Args:
+            uri: of the video; the roots do not change if it is None, or if its folder cannot be a root.
+        """
+        if not uri:
+            return self
+        try:
+            folder = Roots.of(uri.rpartition("/")[0] or "/")
+        except ValueError:
+            return self
+        return Roots((*self.local_folders, *folder.local_folders), (*self.remote, *folder.remote))
+
     def find_remote(self, uri: SplitUri) -> tuple[RemoteRoot, str] | None:
         """Find the root that contains a remote URI, comparing whole components.
 

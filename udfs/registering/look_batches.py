@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import numpy as np
 
@@ -46,9 +46,9 @@ def look_batches(batches: Iterator[pd.DataFrame], verifier: Verifier | None = No
     """Look at aligned pairs again: rows of ALIGNED_DDL -> rows of LOOKED_DDL, or VERIFIED_DDL with a verifier.
 
     Each row also has `left_thumbnails` and `right_thumbnails`: the thumbnails of `list_frames`, in that order, or null.
-    A pair without thumbnails keeps the evidence of the first look. Keypoints of a picture are detected once per batch
-    of videos: rows are best sorted by left_id. Runs on: executor, by `mapInPandas`, and the machine that checks one
-    video.
+    A pair without all of its thumbnails keeps the evidence of the first look. Keypoints of a picture are detected once
+    per batch of videos: rows are best sorted by left_id. Runs on: executor, by `mapInPandas`, and the machine that
+    checks one video.
     """
     import pandas as pd
 
@@ -82,7 +82,7 @@ def _look_row(pair: dict[str, Any], read: Any) -> dict[str, Any]:  # noqa: ANN40
     """Return the row of one pair."""
     moments = [dict(moment) if isinstance(moment, dict) else moment.asDict() for moment in pair["moments"]]
     look = _NO_LOOK
-    if moments and all(_is_complete(pair[f"{side}_thumbnails"]) for side in ("left", "right")):
+    if moments and all(is_complete(pair[f"{side}_thumbnails"]) for side in ("left", "right")):
         sides = []
         for side in ("left", "right"):
             numbers = list_frames(moments, side)
@@ -106,7 +106,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, _DECIMALS)
 
 
-def _is_complete(thumbnails: Sequence[bytes | None] | None) -> bool:
+def is_complete(thumbnails: Sequence[bytes | None] | None) -> TypeGuard[Sequence[bytes]]:
     """Whether a side has all of its thumbnails: a single one is null if fewer frames are stored than were aligned."""
     return thumbnails is not None and all(thumbnail is not None for thumbnail in thumbnails)
 

@@ -119,7 +119,7 @@ def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -
         written = _write_shards(embeddings.join(wanted, _KEY, "left_semi"), lake.read("thumbnails"), store, run)
         listed = pa.concat_tables([listed, written])
         shards |= _count_segments(written)
-    return _add_clusters(listed, lake, run), shards, present.num_rows
+    return _add_clusters(_add_uris(listed, lake, run), lake, run), shards, present.num_rows
 
 
 def _listed_schema() -> pa.Schema:
@@ -163,6 +163,12 @@ def _write_shards(segments: DataFrame, thumbnails: DataFrame, store: Store, run:
     rows = rows.select(*SEGMENT_COLUMNS, THUMBNAILS, FRAME_DETAILS).repartition(num_shards, "video_id")
     rows = rows.sortWithinPartitions("video_id", "segment_index")
     return rows.mapInArrow(make_shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
+
+
+def _add_uris(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:
+    """Add the uri of each file, from which frames are decoded where thumbnails are not stored."""
+    described = lake.read("descriptors").where(F.col("descriptor_id") == run.model.descriptor_id)
+    return listed.join(described.select(*_KEY, "uri").toArrow(), _KEY, join_type="left outer")
 
 
 def _add_clusters(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:

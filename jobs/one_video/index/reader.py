@@ -31,6 +31,7 @@ class StoredVideo:
         content_sha256: of its file.
         cluster_id: its cluster; None if it is in no cluster.
         keeper_id: the keeper of that cluster; None if it is in no cluster.
+        uri: where it was described; None in an index of an earlier version.
     """
 
     number: int
@@ -38,6 +39,7 @@ class StoredVideo:
     content_sha256: str
     cluster_id: str | None
     keeper_id: str | None
+    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Index:
     def list_videos(self, numbers: Iterable[int]) -> list[StoredVideo]:
         """Return the videos in these rows of the listing."""
         chosen = list(numbers)
-        names = ("video_id", "content_sha256", "cluster_id", "keeper_id")
+        optional = ["uri"] if "uri" in self.listing.schema.names else []
+        names = ["video_id", "content_sha256", "cluster_id", "keeper_id", *optional]
         rows = self.listing.select(names).take(chosen).to_pylist() if chosen else []
         return [StoredVideo(number, **row) for number, row in zip(chosen, rows, strict=True)]
 

@@ -55,7 +55,9 @@ def test_pairs_do_not_depend_on_the_size_of_a_block(spark: SparkSession, describ
     settings = described.settings | {"pairs": {"block_rows": block_rows}}
     run = make_run(spark, described.manifest, settings)
     lake = Lake(spark, str(described.lake))
-    built = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings", "thumbnails")}, run).rows
+    built = pairs.build(
+        {name: lake.read(name) for name in ("manifest", "embeddings", "thumbnails", "descriptors")}, run
+    ).rows
     found = sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in built.collect())
     stored = read_rows(described.lake, "pairs")
     assert found == sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in stored)

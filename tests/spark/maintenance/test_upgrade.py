@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TABLES = (clusters.TABLE, pairs.TABLE, quarantine.TABLE, runs.TABLE)
 # Columns that the first version of the table did not have.
-OLD_RUNS = ("search_plan", "search_recall")
+OLD_RUNS = ("search_plan", "search_recall", "unseen_pairs")
 
 
 @pytest.fixture

@@ -18,10 +18,13 @@ from pyspark.sql import functions as F
 
 import ndvr
 from jobs.config.settings import Config
+from jobs.contracts.run import find_configured_model
+from jobs.contracts.stage import Built
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
+from jobs.review.verdict import verify_two
 from jobs.tables import pairs
 from jobs.training.calibrate_model import fit_model_verifier
 from models.artefact import (
@@ -88,11 +91,13 @@ class Nights:
 
     Attributes:
         lake: its folder.
+        manifest: the manifest, beside its videos.
         versions: of its tables after the first night.
         second: what the second night did.
     """
 
     lake: Path
+    manifest: Path
     versions: dict[str, int]
     second: Outcome
 
@@ -150,16 +155,36 @@ def nights(
     lake = tmp_path_factory.mktemp("verified") / "lake"
     run_night(manifest, lake, settings)
     versions = read_versions(lake)
-    return Nights(lake, versions, run_night(manifest, lake, settings))
+    return Nights(lake, manifest, versions, run_night(manifest, lake, settings))
+
+
+def build(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any], *, told: dict[str, Any], **inputs: DataFrame
+) -> Built:
+    """Build `pairs` alone from the tables of the lake, some of which may be replaced."""
+    run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
+    lake = Lake(spark, str(nights.lake))
+    known = {name: lake.read(name) for name in ("embeddings", "thumbnails", "descriptors")} | inputs
+    return Built.of(pairs.build(known | {"manifest": present_in(known["embeddings"])}, run))
+
+
+def by_ids(built: Built) -> dict[Any, Any]:
+    """Return the rows of `pairs` by their ids."""
+    return {(row["left_id"], row["right_id"]): row for row in built.rows.collect()}
 
 
 def build_pairs(
-    spark: SparkSession, rows: DataFrame, pictures: DataFrame, settings: dict[str, Any], **told: float
+    spark: SparkSession,
+    nights: Nights,
+    settings: dict[str, Any],
+    *,
+    rows: DataFrame | None = None,
+    pictures: DataFrame | None = None,
+    **told: float,
 ) -> dict[Any, Any]:
-    """Build `pairs` alone from rows of `embeddings` and `thumbnails`, and return its rows by their ids."""
-    run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
-    inputs = {"embeddings": rows, "manifest": present_in(rows), "thumbnails": pictures}
-    return {(row["left_id"], row["right_id"]): row for row in pairs.build(inputs, run).rows.collect()}
+    """Build `pairs` alone, perhaps from other rows of `embeddings` and `thumbnails`; return its rows by their ids."""
+    inputs = {name: given for name, given in (("embeddings", rows), ("thumbnails", pictures)) if given is not None}
+    return by_ids(build(spark, nights, settings, told=told, **inputs))
 
 
 def read_thumbnails(spark: SparkSession, nights: Nights) -> DataFrame:
@@ -206,15 +231,90 @@ def test_the_second_look_sees_that_copies_show_the_whole_picture(nights: Nights)
     assert row["right_region"] == pytest.approx([0, 0, 1, 1], abs=0.05)
 
 
-@pytest.mark.parametrize("missing", ["all", "of the file that was replaced"])
-def test_without_thumbnails_of_the_file_the_first_look_decides(
-    missing: str, spark: SparkSession, nights: Nights, settings: dict[str, Any]
+def choose_thumbnails(spark: SparkSession, nights: Nights, kept: str) -> DataFrame:
+    """Return the thumbnails of the lake as they are in a lake where some are missing."""
+    stored = read_thumbnails(spark, nights)
+    if kept == "of the file that was replaced":
+        return stored.withColumn("content_sha256", F.lit("of the older file"))
+    return stored.where(kept)
+
+
+@pytest.mark.parametrize("kept", ["false", "of the file that was replaced", "video_id IN ('film', 'clip', 'tail')"])
+def test_videos_without_thumbnails_are_decoded_and_get_the_same_second_look(
+    kept: str, spark: SparkSession, nights: Nights, settings: dict[str, Any]
 ) -> None:
-    pictures = read_thumbnails(spark, nights)
-    older = pictures.limit(0) if missing == "all" else pictures.withColumn("content_sha256", F.lit("of the older file"))
-    built = build_pairs(spark, read_embeddings(spark, nights), older, settings)
-    assert built.keys() == SHARED.keys()
-    for row in built.values():
+    """The evidence is the same to the last digit: the same frames become the same JPEG pictures."""
+    built = build(spark, nights, settings, told={}, thumbnails=choose_thumbnails(spark, nights, kept))
+    assert built.unseen_pairs == {}
+    rows = by_ids(built)
+    assert rows.keys() == SHARED.keys()
+    for ids, row in rows.items():
+        stored = nights.pairs[ids]
+        assert [row[name] for name in LOOK_COLUMNS] == [stored[name] for name in LOOK_COLUMNS]
+        if "black" not in ids:  # without details, black is content
+            assert row.asDict() | {"run_id": ""} == stored | {"run_id": ""}
+
+
+@pytest.fixture(scope="module")
+def bare_night(
+    nights: Nights, settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Outcome]:
+    """The lake and the outcome of a night that stores no thumbnails."""
+    lake = tmp_path_factory.mktemp("bare") / "lake"
+    return lake, run_night(nights.manifest, lake, settings | {"describe": {"store_thumbnails": False}})
+
+
+@pytest.mark.slow
+def test_a_night_that_stores_no_thumbnails_finds_the_same_pairs(
+    nights: Nights, bare_night: tuple[Path, Outcome]
+) -> None:
+    lake, outcome = bare_night
+    for row in read_rows(lake, "thumbnails"):
+        assert (row["has_pictures"], set(row["thumbnails"])) == (False, {None})
+    (record,) = [record for record in outcome.records if record.stage == "pairs"]
+    assert (record.num_rows, record.unseen_pairs) == (len(SHARED), {})
+    found = {(row["left_id"], row["right_id"]): row for row in read_rows(lake, "pairs")}
+    assert {ids: row | {"run_id": ""} for ids, row in found.items()} == {
+        ids: row | {"run_id": ""} for ids, row in nights.pairs.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_check_of_one_video_and_why_decode_what_is_not_stored(
+    nights: Nights, bare_night: tuple[Path, Outcome], spark: SparkSession, settings: dict[str, Any]
+) -> None:
+    copy, config = nights.manifest.parent / "small.mp4", Config(**settings)
+    answers = []
+    for folder in (nights.lake, bare_night[0]):
+        with ndvr.open(folder) as lake:
+            answers.append(lake.query(copy, "small"))
+    assert len(answers[0].matches) >= len(SECONDS) - 1
+    assert answers[0].matches == answers[1].matches
+    model_id = find_configured_model(config).model_id
+    verdicts = [
+        verify_two(Lake(spark, str(folder)), "film", "small", model_id, VERIFIER, config)
+        for folder in (nights.lake, bare_night[0])
+    ]
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[0] is not None
+    assert verdicts[0].place_agreement == nights.pairs["film", "small"]["place_agreement"]
+
+
+def test_where_the_file_is_gone_the_first_look_decides_and_the_pairs_are_counted(
+    spark: SparkSession, nights: Nights, settings: dict[str, Any]
+) -> None:
+    lake = Lake(spark, str(nights.lake))
+    gone = F.when(F.col("video_id") != "film", F.concat("uri", F.lit(".gone"))).otherwise(F.col("uri"))
+    replaced = F.when(F.col("video_id") == "small", nights.manifest.parent.as_posix() + "/film.mp4").otherwise(gone)
+    descriptors = lake.read("descriptors").withColumn("uri", replaced)
+    built = build(
+        spark, nights, settings, told={}, thumbnails=read_thumbnails(spark, nights).limit(0), descriptors=descriptors
+    )
+    # All 21 pairs of the seven videos align. Three are counted for `small`: with `film`, `stranger` and `tail`.
+    assert built.unseen_pairs == {"NOT_FOUND": 18, "REPLACED": 3}
+    rows = by_ids(built)
+    assert rows.keys() == SHARED.keys()
+    for row in rows.values():
         assert row["match_probability"] == pytest.approx(compute_probability(row.asDict()), abs=1e-5)
         assert [row[name] for name in LOOK_COLUMNS] == [None] * 4
 
@@ -239,7 +339,7 @@ def test_without_details_black_before_footage_is_content(
     spark: SparkSession, nights: Nights, settings: dict[str, Any]
 ) -> None:
     pictures = read_thumbnails(spark, nights).where("video_id <> 'black'")
-    row = build_pairs(spark, read_embeddings(spark, nights), pictures, settings)["black", "head"]
+    row = build_pairs(spark, nights, settings, pictures=pictures)["black", "head"]
     assert (row["relation"], row["right_coverage"]) == ("contained", pytest.approx(1.0, abs=0.05))
     assert row["left_coverage"] == pytest.approx(14 / 18, abs=0.02)
 
@@ -313,7 +413,7 @@ def test_the_same_night_again_changes_nothing(nights: Nights) -> None:
 
 
 def test_pairs_built_again_are_the_same(spark: SparkSession, nights: Nights, settings: dict[str, Any]) -> None:
-    built = build_pairs(spark, read_embeddings(spark, nights), read_thumbnails(spark, nights), settings, block_rows=10)
+    built = build_pairs(spark, nights, settings, block_rows=10)
     assert {ids: row.asDict() | {"run_id": ""} for ids, row in built.items()} == {
         ids: row | {"run_id": ""} for ids, row in nights.pairs.items()
     }
@@ -324,20 +424,13 @@ def test_a_higher_threshold_of_probability_leaves_the_surer_pairs(
 ) -> None:
     sure = {ids for ids, row in nights.pairs.items() if row["match_probability"] >= 0.99}
     assert 0 < len(sure) < len(SHARED)
-    assert (
-        build_pairs(
-            spark, read_embeddings(spark, nights), read_thumbnails(spark, nights), settings, min_match_probability=0.99
-        ).keys()
-        == sure
-    )
+    assert build_pairs(spark, nights, settings, min_match_probability=0.99).keys() == sure
 
 
 def test_a_threshold_of_cosine_compares_whole_videos_and_verifies_nothing(
     spark: SparkSession, nights: Nights, settings: dict[str, Any]
 ) -> None:
-    built = build_pairs(
-        spark, read_embeddings(spark, nights), read_thumbnails(spark, nights), settings, min_cosine_similarity=0.85
-    )
+    built = build_pairs(spark, nights, settings, min_cosine_similarity=0.85)
     assert built.keys() == {ids for ids, row in nights.pairs.items() if row["cosine_similarity"] >= 0.85}
     for row in built.values():
         assert (row["relation"], row["alignment_similarity"], row["left_coverage"]) == ("copy", None, 1.0)
@@ -353,9 +446,9 @@ def test_windows_that_a_replaced_video_left_behind_are_not_searched(
         .withColumn("content_sha256", F.lit("of what it was before"))
     )
     both = rows.where("video_id IN ('film', 'stranger')").unionByName(left_behind)
-    pictures = read_thumbnails(spark, nights)
     # nothing that is aligned is refused, so that being no candidate is all that keeps the two from being a pair
-    assert build_pairs(spark, both, pictures, settings, min_candidate_similarity=0.9, min_match_probability=0.0) == {}
+    told = {"min_candidate_similarity": 0.9, "min_match_probability": 0.0}
+    assert build_pairs(spark, nights, settings, rows=both, **told) == {}
 
 
 def test_a_verifier_is_fitted_on_a_truth_and_written_on_the_card(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_ID = "20240501T020000Z-abcdef"
+UNSEEN = {"NOT_FOUND": 2, "REPLACED": 1}
 TRIPPED = Finding("failed_fraction", 0.75, 0.5, "quality.max_failed_fraction", "3 of 4 videos failed", "fix it")
 
 
@@ -29,7 +30,9 @@ def make_writer(**parts: Any) -> RunSummaryWriter:
 
 def make_outcome() -> Outcome:
     """Return the outcome of a run that built pairs and skipped duplicates."""
-    pairs = StageRecord("pairs", "done", 2.0, 5, {"embeddings": 3}, {"embeddings": 40}, 7, search_plan="exact")
+    pairs = StageRecord(
+        "pairs", "done", 2.0, 5, {"embeddings": 3}, {"embeddings": 40}, 7, search_plan="exact", unseen_pairs=UNSEEN
+    )
     kept = StageRecord("embeddings", "done", 0.5, 4, output_version=3)
     return Outcome([kept, pairs, StageRecord("duplicates", "skipped", 0.0)], 1, Counter({"CORRUPT": 3}), [TRIPPED])
 
@@ -62,6 +65,7 @@ def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
                 rows_per_second=2.5,
                 input_rows={"embeddings": 40},
                 search_plan="exact",
+                unseen_pairs={"NOT_FOUND": 2, "REPLACED": 1},
             ),
             stage("duplicates", status="skipped", seconds=0.0),
         ],
@@ -82,7 +86,13 @@ def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
 
 def stage(name: str, **parts: Any) -> dict[str, Any]:
     empty = {"status": "done", "num_rows": None, "input_rows": {}, "rows_per_second": None}
-    return {"stage": name, "search_plan": None, "search_recall": None} | empty | parts
+    return {"stage": name, "search_plan": None, "search_recall": None, "unseen_pairs": {}} | empty | parts
+
+
+def test_pairs_without_a_second_look_are_described_for_people() -> None:
+    expected = "3 pairs got no second look, because a file could not be read: NOT_FOUND 2, REPLACED 1"
+    assert make_outcome().describe_unseen_pairs() == expected
+    assert Outcome([StageRecord("pairs", "done", 1.0, 5)]).describe_unseen_pairs() is None
 
 
 def test_every_field_is_documented_in_the_schema() -> None:

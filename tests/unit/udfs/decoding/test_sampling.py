@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.decoding.sampling import choose_frames, choose_sample_seconds, select_displayed
+from udfs.decoding.sampling import choose_frames, choose_sample_seconds, find_nearest_frames, select_displayed
 from udfs.video import SamplingRule
 
 RULE = SamplingRule(sample_fps=1.0, min_frames=8)
@@ -52,6 +52,13 @@ def test_all_frames_of_a_video_with_few_frames_are_chosen() -> None:
 
 def test_a_single_frame_without_duration_is_chosen() -> None:
     assert choose_frames(np.array([0.0]), 0.0, RULE).tolist() == [0]
+
+
+def test_the_nearest_frame_to_a_time_is_found() -> None:
+    frame_seconds = np.array([0.0, 0.001, 1.0, 3.0])
+    wanted = np.array([3.0, 0.001, -1.0, 0.4, 0.6, 2.0, 99.0, 0.0])
+    assert find_nearest_frames(frame_seconds, wanted).tolist() == [3, 1, 0, 1, 2, 2, 3, 0]
+    assert find_nearest_frames(np.array([0.0]), wanted).tolist() == [0] * 8
 
 
 def test_a_video_without_frames_has_no_chosen_frames() -> None:

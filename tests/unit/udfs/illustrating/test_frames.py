@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from udfs.describing.thumbnails import encode_thumbnails
-from udfs.illustrating.frames import NearestFrames, read_thumbnails
-from udfs.video import FrameChunk
+from udfs.illustrating.frames import read_thumbnails
 
 
 def make_thumbnails(*colours: tuple[int, int, int], size_px: tuple[int, int] = (32, 16)) -> list[bytes]:
@@ -33,24 +32,3 @@ def test_thumbnails_of_another_shape_are_scaled_to_the_first() -> None:
 def test_a_missing_or_damaged_thumbnail_gives_no_frames(damaged: bytes | None) -> None:
     assert read_thumbnails([*make_thumbnails((9, 9, 9)), damaged], [0.0, 1.0], 32) is None
     assert read_thumbnails(None, [0.0], 32) is None
-
-
-def test_decoded_frames_have_their_own_times() -> None:
-    video = NearestFrames([0.4, 2.0, 0.4])
-    for begin in (0.0, 1.5):
-        squares = np.full((2, 8, 8, 3), 10 * int(begin + 1), np.uint8)
-        video.add(FrameChunk("a", np.array([begin, begin + 0.5]), squares))
-    video.size_px = (16, 8)
-    frames = video.at([2.0, 0.4], 8)
-    assert frames is not None
-    assert frames.seconds == [2.0, 0.5]
-    assert [int(picture[0, 0, 0]) for picture in frames.pictures] == [20, 10]
-    video.error = "CORRUPT"
-    assert video.at([2.0], 8) is None
-
-
-def test_a_video_that_restarts_has_no_frames() -> None:
-    video = NearestFrames([0.0])
-    video.add(FrameChunk("a", np.zeros(1), np.zeros((1, 8, 8, 3), np.uint8)))
-    video.clear()
-    assert video.at([0.0], 8) is None

@@ -9,7 +9,6 @@ from PIL import Image
 from udfs.illustrating.pictures import (
     MAX_STRIP_BYTES,
     choose_moments,
-    cut_padding,
     draw_similarity_matrix,
     draw_strip,
     is_part,
@@ -43,17 +42,6 @@ def test_moments_cover_all_segments_in_the_order_of_the_left_video() -> None:
 
 def test_a_still_picture_has_one_moment() -> None:
     assert choose_moments([segment(0.0, 0.0, 0.0, 0.0)], 6) == ((0.0,), (0.0,))
-
-
-@pytest.mark.parametrize(("size_px", "shape"), [((1920, 1080), (9, 16, 3)), ((1080, 1920), (16, 9, 3))])
-def test_padding_is_cut_and_a_black_picture_keeps_its_size(size_px: tuple[int, int], shape: tuple[int, ...]) -> None:
-    assert [frame.shape for frame in cut_padding([np.zeros((16, 16, 3), np.uint8)] * 2, size_px, 16)] == [shape] * 2
-
-
-def test_a_picture_without_square_pixels_is_not_cut() -> None:
-    frame = np.zeros((16, 16, 3), np.uint8)
-    frame[2:14] = 200  # displayed as 16 x 12, stored as 16 x 9
-    assert cut_padding([frame], (16, 9), 16)[0].shape == (12, 16, 3)
 
 
 def test_frames_are_centred_in_cells_of_equal_width() -> None:

@@ -114,3 +114,25 @@ def test_the_options_of_a_root_come_only_from_the_config() -> None:
     (root,) = Roots.of("s3a://bucket/clips?endpoint_override=minio:9000").remote
     assert root.filesystem_uri == "s3://bucket/?endpoint_override=minio:9000"
     assert root.components == ("clips",)
+
+
+@pytest.mark.parametrize(
+    ("uri", "folders", "prefixes"),
+    [
+        ("/videos/a b/%20.mp4", ["/root", "/videos/a b"], []),
+        ("/a.mp4", ["/root", "/"], []),
+        ("file:///videos/a%20b/c.mp4", ["/root", "/videos/a b"], []),
+        ("s3://bucket/a/b.mp4", ["/root"], [("bucket", ("a",))]),
+        ("s3://bucket/b.mp4", ["/root"], [("bucket", ())]),
+        ("http://host/a.mp4", ["/root"], []),
+        ("file://host/a/b.mp4", ["/root"], []),
+        ("", ["/root"], []),
+        (None, ["/root"], []),
+    ],
+)
+def test_the_folder_of_a_described_video_may_be_read_too(
+    uri: str | None, folders: list[str], prefixes: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    roots = Roots.of("/root").add_folder_of(uri)
+    assert list(roots.local_folders) == folders
+    assert [(root.authority, root.components) for root in roots.remote] == prefixes
