@@ -90,7 +90,11 @@ _KNOWN = (
         "a folder is on a read-only file system",
         "mount it writable, or choose another folder; TMPDIR and SPARK_LOCAL_DIRS move temporary files",
     ),
-    _Known(r"Too many open files", "too few file handles are allowed", "raise the limit: ulimit -n 65536"),
+    _Known(
+        r"Too many open files|Error loading java.security file",
+        "too few file handles are allowed",
+        "raise the limit: ulimit -n 65536",
+    ),
     _Known(
         r"System memory \d+ must be at least (\d+)",
         "the memory of Java is too small; Spark needs at least {0} bytes",
@@ -114,7 +118,7 @@ _KNOWN = (
         is_setup=False,
     ),
     _Known(
-        r"BindException: Cannot assign requested address",
+        r"BindException: [^\n]*Cannot assign requested address",
         "the address of Spark's driver is not one of this machine",
         "correct SPARK_LOCAL_IP, spark.driver.bindAddress or the host name in /etc/hosts; SPARK_LOCAL_IP=127.0.0.1 is "
         "for runs on one machine",
@@ -179,15 +183,24 @@ _NOISE = re.compile(
     r":: |\s|[\w.-]+#[\w.-]+ added as a dependency|Ivy Default Cache|The jars for the packages|"
     r"\S+ \S+ (?:WARN|INFO|DEBUG) |#\s*$|# A fatal error|OpenJDK .* warning|Java HotSpot.* warning"
 )
-_REASON = re.compile(r"Exception|Error|error|FATAL|No such file|not found|cannot|Cannot|denied")
+# Lines that announce an error, which the next line states.
+_ANNOUNCEMENT = re.compile(
+    r"\S+ \S+ ERROR SparkContext: Error initializing|Error: A JNI error|Error occurred during init|Error: LinkageError"
+)
+_REASON = re.compile(r"Exception|[Ee]rror|ERROR|FATAL|No such file|not found|[Cc](?:an|ould )not|denied|Unrecognized")
 
 
 def find_machine_fault(text: str) -> MachineFault | None:
     """Return the fault that the output of Java or a message describes; None if it is no known fault."""
-    found = [(match.start(), known, match) for known in _KNOWN if (match := re.search(known.pattern, text))]
+    found = [
+        (text.count("\n", 0, match.start()), index, match)
+        for index, known in enumerate(_KNOWN)
+        if (match := re.search(known.pattern, text))
+    ]
     if not found:
         return None
-    _, known, match = min(found, key=lambda item: item[0])  # the others are often its consequences
+    _, index, match = min(found, key=lambda item: item[:2])  # later lines are often consequences of the first
+    known = _KNOWN[index]
     groups = ["" if group is None else group for group in match.groups()]
     versions = {name: int(value) - _FIRST_CLASS_VERSION for name, value in match.groupdict().items()}
     return MachineFault(known.cause.format(*groups, **versions).strip(), known.remedy, known.is_setup)
@@ -199,4 +212,5 @@ def find_reason(output: str) -> str:
     Empty if there is none.
     """
     lines = [line for line in output.splitlines() if line.strip() and not _NOISE.match(line)]
-    return next((line.strip() for line in lines if _REASON.search(line)), first_line("\n".join(lines)))
+    stated = [line for line in lines if _REASON.search(line) and not _ANNOUNCEMENT.match(line)]
+    return first_line("\n".join(stated or lines))

@@ -34,8 +34,11 @@ class _State:
 def stop_on_signals() -> None:
     """Raise `Stopped` in the main thread at the first signal; end the process at once at a later one.
 
-    A signal that the parent ignores, as nohup does, remains ignored. Runs on: driver, in the main thread.
+    A signal that the parent ignores, as nohup does, remains ignored. Another thread than the main one changes nothing.
+    Runs on: driver.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)

@@ -1,4 +1,4 @@
-"""Keeps what the JVM of Spark writes to standard error, so that an error can state its reason."""
+"""Keeps what the JVM of Spark writes to its standard streams, so that an error can state its reason."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_jvm_output() -> JvmOutput | None:
 
 @contextmanager
 def keep_jvm_output(file: Path | None) -> Iterator[JvmOutput]:
-    """Redirect the standard error of processes that start in the block. They keep writing there after the block.
+    """Redirect the standard streams of processes that start in the block. They keep writing there after the block.
 
     Runs on: driver.
 
@@ -61,14 +61,24 @@ def keep_jvm_output(file: Path | None) -> Iterator[JvmOutput]:
         file.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     _State.output = JvmOutput(fd, file, os.fstat(fd).st_size)
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    os.dup2(fd, 2)
-    try:
+    with _redirected(1, fd), _redirected(2, fd):  # a JVM that cannot start writes its reason to standard output
         yield _State.output
+
+
+@contextmanager
+def _redirected(number: int, fd: int) -> Iterator[None]:
+    """Redirect a standard stream to an open file in the block."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = os.dup(number)
+    os.dup2(fd, number)
+    try:
+        yield
     finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(before, number)
+        os.close(before)
 
 
 def write_jvm_output(output: JvmOutput) -> str:
