@@ -130,7 +130,7 @@ _KNOWN = (
         is_setup=False,
     ),
     _Known(
-        r"ConnectException: Network is unreachable|Network is unreachable",
+        r"No network interfaces configured|Network is unreachable",
         "the network of this machine is down, even for the machine itself",
         "set the loopback interface up: ip link set lo up",
     ),
@@ -185,7 +185,8 @@ _NOISE = re.compile(
 )
 # Lines that announce an error, which the next line states.
 _ANNOUNCEMENT = re.compile(
-    r"\S+ \S+ ERROR SparkContext: Error initializing|Error: A JNI error|Error occurred during init|Error: LinkageError"
+    r"\S+ \S+ ERROR SparkContext: Error initializing|Error: A JNI error|Error occurred during init|Error: LinkageError|"
+    r".*ExceptionInInitializerError$"
 )
 _REASON = re.compile(r"Exception|[Ee]rror|ERROR|FATAL|No such file|not found|[Cc](?:an|ould )not|denied|Unrecognized")
 

@@ -135,6 +135,14 @@ OUTPUTS = {
         "the address of Spark's driver is not one of this machine",
         "correct SPARK_LOCAL_IP",
     ),
+    "no network at all": (
+        (
+            'Exception in thread "main" java.lang.ExceptionInInitializerError\n'
+            "Caused by: java.net.SocketException: No network interfaces configured\n"
+        ),
+        "the network of this machine is down, even for the machine itself",
+        "ip link set lo up",
+    ),
     "no port": (
         "java.net.BindException: Address already in use: Service 'sparkDriver' failed after 16 retries!\n",
         "Spark finds no free port",
@@ -219,6 +227,10 @@ def test_only_a_set_up_fault_lasts(name: str, is_setup: bool) -> None:
         ),
         ("Error occurred during initialization of VM\nCould not do it\n", "Could not do it"),
         ("Error occurred during initialization of VM\n", "Error occurred during initialization of VM"),
+        (
+            'Exception in thread "main" java.lang.ExceptionInInitializerError\n\tat a.B\nCaused by: java.net.Odd: Exception\n',
+            "Caused by: java.net.Odd: Exception",
+        ),
         (STARTED, ""),
         ("", ""),
     ],
