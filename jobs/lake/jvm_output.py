@@ -68,17 +68,21 @@ def keep_jvm_output(file: Path | None) -> Iterator[JvmOutput]:
 @contextmanager
 def _redirected(number: int, fd: int) -> Iterator[None]:
     """Redirect a standard stream to an open file in the block."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     before = os.dup(number)
     os.dup2(fd, number)
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         os.dup2(before, number)
         os.close(before)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed when Python started
+            stream.flush()
 
 
 def write_jvm_output(output: JvmOutput) -> str:

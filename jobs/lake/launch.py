@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JError
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from jobs.lake.delta_jars import DeltaJars
+
+# Ivy found a module in no repository, or could not download it.
+_UNRESOLVED = re.compile("unresolved dependency|download failed|Server access error", re.IGNORECASE)
 _ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
 # What PySpark raises if the JVM ends early, refuses connections, or has other classes than it expects.
 _START_ERRORS = (PySparkException, Py4JError, OSError, EOFError, TypeError)
@@ -51,9 +56,7 @@ def launch_spark(
         try:
             return start(chosen | dict(settings) | dict(given) | added)
         except _START_ERRORS as error:
-            text = output.read()
-            has_jars_fault = bool(jars.missing) and "io.delta" in text
-            message, is_setup = (jars.describe_missing(), True) if has_jars_fault else explain_start(error, text)
+            message, is_setup = explain_start(error, output.read(), jars)
             file = output.path or write_jvm_output(output)
             line = f"Spark does not start: {message}; the output of Java is in {file}"
             raise (UsageError if is_setup else NdvrError)(line) from error
@@ -67,16 +70,18 @@ def start(settings: Mapping[str, str]) -> SparkSession:
     return builder.getOrCreate()
 
 
-def explain_start(error: Exception, output: str) -> tuple[str, bool]:
+def explain_start(error: Exception, output: str, jars: DeltaJars) -> tuple[str, bool]:
     """Return why Spark does not start, what to do if that is known, and whether the set-up is the cause.
 
     Args:
         error: what PySpark raised.
-        output: what the JVM wrote to standard error; may be empty.
+        output: what the JVM wrote; may be empty.
+        jars: the JARs of Delta that were found.
     """
-    text = f"{output}\n{error}"
     reason = find_reason(output) or first_line(str(error)) or type(error).__name__
-    fault = find_machine_fault(text)
+    if jars.missing and _UNRESOLVED.search(output):
+        return f"{jars.describe_missing()} (Java: {reason})", True
+    fault = find_machine_fault(f"{output}\n{error}")
     if fault is None:
         return reason, False
     return f"{fault.cause}; {fault.remedy} (Java: {reason})", True
