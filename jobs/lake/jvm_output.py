@@ -86,10 +86,12 @@ def _flush() -> None:
 
 
 def write_jvm_output(output: JvmOutput) -> str:
-    """Write the output to a file of its own and return its path; if that fails, return why, in words."""
+    """Write the output to a file of its own if it has none. Return where it is, or why it cannot be written."""
+    if output.path is not None:
+        return f"the output of Java is in {output.path}"
     try:
         with tempfile.NamedTemporaryFile("w", prefix="ndvr-", suffix=".log", delete=False, encoding="utf-8") as file:
             file.write(output.read())
     except OSError as error:
-        return f"no file ({error.strerror})"
-    return file.name
+        return f"the output of Java cannot be written to a file: {error.strerror}"
+    return f"the output of Java is in {file.name}"

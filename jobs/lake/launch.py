@@ -57,8 +57,7 @@ def launch_spark(
             return start(chosen | dict(settings) | dict(given) | added)
         except _START_ERRORS as error:
             message, is_setup = explain_start(error, output.read(), jars)
-            file = output.path or write_jvm_output(output)
-            line = f"Spark does not start: {message}; the output of Java is in {file}"
+            line = f"Spark does not start: {message}; {write_jvm_output(output)}"
             raise (UsageError if is_setup else NdvrError)(line) from error
 
 
