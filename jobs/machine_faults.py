@@ -141,7 +141,7 @@ _KNOWN = (
     ),
     _Known(
         r"(?:Class(?:NotFound|DefNotFound)\w*|CLASS_NOT_FOUND|Cannot find catalog plugin class)[^\n]*"
-        r"(?:io.delta|org.apache.spark.sql.delta)",
+        r"(?:io\.delta|org\.apache\.spark\.sql\.delta)|'JavaPackage' object is not callable|data source: delta",
         "Spark has no JARs of Delta",
         "pass --packages to spark-submit as in docs/deployment.md",
     ),

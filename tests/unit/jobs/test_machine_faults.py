@@ -170,6 +170,16 @@ OUTPUTS = {
         "Spark cannot download JARs from Maven Central",
         "connect this machine",
     ),
+    "spark-submit without Delta": (
+        "TypeError: 'JavaPackage' object is not callable",
+        "Spark has no JARs of Delta",
+        "--packages",
+    ),
+    "catalog without Delta": (
+        "Cannot find catalog plugin class for catalog 'spark_catalog': org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "Spark has no JARs of Delta",
+        "--packages",
+    ),
     "workers": (
         "ModuleNotFoundError: No module named 'udfs.opening'; 'udfs' is not a package\n",
         "the Python workers have no module udfs.opening, or import another project's package with this name",
