@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import ndvr_start  # noqa: F401 - first: the import path may contain other packages with the names of ours
 from jobs.config.loading import load_config
 from jobs.errors import ContractError, NdvrError, UnreadableVideoError, UsageError
 from jobs.lake.location import absolute

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+import ndvr_start  # noqa: F401 - first: PYTHONPATH may contain another package with the name of ours
 from jobs.commands.command_line import hide_types_of_flags, run_command, show_examples
 
 

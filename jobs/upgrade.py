@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+import ndvr_start  # noqa: F401 - first: PYTHONPATH may contain another package with the name of ours
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.lake.location import absolute

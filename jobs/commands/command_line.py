@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
-import tempfile
-import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
+from jobs.commands.unexpected_error import describe_unexpected_error
 from jobs.contracts.run_log import find_log
-from jobs.errors import NdvrError, first_line
+from jobs.errors import NdvrError
+from jobs.failures import exit_code_of
+from jobs.signals import describe_signal, received_signal, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_UNEXPECTED_ERROR = 1
+_AFTER_CTRL_C = 130
+CLOSED_OUTPUT = 141
+"""Exit code if the reader of standard output closes it: 128 + SIGPIPE, as of other programs in a pipe."""
+
+
+class _EndedError(Exception):
+    """A signal or a closed output ended the command; its cause is the exception that did."""
 
 
 class Command(TyperCommand):
@@ -30,6 +41,13 @@ class Command(TyperCommand):
         super().__init__(*args, **kwargs)
         paragraphs = (self.help or "").split("\n\n")
         self.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - their types are private
+        """Run the command. Typer would end it at Ctrl-C or at a closed output without its exception."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            raise _EndedError from error
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - their types are private
         """Return the parameters, including `--help`."""
@@ -55,23 +73,60 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
     An error is reported on standard error in one line that says what to do. The traceback of an unexpected error goes
     to the log of the run, or to a file of its own if the run has no log.
     """
+    stop_on_signals()
     try:
         code = app(args=arguments, standalone_mode=False)
-    except NdvrError as error:
-        return _report(str(error), error.exit_code)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.TyperException as error:  # invalid command line
         return _report(_describe_usage_error(error), error.exit_code)
-    except SystemExit as finished:  # --help and --version
-        return finished.code if isinstance(finished.code, int) else 0
-    except Exception as error:  # noqa: BLE001 - the outermost boundary: only Python's own traceback is above it
-        return _report(_describe_unexpected_error(error), _UNEXPECTED_ERROR)
+    except SystemExit as finished:  # --help and --version; rich, if standard output is closed
+        code = CLOSED_OUTPUT if isinstance(finished.__context__, BrokenPipeError) else finished.code
+    except _EndedError as ended:
+        return _report_end(ended.__cause__ or ended)
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the outermost boundary: only Python is above it
+        return _report_end(error)
+    if code == _AFTER_CTRL_C:  # while Typer imports the command
+        return _report_end(KeyboardInterrupt())
     return code if isinstance(code, int) else 0
 
 
+def _report_end(error: BaseException) -> int:
+    """Write to standard error why the command ended, and return its exit code."""
+    is_closed = isinstance(error, BrokenPipeError) and _is_output_closed()
+    _discard_unwritten_output()
+    number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else received_signal()
+    if number is not None:
+        log_file = find_log(error)
+        where = f"; the log of the run is {log_file}" if log_file else ""
+        return _report(describe_signal(received_signal() or number) + where, exit_code_of(error))
+    if is_closed:
+        return CLOSED_OUTPUT
+    line = str(error) if isinstance(error, NdvrError) else describe_unexpected_error(error)
+    return _report(line, exit_code_of(error))
+
+
+def _is_output_closed() -> bool:
+    """Return whether the reader of standard output has closed it, as `head` does after its last line."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _discard_unwritten_output() -> None:
+    """Discard output that cannot be written. Python would try again at its end and print the error."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _report(line: str, exit_code: int) -> int:
-    """Write a line to standard error and return the exit code."""
+    """Write a line to standard error, if it is open, and return the exit code."""
     if line:
-        sys.stderr.write(f"ndvr: {line}\n")
+        with suppress(OSError, AttributeError):
+            sys.stderr.write(f"ndvr: {line}\n")
     return exit_code
 
 
@@ -80,15 +135,3 @@ def _describe_usage_error(error: typer.TyperException) -> str:
     message = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     return f"{message.rstrip('.')} (see {context.command_path} --help)" if message and context else message
-
-
-def _describe_unexpected_error(error: Exception) -> str:
-    """Return the class and first line of the error, and the file with its traceback."""
-    log_file = find_log(error)
-    if log_file is None:
-        with tempfile.NamedTemporaryFile("w", prefix="ndvr-", suffix=".log", delete=False, encoding="utf-8") as file:
-            traceback.print_exception(error, file=file)
-        log_file = file.name
-    message = first_line(str(error))
-    what = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return f"unexpected error: {what}; the traceback is in {log_file}"

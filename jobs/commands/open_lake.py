@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
 from jobs.lake.session import start_session
@@ -19,7 +16,7 @@ def open_lake(lake_uri: str) -> Lake:
     """
     from delta.tables import DeltaTable
 
-    spark = start_session("ndvr sql", spark_log=Path(os.devnull))
+    spark = start_session("ndvr sql")
     lake = Lake(spark, lake_uri)
     stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
     if not stored:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -24,6 +23,8 @@ from jobs.pipeline import TABLES
 from jobs.tables import manifest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import DataFrame
 
     from jobs.config.settings import Config
@@ -78,7 +79,7 @@ def read_progress(
         UsageError: the lake has no tables.
         ContractError: the manifest breaks its contract.
     """
-    lake = Lake(start_session("ndvr backfill", master=master, spark_log=Path("/dev/null")), lake_uri)
+    lake = Lake(start_session("ndvr backfill", master=master), lake_uri)
     if not all(lake.exists(table) for table in TABLES):
         raise UsageError(f"no tables in {lake_uri!r}; pass the lake of an earlier run to --lake")
     run = _make_run(lake, make_run_id(datetime.now(UTC)), manifest_uri, config, Console(stderr=True))

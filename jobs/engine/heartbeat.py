@@ -75,7 +75,7 @@ class Heartbeat:
 
     def _keep_beating(self) -> None:
         while not self._stopped.wait(BEAT_SECONDS):
-            with suppress(Py4JError):  # the store may be unavailable for a while; the next beat tries again
+            with suppress(Py4JError, OSError):  # the store may be unavailable for a while; the next beat tries again
                 self._beat()
 
 

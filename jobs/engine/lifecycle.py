@@ -77,7 +77,7 @@ def recorded(lake: Lake, run: Run, record: Callable[[BaseException | None], None
         _create_tables(lake, run)
         yield claims
     except BaseException as error:
-        with suppress(NdvrError, PySparkException, Py4JError):  # what broke the run may also break its record
+        with suppress(NdvrError, PySparkException, Py4JError, OSError):  # what broke the run may also break its record
             record(error)
         raise
     finally:

@@ -12,7 +12,7 @@ from jobs.contracts.run import CODE_VERSION
 from jobs.engine.metrics import push_summary
 from jobs.engine.outcome import Outcome
 from jobs.engine.summary import AuditSummary, RunSummary, StageSummary
-from jobs.errors import NdvrError
+from jobs.failures import exit_code_of
 from jobs.pipeline import STAGES
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class RunSummaryWriter:
             started_at=self.started_at,
             seconds=round(seconds, 3),
             status="failed" if failure else "done",
-            exit_code=_exit_code(failure),
+            exit_code=exit_code_of(failure) if failure else 0,
             error=f"{type(failure).__name__}: {failure}" if failure else None,
             manifest=self.manifest,
             lake=self.lake,
@@ -110,13 +110,6 @@ class RunSummaryWriter:
             is_overruled=outcome.overruled is not None,
             published={r.stage: r.output_version for r in records if r.stage in _PUBLISHED and r.output_version},
         )
-
-
-def _exit_code(failure: BaseException | None) -> int:
-    """Return the exit code of a failure, as `jobs.commands.command_line` does; 1 for an unexpected error."""
-    if failure is None:
-        return 0
-    return failure.exit_code if isinstance(failure, NdvrError) else 1
 
 
 def _summarise_stage(record: StageRecord) -> StageSummary:

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pyspark import TaskContext
+from pyspark import SparkContext, TaskContext
 from pyspark.logger import PySparkLogger
 from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
-from pyspark.sql import SparkSession
 
 from jobs.contracts.run_log import log
+from jobs.lake.launch import launch_spark, start
+from jobs.lake.worker_path import share_import_path
+from jobs.signals import cancel_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pyspark.resource import ResourceProfile
+    from pyspark.sql import SparkSession
 
     from jobs.contracts.run import Run
-
-DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 
 # A session needs these to read or write the tables.
 _REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# Set if this process starts the JVM itself; under spark-submit the operator chooses them.
+# Set if this process starts the JVM itself and spark-defaults.conf does not set them; under spark-submit the operator
+# chooses them.
 _LAUNCH = {
-    "spark.jars.packages": DELTA_PACKAGE,
     "spark.driver.memory": "4g",
     # The JVM plans and moves rows for about a minute. In a run with nothing new, its second compiler took 40 % of the
     # CPU time; it pays off only from a million videos upwards. extraJavaOptions override this. Without that compiler
@@ -83,28 +85,28 @@ def start_session(
         app_name: shown in Spark's UI and history.
         master: Spark master; None uses that of spark-submit, else all cores of this machine.
         conf: settings that override the defaults of ndvr.
-        spark_log: file for the output that the JVM would write to the terminal; None keeps it on the terminal.
+        spark_log: file for the output of the JVM; None keeps it in memory, for messages about errors.
 
     Raises:
         RuntimeError: called on an executor.
+        UsageError: the set-up of this machine prevents the start.
+        NdvrError: Spark does not start for another reason.
     """
     if TaskContext.get() is not None:
         raise RuntimeError("start_session runs on the driver only; an executor has no session")
-    builder = SparkSession.builder.appName(app_name)
-    settings = dict(_REQUIRED)
-    if not is_submitted():
+    given = {"spark.app.name": app_name} | dict(conf or {})
+    if is_submitted() or SparkContext._active_spark_context is not None:  # noqa: SLF001 - getActiveSession may start Spark Connect
+        spark = start(_REQUIRED | given)
+    else:
         # Executors on this machine must run this interpreter, not the first python3 on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        settings |= _LAUNCH
-        builder = builder.master(master or _LOCAL)
-    given = dict(conf or {})
-    for key, value in (settings | given).items():
-        builder = builder.config(key, value)
-    with _redirect_stderr(spark_log):
-        spark = builder.getOrCreate()
+        spark = launch_spark(_REQUIRED | {"spark.master": master or _LOCAL}, _LAUNCH, given, spark_log)
+    share_import_path(spark.sparkContext.environment, sys.path)
+    cancel_with(spark.sparkContext.cancelAllJobs)
     spark.sparkContext.setLogLevel("ERROR")
     for name in _QUERY_LOGGERS:
         PySparkLogger.getLogger(name).disabled = True
+    logging.getLogger().addFilter(_is_not_of_py4j)
     _set_defaults(spark, given)
     log.info("spark started", master=spark.sparkContext.master)
     return spark
@@ -147,19 +149,6 @@ def _set_defaults(spark: SparkSession, given: Mapping[str, str]) -> None:
             spark.conf.set(key, value)
 
 
-@contextmanager
-def _redirect_stderr(file: Path | None) -> Iterator[None]:
-    """Redirect the standard error of child processes started in the block to a file, if one is given."""
-    if file is None:
-        yield
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with file.open("ab") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    """Return whether a record of the root logger is to be printed: Py4J logs errors there that it also raises."""
+    return "/py4j/" not in record.pathname

@@ -13,7 +13,7 @@ import pytest
 
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
-from jobs.lake.session import DELTA_PACKAGE
+from jobs.lake.delta_jars import DELTA_PACKAGE
 from tests.support.catalogue import Video, make_scene, write_manifest
 from tests.support.class_archive import java_options
 from tests.support.limits import PROCESS_SECONDS
@@ -49,16 +49,24 @@ class Installed:
     def submit(
         self, folder: Path, *arguments: str, master: str, script: str = "nightly.py"
     ) -> subprocess.CompletedProcess[str]:
-        """Run spark-submit in an empty folder. The code is only in the zip."""
-        empty = folder / "empty"
-        empty.mkdir()
+        """Run spark-submit in the folder of another project. The code is only in the zip."""
+        project = make_project(folder / "project")
         options = ("--packages", DELTA_PACKAGE, "--py-files", str(self.zip_file))
-        return self.spark.submit(self.scripts / script, *arguments, master=master, options=options, folder=empty)
+        return self.spark.submit(self.scripts / script, *arguments, master=master, options=options, folder=project)
 
     def arguments(self, lake: Path, manifest: Path | None = None, config: Path | None = None) -> list[str]:
         """Return the arguments of the nightly job."""
         given = {"manifest": manifest or self.manifest, "lake": lake, "config": config or self.config}
         return [part for name, path in given.items() for part in (f"--{name}", str(path))]
+
+
+def make_project(folder: Path) -> Path:
+    """Make the folder of another project, whose modules have the names of ours and of Python's."""
+    for name in ("udfs.py", "random.py", "models/__init__.py", "jobs/__init__.py"):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("OTHER = 1\n", encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -95,15 +103,19 @@ def ndvr(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in an empty folder."""
+    """Run the installed command in the folder of another project, whose packages are also on PYTHONPATH."""
+    project = make_project(folder / "project")
+    libraries = make_project(folder / "libraries")
+    (libraries / "random.py").unlink()  # on PYTHONPATH it precedes the module of Python, also for the driver
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
-    environment |= {"PYTHONPATH": str(ndvr.parent.parent), "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join(map(str, (libraries, ndvr.parent.parent))),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
     environment |= {"SPARK_SUBMIT_OPTS": java_options()}
-    empty = folder / "empty"
-    empty.mkdir()
     command = [sys.executable, str(ndvr), *arguments]
     return subprocess.run(
-        command, cwd=empty, env=environment, capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("jobs", "udfs", "models")
+MODULES = ("ndvr", "ndvr_start")
 
 
 def build_wheel(folder: Path) -> None:
@@ -18,7 +19,7 @@ def build_wheel(folder: Path) -> None:
     """
     source = folder / "source"
     source.mkdir(parents=True)
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", *(f"{module}.py" for module in MODULES)):
         shutil.copy(ROOT / name, source)
     for name in (*PACKAGES, "tests"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -17,9 +17,11 @@ from rich.text import Text
 
 from jobs import errors
 from jobs.cli import JOBS, load_job
+from jobs.commands.command_line import CLOSED_OUTPUT
 from jobs.commands.query import DUPLICATE_EXIT_CODE
 from jobs.config.loading import load_config
 from jobs.pipeline import TABLES
+from jobs.signals import SIGNALS
 from tests.support.documented import PAGES, ROOT, Block, find_ndvr, find_script, read_blocks
 from udfs.errors import RowErrorCode
 
@@ -143,7 +145,7 @@ def test_every_error_code_has_a_cause_and_a_remedy() -> None:
 def test_every_exit_code_has_a_cause() -> None:
     documented = set(map(int, re.findall(r"^\| (\d+) \| .+ \|$", TROUBLES, flags=re.MULTILINE)))
     known = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
-    assert documented == known | {0, DUPLICATE_EXIT_CODE, 130}
+    assert documented == known | {0, DUPLICATE_EXIT_CODE, CLOSED_OUTPUT} | {128 + number for number in SIGNALS}
 
 
 def test_the_json_of_every_command_is_documented() -> None:

@@ -34,6 +34,9 @@ TORCH_FREE_MODELS = frozenset(  # the driver uses these without torch
 )
 JOBS_ORDER = (
     ("errors",),
+    ("machine_faults",),
+    ("signals",),
+    ("failures",),
     ("config",),
     ("contracts",),
     ("lake",),
@@ -44,7 +47,10 @@ JOBS_ORDER = (
     ("engine",),
     ("evaluation",),
     ("training", "review", "sharing", "maintenance"),
-    ("commands.command_line", "commands.open_lake", "commands.options", "commands.printing"),
+    (
+        *("commands.unexpected_error", "commands.command_line"),
+        *("commands.open_lake", "commands.options", "commands.printing"),
+    ),
     ("demo",),
     ("commands", "cli", "nightly", "backfill", "maintain", "upgrade"),
 )

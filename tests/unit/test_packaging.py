@@ -16,8 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jobs.lake.session import DELTA_PACKAGE
-from tests.support.wheel import PACKAGES, ROOT
+from jobs.lake.delta_jars import DELTA_PACKAGE
+from tests.support.wheel import MODULES, PACKAGES, ROOT
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -55,10 +55,10 @@ def imported_packages() -> set[str]:
     return names
 
 
-def test_the_wheel_contains_only_the_three_packages(wheel: Path) -> None:
+def test_the_wheel_contains_only_the_packages_and_the_modules_beside_them(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
-    assert tops == {*PACKAGES, "ndvr-0.1.0.dist-info"}
+    assert tops == {*PACKAGES, *(f"{module}.py" for module in MODULES), "ndvr-0.1.0.dist-info"}
 
 
 def test_the_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
 def test_the_console_script_of_the_wheel_starts_the_command_line(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         entry_points = archive.read("ndvr-0.1.0.dist-info/entry_points.txt").decode()
-    assert entry_points.split() == ["[console_scripts]", "ndvr", "=", "jobs.cli:main"]
+    assert entry_points.split() == ["[console_scripts]", "ndvr", "=", "ndvr_start:main"]
 
 
 def test_the_metadata_has_licence_and_python_version(metadata: Message) -> None:
@@ -124,7 +124,7 @@ def test_every_imported_package_is_a_declared_dependency(requirements: list[Requ
     owners = packages_distributions()
     undeclared = [
         name
-        for name in imported_packages() - sys.stdlib_module_names - {*PACKAGES}
+        for name in imported_packages() - sys.stdlib_module_names - {*PACKAGES, *MODULES}
         if not declared & {canonicalize_name(owner) for owner in owners.get(name, ["unknown"])}
     ]
     assert undeclared == []

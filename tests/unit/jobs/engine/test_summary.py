@@ -103,7 +103,7 @@ def test_every_field_is_documented_in_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "exit_code"), [(QualityError("no"), 4), (OSError("no space"), 1), (KeyboardInterrupt(), 1)]
+    ("failure", "exit_code"), [(QualityError("no"), 4), (OSError("no space"), 1), (KeyboardInterrupt(), 130)]
 )
 def test_a_failed_run_is_summarised_and_its_error_is_raised(
     tmp_path: Path, failure: BaseException, exit_code: int
