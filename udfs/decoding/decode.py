@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # that detect few errors (HEVC, VP9) exceed only the second, or neither.
 MAX_DAMAGED_FRACTION = 0.25
 MAX_FAULTY_PACKET_FRACTION = 0.03
+_MAX_REFERENCES = 16  # H.264, A.3.1
 
 
 class UnreliableDecoderError(Exception):
@@ -202,18 +203,22 @@ def _decode_stream(
         stream.codec_context.options = {"max_pixels": str(job.limits.max_frame_pixels)}
         stream.codec_context.thread_count = 1
         log.has_grown()
+        # Behind packets that are not decoded, decoders report missing references, but return complete frames.
+        num_forgiven = 0
         placed = zip(demux_streams(opened, [stream]), indexed.pts.tolist(), strict=False)
         for packet, pts in itertools.chain(placed, [(None, NOT_DECODED)]):
             heartbeat()
             if packet is not None:
                 if pts == NOT_DECODED:
                     log.has_grown()  # the demuxer's parser reports what is missing in them
+                    num_forgiven = _MAX_REFERENCES
                     continue
                 packet.pts = None if pts == UNKNOWN_TIME else pts
                 packet.dts = None
             frames, is_refused = _decode_packet(stream, packet)
             if packet is not None:
-                is_faulty = log.has_grown() or is_refused
+                is_faulty = (log.has_grown() and num_forgiven <= 0) or is_refused
+                num_forgiven -= 1
                 damage.add_packet(packet.pts, is_key=packet.is_keyframe, is_faulty=is_faulty)
             for frame in frames:
                 yield frame, damage.affects(frame.pts) or frame.is_corrupt

@@ -118,7 +118,7 @@ def place_packets(chain: Sequence[StreamPackets], container: str, *, can_jump: b
     placed[is_used] = UNKNOWN_TIME
     placed[used] = NOT_DECODED
     decoded = used[is_decoded]
-    placed[decoded] = lay_out(times.pts[is_decoded], keep_starts(starts, is_decoded))
+    placed[decoded] = lay_out(times.select(is_decoded), keep_starts(starts, is_decoded))
     shown, order = np.unique(placed[decoded], return_index=True)
     durations = packets.durations[decoded][order]
     return Timeline(_split(chain, placed), time_base, shown, durations, len(starts), has_timestamps=True)

@@ -7,7 +7,7 @@ then begins where its predecessor ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ MAX_GAP_SECONDS = 10.0
 REORDERING_SECONDS = 2.0
 # Two packets may share a timestamp, such as the two fields of a frame. A third is a clock that stands still.
 _MAX_SHARED = 2
+_MAX_KEY_FRACTION = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,17 @@ class PacketTimes:
     ticks_per_second: float
     can_jump: bool
 
+    def select(self, is_kept: NDArray[np.bool_]) -> PacketTimes:
+        """Return some of the packets."""
+        return replace(self, pts=self.pts[is_kept], dts=self.dts[is_kept], keys=self.keys[is_kept])
+
 
 def find_parts(times: PacketTimes) -> NDArray[np.int64]:
     """Return the index of the first packet of each part: int64 (k,), ascending from 0; k >= 1 if there are packets.
 
-    A part begins at a key frame that is displayed before an earlier frame of its predecessor, at any frame that is
-    displayed more than 2 s before one, and at the third packet in a row with one timestamp. Where timestamps may jump,
-    it also begins where `dts` goes back or steps by more than `MAX_GAP_SECONDS`.
+    A part begins where `dts` goes back, at a key frame that is displayed before an earlier frame of its predecessor, or
+    at any frame that is displayed more than 2 s before one. It also begins at the third packet in a row with one
+    timestamp. Where timestamps may jump, each step of `dts` back or of more than `MAX_GAP_SECONDS` begins a part.
     """
     pts, dts = times.pts, times.dts
     if len(pts) == 0:
@@ -59,43 +64,57 @@ def find_parts(times: PacketTimes) -> NDArray[np.int64]:
     begins[_MAX_SHARED:] = stands[1:] & stands[:-1]
     if times.can_jump:
         begins[1:] |= (steps < 0) | (steps > MAX_GAP_SECONDS * times.ticks_per_second)
-    latest = np.maximum.accumulate(pts)
-    goes_back = pts[1:] < latest[:-1] - np.where(times.keys[1:], 0, round(REORDERING_SECONDS * times.ticks_per_second))
-    if goes_back.any():
+    elif (steps < 0).any():
         _mark_steps_back(times, begins)
     return np.flatnonzero(begins)
 
 
 def _mark_steps_back(times: PacketTimes, begins: NDArray[np.bool_]) -> None:
-    """Mark the packets that are displayed too early for the part that they would continue."""
-    tolerance = round(REORDERING_SECONDS * times.ticks_per_second)
+    """Mark the packets that are decoded before their predecessor, and displayed too early for the part.
+
+    Only where the file has no `dts` is that not a restart: frames are stored before others that are displayed earlier.
+    """
+    reordering = round(REORDERING_SECONDS * times.ticks_per_second)
+    # If most frames are marked as key frames, the mark does not tell which frames are stored in display order.
+    tolerances = np.where(times.keys & (np.mean(times.keys) < _MAX_KEY_FRACTION), 0, reordering)
+    goes_back = np.concatenate(([False], np.diff(times.dts) < 0))
     latest = int(times.pts[0])
-    packets = zip(times.pts.tolist(), times.keys.tolist(), begins.tolist(), strict=True)
-    for number, (pts, is_key, is_first) in enumerate(packets):
-        if is_first or pts < latest - (0 if is_key else tolerance):
+    packets = zip(times.pts.tolist(), tolerances.tolist(), goes_back.tolist(), begins.tolist(), strict=True)
+    for number, (pts, tolerance, is_back, is_first) in enumerate(packets):
+        if is_first or (is_back and pts < latest - tolerance):
             begins[number] = True
             latest = pts
         else:
             latest = max(latest, pts)
 
 
-def lay_out(pts: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Move each part to the end of its predecessor. A part ends one usual interval after its last frame.
+def lay_out(times: PacketTimes, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Move each part to the end of its predecessor, and shorten long gaps where timestamps may jump.
+
+    A part ends one usual interval after its last frame. A gap of more than `MAX_GAP_SECONDS` becomes such an interval.
 
     Args:
-        pts: int64 (n,), in file order.
+        times: the packets.
         starts: as `find_parts` returned them.
 
     Returns:
-        int64 (n,); the times of the first part are unchanged.
+        int64 (n,), when each packet is displayed; the times of the first part are unchanged up to its first gap.
     """
-    if len(starts) <= 1:
-        return pts
-    first = np.minimum.reduceat(pts, starts)
-    lengths = np.maximum.reduceat(pts, starts) - first + measure_interval(pts, starts)
-    begins = first[0] + np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    moved: NDArray[np.int64] = pts + np.repeat(begins - first, np.diff(np.append(starts, len(pts))))
-    return moved
+    pts = times.pts
+    interval = measure_interval(pts, starts)
+    if len(starts) > 1:
+        first = np.minimum.reduceat(pts, starts)
+        lengths = np.maximum.reduceat(pts, starts) - first + interval
+        begins = first[0] + np.concatenate(([0], np.cumsum(lengths)[:-1]))
+        pts = pts + np.repeat(begins - first, np.diff(np.append(starts, len(pts))))
+    if times.can_jump and len(pts):
+        # Gaps are found in display order: around a gap, frames are stored before others that precede the gap.
+        order = np.argsort(pts, kind="stable")
+        gaps = np.diff(pts[order])
+        removed = np.where(gaps > MAX_GAP_SECONDS * times.ticks_per_second, gaps - interval, 0)
+        pts = pts.copy()
+        pts[order[1:]] -= np.cumsum(removed)
+    return pts
 
 
 def measure_interval(pts: NDArray[np.int64], starts: NDArray[np.int64]) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import read_at
+from udfs.opening.resync import find_program_elements, find_transport_packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +43,8 @@ _PICTURES = {
     ),
     "mpeg": re.compile(rb"\x00\x00(\x01[\xe0-\xef])..[\x80-\xbf][\x80-\xff]", re.DOTALL),
 }
+# Each demuxer skips the packets of the other one.
+_FIND_OTHER_STREAM = {"mpegts": find_program_elements, "mpeg": find_transport_packets}
 _PID_MASK = {"mpegts": 0x1FFF, "mpeg": 0x1FF}
 # A gap this many times longer than the usual distance of two packets is searched, up to a number of bytes.
 _GAP_FACTOR = 16
@@ -107,8 +110,11 @@ def _check_fragments(fd: int, streams: Sequence[StreamPackets]) -> None:
 
 def _check_tail(fd: int, last: int, container: str) -> None:
     tail = read_at(fd, last, _TAIL_BYTES)
-    header = (_ANIMATION if container == "apng" else _HEADERS).search(tail, 1)
-    if header is not None:
+    headers = (_ANIMATION if container == "apng" else _HEADERS).finditer(tail, 1)
+    for header in headers:
+        # FFmpeg reads all boxes of a file. A cover picture in one of them may begin with this box too.
+        if container.startswith("mov,") and b"ftyp" in header[0]:
+            continue
         _refuse(f"another file begins at byte {last + header.start()}, behind the last packet that is read")
 
 
@@ -125,6 +131,8 @@ def _find_gaps(positions: NDArray[np.int64], size_bytes: int) -> Iterator[tuple[
 
 
 def _check_gap(content: bytes, start: int, container: str, known: set[int]) -> None:
+    if _FIND_OTHER_STREAM[container](content) is not None:
+        _refuse(f"a stream of another container begins after byte {start}")
     pictures: dict[int, int] = {}
     for match in _PICTURES[container].finditer(content):
         stream = int.from_bytes(match[1], "big") & _PID_MASK[container]
