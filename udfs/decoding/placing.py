@@ -154,7 +154,7 @@ def _join(chain: Sequence[StreamPackets], time_base: Fraction) -> _Packets:
         scale = Fraction(packets.stream.time_base or time_base) / time_base
         own_dts = _to_ticks(packets.dts, scale)
         own_pts = _to_ticks(packets.pts, scale)
-        own_pts = np.where(own_pts == UNKNOWN_TIME, own_dts, own_pts)
+        own_pts = _complete(own_pts, own_dts)
         pts.append(own_pts)
         dts.append(np.where(own_dts == UNKNOWN_TIME, own_pts, own_dts))
         durations.append(_to_ticks(packets.durations, scale))
@@ -166,6 +166,16 @@ def _join(chain: Sequence[StreamPackets], time_base: Fraction) -> _Packets:
         keys=np.array([key for packets in chain for key in packets.keys], dtype=bool),
         is_shown=np.array([not hidden for packets in chain for hidden in packets.hidden], dtype=bool),
     )
+
+
+def _complete(pts: NDArray[np.int64], dts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Replace unknown display times. FFmpeg could not tell them from the next frame, so these frames are not reordered.
+
+    Frames that are not reordered are displayed soonest after they are decoded.
+    """
+    is_known = (pts != UNKNOWN_TIME) & (dts != UNKNOWN_TIME)
+    delay = int(np.min(pts[is_known] - dts[is_known])) if is_known.any() else 0
+    return np.where((pts == UNKNOWN_TIME) & (dts != UNKNOWN_TIME), dts + delay, pts)
 
 
 def _to_ticks(values: Sequence[int | None], scale: Fraction) -> NDArray[np.int64]:

@@ -132,11 +132,13 @@ def _is_flv(head: bytes) -> bool:
 def _is_mpegts(head: bytes) -> bool:
     """Check for a sync byte in each packet of 188, 192 (time code first) or 204 bytes (ISO/IEC 13818-1, 2.4.3.2).
 
-    One in five may be damaged. Fewer than five packets contain no video.
+    A packet has a payload or an adaptation field, so a file of sync bytes only does not pass. One in five packets may
+    be damaged. Fewer than five packets contain no video.
     """
     for first, step in ((0, 188), (4, 192), (0, 204)):
-        syncs = head[first : first + 20 * step : step]
-        if head[first : first + 1] == b"G" and len(syncs) >= 5 and syncs.count(b"G") >= 0.8 * len(syncs):
+        syncs, controls = head[first : first + 20 * step : step], head[first + 3 : first + 20 * step : step]
+        num_legal = sum(sync == 0x47 and control & 0x30 != 0 for sync, control in zip(syncs, controls, strict=False))
+        if syncs[:1] == b"G" and len(syncs) >= 5 and num_legal >= 0.8 * len(syncs):
             return True
     return False
 
