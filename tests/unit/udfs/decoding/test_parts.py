@@ -217,7 +217,8 @@ def test_a_stream_cut_at_any_byte_is_read_from_its_first_key_frame(
     for cut in (1, *rng.sample(range(2, len(content) * 2 // 3), 4)):
         decoded = decode(child, join(tmp_path / f"cut.{suffix}", [content[cut:]]))
         last = whole.facts["num_frames"]
-        assert decoded.numbers()[0] == last - decoded.facts["num_frames"], cut
+        # FFmpeg may give the first two frames of a program stream the same time.
+        assert abs(decoded.numbers()[0] - (last - decoded.facts["num_frames"])) <= (suffix in {"mpg", "vob"}), cut
         assert decoded.seconds[0] == 0.0
         assert decoded.numbers()[-1] < last
 
