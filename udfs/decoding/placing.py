@@ -169,9 +169,9 @@ def _join(chain: Sequence[StreamPackets], time_base: Fraction) -> _Packets:
 
 
 def _complete(pts: NDArray[np.int64], dts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Replace unknown display times. FFmpeg could not tell them from the next frame, so these frames are not reordered.
+    """Replace unknown display times, by the decoding time and the shortest delay between both in the stream.
 
-    Frames that are not reordered are displayed soonest after they are decoded.
+    FFmpeg leaves the time of a frame unknown only if it is not reordered. Such frames have the shortest delay.
     """
     is_known = (pts != UNKNOWN_TIME) & (dts != UNKNOWN_TIME)
     delay = int(np.min(pts[is_known] - dts[is_known])) if is_known.any() else 0

@@ -75,7 +75,7 @@ def _mark_steps_back(times: PacketTimes, begins: NDArray[np.bool_]) -> None:
     Only where the file has no `dts` is that not a restart: frames are stored before others that are displayed earlier.
     """
     reordering = round(REORDERING_SECONDS * times.ticks_per_second)
-    # If most frames are marked as key frames, the mark does not tell which frames are stored in display order.
+    # If most frames are marked as key frames, the mark does not show which frames are stored in display order.
     tolerances = np.where(times.keys & (np.mean(times.keys) < _MAX_KEY_FRACTION), 0, reordering)
     goes_back = np.concatenate(([False], np.diff(times.dts) < 0))
     latest = int(times.pts[0])
