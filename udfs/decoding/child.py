@@ -155,6 +155,9 @@ def _make_failure(code: RowErrorCode, detail: str) -> Header:
 def _send_pictures(pictures: Iterable[Picture], frame_px: int, parent: _Parent) -> None:
     waiting: list[Picture] = []
     for picture in pictures:
+        if waiting and picture.pixels.shape != waiting[0].pixels.shape:  # a chunk has one size of pictures
+            _send_chunk(waiting, frame_px, parent)
+            waiting.clear()
         waiting.append(picture)
         if len(waiting) == FRAMES_PER_CHUNK:
             _send_chunk(waiting, frame_px, parent)
@@ -165,7 +168,7 @@ def _send_pictures(pictures: Iterable[Picture], frame_px: int, parent: _Parent) 
 
 def _send_chunk(pictures: list[Picture], frame_px: int, parent: _Parent) -> None:
     frames = np.stack([pad_to_square(picture.pixels, frame_px) for picture in pictures])
-    height, width = np.max([picture.pixels.shape[:2] for picture in pictures], axis=0).tolist()
+    height, width, _ = pictures[0].pixels.shape
     seconds = [picture.seconds for picture in pictures]
     header = {"kind": "frames", "seconds": seconds, "width_px": width, "height_px": height}
     parent.send(header, frames.data.cast("B"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from udfs.errors import RowError, RowErrorCode
+from udfs.opening.resync import MAX_START_BYTES, find_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from udfs.video import DecodeLimits
 
 _REFUSED_SIZE = re.compile(r"Picture size \d+x\d+ (is invalid|exceeds)")  # libavutil/imgutils.c
+_TIMESTAMPS_MAY_JUMP = 0x0200  # AVFMT_TS_DISCONT, libavformat/avformat.h
 _REFUSED_STREAMS = "max_streams"  # libavformat/options.c and matroskadec.c
 
 
@@ -41,8 +44,37 @@ def open_container(path: str, container: str, limits: DecodeLimits, *, forced: b
         "format_whitelist": container,
         "max_streams": str(limits.max_streams),
         "max_pixels": str(limits.max_frame_pixels),
+        "resync_size": str(MAX_START_BYTES),  # of mpegts: how many bytes without packets it skips
     }
-    return av.open(path, format=container if forced else None, options=options, metadata_errors="replace")
+    if start := _find_start(path, container):
+        options["skip_initial_bytes"] = str(start)
+        forced = True
+    is_mov = container.startswith("mov,")
+    if is_mov:  # only a warning reports that a second file is not read
+        av.logging.set_libav_level(av.logging.WARNING)
+    try:
+        return av.open(path, format=container if forced else None, options=options, metadata_errors="replace")
+    finally:
+        if is_mov:
+            av.logging.set_libav_level(av.logging.ERROR)
+
+
+def _find_start(path: str, container: str) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return find_start(fd, container)
+    finally:
+        os.close(fd)
+
+
+def may_jump(opened: InputContainer) -> bool:
+    """Return whether FFmpeg marks the timestamps of this kind of container as possibly discontinuous."""
+    return bool(opened.format.flags & _TIMESTAMPS_MAY_JUMP)
+
+
+def list_video_streams(opened: InputContainer) -> list[VideoStream]:
+    """Return the streams of moving pictures. Still pictures such as cover art are left out."""
+    return [stream for stream in opened.streams.video if not _is_still(stream)]
 
 
 def find_video_stream(opened: InputContainer) -> tuple[VideoStream, bool]:
@@ -54,7 +86,7 @@ def find_video_stream(opened: InputContainer) -> tuple[VideoStream, bool]:
     Raises:
         RowError: NO_VIDEO_STREAM, or OPEN_FAILED if there is no decoder for the stream.
     """
-    moving = [stream for stream in opened.streams.video if not _is_still(stream)]
+    moving = list_video_streams(opened)
     if not moving:
         found = ", ".join(sorted({stream.type for stream in opened.streams})) or "none"
         raise RowError(RowErrorCode.NO_VIDEO_STREAM, f"the file has no stream of moving pictures; its streams: {found}")
@@ -65,16 +97,16 @@ def find_video_stream(opened: InputContainer) -> tuple[VideoStream, bool]:
     return stream, bool(best and stream.index == best.index)
 
 
-def demux_stream(opened: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets of one stream in file order. Empty packets are skipped.
+def demux_streams(opened: InputContainer, streams: Sequence[VideoStream]) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of some streams in file order. Empty packets are skipped.
 
     Raises:
         av.FFmpegError: the container ends early.
     """
     try:
-        for packet in opened.demux(stream):
+        for packet in opened.demux(*streams):
             if packet.size:
-                yield packet
+                yield cast("Packet[VideoStream]", packet)
     except IndexError:  # raised by PyAV at the end of a file if streams were added while it was read
         return
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.square import fit_inside
-from udfs.decoding.container import demux_stream, open_container
+from udfs.decoding.container import demux_streams, open_container
+from udfs.decoding.placing import NOT_DECODED, UNKNOWN_TIME
 from udfs.decoding.sampling import select_displayed
 from udfs.decoding.scaler import Scaler
 from udfs.errors import RowError, RowErrorCode
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
     from udfs.decoding.ffmpeg_log import FfmpegLog
     from udfs.decoding.index import VideoIndex
+    from udfs.decoding.placing import IndexedStream
     from udfs.video import DecodeLimits
 
 # Undamaged files have 0 in both. Most bit-flipped files that decode to garbage exceed the first limit. Those of codecs
 # that detect few errors (HEVC, VP9) exceed only the second, or neither.
 MAX_DAMAGED_FRACTION = 0.25
 MAX_FAULTY_PACKET_FRACTION = 0.03
+_MAX_REFERENCES = 16  # H.264, A.3.1
 
 
 class UnreliableDecoderError(Exception):
@@ -123,7 +126,7 @@ def decode_with_pyav(job: DecodeJob, log: FfmpegLog, heartbeat: Callable[[], Non
     scaler = Scaler(index.pixel_aspect, job.frame_px)
     damage = _Damage()
     num_undamaged = 0
-    decoded = _decode_stream(job, log, heartbeat, damage)
+    decoded = _decode_streams(job, log, heartbeat, damage)
     for pts, (frame, is_damaged) in select_displayed(decoded, targets):
         num_undamaged += not is_damaged
         yield Picture(float((pts - int(index.pts[0])) * index.time_base), scaler.scale(frame))
@@ -174,26 +177,51 @@ class _Damage:
         return self._is_damaged_at.pop(pts, self._is_spreading)
 
 
-def _decode_stream(
+def _decode_streams(
     job: DecodeJob, log: FfmpegLog, heartbeat: Callable[[], None], damage: _Damage
 ) -> Iterator[tuple[int, tuple[VideoFrame, bool]]]:
-    """Decode all frames that can be decoded: yields (pts, (frame, whether it is damaged))."""
+    """Decode all frames that can be decoded: yields (pts, (frame, whether it is damaged)), ascending in pts.
+
+    If several streams follow each other, the file is read once for each. FFmpeg may return the last packets of a stream
+    only at the end of the file.
+    """
+    next_pts = 0
+    for indexed in job.index.streams:
+        for frame, is_damaged in _decode_stream(job, indexed, log, heartbeat, damage):
+            has_time = frame.pts is not None and job.index.has_timestamps
+            pts = frame.pts if has_time and frame.pts is not None else next_pts
+            next_pts = pts + 1
+            yield pts, (frame, is_damaged)
+
+
+def _decode_stream(
+    job: DecodeJob, indexed: IndexedStream, log: FfmpegLog, heartbeat: Callable[[], None], damage: _Damage
+) -> Iterator[tuple[VideoFrame, bool]]:
+    """Decode one stream: yields its frames with the times of the index, and whether each is damaged."""
     with open_container(job.path, job.container, job.limits, forced=True) as opened:
-        stream = next(s for s in opened.streams.video if s.index == job.index.stream_index)
+        stream = next(s for s in opened.streams.video if s.index == indexed.stream_index)
         stream.codec_context.options = {"max_pixels": str(job.limits.max_frame_pixels)}
         stream.codec_context.thread_count = 1
         log.has_grown()
-        next_pts = 0
-        for packet in itertools.chain(demux_stream(opened, stream), [None]):
+        # Behind packets that are not decoded, decoders report missing references, but return complete frames.
+        num_forgiven = 0
+        placed = zip(demux_streams(opened, [stream]), indexed.pts.tolist(), strict=False)
+        for packet, pts in itertools.chain(placed, [(None, NOT_DECODED)]):
             heartbeat()
+            if packet is not None:
+                if pts == NOT_DECODED:
+                    log.has_grown()  # the demuxer's parser reports what is missing in them
+                    num_forgiven = _MAX_REFERENCES
+                    continue
+                packet.pts = None if pts == UNKNOWN_TIME else pts
+                packet.dts = None
             frames, is_refused = _decode_packet(stream, packet)
             if packet is not None:
-                is_faulty = log.has_grown() or is_refused
+                is_faulty = (log.has_grown() and num_forgiven <= 0) or is_refused
+                num_forgiven -= 1
                 damage.add_packet(packet.pts, is_key=packet.is_keyframe, is_faulty=is_faulty)
             for frame in frames:
-                pts = next_pts if frame.pts is None or not job.index.has_timestamps else frame.pts
-                next_pts = pts + 1
-                yield pts, (frame, damage.affects(frame.pts) or frame.is_corrupt)
+                yield frame, damage.affects(frame.pts) or frame.is_corrupt
 
 
 def _decode_packet(stream: VideoStream, packet: Packet[VideoStream] | None) -> tuple[list[VideoFrame], bool]:

@@ -224,8 +224,8 @@ def describe_takes(
 ) -> Iterator[pd.DataFrame]:
     """Describe the takes of a partition's videos: video_id, uri, duration_seconds -> TAKES_DDL, unordered.
 
-    A take is described like a video of a night, always with thumbnails: it has no file to decode them from later. A video that cannot be read, or
-    is shorter than 9 s, has no rows. Runs on: executor, by `mapInPandas`.
+    A take is described like a video of a night, always with thumbnails: it has no file to decode them from later. A
+    video that cannot be read, or is shorter than 9 s, has no rows. Runs on: executor, by `mapInPandas`.
 
     Args:
         batches: the rows of the partition.

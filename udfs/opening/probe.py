@@ -1,5 +1,7 @@
 """Recognises the container of a file by its first bytes, before any decoder reads it. Runs on executors.
 
+Transport and program streams may be cut at any byte. They are also recognised behind other bytes (`resync`).
+
 FFmpeg also detects the container by content, and some of its demuxers open other files or addresses that the content
 names. So only known containers pass, and a file that such a demuxer would accept is refused even if it also looks like
 a known container.
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import read_at
-from udfs.opening.signatures import name_other, name_playlist
+from udfs.opening.resync import find_stream
+from udfs.opening.signatures import is_other_kind, name_other, name_playlist
 from udfs.opening.truncation import check_complete
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ _SEQUENCE_BRANDS = frozenset((b"msf1", b"hevc", b"hevx", b"avis", b"mjp2", b"iso
 def recognise_container(fd: int, size_bytes: int) -> str:
     """Return the FFmpeg demuxer for a file, from its first bytes only. The file name is not used.
 
+    At most 1.1 MiB are read. `resync.find_start` returns where a stream begins that does not begin at byte 0.
+
     Args:
         fd: a regular file, open for reading. Its position does not change.
         size_bytes: its size.
@@ -69,13 +74,22 @@ def recognise_container(fd: int, size_bytes: int) -> str:
         detail = f"detected: {playlist}. Such a file makes a decoder open other files, so it is refused"
         raise RowError(RowErrorCode.PLAYLIST_REFUSED, f"{detail} (it begins with {text[:60]!r})")
     still = _name_still_mov(head)
-    if still is None:
-        for container, recognises in _CONTAINERS:
-            if recognises(head):
-                return container
+    container = None if still else _find_container(fd, head)
+    if container is not None:
+        return container
     detail = f"not a known video container; detected: {still or name_other(head)}"
     shown = f"{size_bytes} bytes, the first are {head[:_SHOWN_BYTES].hex()}"
     raise RowError(RowErrorCode.NOT_A_VIDEO, f"{detail} ({shown})")
+
+
+def _find_container(fd: int, head: bytes) -> str | None:
+    for container, recognises in _CONTAINERS:
+        if recognises(head):
+            return container
+    # A stream that is cut begins like an elementary stream if it is cut behind the header of a packet. An archive may
+    # contain whole streams.
+    stream = None if is_other_kind(head) else find_stream(fd)
+    return stream or next((name for name, recognises in _ELEMENTARY_STREAMS if recognises(head)), None)
 
 
 def _read_text_head(fd: int, head: bytes) -> bytes:
@@ -118,11 +132,13 @@ def _is_flv(head: bytes) -> bool:
 def _is_mpegts(head: bytes) -> bool:
     """Check for a sync byte in each packet of 188, 192 (time code first) or 204 bytes (ISO/IEC 13818-1, 2.4.3.2).
 
-    One in five may be damaged. Fewer than five packets contain no video.
+    A packet has a payload or an adaptation field, so a file of sync bytes only does not pass. One in five packets may
+    be damaged. Fewer than five packets contain no video.
     """
     for first, step in ((0, 188), (4, 192), (0, 204)):
-        syncs = head[first : first + 20 * step : step]
-        if head[first : first + 1] == b"G" and len(syncs) >= 5 and syncs.count(b"G") >= 0.8 * len(syncs):
+        syncs, controls = head[first : first + 20 * step : step], head[first + 3 : first + 20 * step : step]
+        num_legal = sum(sync == 0x47 and control & 0x30 != 0 for sync, control in zip(syncs, controls, strict=False))
+        if syncs[:1] == b"G" and len(syncs) >= 5 and num_legal >= 0.8 * len(syncs):
             return True
     return False
 
@@ -194,9 +210,6 @@ _CONTAINERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("flv", _is_flv),
     ("mpegts", _is_mpegts),
     ("mpeg", _is_mpeg_program_stream),
-    ("mpegvideo", _is_mpeg_video),
-    ("h264", _is_h264),
-    ("hevc", _is_hevc),
     ("asf", _match_start(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
     ("ogg", _match_start(b"OggS\0")),
     ("mxf", _match_start(bytes.fromhex("060e2b34020501010d0102010102"))),
@@ -207,4 +220,10 @@ _CONTAINERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("dv", _is_dv),
     ("apng", _is_apng),
     ("wtv", _match_start(bytes.fromhex("b7d800203749da11a64e0007e95ead8d"))),
+)
+
+_ELEMENTARY_STREAMS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("mpegvideo", _is_mpeg_video),
+    ("h264", _is_h264),
+    ("hevc", _is_hevc),
 )

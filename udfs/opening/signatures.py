@@ -34,6 +34,8 @@ _PLAYLISTS = tuple(
     )
 )
 
+_ICON = b"\0\0\1\0"
+_CHANCE_BYTES = 2
 _OTHER_FILES = (
     (0, b"\xff\xd8\xff", "JPEG image"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG image without animation"),
@@ -45,7 +47,7 @@ _OTHER_FILES = (
     (4, b"JXL ", "JPEG XL image"),
     (0, b"\xff\x0a", "JPEG XL image"),
     (0, b"8BPS", "Photoshop image"),
-    (0, b"\0\0\1\0", "icon"),
+    (0, _ICON, "icon"),
     (0, b"v/1\x01", "OpenEXR image"),
     (0, b"qoif", "QOI image"),
     (0, b"ID3", "MP3 audio"),
@@ -91,6 +93,18 @@ def name_playlist(text: bytes) -> str | None:
         text: the first bytes of a file, up to the first NUL byte.
     """
     return next((name for name, pattern in _PLAYLISTS if pattern.search(text)), None)
+
+
+def is_other_kind(head: bytes) -> bool:
+    """Return whether a file begins with a signature that is not a video's.
+
+    A stream that is cut at any byte may begin with a signature of two bytes, or with the one of icons, which is also a
+    start code of MPEG. So these are ignored.
+    """
+    return any(
+        len(magic) > _CHANCE_BYTES and magic != _ICON and head.startswith(magic, offset)
+        for offset, magic, _ in _OTHER_FILES
+    )
 
 
 def name_other(head: bytes) -> str:
