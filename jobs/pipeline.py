@@ -31,20 +31,20 @@ PIPELINE = (
             ),
             # Thumbnails come first: a video with descriptors is done, so a killed run must not commit only these.
             Stage(thumbnails.TABLE, reads=("attempts",), build=thumbnails.build, is_staged=False),
-            Stage(descriptors.TABLE, reads=("attempts",), build=descriptors.build, is_staged=False),
+            Stage(descriptors.TABLE, reads=("attempts", "descriptors"), build=descriptors.build, is_staged=False),
             Stage(quarantine.TABLE, reads=("attempts", "quarantine"), build=quarantine.build, within="attempts"),
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
     Stage(
         pairs.TABLE,
-        reads=("manifest", "embeddings", "thumbnails", "seen_embeddings", "pairs"),
+        reads=("manifest", "quarantine", "embeddings", "thumbnails", "seen_embeddings", "pairs"),
         build=pairs.build,
         is_published=True,
     ),
     Stage(
         clusters.TABLE,
-        reads=("manifest", "descriptors", "pairs", "decisions", "cluster_events", "clusters"),
+        reads=("manifest", "quarantine", "descriptors", "pairs", "decisions", "cluster_events", "clusters"),
         build=clusters.build,
         is_published=True,
     ),

@@ -50,10 +50,25 @@ class SamplingRule:
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """A video to decode. `uri` is absolute, as in the manifest table; None if the manifest has none."""
+    """A video to decode.
+
+    Attributes:
+        video_id: id in the manifest.
+        uri: absolute, as in the manifest table; None if the manifest has none.
+        described: the content that is already described. A file with this content is not decoded again.
+    """
 
     video_id: str
     uri: str | None
+    described: FileContent | None = None
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """The content of a file, without its name: its size and the SHA-256 as 64 hexadecimal digits."""
+
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,13 @@ class VideoDone:
 
 
 @dataclass(frozen=True)
+class VideoUnchanged:
+    """The file has the content that is already described: `VideoRequest.described`. No chunks are sent."""
+
+    video_id: str
+
+
+@dataclass(frozen=True)
 class VideoFailed:
     """This video cannot be decoded and will be quarantined. Discard the chunks that were sent for it."""
 
@@ -117,4 +139,4 @@ class VideoFailed:
     error: RowError
 
 
-DecodeEvent = FrameChunk | VideoRestarted | VideoDone | VideoFailed
+DecodeEvent = FrameChunk | VideoRestarted | VideoDone | VideoUnchanged | VideoFailed

@@ -92,6 +92,8 @@ def _print_summary(console: Console, lake: Lake, outcome: Outcome, run: Run, sec
         stages.add_row(record.stage, record.status, rows, f"{record.seconds:.1f}")
     console.print(stages)
     console.print(outcome.describe_attempts())
+    if lost := outcome.describe_lost():
+        console.print(lost, style="bold")
     if outcome.overruled:
         console.print(f"published although {outcome.overruled}", style="bold")
     console.print(f"done in {seconds:.1f} s; the tables are in {lake.root}")
