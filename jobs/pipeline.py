@@ -55,7 +55,12 @@ PIPELINE = (
         is_published=True,
         is_journal=True,
     ),
-    Stage(duplicates.TABLE, reads=("clusters", "pairs", "decisions"), build=duplicates.build, is_published=True),
+    Stage(
+        duplicates.TABLE,
+        reads=("clusters", "embeddings", "pairs", "decisions"),
+        build=duplicates.build,
+        is_published=True,
+    ),
 )
 
 STAGES = tuple(stage for step in PIPELINE for stage in (step.stages if isinstance(step, Loop) else (step,)))

@@ -35,7 +35,7 @@ from models.artefact import (
 )
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
-from tests.support.lakes import make_run, present_in, read_rows, read_versions, run_night
+from tests.support.lakes import make_run, none_in_quarantine, present_in, read_rows, read_versions, run_night
 from tests.support.verifiers import make_verifier, split
 from tests.support.videos import draw_picture
 from udfs.embedding.embed import FRAME_DIMS
@@ -159,6 +159,7 @@ def build_pairs(
     """Build `pairs` alone from rows of `embeddings` and `thumbnails`, and return its rows by their ids."""
     run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
     inputs = {"embeddings": rows, "manifest": present_in(rows), "thumbnails": pictures}
+    inputs["quarantine"] = none_in_quarantine(spark)
     return {(row["left_id"], row["right_id"]): row for row in pairs.build(inputs, run).rows.collect()}
 
 
