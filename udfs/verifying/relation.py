@@ -2,7 +2,7 @@
 
 COPY_COVERAGE = 0.8
 """Two videos are copies of each other if their shared footage is at least this share of the content of both."""
-_DECIMALS = 2  # of a compared coverage: the times of sampled frames do not tell more
+_DECIMALS = 2  # of a compared coverage: the times of sampled frames are no more exact
 COMMON_SHARE = 0.8
 """An overlap is common if many other videos show at least this share of its seconds.
 
