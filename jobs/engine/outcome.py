@@ -25,22 +25,22 @@ class Outcome:
     Attributes:
         records: one record per stage, in the order of the first run of each.
         num_described: videos that were described.
-        num_unchanged: videos whose files were read and have the content that is already described.
         error_counts: videos that were quarantined, by error code.
-        lost_counts: videos that were described before and are in quarantine at the end of the run, by error code.
         findings: results of the audits.
         audit_values: values that the audits measured.
         overruled: report of the failed gates if the run published with --publish-anyway; None otherwise.
+        num_unchanged: videos whose files were read and have the content that is already described.
+        lost_counts: videos that were described before and are in quarantine at the end of the run, by error code.
     """
 
     records: list[StageRecord] = field(default_factory=list)
     num_described: int = 0
-    num_unchanged: int = 0
     error_counts: Counter[str] = field(default_factory=Counter)
-    lost_counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     audit_values: dict[str, float] = field(default_factory=dict)
     overruled: str | None = None
+    num_unchanged: int = 0
+    lost_counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, record: StageRecord) -> None:
         """Add a record; records of one stage are summed."""
