@@ -11,7 +11,8 @@ SELECT q.video_id,
   q.last_tried_at,
   q.error_detail,
   q.uri,
-  q.video_id IN (SELECT video_id FROM {descriptors}) AS was_described
+  d.video_id IS NOT NULL AS was_described
 FROM {quarantine} q
 LEFT JOIN {manifest} v ON v.video_id = q.video_id
+LEFT JOIN (SELECT DISTINCT video_id FROM {descriptors}) d ON d.video_id = q.video_id
 WHERE v.removed_at IS NULL
