@@ -31,20 +31,20 @@ PIPELINE = (
             ),
             # Thumbnails come first: a video with descriptors is done, so a killed run must not commit only these.
             Stage(thumbnails.TABLE, reads=("attempts",), build=thumbnails.build, is_staged=False),
-            Stage(descriptors.TABLE, reads=("attempts",), build=descriptors.build, is_staged=False),
+            Stage(descriptors.TABLE, reads=("attempts", "descriptors"), build=descriptors.build, is_staged=False),
             Stage(quarantine.TABLE, reads=("attempts", "quarantine"), build=quarantine.build, within="attempts"),
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
     Stage(
         pairs.TABLE,
-        reads=("manifest", "embeddings", "thumbnails", "descriptors", "seen_embeddings", "pairs"),
+        reads=("manifest", "quarantine", "embeddings", "thumbnails", "descriptors", "seen_embeddings", "pairs"),
         build=pairs.build,
         is_published=True,
     ),
     Stage(
         clusters.TABLE,
-        reads=("manifest", "descriptors", "pairs", "decisions", "cluster_events", "clusters"),
+        reads=("manifest", "quarantine", "descriptors", "pairs", "decisions", "cluster_events", "clusters"),
         build=clusters.build,
         is_published=True,
     ),
@@ -55,7 +55,12 @@ PIPELINE = (
         is_published=True,
         is_journal=True,
     ),
-    Stage(duplicates.TABLE, reads=("clusters", "pairs", "decisions"), build=duplicates.build, is_published=True),
+    Stage(
+        duplicates.TABLE,
+        reads=("clusters", "embeddings", "pairs", "decisions"),
+        build=duplicates.build,
+        is_published=True,
+    ),
 )
 
 STAGES = tuple(stage for step in PIPELINE for stage in (step.stages if isinstance(step, Loop) else (step,)))

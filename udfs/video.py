@@ -59,12 +59,22 @@ class VideoRequest:
             Empty for the sampled frames.
         was_described: whether an earlier run read the video from this uri, within its roots. Then the folder of the
             video may be read, besides the roots of the pool.
+        described: the content that is already described. A file with this content is not decoded again.
     """
 
     video_id: str
     uri: str | None
     seconds: tuple[float, ...] = ()
     was_described: bool = False
+    described: FileContent | None = None
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """The content of a file, without its name: its size and the SHA-256 as 64 hexadecimal digits."""
+
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,13 @@ class VideoDone:
 
 
 @dataclass(frozen=True)
+class VideoUnchanged:
+    """The file has the content that is already described: `VideoRequest.described`. No chunks are sent."""
+
+    video_id: str
+
+
+@dataclass(frozen=True)
 class VideoFailed:
     """This video cannot be decoded and will be quarantined. Discard the chunks that were sent for it."""
 
@@ -128,4 +145,4 @@ class VideoFailed:
     error: RowError
 
 
-DecodeEvent = FrameChunk | VideoRestarted | VideoDone | VideoFailed
+DecodeEvent = FrameChunk | VideoRestarted | VideoDone | VideoUnchanged | VideoFailed

@@ -231,6 +231,7 @@ def describe_tasks(settings: DescribeSettings, frames_file: Path) -> Callable[[l
 
     def describe(task: list[VideoRequest]) -> None:
         rows = pd.DataFrame([(request.video_id, request.uri) for request in task], columns=["video_id", "uri"])
+        rows = rows.assign(described_bytes=None, described_sha256=None)
         for _ in describe_batches(iter([rows]), settings, lambda _: None):
             pass
 

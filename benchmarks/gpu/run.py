@@ -109,6 +109,7 @@ def measure_describing(files: Sequence[Path]) -> None:
     copies = range(-(-_VIDEOS_PER_CORE * _CORES // len(files)))
     uris = {f"{copy}-{file.name}": str(file) for copy in copies for file in files}
     videos = pd.DataFrame({"video_id": list(uris), "uri": list(uris.values())})
+    videos = videos.assign(described_bytes=None, described_sha256=None)
     batch = 256 if torch.cuda.is_available() else 8
     rows = []
     for decoders in sorted({1, max(1, _CORES // 2 - 1), max(1, _CORES - 1)}):

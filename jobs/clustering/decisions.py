@@ -138,6 +138,13 @@ def decisions_in_force(decisions: DataFrame) -> DataFrame:
     return newest.select("newest.*").where("NOT is_withdrawn")
 
 
+def select_about(decisions: DataFrame, videos: DataFrame) -> DataFrame:
+    """Select the decisions whose videos are all among `videos` (video_id). Runs on: driver."""
+    for end in ("left_id", "right_id"):
+        decisions = decisions.join(videos.select(F.col("video_id").alias(end)), end, "left_semi")
+    return decisions
+
+
 def find_contradictions(decisions: Iterable[Decision]) -> list[Decision]:
     """Find the not_duplicate decisions about videos that duplicate decisions connect, sorted."""
     parents: dict[str, str] = {}

@@ -189,6 +189,8 @@ class ClusterExplainer:
     ) -> str:
         """Return a sentence that says why two videos are not in one cluster."""
         ends = (min(left_id, right_id), max(left_id, right_id))
+        if absent := self._describe_absence(ends):
+            return absent
         if any((row["left_id"], row["right_id"]) == ends for row in apart):
             return "not together: a decision says that they are not duplicates"
         if path and apart:
@@ -199,6 +201,15 @@ class ClusterExplainer:
         if pair is not None:
             return f"not together: they share footage, but pairs of relation {pair['relation']} do not join clusters"
         return f"not together: no path of at most {_MAX_ROUNDS} pairs connects them"
+
+    def _describe_absence(self, ends: Ends) -> str | None:
+        """Return a sentence if one of two videos is removed or in quarantine, and so in no cluster; else None."""
+        is_end = F.col("video_id").isin(*ends)
+        held = self._lake.read("quarantine").where(is_end).sort("video_id").first()
+        if held is not None:
+            return f"not together: {held['video_id']} is in quarantine ({held['error_code']}: {held['error_detail']})"
+        removed = self._lake.read("manifest").where(is_end & F.col("removed_at").isNotNull()).sort("video_id").first()
+        return None if removed is None else f"not together: {removed['video_id']} is removed"
 
 
 def find_path(links: Mapping[Ends, float], left_id: str, right_id: str) -> list[Ends]:

@@ -26,9 +26,10 @@ class QualityConfig(Section):
     max_removed_fraction: Fraction = Field(
         0.2, description="highest share of known videos that a complete manifest may leave out"
     )
-    min_attempts: Positive = Field(
-        20, description="max_failed_fraction and max_removed_fraction are not checked below this number of videos"
+    max_lost_fraction: Fraction = Field(
+        0.2, description="highest share of known videos whose files can no longer be opened; above it nothing changes"
     )
+    min_attempts: Positive = Field(20, description="the three limits above are not checked below this number of videos")
     max_cluster_fraction: Fraction = Field(
         0.2, description="highest share of the described videos in the largest cluster"
     )

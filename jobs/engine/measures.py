@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.presence import select_present
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ class Measures:
     Attributes:
         num_described: tried videos that are described.
         error_counts: tried videos that are in quarantine, by error_code.
-        num_videos: videos with embeddings of the model in use, without removed ones.
+        num_videos: present videos with embeddings of the model in use.
         num_new_videos: number of these that are new to the model.
         num_pairs: pairs.
         num_new_pairs: pairs with a new video.
@@ -102,21 +104,39 @@ def read_earlier_runs(lake: Lake, run: Run) -> EarlierRuns:
 def measure_attempts(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
     """Count the videos that this run and the rejected runs before it tried, by their present state.
 
-    Videos that backfills tried are not counted, because old videos may fail more often. Runs on: driver.
+    Videos that backfills tried are not counted, because old videos may fail more often. Nor are lost files, which say
+    nothing of the videos that were tried: `jobs.tables.manifest.check_lost` has their limit. Runs on: driver.
     """
     is_counted_run = F.col("run_id").isin(run.run_id, *earlier.rejected)
     described = lake.read("descriptors").where(is_counted_run & (F.col("descriptor_id") == run.model.descriptor_id))
-    failed = lake.read("quarantine").where(is_counted_run).groupBy("error_code").count()
+    lost = _select_lost(lake, run).join(lake.read("manifest").where("file_error IS NOT NULL"), "video_id", "left_semi")
+    failed = lake.read("quarantine").where(is_counted_run).join(lost, "video_id", "left_anti")
+    failed = failed.groupBy("error_code").count()
     return Measures(
         num_described=described.count(), error_counts={row["error_code"]: row["count"] for row in failed.collect()}
     )
+
+
+def count_lost(lake: Lake, run: Run) -> dict[str, int]:
+    """Count the videos in quarantine that were described before, by error_code. Runs on: driver."""
+    lost = lake.read("quarantine").join(_select_lost(lake, run), "video_id", "left_semi")
+    counts = lost.groupBy("error_code").count().collect()
+    return {row["error_code"]: row["count"] for row in sorted(counts, key=lambda row: (-row["count"], row[0]))}
+
+
+def _select_lost(lake: Lake, run: Run) -> DataFrame:
+    """Select the video_id of videos that are not removed, were described, and failed at their last attempt."""
+    described = lake.read("descriptors").where(F.col("descriptor_id") == run.model.descriptor_id).select("video_id")
+    listed = lake.read("manifest").where("removed_at IS NULL").select("video_id")
+    held = lake.read("quarantine").select("video_id")
+    return held.join(listed, "video_id", "left_semi").join(described, "video_id", "left_semi")
 
 
 def measure_staged(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
     """Count everything that the audits need, in staged and stored rows. Runs on: driver; counts on executors."""
     of_model = F.col("model_id") == run.model.model_id
     tried = measure_attempts(lake, run, earlier)
-    present = lake.read("manifest").where("removed_at IS NULL").select("video_id")
+    present = select_present(lake.read("manifest"), lake.read("quarantine"))
     embedded = lake.read("embeddings").where(of_model & (F.col("segment_index") == 0)).select("video_id", "run_id")
     videos = embedded.join(present, "video_id", "left_semi")
     is_new = F.col("run_id") > earlier.last_of_model

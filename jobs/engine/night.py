@@ -94,6 +94,8 @@ def _print_summary(console: Console, lake: Lake, outcome: Outcome, run: Run, sec
     console.print(outcome.describe_attempts())
     if unseen := outcome.describe_unseen_pairs():
         console.print(unseen)
+    if lost := outcome.describe_lost():
+        console.print(lost, style="bold")
     if outcome.overruled:
         console.print(f"published although {outcome.overruled}", style="bold")
     console.print(f"done in {seconds:.1f} s; the tables are in {lake.root}")

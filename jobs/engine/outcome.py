@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from jobs.contracts.stage import StageRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrame
 
     from jobs.engine.audits import Finding
@@ -27,6 +29,8 @@ class Outcome:
         findings: results of the audits.
         audit_values: values that the audits measured.
         overruled: report of the failed gates if the run published with --publish-anyway; None otherwise.
+        num_unchanged: videos whose files were read and have the content that is already described.
+        lost_counts: videos that were described before and are in quarantine at the end of the run, by error code.
     """
 
     records: list[StageRecord] = field(default_factory=list)
@@ -35,6 +39,8 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     audit_values: dict[str, float] = field(default_factory=dict)
     overruled: str | None = None
+    num_unchanged: int = 0
+    lost_counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, record: StageRecord) -> None:
         """Add a record; records of one stage are summed."""
@@ -47,17 +53,32 @@ class Outcome:
             total.input_rows = dict(Counter(total.input_rows) + Counter(record.input_rows))
 
     def count_attempts(self, tried: DataFrame) -> None:
-        """Count the described and the quarantined videos of a batch of attempts."""
-        for code, count in tried.groupBy("error_code").count().collect():
-            if code is None:
-                self.num_described += count
-            else:
+        """Count the described, the unchanged and the quarantined videos of a batch of attempts."""
+        for code, is_unchanged, count in tried.groupBy("error_code", "is_unchanged").count().collect():
+            if code is not None:
                 self.error_counts[code] += count
+            elif is_unchanged:
+                self.num_unchanged += count
+            else:
+                self.num_described += count
 
     def describe_attempts(self) -> str:
-        """Return a line for people about the described and quarantined videos."""
-        codes = ", ".join(f"{code} {count}" for code, count in self.error_counts.most_common())
-        return f"described {self.num_described} videos, quarantined {self.error_counts.total()} {codes}".rstrip()
+        """Return a line for people about the described, unchanged and quarantined videos."""
+        unchanged = f"found {self.num_unchanged} unchanged, " if self.num_unchanged else ""
+        return (
+            f"described {self.num_described} videos, {unchanged}quarantined {self.error_counts.total()} "
+            f"{_list_codes(self.error_counts)}"
+        ).rstrip()
+
+    def describe_lost(self) -> str | None:
+        """Return a warning about videos that were described before and cannot be read any more; None without any."""
+        if not self.lost_counts:
+            return None
+        return (
+            f"{sum(self.lost_counts.values())} videos that were described before cannot be read any more: "
+            f"{_list_codes(self.lost_counts)}. They are in no pair, cluster or duplicate until their files are back; "
+            "ndvr quarantine lists them"
+        )
 
     @property
     def unseen_pairs(self) -> Counter[str]:
@@ -83,3 +104,9 @@ class Outcome:
             error_counts=dict(self.error_counts),
             error_detail=detail[:_MAX_DETAIL_CHARACTERS] if detail else None,
         )
+
+
+def _list_codes(counts: Mapping[str, int]) -> str:
+    """Return error codes with their counts, the most frequent first."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{code} {count}" for code, count in ranked)

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.presence import select_present
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import Loop, Stage, StageRecord
 from jobs.engine.audits import audit, report_failed_gates
 from jobs.engine.lifecycle import recorded
-from jobs.engine.measures import measure_attempts, measure_staged, read_earlier_runs
+from jobs.engine.measures import count_lost, measure_attempts, measure_staged, read_earlier_runs
 from jobs.engine.outcome import Outcome
 from jobs.engine.run_stage import provide_batch, run_stage
 from jobs.errors import QualityError
 from jobs.lake.session import named_jobs
 from jobs.one_video.index.publish import INDEXED_TABLES, publish_index
 from jobs.pipeline import PIPELINE, STAGES, TABLES
-from jobs.tables import attempts, embeddings, manifest, runs
+from jobs.tables import attempts, embeddings, manifest, quarantine, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from jobs.engine.claims import Claims
     from jobs.lake.lake import Lake
 
+SEEN_TABLES = (embeddings.TABLE, manifest.TABLE, quarantine.TABLE)
+"""The tables that decide which videos a search sees; the next search reads the versions that the last one read."""
 _COUNTED = {"manifest_source", *(table.name for table in TABLES)}
 
 
@@ -128,6 +131,7 @@ class Runner:
         earlier = read_earlier_runs(self._lake, self._run)
         measure = measure_staged if self._staged else measure_attempts
         measures = measure(self._lake, self._run, earlier)
+        self.outcome.lost_counts = count_lost(self._lake, self._run)
         self.outcome.audit_values = measures.values
         self.outcome.findings = audit(measures, earlier.history, self._run.config.quality)
         failed = report_failed_gates(self.outcome.findings)
@@ -196,15 +200,24 @@ class Runner:
     def _provide_seen(self, stage: Stage, last: Mapping[str, Any] | None) -> None:
         """Provide the embeddings that the last search saw to `pairs`; none if the stored pairs are not its result."""
         self._input_versions(stage)  # looked up before they are read: later commits of other runs are not yet seen
-        seen = present = None
+        seen = None
         if last is not None and self._has_same_settings(last) and last["output_version"] == self._version("pairs"):
-            seen = self._lake.read_version(embeddings.TABLE, last["input_versions"]["embeddings"])
-            present = self._lake.read_version(manifest.TABLE, last["input_versions"]["manifest"])
-        if seen is None or present is None:
-            seen = self._lake.read("embeddings").limit(0)
-        else:
-            seen = seen.join(present.where("removed_at IS NULL").select("video_id"), "video_id", "left_semi")
-        self._lake.provide("seen_embeddings", seen)
+            seen = self._read_seen(last["input_versions"])
+        self._lake.provide("seen_embeddings", self._lake.read("embeddings").limit(0) if seen is None else seen)
+
+    def _read_seen(self, versions: Mapping[str, int]) -> DataFrame | None:
+        """Read the embeddings of the videos that a search saw; None if a version of SEEN_TABLES cannot be read.
+
+        A search by an earlier version of ndvr did not record all of them.
+        """
+        stored = {}
+        for table in SEEN_TABLES:
+            rows = self._lake.read_version(table, versions[table.name]) if table.name in versions else None
+            if rows is None:
+                return None
+            stored[table.name] = rows
+        present = select_present(stored["manifest"], stored["quarantine"])
+        return stored["embeddings"].join(present, "video_id", "left_semi")
 
     def _last_records(self) -> dict[str, Mapping[str, object]]:
         """Return the newest record of each stage that completed in a published run."""

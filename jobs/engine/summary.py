@@ -63,7 +63,12 @@ class RunSummary(_Model):
         description="changes if a setting that affects rows or the calibration of the model changes"
     )
     num_described: int = Field(description="videos described in this run")
+    num_unchanged: int = Field(description="videos whose files were read and have the content that is described")
     error_counts: dict[str, int] = Field(description="videos quarantined in this run, by error_code")
+    lost_counts: dict[str, int] = Field(
+        description="videos described before whose files cannot be read any more, by error_code: in this or an earlier "
+        "run; they are in no pair, cluster or duplicate"
+    )
     stages: list[StageSummary] = Field(description="stages that ran, in the order of the pipeline")
     audits: list[AuditSummary] = Field(description="audits in the order of execution")
     is_overruled: bool = Field(description="audits tripped, and --publish-anyway published the run")

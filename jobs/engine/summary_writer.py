@@ -94,7 +94,9 @@ class RunSummaryWriter:
             code_version=CODE_VERSION,
             config_fingerprint=self.fingerprint,
             num_described=outcome.num_described,
+            num_unchanged=outcome.num_unchanged,
             error_counts=dict(outcome.error_counts),
+            lost_counts=dict(outcome.lost_counts),
             stages=[_summarise_stage(record) for record in outcome.records],
             audits=[
                 AuditSummary(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.presence import select_present
 from jobs.errors import UsageError
 from jobs.tables import clusters, pairs, thumbnails
 
@@ -124,15 +125,15 @@ def compare_models(lake: Lake, run: Run, old_id: str, num_samples: int, out: str
 
 
 def _read_embedded(lake: Lake, model_id: str) -> DataFrame:
-    """Return the ids of the videos that a model has embedded and that are not removed."""
-    present = lake.read("manifest").where("removed_at IS NULL").select("video_id")
+    """Return the ids of the present videos that a model has embedded."""
+    present = select_present(lake.read("manifest"), lake.read("quarantine"))
     rows = lake.read("embeddings").where((F.col("model_id") == model_id) & (F.col("segment_index") == 0))
     return rows.select("video_id").join(present, "video_id", "left_semi")
 
 
 def _build_pairs(lake: Lake, run: Run, videos: DataFrame) -> DataFrame:
     """Build the pairs of the run's model among some videos, as the first run of this model would."""
-    inputs = {name: lake.read(name) for name in ("manifest", "descriptors", "pairs")}
+    inputs = {name: lake.read(name) for name in ("manifest", "quarantine", "descriptors", "pairs")}
     inputs["thumbnails"] = thumbnails.read_stored(lake)
     inputs["embeddings"] = lake.read("embeddings").join(videos, "video_id", "left_semi")
     return run.checkpoint("new_pairs", pairs.build(inputs, run).rows)

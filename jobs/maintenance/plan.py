@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from jobs.engine.runner import SEEN_TABLES
 from jobs.errors import UsageError
 from jobs.lake.leftovers import StagingArea, find_old_logs, find_orphaned_indexes, inspect_staging
 from jobs.lake.table_maintenance import find_time_replaced
@@ -69,11 +70,11 @@ def choose_retention(lake: Lake, table: Table, staging: StagingArea, config: Mai
 
     It is `retention_hours`, or longer while a reader may need older files. An active run may read any version that was
     the newest since it started, and its own files belong to no version until it commits. The next search of pairs reads
-    the embeddings that the last search read; without them it would search everything again. Runs on: driver.
+    the videos that the last search read; without them it would search everything again. Runs on: driver.
     """
     now = datetime.now(UTC)
     needed_since = list(staging.active.values())
-    if table is embeddings.TABLE and (searched := _read_searched_version(lake)) is not None:
+    if table in SEEN_TABLES and (searched := _read_searched_version(lake, table)) is not None:
         replaced = find_time_replaced(lake, table, searched)
         needed_since += [datetime.fromtimestamp(replaced, UTC)] if replaced is not None else []
     return max(
@@ -88,10 +89,11 @@ def _read_embedded_models(lake: Lake) -> set[str]:
     return {row["model_id"] for row in lake.read("embeddings").select("model_id").distinct().collect()}
 
 
-def _read_searched_version(lake: Lake) -> int | None:
-    """Read the version of `embeddings` that the last search of pairs read; None if there was no search."""
+def _read_searched_version(lake: Lake, table: Table) -> int | None:
+    """Read the version of a table that the last search of pairs read; None if there was no search."""
     if not lake.exists(runs.TABLE):
         return None
     done = lake.read("runs").where("stage = 'pairs' AND status = 'done' AND output_version IS NOT NULL")
-    version = done.selectExpr("max_by(input_versions['embeddings'], started_at) AS version").collect()[0]["version"]
+    newest = done.selectExpr(f"max_by(input_versions['{table.name}'], started_at) AS version")
+    version = newest.collect()[0]["version"]
     return None if version is None else int(version)

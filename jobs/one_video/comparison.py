@@ -11,6 +11,7 @@ from jobs.errors import TimeLimitError
 from jobs.one_video.answer import Answer, Match, choose_original, get_original_id, rank_matches
 from jobs.one_video.stored_pictures import StoredPictures
 from models.verifier import EVIDENCE
+from udfs.clustering.evidence import name_relation_to
 from udfs.registering.look_batches import look_batches
 from udfs.verifying.verify_batches import align_batches
 
@@ -101,8 +102,9 @@ def _make_pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id
 def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], video_id: str | None) -> Match:
     """Make a match from the verified row of a pair."""
     mine, theirs = ("left", "right") if row["left_id"] == "" else ("right", "left")
-    is_inner = row[f"{mine}_coverage"] >= row[f"{theirs}_coverage"]
-    is_original = row["relation"] in context.relations or (row["relation"] == "contained" and is_inner)
+    relation = name_relation_to(row["relation"], row[f"{mine}_coverage"], row[f"{theirs}_coverage"])
+    # A video that contains the match is no duplicate of it, whatever joins clusters.
+    is_original = relation == "contained" or (row["relation"] in context.relations and row["relation"] != "contained")
     bounds = {name: row[f"{mine}_{name}"] for name in _BOUNDS}
     return Match(
         video_id=other.video_id,

@@ -11,7 +11,7 @@ from jobs.contracts.describing import describe_settings
 from jobs.contracts.run import find_windows
 from jobs.errors import UnreadableVideoError, UsageError
 from udfs.describing.describe import describe_events
-from udfs.describing.description import make_attempt_row
+from udfs.describing.description import Unchanged, make_attempt_row
 from udfs.describing.device import get_task_describer
 from udfs.describing.missing_thumbnails import make_thumbnails
 from udfs.embedding.embed import INPUT_COLUMN, embed_batches
@@ -98,6 +98,8 @@ class VideoEmbedder:
             )
         if isinstance(outcome, RowError):
             raise UnreadableVideoError(str(outcome.code), outcome.detail)
+        if isinstance(outcome, Unchanged):
+            raise TypeError("no content was named as described")
         row = make_attempt_row("", uri, outcome) | {"model_id": self._model.model_id, "run_id": ""}
         row["descriptor_dim"] = len(row["video_descriptor"])
         copied = ("video_id", "model_id", "content_sha256", "run_id", "duration_seconds", "frame_seconds")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.presence import select_present
 from jobs.errors import UsageError
 from jobs.tables import embeddings, manifest, runs
 
@@ -54,7 +55,7 @@ def choose_model(lake: Lake, model_id: str | None) -> str:
 
 
 def select_vectors(lake: Lake, model_id: str, segments: Segments) -> DataFrame:
-    """Select the vectors of the videos that the manifest lists. Grain: one row per segment, with COLUMNS.
+    """Select the vectors of the present videos (`jobs.contracts.presence`). Grain: one row per segment, with COLUMNS.
 
     Windows of a file that has since been replaced are left out: they do not show the content of the whole video.
     """
@@ -65,8 +66,11 @@ def select_vectors(lake: Lake, model_id: str, segments: Segments) -> DataFrame:
         rows = of_model.join(now, ["video_id", "content_sha256"], "left_semi")
     else:
         rows = whole
-    present = lake.read("manifest").where("removed_at IS NULL")
-    known = present.select("video_id", "published_at", "owner_id", F.col("attributes")["title"].alias("title"))
+    listed = lake.read("manifest")
+    present = select_present(listed, lake.read("quarantine"))
+    known = listed.join(present, "video_id", "left_semi").select(
+        "video_id", "published_at", "owner_id", F.col("attributes")["title"].alias("title")
+    )
     return rows.join(known, "video_id").select(*COLUMNS)
 
 

@@ -1,11 +1,12 @@
 """attempts: the videos tried in this run, with the result of each. It exists only in the staging area.
 
-Rows of described videos become `descriptors`, the others `quarantine`.
+Rows of described videos become `descriptors`, those of failed videos `quarantine`.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -15,7 +16,7 @@ from jobs.contracts.retries import is_waiting
 from jobs.contracts.table import Table
 from jobs.lake.session import gpu_profile
 from udfs.describing.describe import describe_batches
-from udfs.describing.description import ATTEMPT_DDL
+from udfs.describing.description import ATTEMPT_DDL, REQUEST_DDL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="attempts",
-    grain="A video that was tried in this run: described, or failed with an error code",
+    grain="A video that was tried in this run: described, unchanged, or failed with an error code",
     key=("video_id",),
     ddl=ATTEMPT_DDL,
 )
-DUE_READS = ("manifest", "descriptors", "quarantine")
+DUE_READS = ("manifest", "descriptors", "thumbnails", "quarantine")
 """The tables that `select_due` reads."""
+_REQUEST_COLUMNS = tuple(column.split()[0] for column in REQUEST_DDL.split(", "))
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
@@ -41,55 +43,73 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """
     settings = describe_settings(run.config.describe, run.roots)
     describe = partial(describe_batches, settings=settings, count_done=run.progress.counter)
-    due = inputs["due"].select("video_id", "uri")
-    return due.mapInPandas(describe, TABLE.ddl, profile=gpu_profile(run.config.describe.gpus_per_task))
+    return inputs["due"].mapInPandas(describe, TABLE.ddl, profile=gpu_profile(run.config.describe.gpus_per_task))
 
 
 def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int) -> DataFrame:
-    """Return the input `due`: video_id and uri of the videos to describe, partitioned into tasks. Runs on: driver.
+    """Return the input `due`: rows of REQUEST_DDL, partitioned into tasks. Runs on: driver.
 
     Args:
         spark: session of the run.
-        due: one row per video, with video_id and uri; at least one.
+        due: one row per video, with these columns; at least one.
         videos_per_task: videos in one partition, on average.
     """
-    rows = spark.createDataFrame([(row["video_id"], row["uri"]) for row in due], "video_id STRING, uri STRING")
+    rows = spark.createDataFrame([tuple(row[name] for name in _REQUEST_COLUMNS) for row in due], REQUEST_DDL)
     return rows.repartition(-(-len(due) // videos_per_task))
 
 
 def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Select the manifest rows that must be described in this run.
+    """Select the manifest rows that must be described in this run, with the columns of REQUEST_DDL.
 
-    A video is due if it is not removed and has no descriptors with this uri, file and descriptor_id, unless it is in
-    quarantine and its next attempt is later. A video whose file changed since it was described or failed is due too. No
-    video is tried twice in one run. Reads manifest, descriptors and quarantine. Runs on: driver.
+    A video is due if it is not removed and has no descriptors with this uri, file and descriptor_id. It is due too if
+    its file was lost, is back or changed since it was described or failed. A video in quarantine is due from its next
+    attempt on, even if it has descriptors: the last attempt to read its file failed. No video is tried twice in one
+    run. Reads DUE_READS. Runs on: driver.
     """
     described = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
-    done = described.select("video_id", "uri", "size_bytes", F.col("described_at").alias("tried_at"), "run_id")
-    failed = (
-        inputs["quarantine"]
-        .where(is_waiting(run))
-        .select(
-            "video_id",
-            "uri",
-            F.lit(None).cast("bigint").alias("size_bytes"),
-            F.col("last_tried_at").alias("tried_at"),
-            "run_id",
-        )
+    held = inputs["quarantine"]
+    done = described.join(held.select("video_id"), "video_id", "left_anti").select(
+        "video_id", "uri", "size_bytes", F.col("described_at").alias("tried_at"), "run_id"
+    )
+    failed = held.where(is_waiting(run)).select(
+        "video_id",
+        "uri",
+        F.lit(None).cast("bigint").alias("size_bytes"),
+        F.col("last_tried_at").alias("tried_at"),
+        "run_id",
     )
     manifest = inputs["manifest"].where("removed_at IS NULL").alias("manifest")
-    return manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")
+    due = manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")
+    return due.join(_select_described_content(described, inputs["thumbnails"], run), "video_id", "left")
+
+
+def _select_described_content(described: DataFrame, thumbnails: DataFrame, run: Run) -> DataFrame:
+    """Select size and SHA-256 of the content that need not be described again, per video.
+
+    Content without thumbnails is described again if thumbnails are to be stored.
+    """
+    if run.config.describe.store_thumbnails:
+        stored = thumbnails.where(F.col("descriptor_id") == run.model.descriptor_id)
+        described = described.join(
+            stored.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
+        )
+    return described.select(
+        "video_id", F.col("size_bytes").alias("described_bytes"), F.col("content_sha256").alias("described_sha256")
+    )
 
 
 def _is_same_file(run: Run) -> Column:
-    """Return the condition that a row of the manifest names the file that was tried."""
+    """Return the condition that a row of the manifest names the file that was tried, and that it has not changed."""
     is_same = F.col("manifest.video_id").eqNullSafe(F.col("done.video_id")) & F.col("manifest.uri").eqNullSafe(
         F.col("done.uri")
     )
-    modified_at = F.col("manifest.modified_at")
+    tried_at, modified_at = F.col("done.tried_at"), F.col("manifest.modified_at")
     # A time in the future comes from a wrong clock, and would make the file due in every run.
-    is_newer = (modified_at > F.col("done.tried_at")) & (modified_at <= F.lit(run.started_at))
-    is_changed = F.coalesce(is_newer, F.lit(False)) | F.coalesce(
-        F.col("manifest.size_bytes") != F.col("done.size_bytes"), F.lit(False)
+    is_newer = (modified_at > tried_at) & (modified_at <= F.lit(run.started_at))
+    changes = (
+        F.col("manifest.file_changed_at") > tried_at,
+        is_newer,
+        F.col("manifest.size_bytes") != F.col("done.size_bytes"),
     )
+    is_changed = reduce(or_, (F.coalesce(change, F.lit(False)) for change in changes))
     return is_same & (~is_changed | (F.col("done.run_id") == run.run_id))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.clustering.decisions import decisions_in_force
+from jobs.clustering.decisions import decisions_in_force, select_about
 from jobs.clustering.links import cluster_links, make_links
 from jobs.clustering.names import name_clusters
+from jobs.contracts.presence import select_present
 from jobs.contracts.table import Table
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Cluster videos by their pairs, choose keepers, and assign cluster ids. Grain: one row per video of a cluster.
 
     The members of a cluster depend only on pairs, decisions, dates and sizes; the cluster's id also depends on the
-    journal `cluster_events`. Runs on: driver; large catalogues on executors.
+    journal `cluster_events`. A decision counts while its videos are present: see `jobs.contracts.presence`. Runs on:
+    driver; large catalogues on executors.
     """
     of_model = F.col("model_id") == run.model.model_id
     config = run.config.clusters
-    decisions = decisions_in_force(inputs["decisions"])
+    present = select_present(inputs["manifest"], inputs["quarantine"])
+    decisions = select_about(decisions_in_force(inputs["decisions"]), present)
     pairs = inputs["pairs"].where(of_model & F.col("relation").isin(*config.relations))
     facts = inputs["descriptors"].where(F.col("descriptor_id") == run.model.descriptor_id)
     videos = (

@@ -32,7 +32,7 @@ TABLE = Table(
         video_id STRING NOT NULL COMMENT 'id in the manifest',
         descriptor_id STRING NOT NULL COMMENT 'backbone, sampling, and a hash of all settings that affect the values',
         run_id STRING NOT NULL COMMENT 'the run that wrote this row',
-        described_at TIMESTAMP NOT NULL COMMENT 'start of that run, UTC',
+        described_at TIMESTAMP NOT NULL COMMENT 'start of that run, UTC; the file had this content then',
         uri STRING NOT NULL COMMENT 'the URI that the video was read from',
     """
     + make_description_ddl(is_nullable=False),
@@ -40,19 +40,22 @@ TABLE = Table(
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Select the successful attempts. Grain: one row per video described in this run.
+    """Select the successful attempts. Grain: one row per video that was described or is unchanged in this run.
 
-    Runs on: driver.
+    An unchanged video keeps its descriptors, with the uri and the time of this run. Runs on: driver.
     """
-    return (
-        inputs["attempts"]
-        .where(F.col("error_code").isNull())
-        .drop("error_code", "error_detail", "thumbnails", "frame_details")
-        .withColumns(
-            {
-                "descriptor_id": F.lit(run.model.descriptor_id),
-                "run_id": F.lit(run.run_id),
-                "described_at": F.lit(run.started_at),
-            }
-        )
+    tried = inputs["attempts"].where("error_code IS NULL")
+    now = {"run_id": F.lit(run.run_id), "described_at": F.lit(run.started_at)}
+    new = (
+        tried.where("NOT is_unchanged")
+        .drop("error_code", "error_detail", "is_unchanged", "thumbnails", "frame_details")
+        .withColumns({"descriptor_id": F.lit(run.model.descriptor_id)} | now)
     )
+    kept = (
+        inputs["descriptors"]
+        .where(F.col("descriptor_id") == run.model.descriptor_id)
+        .drop("uri")
+        .join(tried.where("is_unchanged").select("video_id", "uri"), "video_id")
+        .withColumns(now)
+    )
+    return new.unionByName(kept)

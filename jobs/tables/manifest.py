@@ -9,6 +9,7 @@ from pyspark.sql.types import StructType
 
 from jobs.contracts.table import Table
 from jobs.errors import QualityError
+from udfs.errors import RowError
 from udfs.opening.locate import read_file_facts
 from udfs.opening.roots import resolve_uri
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from jobs.config.operation import QualityConfig
     from jobs.contracts.run import Run
 
+    Looked = tuple[int | None, datetime | None, str | None, str | None]
+
 TABLE = Table(
     name="manifest",
     grain="A video in the operator's manifest",
@@ -32,8 +35,10 @@ TABLE = Table(
         published_at TIMESTAMP COMMENT 'UTC; null if unknown',
         owner_id STRING COMMENT 'id of the publisher',
         removed_at TIMESTAMP COMMENT 'UTC, start of the run that found the video removed; null while it exists',
-        size_bytes BIGINT COMMENT 'size of its file when a run last checked it',
-        modified_at TIMESTAMP COMMENT 'modification time of its file at that check, UTC; null if the store has none',
+        size_bytes BIGINT COMMENT 'size of its file when a run last found it; null if none did',
+        modified_at TIMESTAMP COMMENT 'modification time of its file then, UTC; null if the store has none',
+        file_error STRING COMMENT 'error_code of its file at the last check; null if it could be opened',
+        file_changed_at TIMESTAMP COMMENT 'UTC, start of the run that last found the file lost, back or changed',
         run_id STRING NOT NULL COMMENT 'the run that last changed this row',
         attributes MAP<STRING, STRING> NOT NULL COMMENT 'all other columns of the manifest, as text'
     """,
@@ -41,7 +46,9 @@ TABLE = Table(
 REQUIRED_COLUMNS = ("video_id", "uri")
 _OPTIONAL_COLUMNS = ("published_at", "owner_id", "is_removed")
 _FILE = ("size_bytes", "modified_at")
-_FILE_DDL = "size_bytes BIGINT, modified_at TIMESTAMP"
+_FILE_STATE = (*_FILE, "file_error", "file_changed_at")
+_LOOKED_DDL = "size_bytes BIGINT, modified_at TIMESTAMP, error STRING, detail STRING"
+_MIN_VIDEOS_OF_LOST_STORE = 2
 
 
 def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
@@ -55,11 +62,13 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     Runs on: driver; files are checked on executors.
 
     Raises:
-        QualityError: a complete manifest lists too few of the stored videos.
+        QualityError: a complete manifest lists too few of the stored videos, or the files of too many are lost.
     """
     stored = inputs["manifest"]
     named = normalise(inputs["manifest_source"], run)
-    merged = merge_known(named, stored, run)
+    merged = run.checkpoint("merged", _merge(named, stored, run))
+    check_lost(merged, stored, run.config.quality)
+    merged = merged.drop("file_detail")
     if not run.config.manifest.is_complete:
         return merged
     gone = stored.join(named.select("video_id"), "video_id", "left_anti")
@@ -84,12 +93,26 @@ def merge_known(named: DataFrame, stored: DataFrame, run: Run) -> DataFrame:
 
     Runs on: driver; files are checked on executors.
     """
-    known = stored.select("video_id", *[F.col(name).alias(f"known_{name}") for name in ("uri", "removed_at", *_FILE)])
-    rows = named.join(known, "video_id", "left")
+    return _merge(named, stored, run).select(*stored.columns)
+
+
+def _merge(named: DataFrame, stored: DataFrame, run: Run) -> DataFrame:
+    """Return the rows of `merge_known`, with `file_detail`: why a file could not be opened."""
+    columns = ("uri", "removed_at", *_FILE_STATE)
+    known = stored.select("video_id", *[F.col(name).alias(f"known_{name}") for name in columns])
+    rows = _check_files(named.join(known, "video_id", "left"), run)
     now, is_same = F.lit(run.started_at), F.col("uri").eqNullSafe(F.col("known_uri"))
-    removed_at = F.when(F.col("is_removed"), F.coalesce("known_removed_at", now))
     facts = {name: F.coalesce(f"file.{name}", F.when(is_same, F.col(f"known_{name}"))) for name in _FILE}
-    return _check_files(rows, run).withColumns({"removed_at": removed_at} | facts).select(*stored.columns)
+    is_other = [F.coalesce(F.col(f"file.{name}") != F.col(f"known_{name}"), F.lit(False)) for name in _FILE]
+    is_changed = is_other[0] | is_other[1] | ~F.col("file.error").eqNullSafe(F.col("known_file_error"))
+    changed_at = F.when(is_same, F.when(is_changed, now).otherwise(F.col("known_file_changed_at")))
+    state = {
+        "removed_at": F.when(F.col("is_removed"), F.coalesce("known_removed_at", now)),
+        "file_error": F.col("file.error"),
+        "file_changed_at": changed_at,
+        "file_detail": F.col("file.detail"),
+    }
+    return rows.withColumns(state | facts).select(*stored.columns, "file_detail")
 
 
 def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
@@ -118,18 +141,26 @@ def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
 
 
 def _check_files(rows: DataFrame, run: Run) -> DataFrame:
-    """Add the struct `file`: size and time of each file; null if it does not exist or files are not checked."""
+    """Add the struct `file`: size and time of each file, or its fault.
+
+    It is null for removed videos, and if files are not checked.
+    """
     if not run.config.manifest.look_at_files:
-        return rows.withColumn("file", F.lit(None).cast(StructType.fromDDL(_FILE_DDL)))
+        return rows.withColumn("file", F.lit(None).cast(StructType.fromDDL(_LOOKED_DDL)))
     roots = run.roots
 
-    def look(uri: str | None) -> tuple[int, datetime | None] | None:
-        facts = read_file_facts(uri, roots)
-        return None if facts is None else (facts.size_bytes, facts.modified_at)
+    def look(uri: str | None, is_removed: bool) -> Looked | None:
+        if is_removed:
+            return None
+        try:
+            facts = read_file_facts(uri, roots)
+        except RowError as error:
+            return None, None, str(error.code), error.detail
+        return facts.size_bytes, facts.modified_at, None, None
 
     # Spark would call a deterministic function once for each field of its struct.
-    look_once = F.udf(look, _FILE_DDL, useArrow=False).asNondeterministic()
-    return rows.withColumn("file", look_once(F.when(~F.col("is_removed"), F.col("uri"))))
+    look_once = F.udf(look, _LOOKED_DDL, useArrow=False).asNondeterministic()
+    return rows.withColumn("file", look_once("uri", "is_removed"))
 
 
 def _as_timestamp(source: DataFrame, name: str) -> Column:
@@ -172,4 +203,43 @@ def check_removed(num_removed: int, num_known: int, config: QualityConfig) -> No
         f"the manifest does not list {num_removed} of {num_known} known videos, and manifest.is_complete marks them as "
         f"removed; quality.max_removed_fraction is {config.max_removed_fraction}. Nothing was changed. Pass the whole "
         "manifest, raise the limit, or switch off manifest.is_complete"
+    )
+
+
+def check_lost(merged: DataFrame, stored: DataFrame, config: QualityConfig) -> None:
+    """Check the share of videos whose files were found by an earlier run and cannot be opened now.
+
+    A store that cannot be reached is no deletion, so the run stops before it changes a table. Fewer lost files are
+    quarantined one by one. Runs on: driver.
+
+    Args:
+        merged: rows of the table after this run's check, with `file_detail`.
+        stored: rows of the table before it.
+        config: the limits.
+
+    Raises:
+        QualityError: the share is above `quality.max_lost_fraction`, and at least `quality.min_attempts` files were
+            found before; or all files are lost, of two videos or more.
+    """
+    found = stored.where("removed_at IS NULL AND file_error IS NULL AND size_bytes IS NOT NULL")
+    is_lost = "removed_at IS NULL AND file_error IS NOT NULL"
+    lost = merged.where(is_lost).join(found.select("video_id", "uri"), ["video_id", "uri"], "left_semi")
+    sample = F.min(F.struct("video_id", "file_detail")).alias("first")
+    faults = lost.groupBy("file_error").agg(F.count("*").alias("num_videos"), sample).sort("file_error").collect()
+    num_lost = sum(fault["num_videos"] for fault in faults)
+    if num_lost < _MIN_VIDEOS_OF_LOST_STORE:
+        return
+    num_found = found.count()
+    is_checked = num_found >= config.min_attempts or num_lost == num_found
+    if not is_checked or num_lost <= config.max_lost_fraction * num_found:
+        return
+    kinds = "; ".join(
+        f"{fault['file_error']} {fault['num_videos']}, such as {fault['first']['video_id']}: "
+        f"{fault['first']['file_detail']}"
+        for fault in faults
+    )
+    raise QualityError(
+        f"the files of {num_lost} of {num_found} known videos cannot be opened any more ({kinds}); "
+        f"quality.max_lost_fraction is {config.max_lost_fraction}. Nothing was changed. If the store is out of reach, "
+        "run again when it is back. If the files were deleted, set is_removed in the manifest, or raise the limit to 1"
     )

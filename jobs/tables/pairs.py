@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.presence import select_present
 from jobs.contracts.run import keep_on_executors
 from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
@@ -71,13 +72,14 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
     aligned, and the evidence decides. Without one, whole videos are compared by their vectors: the relation is `copy`,
     the segments are the whole videos, and the alignment is null.
 
-    Removed videos have no pairs. Identical videos are searched as one representative, and each has one pair, with that
-    representative. Videos that the last search saw (`seen_embeddings`, if any) are not compared again: their pairs come
-    from `pairs`, and the result equals that of a full search. Common footage is marked last.
+    Only present videos have pairs: see `jobs.contracts.presence`. Identical videos are searched as one representative,
+    and each has one pair, with that representative. Videos that the last search saw (`seen_embeddings`, if any) are not
+    compared again: their pairs come from `pairs`, and the result equals that of a full search. Common footage is marked
+    last.
 
     Runs on: driver; search and alignment on executors.
     """
-    present = inputs["manifest"].where("removed_at IS NULL").select("video_id")
+    present = select_present(inputs["manifest"], inputs["quarantine"])
     stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).join(present, "video_id", "left_semi")
     seen = inputs.get("seen_embeddings") if run.config.pairs.incremental else None
     seen = seen.where(F.col("model_id") == run.model.model_id) if seen is not None else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="quarantine",
-    grain="A video whose last attempt failed; it leaves the table once it is described",
+    grain="A video whose last attempt failed: it is in no pair, cluster or duplicate until it is described",
     key=("video_id",),
     is_replaced=True,
     compared=("last_tried_at",),  # a run writes only the videos it tried, so that releases during the run are kept

@@ -14,6 +14,7 @@ from jobs.config.settings import Config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run
 from jobs.engine.night import run_nightly
+from jobs.tables import quarantine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,11 @@ def make_run(spark: SparkSession, manifest: Path, settings: dict[str, Any]) -> R
 def present_in(embeddings: DataFrame) -> DataFrame:
     """Make the columns of `manifest` that `pairs` reads, with every embedded video present."""
     return embeddings.select("video_id", F.lit(None).cast("timestamp").alias("removed_at")).distinct()
+
+
+def none_in_quarantine(spark: SparkSession) -> DataFrame:
+    """Make an empty `quarantine`."""
+    return spark.createDataFrame([], quarantine.TABLE.schema)
 
 
 def read_rows(lake: Path, table: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Decodes videos in child processes while the caller processes the frames already decoded. Runs on executors.
 
-Every file ends with one `VideoDone` or `VideoFailed`, even if it crashes or hangs a decoder.
+Every file ends with one `VideoDone`, `VideoUnchanged` or `VideoFailed`, even if it crashes or hangs a decoder.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import hash_content
 from udfs.opening.locate import open_video
 from udfs.opening.probe import check_complete, recognise_container
-from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted
+from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted, VideoUnchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from udfs.decoding.settings import DecoderSettings
     from udfs.opening.locate import OpenedVideo, Roots
-    from udfs.video import DecodeEvent, VideoRequest
+    from udfs.video import DecodeEvent, FileContent, VideoRequest
 
 # A child is replaced after this many videos, because decord leaks some memory with every file.
 VIDEOS_PER_CHILD = 200
@@ -98,7 +98,10 @@ class DecoderWorker:
             self._child = None
 
     def decode(self, request: VideoRequest, put: Callable[[DecodeEvent], None]) -> None:
-        """Decode one video and pass its events to `put`. The last event is a `VideoDone` or a `VideoFailed`.
+        """Decode one video and pass its events to `put`.
+
+        The last event is a `VideoDone` or a `VideoFailed`; the only event is a `VideoUnchanged` if the file has the
+        content that is already described.
 
         Raises:
             DecoderStartError: no child starts.
@@ -108,6 +111,9 @@ class DecoderWorker:
         try:
             roots = self._roots.add_folder_of(request.uri) if request.was_described else self._roots
             with open_video(request.uri, roots, limits.max_file_bytes) as video:
+                if _is_described(video, request.described):
+                    put(VideoUnchanged(request.video_id))
+                    return
                 container = recognise_container(video.fd, video.size_bytes)
                 check_complete(video.fd, video.size_bytes, container)
                 facts = self._decode_content(request, _Content(video, container), put)
@@ -170,6 +176,15 @@ class DecoderWorker:
         finally:
             if not is_usable:
                 self.close()
+
+
+def _is_described(video: OpenedVideo, described: FileContent | None) -> bool:
+    """Return whether a file has the described content; a file of another size is not read."""
+    return (
+        described is not None
+        and video.size_bytes == described.size_bytes
+        and hash_content(video.fd) == described.sha256
+    )
 
 
 def choose_fault(first: RowError, second: RowError) -> RowError:

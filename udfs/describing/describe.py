@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from udfs.describing.description import Description, make_attempt_row
+from udfs.describing.description import Description, Unchanged, make_attempt_row
 from udfs.video import (
     DecodeEvent,
+    FileContent,
     FrameChunk,
     VideoDone,
     VideoFacts,
     VideoFailed,
     VideoRequest,
     VideoRestarted,
+    VideoUnchanged,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
     from udfs.decoding.pool import DecoderPool
     from udfs.decoding.settings import DecoderSettings
+    from udfs.describing.description import Outcome
     from udfs.describing.settings import DescribeSettings
-    from udfs.errors import RowError
     from udfs.opening.roots import Roots
 
 
@@ -105,8 +107,8 @@ class _FrameQueue:
 
 def describe_events(
     events: Iterable[DecodeEvent], describer: Describer, *, cuts_borders: bool = False, stores_thumbnails: bool = False
-) -> Iterator[tuple[str, Description | RowError]]:
-    """Describe videos while their frames arrive. Yields (video_id, description or fault) of each video.
+) -> Iterator[tuple[str, Outcome]]:
+    """Describe videos while their frames arrive. Yields (video_id, outcome) of each video.
 
     Frames of several videos share a batch. The vector of a frame does not depend on the other frames of its batch, so
     the result does not depend on how events of different videos are interleaved. At most one batch and the chunks in
@@ -138,6 +140,8 @@ def describe_events(
             case VideoFailed():
                 videos.pop(event.video_id, None)
                 yield event.video_id, event.error
+            case VideoUnchanged():
+                yield event.video_id, Unchanged()
             case VideoDone():
                 videos[event.video_id].facts = event.facts
         while queue.num_frames >= describer.batch_frames:
@@ -158,9 +162,10 @@ def _take_finished(videos: dict[str, _Progress]) -> Iterator[tuple[str, Descript
 def describe_batches(
     batches: Iterator[pd.DataFrame], settings: DescribeSettings, count_done: Callable[[int], None]
 ) -> Iterator[pd.DataFrame]:
-    """Describe the videos of a partition: columns video_id, uri -> ATTEMPT_DDL, one row per video, unordered.
+    """Describe the videos of a partition: rows of REQUEST_DDL -> ATTEMPT_DDL, one row per video, unordered.
 
-    A video that cannot be described has a row with an error_code; it never fails the task.
+    A video that cannot be described has a row with an error_code; it never fails the task. A file with the content that
+    is already described is read, but not decoded.
     Runs on: executor, by `mapInPandas`. The CNN is loaded once per Python worker.
 
     Args:
@@ -172,20 +177,28 @@ def describe_batches(
 
     from udfs.describing.device import get_task_describer
 
-    rows = pd.concat([*batches, pd.DataFrame({"video_id": [], "uri": []}, dtype=object)])
-    uris: dict[str, str | None] = dict(zip(rows["video_id"], rows["uri"], strict=True))
-    if not uris:
+    requests = {request.video_id: request for batch in batches for request in _read_requests(batch)}
+    if not requests:
         return
     describer = get_task_describer(settings)
     pool = get_worker_pool(settings.decoder, settings.roots, settings.num_decoders)
-    requests = [VideoRequest(video_id, uri) for video_id, uri in uris.items()]
-    with closing(pool.decode(requests)) as events:
+    with closing(pool.decode(requests.values())) as events:
         described = describe_events(
             events, describer, cuts_borders=settings.cuts_borders, stores_thumbnails=settings.stores_thumbnails
         )
         for video_id, outcome in described:
             count_done(1)
-            yield pd.DataFrame([make_attempt_row(video_id, uris[video_id], outcome)])
+            yield pd.DataFrame([make_attempt_row(video_id, requests[video_id].uri, outcome)])
+
+
+def _read_requests(rows: pd.DataFrame) -> Iterator[VideoRequest]:
+    """Read rows of REQUEST_DDL."""
+    import pandas as pd
+
+    columns = ("video_id", "uri", "described_bytes", "described_sha256")
+    for video_id, uri, size_bytes, sha256 in zip(*(rows[name] for name in columns), strict=True):
+        described = None if pd.isna(sha256) else FileContent(int(size_bytes), sha256)
+        yield VideoRequest(video_id, uri, described=described)
 
 
 @cache

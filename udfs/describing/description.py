@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,14 +41,22 @@ def make_description_ddl(*, is_nullable: bool) -> str:
     return ", ".join(f"{name} {kind}{null} COMMENT '{comment}'" for name, kind, comment in _COLUMNS)
 
 
+REQUEST_DDL = "video_id STRING, uri STRING, described_bytes BIGINT, described_sha256 STRING"
+"""A video to describe, with size and SHA-256 of the content that is already described; null without one."""
 ATTEMPT_DDL = (
     "video_id STRING NOT NULL COMMENT 'id in the manifest', "
     "uri STRING COMMENT 'URI that the video was read from', "
-    "error_code STRING COMMENT 'null if the video was described', "
+    "error_code STRING COMMENT 'null if the video was described or is unchanged', "
     "error_detail STRING COMMENT 'which value violates which rule', "
+    "is_unchanged BOOLEAN NOT NULL COMMENT 'true if the file has the content that is already described', "
     "thumbnails ARRAY<BINARY> COMMENT 'JPEG pictures of the sampled frames; null if they are not stored', "
     "frame_details ARRAY<FLOAT> COMMENT 'detail of each sampled frame, in [0, 1]', "
 ) + make_description_ddl(is_nullable=True)
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The outcome of a video whose file has the content that is already described."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +80,23 @@ class Description:
     thumbnails: list[bytes] | None = None
 
 
-def make_attempt_row(video_id: str, uri: str | None, outcome: Description | RowError) -> dict[str, Any]:
-    """Make the row of ATTEMPT_DDL of a video that was described or that failed. Runs on: executor."""
+Outcome: TypeAlias = "Description | Unchanged | RowError"
+"""What became of a video: it was described, its content is already described, or it failed."""
+
+
+def make_attempt_row(video_id: str, uri: str | None, outcome: Outcome) -> dict[str, Any]:
+    """Make the row of ATTEMPT_DDL of a video that was described, is unchanged or failed. Runs on: executor.
+
+    The row of an unchanged video has no description: that in `descriptors` applies.
+    """
     row: dict[str, Any] = dict.fromkeys(name for name, _, _ in _COLUMNS)
     row |= {"video_id": video_id, "uri": uri, "error_code": None, "error_detail": None}
+    row["is_unchanged"] = isinstance(outcome, Unchanged)
     row |= {"thumbnails": None, "frame_details": None}
     if isinstance(outcome, Exception):
         return row | {"error_code": str(outcome.code), "error_detail": outcome.detail}
+    if isinstance(outcome, Unchanged):
+        return row
     return (
         row
         | asdict(outcome.facts)

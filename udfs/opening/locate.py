@@ -103,20 +103,18 @@ class FileFacts:
     modified_at: datetime | None
 
 
-def read_file_facts(uri: str | None, roots: Roots, open_remote: FilesystemOpener = open_filesystem) -> FileFacts | None:
-    """Return the facts of a video's file without reading it; None if `open_video` would raise a RowError.
+def read_file_facts(uri: str | None, roots: Roots, open_remote: FilesystemOpener = open_filesystem) -> FileFacts:
+    """Return the facts of a video's file without reading it.
 
     Raises:
+        RowError: as `open_video`, except TOO_LARGE.
         OSError: a fault of this machine.
     """
-    try:
-        found = _locate(uri, roots)
-        if isinstance(found, str):
-            with _open_local(found, roots, sys.maxsize) as opened:
-                return FileFacts(opened.size_bytes, datetime.fromtimestamp(os.fstat(opened.fd).st_mtime, UTC))
-        _, _, info = _stat_remote(*found, sys.maxsize, open_remote)
-    except RowError:
-        return None
+    found = _locate(uri, roots)
+    if isinstance(found, str):
+        with _open_local(found, roots, sys.maxsize) as opened:
+            return FileFacts(opened.size_bytes, datetime.fromtimestamp(os.fstat(opened.fd).st_mtime, UTC))
+    _, _, info = _stat_remote(*found, sys.maxsize, open_remote)
     return FileFacts(info.size, info.mtime)
 
 

@@ -42,7 +42,10 @@ class TimeAlignment:
         attainable_agreement: geometric mean of each side's change agreement with itself, in [0, 4]: what a perfect
             copy would reach.
         change: mean squared deviation of the aligned frames from their mean, the smaller of both sides, in [0, 1].
-        segments: the aligned segments, the best first.
+        segments: the aligned segments, the best first. Both sides of one end together: neither extends beyond what the
+            other one shows.
+        left_content_seconds: length of the content of the left video.
+        right_content_seconds: length of the content of the right video.
     """
 
     left: Segment
@@ -57,11 +60,15 @@ class TimeAlignment:
     attainable_agreement: float
     change: float
     segments: tuple[AlignedSegment, ...] = ()
+    left_content_seconds: float = 0.0
+    right_content_seconds: float = 0.0
 
     @property
     def relation(self) -> str:
-        """`copy` if most of both videos is covered, `contained` if most of one is, else `overlap`."""
-        return name_relation(self.left_coverage, self.right_coverage)
+        """`copy`, `contained` or `overlap`: see `udfs.verifying.relation.name_relation`."""
+        return name_relation(
+            self.left_coverage, self.right_coverage, self.left_content_seconds, self.right_content_seconds
+        )
 
 
 def align(left: VideoFeatures, right: VideoFeatures) -> TimeAlignment | None:
@@ -119,6 +126,8 @@ def _measure_alignment(
         attainable_agreement=math.sqrt(own[0] * own[1]),
         change=min(measure_change(left.vectors[i]), measure_change(right.vectors[j])),
         segments=segments,
+        left_content_seconds=left.content.end_seconds - left.content.start_seconds,
+        right_content_seconds=right.content.end_seconds - right.content.start_seconds,
     )
 
 

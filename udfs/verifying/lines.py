@@ -89,14 +89,19 @@ class CandidateLines:
         return np.concatenate([np.zeros((*along.shape[:2], 1)), np.cumsum(along, axis=2)], axis=2)
 
     def bound(self, run: DiagonalRun) -> AlignedSegment:
-        """Return where a run starts and ends in both videos. A frame is shown until the next one appears."""
-        left, right = self.left, self.right
-        at_right = self.right_seconds[run.line, run.begin : run.end]
-        left_start = left.seconds[run.begin]
+        """Return where a run starts and ends in both videos: times that the line maps onto each other.
+
+        A frame is shown until the next one appears, but no segment extends beyond the end of the other video: of a
+        frame that is sampled just before that end, only the part before it is shared.
+        """
+        left, right, speed = self.left, self.right, float(self.speeds[run.line])
         left_end = left.seconds[run.end] if run.end < len(left.seconds) else left.duration_seconds
-        right_start = min(right.duration_seconds, max(0.0, at_right[0]))
-        last_frame_seconds = float(self.speeds[run.line]) * (left_end - left.seconds[run.end - 1])
-        right_end = max(right_start, min(right.duration_seconds, at_right[-1] + last_frame_seconds))
+        first, last = left.seconds[run.begin], left.seconds[run.end - 1]
+        at_first, at_last = self.right_seconds[run.line, [run.begin, run.end - 1]]
+        right_start = min(right.duration_seconds, max(0.0, at_first))
+        right_end = max(right_start, min(right.duration_seconds, at_last + speed * (left_end - last)))
+        left_start = min(max(first, first + (right_start - at_first) / speed), left_end)
+        left_end = max(left_start, min(left_end, last + (right_end - at_last) / speed))
         return AlignedSegment(
             Segment(float(left_start), float(left_end)), Segment(float(right_start), float(right_end))
         )

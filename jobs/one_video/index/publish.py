@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.presence import select_present
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_ids import parse_run_time
 from jobs.contracts.run_log import log
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from jobs.lake.lake import Lake
 
 STAGE = "index"
-INDEXED_TABLES = ("manifest", "embeddings", "clusters")
+INDEXED_TABLES = ("manifest", "quarantine", "embeddings", "clusters")
 """The tables that an index reflects."""
 SHARD_SEGMENTS = 1 << 17
 """Approximate segments of a shard: 256 MiB of vectors at 512 dims, held in memory by the task that writes it."""
@@ -106,8 +107,8 @@ def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -
     import pyarrow as pa
 
     embeddings = lake.read("embeddings").where(F.col("model_id") == run.model.model_id)
-    listed_videos = lake.read("manifest").where("removed_at IS NULL").select("video_id")
-    wanted = embeddings.where("segment_index = 0").join(listed_videos, "video_id", "left_semi").select(*_KEY)
+    present_videos = select_present(lake.read("manifest"), lake.read("quarantine"))
+    wanted = embeddings.where("segment_index = 0").join(present_videos, "video_id", "left_semi").select(*_KEY)
     present = wanted.toArrow().cast(_key_schema())
     listed = _listed_schema().empty_table()
     shards: dict[str, int] = {}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from jobs.engine.outcome import Outcome
+
 pytestmark = pytest.mark.slow
 
 # A video whose next attempt is due is tried in the next run.
@@ -43,16 +45,20 @@ REMOVABLE = {"stripes", "stripes-low", "glow", "swapped"}
 
 @dataclass(frozen=True)
 class Runs:
-    """A lake after each of six runs: its tables, their versions, and what the fifth run, which fails, said.
+    """A lake after each of nine runs: its tables, their versions, and what the fifth and the ninth, which fail, said.
 
     The first two runs change most videos. In the second run a row removes `stripes`, and the third run gets the same
     manifest. Before the fourth run, whose manifest is complete, `swapped` gets the content of `stripes`. The fifth run
-    names `glow` alone, whose file has been touched. The sixth names `stripes` again.
+    names `glow` alone, whose file has been touched. The sixth names `stripes` again. Before the seventh, the file of
+    `stripes` is deleted, and that of `glow` is overwritten with text. Before the eighth, both are back. Before the
+    ninth, all files are gone.
     """
 
     tables: list[dict[str, list[dict[str, Any]]]]
     versions: list[dict[str, int]]
     refusal: str
+    outcomes: list[Outcome]
+    outage: str
 
     def rows(self, run: int, table: str) -> dict[str, dict[str, Any]]:
         """Return the rows of a table with the key video_id."""
@@ -82,13 +88,13 @@ def runs(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPath
         shutil.copy(catalogue.parent / "copies" / name, folder)
     shutil.copy(folder / "glow.mp4", folder / "swapped.mp4")
     lake, manifest = folder / "lake", folder / "manifest.csv"
-    tables, versions = [], []
+    tables, versions, outcomes = [], [], []
 
     def run(videos: Sequence[Video], settings: dict[str, Any], removed: Sequence[Video] = ()) -> None:
         lines = [f"{v.video_id},{v.path},{v.published_at},{str(v in removed).lower()}" for v in (*videos, *removed)]
         manifest.write_text("\n".join(["video_id,uri,published_at,is_removed", *lines]), encoding="utf-8")
         try:
-            run_night(manifest, lake, settings)
+            outcomes.append(run_night(manifest, lake, settings))
         finally:
             names = (
                 "manifest",
@@ -114,7 +120,19 @@ def runs(spark: SparkSession, catalogue: Path, tmp_path_factory: pytest.TempPath
     with pytest.raises(QualityError) as refused:
         run((GLOW,), CAREFUL)
     run((STRIPES, GLOW), SETTINGS)
-    return Runs(tables, versions, str(refused.value))
+    shutil.copy(folder / "glow.mp4", folder / "kept.mp4")
+    (folder / "stripes.mp4").unlink()
+    (folder / "glow.mp4").write_text("moved to another place", encoding="utf-8")
+    everything = (*SECOND, STRIPES, STRIPES_LOW, GLOW, SWAPPED)
+    run(everything, SETTINGS)
+    shutil.copy(folder / "swapped.mp4", folder / "stripes.mp4")
+    shutil.copy(folder / "kept.mp4", folder / "glow.mp4")
+    run(everything, SETTINGS)
+    for path in (*folder.glob("*.mp4"), *folder.glob("*.webm")):
+        path.unlink()
+    with pytest.raises(QualityError) as outage:
+        run(everything, SETTINGS)
+    return Runs(tables, versions, str(refused.value), outcomes, str(outage.value))
 
 
 def test_the_first_run_finds_the_copies_and_quarantines_missing_files(runs: Runs) -> None:
@@ -209,3 +227,36 @@ def test_a_restored_video_is_not_described_again(runs: Runs) -> None:
     assert "stripes" not in runs.written(5, "descriptors")
     # "swapped" has the very content of "stripes", which represents both
     assert runs.pairs(5) == {("redated", "same"), ("moved", "new"), ("stripes", "stripes-low"), ("stripes", "swapped")}
+
+
+def test_a_video_whose_file_is_lost_or_is_no_video_any_more_has_no_pairs(runs: Runs) -> None:
+    assert {name: row["error_code"] for name, row in runs.rows(6, "quarantine").items() if name in REMOVABLE} == {
+        "stripes": "NOT_FOUND",
+        "glow": "NOT_A_VIDEO",
+    }
+    assert runs.pairs(6) == {("redated", "same"), ("moved", "new"), ("stripes-low", "swapped")}
+    assert {"stripes", "glow"} & runs.rows(6, "clusters").keys() == set()
+    assert runs.duplicates(6) == {("same", "redated"), ("new", "moved"), ("swapped", "stripes-low")}
+
+
+def test_lost_videos_are_reported(runs: Runs) -> None:
+    outcome = runs.outcomes[5]
+    assert outcome.lost_counts == {"NOT_A_VIDEO": 1, "NOT_FOUND": 1}
+    assert "2 videos that were described before cannot be read any more: NOT_A_VIDEO 1, NOT_FOUND 1" in str(
+        outcome.describe_lost()
+    )
+
+
+def test_a_file_that_is_back_is_not_described_again(runs: Runs) -> None:
+    outcome = runs.outcomes[6]
+    assert (outcome.num_described, outcome.num_unchanged, outcome.lost_counts) == (0, 2, {})
+    assert {name for name in runs.rows(7, "quarantine") if name in REMOVABLE} == set()
+    assert runs.written(7, "thumbnails") == runs.written(7, "embeddings") == set()
+    assert runs.pairs(7) == runs.pairs(5)
+    assert runs.duplicates(7) == runs.duplicates(5)
+
+
+def test_a_store_out_of_reach_is_no_deletion(runs: Runs) -> None:
+    assert "the files of 9 of 9 known videos cannot be opened any more (NOT_FOUND 9, such as " in runs.outage
+    assert "run again when it is back" in runs.outage
+    assert runs.versions[8] == runs.versions[7] | {"runs": runs.versions[7]["runs"] + 1}

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.tables import embeddings, pairs
-from tests.support.lakes import TINY, make_run, present_in
+from tests.support.lakes import TINY, make_run, none_in_quarantine, present_in
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,6 +59,7 @@ def search(spark: SparkSession, told: dict[str, Any], lake: Lake, seen: Lake, fo
     run = make_run(spark, Path("/manifest.csv"), TINY | {"pairs": {"min_cosine_similarity": THRESHOLD} | told})
     inputs = {
         "manifest": present_in(embed(spark, lake, run.model.model_id)),
+        "quarantine": none_in_quarantine(spark),
         "embeddings": embed(spark, lake, run.model.model_id),
         "seen_embeddings": embed(spark, seen, run.model.model_id),
         "pairs": spark.createDataFrame(found, pairs.TABLE.schema),

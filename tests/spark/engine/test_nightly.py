@@ -144,7 +144,7 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
         "index": ("done", 9),
         "run": ("done", 9),
     }
-    assert dict(runs["duplicates"]["input_versions"]) == {"clusters": 1, "pairs": 1, "decisions": 0}
+    assert dict(runs["duplicates"]["input_versions"]) == {"clusters": 1, "embeddings": 1, "pairs": 1, "decisions": 0}
     assert runs["duplicates"]["output_version"] == 1
     assert dict(runs["run"]["error_counts"]) == {"NOT_A_FILE": 1, "EMPTY_FILE": 1, "NOT_FOUND": 1, "NOT_A_VIDEO": 1}
     assert json.loads(runs["run"]["config"])["describe"]["backbone"] == "efficientnet_lite0_ndvr"

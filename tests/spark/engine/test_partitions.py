@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.lake.lake import Lake
-from jobs.tables import attempts, descriptors, pairs, quarantine
-from tests.support.lakes import make_run, read_rows
+from jobs.tables import attempts, descriptors, pairs, thumbnails
+from tests.support.lakes import make_run, none_in_quarantine, read_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,7 +32,8 @@ def describe_anew(spark: SparkSession, described: Described, settings: dict[str,
     inputs = {
         "manifest": Lake(spark, str(described.lake)).read("manifest"),
         "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
-        "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
+        "thumbnails": spark.createDataFrame([], thumbnails.TABLE.schema),
+        "quarantine": none_in_quarantine(spark),
     }
     chosen = attempts.select_due(inputs, run).collect()
     due = attempts.make_requests(spark, chosen, run.config.describe.videos_per_task)
@@ -56,7 +57,7 @@ def test_pairs_do_not_depend_on_the_size_of_a_block(spark: SparkSession, describ
     run = make_run(spark, described.manifest, settings)
     lake = Lake(spark, str(described.lake))
     built = pairs.build(
-        {name: lake.read(name) for name in ("manifest", "embeddings", "thumbnails", "descriptors")}, run
+        {name: lake.read(name) for name in ("manifest", "quarantine", "embeddings", "thumbnails", "descriptors")}, run
     ).rows
     found = sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in built.collect())
     stored = read_rows(described.lake, "pairs")

@@ -38,7 +38,7 @@ from models.artefact import (
 )
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
-from tests.support.lakes import make_run, present_in, read_rows, read_versions, run_night
+from tests.support.lakes import make_run, none_in_quarantine, present_in, read_rows, read_versions, run_night
 from tests.support.verifiers import make_verifier, split
 from tests.support.videos import draw_picture
 from udfs.embedding.embed import FRAME_DIMS
@@ -165,7 +165,8 @@ def build(
     run = make_run(spark, Path("/manifest.csv"), settings | {"pairs": told})
     lake = Lake(spark, str(nights.lake))
     known = {name: lake.read(name) for name in ("embeddings", "thumbnails", "descriptors")} | inputs
-    return Built.of(pairs.build(known | {"manifest": present_in(known["embeddings"])}, run))
+    known |= {"manifest": present_in(known["embeddings"]), "quarantine": none_in_quarantine(spark)}
+    return Built.of(pairs.build(known, run))
 
 
 def by_ids(built: Built) -> dict[Any, Any]:

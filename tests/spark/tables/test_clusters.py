@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.tables import cluster_events, clusters, decisions
+from jobs.tables import cluster_events, clusters, decisions, quarantine
 from tests.support.lakes import TINY, make_run
 
 if TYPE_CHECKING:
@@ -41,17 +41,27 @@ class Night:
         pairs: Sequence[tuple[str, str, float]],
         videos: Videos = (),
         decided: Sequence[tuple[str, str, str]] = (),
+        lost: Sequence[str] = (),
+        removed: Sequence[str] = (),
     ) -> dict[str, dict[str, Any]]:
         """Build and return the rows by video_id, and extend the journal."""
         model_id, descriptor_id = self.run.model.model_id, self.run.model.descriptor_id
-        days = [(video_id, day and datetime(2024, 1, day, tzinfo=UTC)) for video_id, day, _ in videos]
+        named = {end for link in (*pairs, *decided) for end in link[:2]}
+        days = dict.fromkeys(named) | {name: day and datetime(2024, 1, day, tzinfo=UTC) for name, day, _ in videos}
         at = datetime(2024, 1, 1, tzinfo=UTC)
         inputs = {
             "pairs": self.spark.createDataFrame(
                 [(*pair, "copy", model_id) for pair in pairs],
                 "left_id STRING, right_id STRING, match_probability DOUBLE, relation STRING, model_id STRING",
             ),
-            "manifest": self.spark.createDataFrame(days, "video_id STRING, published_at TIMESTAMP"),
+            "manifest": self.spark.createDataFrame(
+                [(*day, at if day[0] in removed else None) for day in days.items()],
+                "video_id STRING, published_at TIMESTAMP, removed_at TIMESTAMP",
+            ),
+            "quarantine": self.spark.createDataFrame(
+                [(video_id, "NOT_FOUND", 1, None, at, "uri", "detail", "a run") for video_id in lost],
+                quarantine.TABLE.schema,
+            ),
             "descriptors": self.spark.createDataFrame(
                 [(video_id, descriptor_id, side, side, 5.0) for video_id, _, side in videos],
                 "video_id STRING, descriptor_id STRING, width_px INT, height_px INT, duration_seconds DOUBLE",
@@ -197,3 +207,9 @@ def test_events_of_a_journal_ahead_of_the_clusters_are_not_repeated(night: Night
     night.stored = before
     assert night.cluster([("a", "b", 1.0), ("b", "c", 1.0), ("x", "y", 1.0)]) == ahead
     assert night.news == []
+
+
+def test_a_decision_about_a_lost_or_removed_video_is_not_followed(night: Night) -> None:
+    decided = [("a", "b", "duplicate"), ("b", "c", "duplicate"), ("d", "e", "duplicate"), ("a", "a", "keep_this")]
+    assert night.cluster([], decided=decided, lost=["a"], removed=["d"]).keys() == {"b", "c"}
+    assert night.cluster([], decided=decided)["b"]["keeper_reason"] == "keep_this, decided by ann"

@@ -13,7 +13,7 @@ from tests.support.lakes import TINY, make_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 PAIRS = (
     "left_id STRING, right_id STRING, match_probability DOUBLE, cosine_similarity DOUBLE, relation STRING, "
@@ -25,10 +25,16 @@ CLUSTERS = "video_id STRING, cluster_id STRING, is_keeper BOOLEAN, joined_by STR
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def test_the_evidence_of_a_member_is_its_pair_with_the_keeper_or_with_the_next_video_on_its_path(
+def name_contents(spark: SparkSession, model_id: str, contents: dict[str, str]) -> DataFrame:
+    """Rows of `embeddings` of whole videos with these contents."""
+    rows = [(video_id, model_id, 0, content) for video_id, content in contents.items()]
+    return spark.createDataFrame(rows, "video_id STRING, model_id STRING, segment_index INT, content_sha256 STRING")
+
+
+def test_the_evidence_of_a_member_is_its_own_pair_with_the_keeper_or_that_of_its_path(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """b-a and b-c are pairs, a is kept, and d was decided to be a duplicate of c."""
+    """a is kept. b-a and b-c are pairs, a contains c, d was decided to be a duplicate of c, and e is identical to c."""
     run = make_run(spark, tmp_path / "m.csv", TINY)
     model_id = run.model.model_id
     inputs = {
@@ -38,27 +44,41 @@ def test_the_evidence_of_a_member_is_its_pair_with_the_keeper_or_with_the_next_v
                 ("b", "1", False, "a", model_id),
                 ("c", "1", False, "b", model_id),
                 ("d", "1", False, "c", model_id),
+                ("e", "1", False, "c", model_id),
+                ("f", "1", False, "b", model_id),
+                ("g", "1", False, "a", model_id),
                 ("a", "1", False, "x", "other model"),
                 ("x", "1", True, None, "other model"),
             ],
             f"{CLUSTERS}, model_id STRING",
         ),
+        "embeddings": name_contents(
+            spark, model_id, {name: name.replace("e", "c").replace("g", "a") for name in "abcefg"}
+        ),
         "decisions": spark.createDataFrame([("c", "d", "duplicate", False, "ann", AT, None)], decisions.TABLE.ddl),
         "pairs": spark.createDataFrame(
             [
-                ("a", "b", 0.7, 0.91, "copy", 1.0, 1.0),
+                ("a", "b", 0.5, 0.91, "copy", 1.0, 1.0),
                 ("b", "c", 0.8, 0.92, "copy", 1.0, 1.0),
                 ("a", "c", 0.6, 0.5, "contained", 0.3, 1.0),
+                ("c", "e", 1.0, 1.0, "copy", 1.0, 1.0),
+                ("b", "f", 0.5, 0.93, "copy", 1.0, 1.0),
+                ("a", "g", 1.0, 1.0, "copy", 1.0, 1.0),
             ],
             PAIRS,
         ).withColumn("model_id", F.lit(model_id)),
     }
     rows = {row["video_id"]: row for row in duplicates.build(inputs, run).collect()}
-    found = {
-        video_id: (row["duplicate_of"], row["is_direct"], row["match_probability"], row["cosine_similarity"])
-        for video_id, row in rows.items()
+    names = ("relation", "match_probability", "cosine_similarity", "is_direct", "is_exact")
+    assert {video_id: tuple(row[name] for name in names) for video_id, row in rows.items()} == {
+        "b": ("copy", 0.5, 0.91, True, False),
+        "c": ("contained", 0.6, 0.5, True, False),
+        "d": ("contained", 0.6, None, False, False),
+        "e": ("contained", 0.6, 0.5, True, False),
+        "f": ("copy", 0.25, None, False, False),
+        "g": ("copy", 1.0, 1.0, True, True),
     }
-    assert found == {"b": ("a", True, 0.7, 0.91), "c": ("a", False, 0.8, 0.92), "d": ("a", False, 1.0, None)}
+    assert {row["duplicate_of"] for row in rows.values()} == {"a"}
     assert {row["model_id"] for row in rows.values()} == {model_id}
 
 
@@ -68,6 +88,7 @@ def test_containment_is_reported_only_for_keepers(spark: SparkSession, tmp_path:
         "clusters": spark.createDataFrame([("a", "1", True, None), ("b", "1", False, "a")], CLUSTERS).withColumn(
             "model_id", F.lit(run.model.model_id)
         ),
+        "embeddings": name_contents(spark, run.model.model_id, {}),
         "decisions": spark.createDataFrame(
             [("clip", "refused", "not_duplicate", False, "ann", AT, None)], decisions.TABLE.ddl
         ),
@@ -89,6 +110,28 @@ def test_containment_is_reported_only_for_keepers(spark: SparkSession, tmp_path:
         ("clip", "a", "1", 0.7),
         ("clip", "long", "long", 0.9),
     }
+
+
+def test_a_keeper_has_the_containment_of_the_files_that_are_identical_to_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """a and b are identical, and so are l and m; only a and l were searched, but b and m are kept."""
+    run = make_run(spark, tmp_path / "m.csv", TINY)
+    clusters = [("a", "1", False, "b"), ("b", "1", True, None), ("l", "2", False, "m"), ("m", "2", True, None)]
+    pairs = [
+        ("a", "b", 1.0, 1.0, "copy", 1.0, 1.0),
+        ("l", "m", 1.0, 1.0, "copy", 1.0, 1.0),
+        ("a", "l", 0.9, 0.4, "contained", 1.0, 0.2),
+    ]
+    inputs = {
+        "clusters": spark.createDataFrame(clusters, CLUSTERS).withColumn("model_id", F.lit(run.model.model_id)),
+        "embeddings": name_contents(spark, run.model.model_id, {"a": "A", "b": "A", "l": "L", "m": "L"}),
+        "decisions": spark.createDataFrame([], decisions.TABLE.ddl),
+        "pairs": spark.createDataFrame(pairs, PAIRS).withColumn("model_id", F.lit(run.model.model_id)),
+    }
+    rows = duplicates.build(inputs, run).where("relation = 'contained'").collect()
+    names = ("video_id", "duplicate_of", "cluster_id", "match_probability", "is_exact")
+    assert [tuple(row[name] for name in names) for row in rows] == [("b", "m", "2", 0.9, False)]
 
 
 def test_the_check_of_one_video_reports_the_container_of_the_table(spark: SparkSession, tmp_path: Path) -> None:
@@ -113,6 +156,7 @@ def test_the_check_of_one_video_reports_the_container_of_the_table(spark: SparkS
         asked[query] = matches
     inputs = {
         "clusters": spark.createDataFrame(clusters, CLUSTERS).withColumn("model_id", F.lit(run.model.model_id)),
+        "embeddings": name_contents(spark, run.model.model_id, {}),
         "decisions": spark.createDataFrame([], decisions.TABLE.ddl),
         "pairs": spark.createDataFrame(pairs, PAIRS).withColumn("model_id", F.lit(run.model.model_id)),
     }

@@ -14,9 +14,9 @@ from deltalake import write_deltalake
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.engine.manifest_source import read_manifest
-from jobs.tables import attempts, descriptors, manifest, quarantine
+from jobs.tables import attempts, descriptors, manifest, thumbnails
 from tests.support.catalogue import make_scene
-from tests.support.lakes import TINY, make_run
+from tests.support.lakes import TINY, make_run, none_in_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,10 +114,11 @@ def test_videos_with_odd_names_are_described(spark: SparkSession, tmp_path: Path
             {"manifest_source": read_manifest(spark, str(path)), "manifest": nothing(spark)}, run
         ),
         "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
-        "quarantine": spark.createDataFrame([], quarantine.TABLE.schema),
+        "thumbnails": spark.createDataFrame([], thumbnails.TABLE.schema),
+        "quarantine": none_in_quarantine(spark),
     }
     tried = (
-        attempts.build({"due": attempts.select_due(inputs, run)}, run)
+        attempts.build({"due": attempts.make_requests(spark, attempts.select_due(inputs, run).collect(), 16)}, run)
         .select("video_id", "error_code", "error_detail")
         .collect()
     )

@@ -102,9 +102,10 @@ def test_present_videos_that_are_neither_described_nor_waiting_are_due(
     spark: SparkSession, tmp_path: Path, earlier: DataFrame
 ) -> None:
     run = make_run(spark, tmp_path / "m.csv", SETTINGS)
+    descriptor_id = run.model.descriptor_id
     given_up = [("given-up", "CORRUPT", 3, None, EARLIER, "/v/given-up.mp4", "bits", "run-0")]
     tried_now = [("tried-now", "CORRUPT", 1, EARLIER, OF_RUN, "/v/tried-now.mp4", "bits", run.run_id)]
-    done = ("done", "moved", "other", "resized", "rewritten", "ahead", "removed")
+    done = ("done", "moved", "other", "resized", "rewritten", "ahead", "removed", "older", "restored", "again", "lost")
     described = [(name, "/v/old.mp4" if name == "moved" else f"/v/{name}.mp4", 9, EARLIER, "run-0") for name in done]
     looked_at = {
         "resized": (8, EARLIER),
@@ -113,19 +114,42 @@ def test_present_videos_that_are_neither_described_nor_waiting_are_due(
         "waiting": (9, EARLIER.replace(hour=13)),
         "tried-now": (9, OF_RUN),
     }
+    # Files that a run found lost, back or changed at OF_RUN; "restored" is in quarantine, with its descriptors.
+    changed_at = dict.fromkeys(("older", "restored"), OF_RUN)
+    held = [("restored", "NOT_FOUND", 1, None, EARLIER, "/v/restored.mp4", "gone", "run-0")]
+    held += [("again", "NOT_FOUND", 1, EARLIER, EARLIER, "/v/again.mp4", "gone", "run-0")]
+    held += [("lost", "NOT_FOUND", 1, None, EARLIER, "/v/lost.mp4", "gone", "run-0")]
     names = ("new", *done, "once", "waiting", "given-up", "tried-now")
     rows = [(name, f"/v/{name}.mp4", OF_RUN if name == "removed" else None) for name in names]
     inputs = {
         "manifest": spark.createDataFrame(
-            [(*row, *looked_at.get(row[0], (9, EARLIER))) for row in [*rows, ("without", None, None)]],
-            "video_id STRING, uri STRING, removed_at TIMESTAMP, size_bytes BIGINT, modified_at TIMESTAMP",
+            [
+                (*row, *looked_at.get(row[0], (9, EARLIER)), changed_at.get(row[0]))
+                for row in [*rows, ("without", None, None)]
+            ],
+            "video_id STRING, uri STRING, removed_at TIMESTAMP, size_bytes BIGINT, modified_at TIMESTAMP, "
+            "file_changed_at TIMESTAMP",
         ),
         "descriptors": spark.createDataFrame(
-            [(*row, "another" if row[0] == "other" else run.model.descriptor_id) for row in described],
+            [(*row, f"sha of {row[0]}", "another" if row[0] == "other" else descriptor_id) for row in described],
             "video_id STRING, uri STRING, size_bytes BIGINT, described_at TIMESTAMP, run_id STRING, "
-            "descriptor_id STRING",
+            "content_sha256 STRING, descriptor_id STRING",
         ),
-        "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now, quarantine.TABLE.schema)),
+        "thumbnails": spark.createDataFrame(
+            [(name, f"sha of {name}", descriptor_id) for name in ("moved", "older", "restored", "again")],
+            "video_id STRING, content_sha256 STRING, descriptor_id STRING",
+        ),
+        "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now + held, quarantine.TABLE.schema)),
     }
-    due = {row["video_id"] for row in attempts.select_due(inputs, run).collect()}
-    assert due == {"new", "moved", "other", "resized", "rewritten", "once", "waiting", "without"}
+    due = {row["video_id"]: row for row in attempts.select_due(inputs, run).collect()}
+    files = {"moved", "resized", "rewritten", "older", "restored", "again"}
+    assert due.keys() == {"new", "other", "once", "waiting", "without"} | files
+    # "resized" and "rewritten" have no thumbnails, so they are described again whatever their content.
+    described_content = {name: (row["described_bytes"], row["described_sha256"]) for name, row in due.items()}
+    assert {name for name, content in described_content.items() if content != (None, None)} == {
+        "moved",
+        "older",
+        "restored",
+        "again",
+    }
+    assert described_content["restored"] == (9, "sha of restored")

@@ -162,7 +162,7 @@ def test_a_nightly_run_finds_the_copies_and_equal_pairs_with_either_search(
     assert {record.stage: record.num_rows for record in outcome.records}["pairs"] == len(by_words)
     lake = Lake(spark, str(lake_copy))
     run = make_run(spark, described.manifest, settings_of(trained["vector"], "faiss"))
-    rows = pairs.build({name: lake.read(name) for name in ("manifest", "embeddings")}, run).rows.collect()
+    rows = pairs.build({name: lake.read(name) for name in ("manifest", "quarantine", "embeddings")}, run).rows.collect()
     assert {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows} == by_words
 
 
@@ -172,7 +172,7 @@ def test_words_of_layers_find_the_copies_with_either_search(
     lake, found = Lake(spark, str(described.lake)), {}
     for search in ("faiss", "inverted_index"):
         run = make_run(spark, described.manifest, settings_of(trained["layer"], search))
-        inputs = {name: lake.read(name) for name in ("manifest", "descriptors", "embeddings")}
+        inputs = {name: lake.read(name) for name in ("manifest", "quarantine", "descriptors", "embeddings")}
         rows = pairs.build(inputs | {"embeddings": embeddings.build(inputs, run)}, run).rows.collect()
         found[search] = {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows}
     assert joined(found["faiss"]) == joined(COPIES)

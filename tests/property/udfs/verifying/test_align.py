@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.verifying.align import align
-from udfs.verifying.features import VideoFeatures
+from udfs.verifying.features import Segment, VideoFeatures
 
 NUM_DIMS = 16
 
@@ -56,6 +56,51 @@ def test_values_are_in_their_documented_ranges(left: VideoFeatures, right: Video
     assert found.change >= 0
     numbers = {name: value for name, value in asdict(found).items() if name not in {"left", "right", "segments"}}
     assert np.isfinite([*numbers.values(), *found.left, *found.right, *np.ravel(found.segments)]).all()
+
+
+SPEEDS = (1 / 2, 2 / 3, 4 / 5, 1, 5 / 4, 3 / 2, 2)
+
+
+@st.composite
+def videos_with_content(draw: st.DrawFn) -> VideoFeatures:
+    """Draw a video of which only a part is content."""
+    video = draw(videos())
+    bounds = sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1))))
+    return replace(video, known_content=Segment(*(video.duration_seconds * bound for bound in bounds)))
+
+
+@given(videos_with_content(), videos_with_content())
+def test_coverage_and_relation_agree_with_the_lengths(left: VideoFeatures, right: VideoFeatures) -> None:
+    found = align(left, right)
+    if found is None:
+        return
+    lengths = [(one.left[1] - one.left[0], one.right[1] - one.right[0]) for one in found.segments]
+    for of_left, of_right in lengths:
+        # Both sides of a segment show the same footage, at one of the speeds.
+        assert any(of_right == pytest.approx(speed * of_left, abs=1e-6) for speed in SPEEDS)
+    contents = []
+    for side, video in enumerate((left, right)):
+        content = video.content.end_seconds - video.content.start_seconds
+        contents.append(content)
+        covered = (found.left_coverage, found.right_coverage)[side] * content
+        assert content == 0 or covered <= sum(length[side] for length in lengths) + 1e-6
+    coverages = (found.left_coverage, found.right_coverage)
+    if found.relation == "contained":
+        inner = coverages.index(max(coverages))
+        assert contents[inner] <= contents[1 - inner]
+    elif found.relation == "copy":
+        assert round(min(coverages), 2) >= 0.8
+
+
+@given(steady_videos(), st.integers(8, 19), st.sampled_from([1.0, 0.7, 0.6, 1.3]))
+def test_a_part_covers_its_share_of_the_host(host: VideoFeatures, num_seconds: int, step_seconds: float) -> None:
+    """The part is sampled at other moments than the host."""
+    part_seconds = min(num_seconds, len(host.vectors)) - 0.1
+    seconds = np.arange(0.0, part_seconds, step_seconds)
+    part = VideoFeatures(host.vectors[seconds.astype(int)], seconds, np.zeros(len(seconds), np.float32), part_seconds)
+    found = align(host, part)
+    assert found is not None
+    assert found.left_coverage <= part_seconds / host.duration_seconds + 1e-6
 
 
 @given(videos())

@@ -55,7 +55,9 @@ def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
         "code_version": "0.1.0",
         "config_fingerprint": "f",
         "num_described": 1,
+        "num_unchanged": 0,
         "error_counts": {"CORRUPT": 3},
+        "lost_counts": {},
         "stages": [
             stage("embeddings", seconds=0.5, num_rows=4, rows_per_second=8.0),
             stage(
@@ -125,3 +127,17 @@ def test_as_json_prints_the_summary_on_one_line(tmp_path: Path, capsys: pytest.C
         pass
     assert capsys.readouterr().out == file.read_text(encoding="utf-8")
     assert file.read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_lost_videos_are_a_warning_with_their_codes() -> None:
+    assert Outcome().describe_lost() is None
+    lost = Outcome(lost_counts={"NOT_FOUND": 2, "EMPTY_FILE": 3}).describe_lost()
+    assert lost == (
+        "5 videos that were described before cannot be read any more: EMPTY_FILE 3, NOT_FOUND 2. They are in no pair, "
+        "cluster or duplicate until their files are back; ndvr quarantine lists them"
+    )
+
+
+def test_unchanged_videos_are_counted_apart_from_described_ones() -> None:
+    outcome = Outcome(num_described=1, num_unchanged=2, error_counts=Counter({"CORRUPT": 3}))
+    assert outcome.describe_attempts() == "described 1 videos, found 2 unchanged, quarantined 3 CORRUPT 3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ from udfs.opening.locate import Roots
 from udfs.video import (
     DecodeEvent,
     DecodeLimits,
+    FileContent,
     FrameChunk,
     VideoDone,
     VideoFailed,
@@ -442,3 +444,20 @@ def test_frames_do_not_depend_on_videos_decoded_at_the_same_time(video: Path, tm
     assert isinstance(alone, FrameChunk)
     assert isinstance(among, FrameChunk)
     np.testing.assert_array_equal(alone.frames, among.frames)
+
+
+def test_a_file_with_the_described_content_is_not_decoded(video: Path) -> None:
+    content = video.read_bytes()
+    same = FileContent(len(content), hashlib.sha256(content).hexdigest())
+    for described, kind in ((same, "VideoUnchanged"), (replace(same, sha256="0" * 64), "VideoDone")):
+        with open_pool(video.parent) as pool:
+            events = list(pool.decode([VideoRequest("a", str(video), described=described)]))
+        assert kinds_of(events)[-1] == kind
+        assert (len(events) == 1) == (kind == "VideoUnchanged")
+
+
+def test_a_lost_file_fails_although_its_content_was_described(tmp_path: Path) -> None:
+    with open_pool(tmp_path) as pool:
+        (event,) = pool.decode([VideoRequest("a", str(tmp_path / "gone.mp4"), described=FileContent(9, "0" * 64))])
+    assert isinstance(event, VideoFailed)
+    assert event.error.code == RowErrorCode.NOT_FOUND

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from udfs.describing.describe import describe_events
-from udfs.describing.description import Description, make_attempt_row
+from udfs.describing.description import Description, Unchanged, make_attempt_row
 from udfs.errors import RowError, RowErrorCode
-from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted
+from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted, VideoUnchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -214,9 +214,22 @@ def test_the_row_of_a_failed_video_has_only_code_and_detail() -> None:
         "video_id": "a",
         "error_code": "CORRUPT",
         "error_detail": "frame 3 of 9",
+        "is_unchanged": False,
     }
 
 
 def test_both_kinds_of_row_have_the_same_columns() -> None:
     (outcome,) = describe([chunk("a", 1), done("a")]).values()
     assert set(make_attempt_row("a", None, outcome)) == set(make_attempt_row("a", None, BROKEN))
+
+
+def test_an_unchanged_video_has_a_row_without_description() -> None:
+    outcomes = describe([chunk("a", 1), VideoUnchanged("b"), done("a")])
+    assert outcomes["b"] == Unchanged()
+    row = make_attempt_row("b", "/v/b.mp4", outcomes["b"])
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "video_id": "b",
+        "uri": "/v/b.mp4",
+        "is_unchanged": True,
+    }
+    assert make_attempt_row("a", "/v/a.mp4", outcomes["a"])["is_unchanged"] is False

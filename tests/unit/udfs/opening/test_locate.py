@@ -355,9 +355,24 @@ def test_file_facts_are_size_and_time_and_the_file_is_not_read(clips: Path) -> N
     assert path.stat().st_atime == 1_700_000_000
 
 
-@pytest.mark.parametrize("name", ["missing.mp4", "../outside.mp4", ""])
-def test_a_video_that_open_video_refuses_has_no_file_facts(clips: Path, name: str) -> None:
-    assert read_file_facts(name and str(clips / name), Roots.of(str(clips))) is None
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("missing.mp4", "NOT_FOUND"),
+        ("dangling.mp4", "NOT_FOUND"),
+        ("gone/a.mp4", "NOT_FOUND"),
+        ("empty.mp4", "EMPTY_FILE"),
+        ("folder.mp4", "NOT_A_FILE"),
+        ("../outside.mp4", "OUTSIDE_ROOTS"),
+        ("", "MISSING_URI"),
+    ],
+)
+def test_reading_file_facts_raises_the_fault_that_opening_the_video_raises(clips: Path, name: str, code: str) -> None:
+    (clips / "dangling.mp4").symlink_to(clips / "missing.mp4")
+    (clips / "empty.mp4").touch()
+    (clips / "folder.mp4").mkdir()
+    with pytest.raises(RowError, match=code):
+        read_file_facts(name and str(clips / name), Roots.of(str(clips)))
 
 
 def test_file_facts_of_a_remote_file_open_no_stream() -> None:

@@ -84,6 +84,8 @@ def test_a_video_is_a_full_copy_of_itself() -> None:
         attainable_agreement=pytest.approx(1.0),
         change=pytest.approx(0.9),
         segments=(AlignedSegment(Segment(0.0, 10.0), Segment(0.0, 10.0)),),
+        left_content_seconds=10.0,
+        right_content_seconds=10.0,
     )
     assert found.relation == "copy"
 
@@ -374,6 +376,34 @@ def test_bounds_end_at_the_duration() -> None:
     assert bounds(found) == (0.0, 9.2, 0.0, 9.2)
 
 
+def test_a_frame_is_shared_only_until_the_other_video_ends() -> None:
+    # The last frame of the host that the part shows is that of 4 s, until 5 s. The part ends at 4.2 s.
+    host, part = video(range(8)), video(range(5), duration=4.2)
+    found = align_existing(host, part)
+    assert bounds(found) == pytest.approx((0.0, 4.2, 0.0, 4.2))
+    assert coverages(found) == pytest.approx((4.2 / 8, 1.0))
+    assert bounds(align_existing(part, host)) == pytest.approx((0.0, 4.2, 0.0, 4.2))
+
+
+def test_a_trim_to_seven_tenths_is_no_copy() -> None:
+    host = video(range(8))
+    part = video([int(place * 0.7) for place in range(8)], step_seconds=0.7)
+    assert align_existing(host, part).relation == align_existing(part, host).relation == "contained"
+
+
+def test_a_copy_at_twice_the_speed_is_shorter_and_a_copy() -> None:
+    fast = video(range(16), step_seconds=0.5)
+    found = align_existing(video(range(16)), fast)
+    assert (bounds(found), found.relation) == ((0.0, 16.0, 0.0, 8.0), "copy")
+
+
+def test_a_longer_video_that_repeats_a_part_is_not_contained_in_the_shorter_one() -> None:
+    shorter, longer = video(range(10)), video([0, 1, 2, 3] * 4)
+    for found in (align_existing(shorter, longer), align_existing(longer, shorter)):
+        assert sorted(coverages(found)) == [0.4, 1.0]
+        assert found.relation == "overlap"
+
+
 def test_a_frame_is_shown_until_the_next_one_appears() -> None:
     slides, seconds = frames(0, 1, 2), np.array([0.0, 0.5, 5.0])
     left = VideoFeatures(slides, seconds, np.zeros(3, np.float32), 9.0)
@@ -404,8 +434,26 @@ def test_a_video_of_six_hours_is_thinned_before_its_frames_are_compared() -> Non
 
 
 @pytest.mark.parametrize(
+    ("left_seconds", "right_seconds", "relation"),
+    [(5.0, 7.4, "contained"), (7.4, 7.4, "contained"), (15.9, 7.4, "overlap")],
+)
+def test_no_video_is_contained_in_one_with_less_content(
+    left_seconds: float, right_seconds: float, relation: str
+) -> None:
+    assert name_relation(1.0, 0.5, left_seconds, right_seconds) == relation
+    assert name_relation(0.5, 1.0, right_seconds, left_seconds) == relation
+    assert name_relation(1.0, 0.8, left_seconds, right_seconds) == "copy"
+
+
+@pytest.mark.parametrize(
     ("left", "right", "relation"),
-    [(1.0, 0.8, "copy"), (0.8, 0.79, "contained"), (0.1, 0.9, "contained"), (0.79, 0.79, "overlap")],
+    [
+        (1.0, 0.8, "copy"),
+        (1.0, 0.796, "copy"),
+        (0.8, 0.79, "contained"),
+        (0.1, 0.9, "contained"),
+        (0.79, 0.79, "overlap"),
+    ],
 )
 def test_coverage_decides_the_relation(left: float, right: float, relation: str) -> None:
     assert name_relation(left, right) == relation
