@@ -12,7 +12,7 @@ from rich.markup import escape
 from typer.core import TyperCommand
 
 from jobs.contracts.run_log import find_log
-from jobs.errors import NdvrError, first_line
+from jobs.errors import NdvrError, UsageError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,7 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
     to the log of the run, or to a file of its own if the run has no log.
     """
     try:
+        _check_names(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, standalone_mode=False)
     except NdvrError as error:
         return _report(str(error), error.exit_code)
@@ -66,6 +67,25 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
     except Exception as error:  # noqa: BLE001 - the outermost boundary: only Python's own traceback is above it
         return _report(_describe_unexpected_error(error), _UNEXPECTED_ERROR)
     return code if isinstance(code, int) else 0
+
+
+def _check_names(arguments: Sequence[str]) -> None:
+    """Check that the JVM of spark-submit passes names on unchanged.
+
+    Raises:
+        UsageError: an argument may hold a name that it cannot express: it replaces such characters by `?`.
+    """
+    doubtful = next((text for text in arguments if not text.isascii() or "?" in text), None)
+    if doubtful is None:
+        return
+    from jobs.lake.files import find_charset_of_names
+    from jobs.lake.session import is_submitted
+
+    if is_submitted() and (charset := find_charset_of_names()).upper() != "UTF-8":
+        raise UsageError(
+            f"the locale of spark-submit has the character set {charset}, which may change the argument {doubtful!r}; "
+            "set LC_ALL=C.UTF-8 for spark-submit and for the executors"
+        )
 
 
 def _report(line: str, exit_code: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import sys
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 _REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Python workers read file names as UTF-8 in every locale of their machine.
+    "spark.executorEnv.PYTHONUTF8": "1",
 }
 # Set if this process starts the JVM itself; under spark-submit the operator chooses them.
 _LAUNCH = {
@@ -58,6 +61,8 @@ _DEFAULTS = {
     "parquet.page.size.row.check.max": "16",
     "parquet.block.size.row.check.min": "1",
 }
+# The JVM reads and writes file names in the character set of its locale, and replaces other characters by `?`.
+_UTF8_LOCALE = "C.UTF-8"
 _MIN_SHUFFLE_PARTITIONS = 4
 # Local properties that setJobGroup sets.
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
@@ -95,6 +100,8 @@ def start_session(
     if not is_submitted():
         # Executors on this machine must run this interpreter, not the first python3 on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if locale.getencoding().lower() != "utf-8":
+            os.environ["LC_ALL"] = _UTF8_LOCALE
         settings |= _LAUNCH
         builder = builder.master(master or _LOCAL)
     given = dict(conf or {})
@@ -136,6 +143,22 @@ def named_jobs(spark: SparkSession, run: Run, what: str) -> Iterator[None]:
     finally:
         for key, value in before.items():
             context.setLocalProperty(key, value)  # type: ignore[arg-type]  # None removes it
+
+
+@contextmanager
+def temporary_conf(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Change settings of the session inside the block, and restore them afterwards. Runs on: driver."""
+    before = {key: spark.conf.get(key, None) for key in settings}
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, earlier in before.items():
+            if earlier is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, earlier)
 
 
 def _set_defaults(spark: SparkSession, given: Mapping[str, str]) -> None:

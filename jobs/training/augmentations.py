@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
 from jobs.errors import UsageError, first_line
+from jobs.lake.files import literal_reader
 from jobs.lake.read_only import check_expression
 from jobs.lake.session import gpu_profile
 from jobs.tables.attempts import describe_settings
@@ -257,7 +258,7 @@ def _fingerprint(settings: AugmentationSettings) -> str:
 def _read_done(spark: SparkSession, path: str) -> set[str]:
     """Return the ids of the videos whose augmented frames are stored."""
     try:
-        return {row["video_id"] for row in spark.read.parquet(path).select("video_id").distinct().collect()}
+        return {row["video_id"] for row in literal_reader(spark).parquet(path).select("video_id").distinct().collect()}
     except AnalysisException:
         return set()
 
@@ -269,7 +270,7 @@ def _load(
     from models.training import AugmentedFrames
 
     places = {video.video_id: place for place, video in enumerate(videos)}
-    table = spark.read.schema(AUGMENTED_FRAMES_DDL).parquet(path).toPandas()
+    table = literal_reader(spark).schema(AUGMENTED_FRAMES_DDL).parquet(path).toPandas()
     table = table[table["video_id"].isin(places)]
     if table.empty:
         raise UsageError("no training video could be read: run the nightly job and check the table quarantine")
