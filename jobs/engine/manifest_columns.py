@@ -6,6 +6,7 @@ operator are found by their position.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CORRUPT = "_corrupt_record"
 """The column with the text of a row that cannot be parsed."""
+_EMPTY_NAME = r'""\s*:'  # Spark drops a field without a name
 _NESTED = frozenset({"array", "map", "struct", "variant"})
 
 
@@ -74,14 +76,49 @@ def load_json(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
         the last column is `CORRUPT` with the text of such lines.
     """
     reader = given_files_reader(spark)
+    lines = reader.text(uri)
     options = {"primitivesAsString": "true", "columnNameOfCorruptRecord": CORRUPT}
     with temporary_conf(spark, {"spark.sql.caseSensitive": "true"}):  # names may differ by case only, also nested ones
         rows = reader.options(**options).json(uri)
         names = [name for name in rows.columns if name != CORRUPT]
         if not names:
-            return [], reader.text(uri).where(F.trim("value") != "").withColumnRenamed("value", CORRUPT)
+            return [], lines.where(F.trim("value") != "").withColumnRenamed("value", CORRUPT)
+        if not lines.where(F.col("value").rlike(_EMPTY_NAME)).isEmpty():
+            names.append("")
+        if "" in names or len({name.lower() for name in names}) < len(names):
+            return names, _read_by_name(lines, names)
         ordered = StructType(sorted(rows.schema, key=lambda field: field.name == CORRUPT))
         return names, reader.options(**options).schema(ordered).json(uri).toDF(*(f"c{n}" for n in range(len(ordered))))
+
+
+def _read_by_name(lines: DataFrame, names: Sequence[str]) -> DataFrame:
+    """Read JSON lines with an empty name, or names that differ by case only; Spark's own reader cannot do it."""
+    read = F.udf(_read_fields, "array<map<string,string>>", useArrow=False)
+    read_lines = lines.where(F.trim("value") != "").select("value", read("value").alias("objects"))
+    fields = read_lines.select(
+        F.explode_outer("objects").alias("fields"), F.when(F.col("objects").isNull(), F.col("value")).alias(CORRUPT)
+    )
+    columns = [F.element_at("fields", F.lit(name)).alias(f"c{number}") for number, name in enumerate(names)]
+    return fields.select(*columns, CORRUPT)
+
+
+def _read_fields(line: str) -> list[dict[str, str | None]] | None:
+    """Return the fields of each object in a line of JSON, as Spark's reader shows them; None if it has no objects."""
+    try:
+        value = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    objects = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, dict) for item in objects):
+        return None
+    return [{name: _show_value(field) for name, field in item.items()} for item in objects]
+
+
+def _show_value(value: object) -> str | None:
+    """Return the text of a value, in which numbers are already text; nested values become JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _as_text(rows: DataFrame, number: int) -> Column:

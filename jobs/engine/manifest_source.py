@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
@@ -102,14 +104,17 @@ def _load(spark: SparkSession, uri: str, file_format: str) -> tuple[list[str], D
 
 def _load_csv(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
     """Return the names in the header, `_c` and the position from 0 for an empty one, and the rows with `CORRUPT`."""
-    reader = given_files_reader(spark).options(**_CSV)
-    first = reader.option("header", "false").csv(uri).take(1)
-    names = [name or f"_c{number}" for number, name in enumerate(first[0])] if first else []
+    reader = given_files_reader(spark).options(**_CSV).option("columnNameOfCorruptRecord", CORRUPT)
+    # Spark takes the path as a pattern when it finds the columns itself. Read as one column, a header of several ones
+    # is a corrupt record, which has the text.
+    first = reader.schema(f"header STRING, {CORRUPT} STRING").csv(uri, header=False).take(1)
+    header = next(csv.reader(StringIO(first[0][1] or first[0][0] or "")), []) if first else []
+    names = [name or f"_c{number}" for number, name in enumerate(header)]
     if not names:
         return [], spark.createDataFrame([], StructType())
     fields = [StructField(f"c{number}", StringType()) for number in range(len(names))]
     schema = StructType([*fields, StructField(CORRUPT, StringType())])
-    return names, reader.option("columnNameOfCorruptRecord", CORRUPT).schema(schema).csv(uri, header=True)
+    return names, reader.schema(schema).csv(uri)
 
 
 def _check(rows: DataFrame, names: Sequence[str], uri: str) -> None:

@@ -134,6 +134,28 @@ def run_ndvr(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=kept | environment, check=False)
 
 
+def test_names_of_files_are_utf8_in_every_locale() -> None:
+    missing = "missing-\N{LATIN SMALL LETTER E WITH ACUTE}.yaml"
+    for environment in ({"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
+        done = run_ndvr("nightly", "--manifest", "m.csv", "--lake", "lake", "--config", missing, **environment)
+        assert f"config file '{missing}' does not exist" in done.stderr
+
+
+def test_a_submitted_command_refuses_arguments_that_the_jvm_may_have_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    monkeypatch.setattr("jobs.lake.files.find_charset_of_names", lambda: "ANSI_X3.4-1968")
+    assert run_command(app_that(None), ["--lake", "la??"]) == 2
+    assert capsys.readouterr().err == (
+        "ndvr: the locale of spark-submit has the character set ANSI_X3.4-1968, which may change the argument 'la??'; "
+        "set LC_ALL=C.UTF-8 for spark-submit and for the executors\n"
+    )
+    assert run_command(app_that(None), ["--count", "2"]) == 0
+    monkeypatch.setattr("jobs.lake.files.find_charset_of_names", lambda: "UTF-8")
+    assert "No such option" in [run_command(app_that(None), ["--la?"]), capsys.readouterr().err][1]
+
+
 def test_piped_output_has_no_colours() -> None:
     assert "\x1b" not in run_ndvr("--help").stdout
     assert "\x1b" not in run_ndvr("sql").stderr
