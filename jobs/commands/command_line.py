@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import tempfile
 import traceback
@@ -62,6 +63,10 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
         return _report(str(error), error.exit_code)
     except typer.TyperException as error:  # invalid command line
         return _report(_describe_usage_error(error), error.exit_code)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return _report(f"a name is too long for the file system: {error.filename!r}", UsageError.exit_code)
+        return _report(_describe_unexpected_error(error), _UNEXPECTED_ERROR)
     except SystemExit as finished:  # --help and --version
         return finished.code if isinstance(finished.code, int) else 0
     except Exception as error:  # noqa: BLE001 - the outermost boundary: only Python's own traceback is above it

@@ -114,7 +114,7 @@ def _load_csv(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
         return [], spark.createDataFrame([], StructType())
     fields = [StructField(f"c{number}", StringType()) for number in range(len(names))]
     schema = StructType([*fields, StructField(CORRUPT, StringType())])
-    return names, reader.schema(schema).csv(uri)
+    return names, reader.schema(schema).csv(uri, header=True)
 
 
 def _check(rows: DataFrame, names: Sequence[str], uri: str) -> None:

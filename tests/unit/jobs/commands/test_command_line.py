@@ -46,6 +46,12 @@ def test_each_kind_of_error_has_its_exit_code_and_prints_one_line(
     assert capsys.readouterr() == ("", "ndvr: x\n")
 
 
+def test_a_name_that_is_too_long_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    name = 256 * "x"
+    assert run_command(cli.app, ["nightly", "--manifest", "m.csv", "--lake", "lake", "--config", name]) == 2
+    assert capsys.readouterr().err == f"ndvr: a name is too long for the file system: '{name}'\n"
+
+
 def test_an_unexpected_error_prints_one_line_and_writes_its_traceback_to_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
