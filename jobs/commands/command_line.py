@@ -63,14 +63,10 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
         return _report(str(error), error.exit_code)
     except typer.TyperException as error:  # invalid command line
         return _report(_describe_usage_error(error), error.exit_code)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return _report(f"a name is too long for the file system: {error.filename!r}", UsageError.exit_code)
-        return _report(_describe_unexpected_error(error), _UNEXPECTED_ERROR)
     except SystemExit as finished:  # --help and --version
         return finished.code if isinstance(finished.code, int) else 0
     except Exception as error:  # noqa: BLE001 - the outermost boundary: only Python's own traceback is above it
-        return _report(_describe_unexpected_error(error), _UNEXPECTED_ERROR)
+        return _report_any(error)
     return code if isinstance(code, int) else 0
 
 
@@ -91,6 +87,13 @@ def _check_names(arguments: Sequence[str]) -> None:
             f"the locale of spark-submit has the character set {charset}, which may change the argument {doubtful!r}; "
             "set LC_ALL=C.UTF-8 for spark-submit and for the executors"
         )
+
+
+def _report_any(error: Exception) -> int:
+    """Report an error that is not of ndvr and return the exit code."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return _report(f"a name is too long for the file system: {error.filename!r}", UsageError.exit_code)
+    return _report(_describe_unexpected_error(error), _UNEXPECTED_ERROR)
 
 
 def _report(line: str, exit_code: int) -> int:
