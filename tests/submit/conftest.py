@@ -94,11 +94,11 @@ def ndvr(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "bin" / "ndvr"
 
 
-def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in an empty folder."""
+def run_ndvr(ndvr: Path, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in an empty folder, with these environment variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
     environment |= {"PYTHONPATH": str(ndvr.parent.parent), "SPARK_LOCAL_IP": "127.0.0.1"}
-    environment |= {"SPARK_SUBMIT_OPTS": java_options()}
+    environment |= {"SPARK_SUBMIT_OPTS": java_options(), **variables}
     empty = folder / "empty"
     empty.mkdir()
     command = [sys.executable, str(ndvr), *arguments]
