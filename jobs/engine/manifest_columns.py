@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, StringType, StructType
+from pyspark.sql.types import ArrayType, BinaryType, DataType, StringType, StructType
 
 from jobs.lake.files import given_files_reader
 from jobs.lake.session import temporary_conf
@@ -85,10 +85,19 @@ def load_json(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
             return [], lines.where(F.trim("value") != "").withColumnRenamed("value", CORRUPT)
         if not lines.where(F.col("value").rlike(_EMPTY_NAME)).isEmpty():
             names.append("")
-        if "" in names or len({name.lower() for name in names}) < len(names):
+        if "" in names or _has_clash(rows.schema):
             return names, _read_by_name(lines, names)
         ordered = StructType(sorted(rows.schema, key=lambda field: field.name == CORRUPT))
         return names, reader.options(**options).schema(ordered).json(uri).toDF(*(f"c{n}" for n in range(len(ordered))))
+
+
+def _has_clash(kind: DataType) -> bool:
+    """Return whether names at one place of a type differ by case only."""
+    if isinstance(kind, ArrayType):
+        return _has_clash(kind.elementType)
+    if not isinstance(kind, StructType):
+        return False
+    return len({name.lower() for name in kind.names}) < len(kind) or any(_has_clash(field.dataType) for field in kind)
 
 
 def _read_by_name(lines: DataFrame, names: Sequence[str]) -> DataFrame:
