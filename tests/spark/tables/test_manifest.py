@@ -262,16 +262,16 @@ def test_names_of_columns_that_cannot_be_told_apart_are_an_error(read: Read, tmp
 
 def test_the_path_of_a_manifest_is_literal(read: Read, tmp_path: Path) -> None:
     for folder in ("night[1]", "night1", "back\\{a,b}*?", "10:00 %20#é"):
-        for name, content in (
-            ("m[1]:*.csv", "video_id,uri\n{},x\n"),
-            ("m[1]:*.jsonl", '{{"video_id": "{}", "uri": ""}}'),
-        ):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            (tmp_path / folder / name).write_text(content.format(folder), encoding="utf-8")
-            assert list(read(tmp_path / folder / name)) == [folder]
-        rows = pa.table({"video_id": [folder], "uri": ["x"], "at": pa.array([1], pa.timestamp("ns"))})
-        pq.write_table(rows, tmp_path / folder / "m[1]:*.parquet")
-        assert list(read(tmp_path / folder / "m[1]:*.parquet")) == [folder]
+        row = {"video_id": folder, "uri": "x"}
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "m[1]:*.csv"
+        path.write_text(",".join(row) + "\n" + ",".join(map(quoted, row.values())), encoding="utf-8")
+        path.with_suffix(".jsonl").write_text(json.dumps(row), encoding="utf-8")
+        columns = {name: [value] for name, value in row.items()}
+        times = pa.array([1], pa.timestamp("ns"))
+        pq.write_table(pa.table({**columns, "at": times}), path.with_suffix(".parquet"))
+        for suffix in (".csv", ".jsonl", ".parquet"):
+            assert list(read(path.with_suffix(suffix))) == [folder]
 
 
 def test_a_manifest_whose_name_spark_ignores_is_an_error(read: Read, tmp_path: Path) -> None:
