@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -115,7 +116,18 @@ def _start(
 
 def main() -> int:
     """Run the command line and return the exit code."""
+    _restart_in_utf8()
     return run_command(app)
+
+
+def _restart_in_utf8() -> None:
+    """Start this program again if Python would read names of files in another character set than UTF-8.
+
+    In the locales C and POSIX, and in those with UTF-8, Python uses UTF-8 by itself (PEP 540).
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        arguments = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606 - a shell is not needed
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -15,7 +16,7 @@ from typer.core import TyperCommand
 
 from jobs.commands.unexpected_error import describe_unexpected_error
 from jobs.contracts.run_log import find_log
-from jobs.errors import NdvrError
+from jobs.errors import NdvrError, UsageError
 from jobs.failures import exit_code_of
 from jobs.signals import describe_signal, received_signal, stop_on_signals
 
@@ -75,6 +76,7 @@ def run_command(app: typer.Typer, arguments: Sequence[str] | None = None) -> int
     """
     stop_on_signals()
     try:
+        _check_names(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -102,6 +104,8 @@ def _report_end(error: BaseException) -> int:
         return _report(describe_signal(received_signal() or number) + where, exit_code_of(error))
     if is_closed:
         return CLOSED_OUTPUT
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return _report(f"a name is too long for the file system: {error.filename!r}", UsageError.exit_code)
     line = str(error) if isinstance(error, NdvrError) else describe_unexpected_error(error)
     return _report(line, exit_code_of(error))
 
@@ -120,6 +124,25 @@ def _discard_unwritten_output() -> None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _check_names(arguments: Sequence[str]) -> None:
+    """Check that the JVM of spark-submit passes names on unchanged.
+
+    Raises:
+        UsageError: an argument may hold a name that it cannot express: it replaces such characters by `?`.
+    """
+    doubtful = next((text for text in arguments if not text.isascii() or "?" in text), None)
+    if doubtful is None:
+        return
+    from jobs.lake.files import find_charset_of_names
+    from jobs.lake.session import is_submitted
+
+    if is_submitted() and (charset := find_charset_of_names()).upper() != "UTF-8":
+        raise UsageError(
+            f"the locale of spark-submit has the character set {charset}, which may change the argument {doubtful!r}; "
+            "set LC_ALL=C.UTF-8 for spark-submit and for the executors"
+        )
 
 
 def _report(line: str, exit_code: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
@@ -10,15 +12,18 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.contracts.run_log import log
+from jobs.engine.manifest_columns import CORRUPT, ColumnError, load_json, pack_columns, show_row
+from jobs.engine.manifest_parquet import load_parquet
 from jobs.errors import ContractError, UsageError, first_line
-from jobs.tables.manifest import REQUIRED_COLUMNS
+from jobs.lake.files import LakeFiles, given_files_reader
+from jobs.lake.session import temporary_conf
+from jobs.tables.manifest import KNOWN_COLUMNS, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
-_CORRUPT = "_corrupt_record"
 _NUM_SHOWN = 3
 _FORMATS = {
     ".csv": "csv",
@@ -30,35 +35,34 @@ _FORMATS = {
     ".jsonl.gz": "json",
     ".parquet": "parquet",
 }
-_OPTIONS: dict[str, dict[str, str]] = {
-    "csv": {"header": "true", "multiLine": "true", "escape": '"', "encoding": "UTF-8"},
-    "json": {"primitivesAsString": "true", "columnNameOfCorruptRecord": _CORRUPT},
-    "parquet": {},
-    "delta": {},
-}
+_CSV = {"header": "true", "multiLine": "true", "escape": '"', "encoding": "UTF-8"}
 
 
 def read_manifest(spark: SparkSession, uri: str) -> DataFrame:
-    """Read and check the manifest. Its rows and columns are unchanged. Runs on: driver.
+    """Read and check the manifest. Runs on: driver.
+
+    Returns:
+        Its rows: those of `KNOWN_COLUMNS` that it has, unchanged, and `OTHER_COLUMNS`.
 
     Raises:
-        UsageError: it does not exist, or its format is unknown.
-        ContractError: it is empty, lacks a column, has a row that cannot be parsed, a row without video_id, or one
-            video_id with different URIs. The message names the file, the column and the first such rows.
+        UsageError: it does not exist, its format is unknown, or Spark ignores files of this name.
+        ContractError: it is empty, lacks a column, has a column that cannot be read, a row that cannot be parsed, a row
+            without video_id, or one video_id with different URIs. The message names the file, the column and the first
+            such rows.
     """
     file_format = _format_of(spark, uri)
     try:
-        rows = _load(spark, uri, file_format)
-        _check(rows, uri)
+        names, rows = _load(spark, uri, file_format)
+        _check(rows, names, uri)
     except AnalysisException as error:
-        if error.getCondition() == "PATH_NOT_FOUND":
-            raise UsageError(f"manifest {uri!r} does not exist; give --manifest an existing file or table") from error
         cause = first_line(error.getMessage())
         raise ContractError(f"manifest {uri!r} cannot be read as {file_format}: {cause}") from error
     except (PySparkException, Py4JJavaError) as error:
         raise ContractError(f"manifest {uri!r} cannot be read as {file_format}: {_find_cause(error)}") from error
+    except ColumnError as error:
+        raise ContractError(f"manifest {uri!r}: {error}") from error
     log.info("manifest checked", format=file_format)
-    return rows.drop(_CORRUPT)
+    return rows.drop(CORRUPT)
 
 
 def _format_of(spark: SparkSession, uri: str) -> str:
@@ -68,44 +72,69 @@ def _format_of(spark: SparkSession, uri: str) -> str:
     if DeltaTable.isDeltaTable(spark, uri):
         return "delta"
     name = uri.rstrip("/").lower()
-    for suffix, file_format in _FORMATS.items():
-        if name.endswith(suffix):
-            return file_format
-    raise UsageError(
-        f"manifest {uri!r} has no known format; give a Delta table or a name that ends in {', '.join(_FORMATS)}"
-    )
+    found = next((file_format for suffix, file_format in _FORMATS.items() if name.endswith(suffix)), None)
+    if found is None:
+        raise UsageError(
+            f"manifest {uri!r} has no known format; give a Delta table or a name that ends in {', '.join(_FORMATS)}"
+        )
+    files = LakeFiles(spark)
+    if not files.exists(uri):
+        raise UsageError(f"manifest {uri!r} does not exist; give --manifest an existing file or table")
+    if not files.list_visible(uri):
+        raise UsageError(
+            f"manifest {uri!r}: Spark ignores files whose name starts with `_` or `.`, and there is no other; rename it"
+        )
+    return found
 
 
-def _load(spark: SparkSession, uri: str, file_format: str) -> DataFrame:
-    """Read all columns; a row of CSV or JSON that cannot be parsed keeps its text in `_corrupt_record`."""
-    reader = spark.read.format(file_format).options(**_OPTIONS[file_format])
-    rows = reader.load(uri)
-    if file_format == "csv":
-        schema = StructType([*rows.schema.fields, StructField(_CORRUPT, StringType())])
-    elif rows.columns == [_CORRUPT]:  # Spark shows this column only next to others
-        schema = StructType([*(StructField(name, StringType()) for name in REQUIRED_COLUMNS), *rows.schema.fields])
+def _load(spark: SparkSession, uri: str, file_format: str) -> tuple[list[str], DataFrame]:
+    """Return the names of all columns, and the packed rows. Rows that cannot be parsed keep their text in `CORRUPT`."""
+    if file_format == "json":
+        names, rows = load_json(spark, uri)
+    elif file_format == "csv":
+        names, rows = _load_csv(spark, uri)
     else:
-        return rows
-    return reader.option("columnNameOfCorruptRecord", _CORRUPT).schema(schema).load(uri)
+        # The name of a folder is text: `owner_id=007` is not the number 7.
+        with temporary_conf(spark, {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}):
+            is_delta = file_format == "delta"
+            rows = spark.read.format("delta").load(uri) if is_delta else load_parquet(spark, uri, KNOWN_COLUMNS)
+        names = rows.columns
+    return names, pack_columns(rows, names)
 
 
-def _check(rows: DataFrame, uri: str) -> None:
+def _load_csv(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
+    """Return the names in the header, `_c` and the position from 0 for an empty one, and the rows with `CORRUPT`."""
+    reader = given_files_reader(spark).options(**_CSV).option("columnNameOfCorruptRecord", CORRUPT)
+    # Spark takes the path as a pattern when it finds the columns itself. Read as one column, a header of several ones
+    # is a corrupt record, which has the text.
+    first = reader.schema(f"header STRING, {CORRUPT} STRING").csv(uri, header=False).take(1)
+    header = next(csv.reader(StringIO(first[0][1] or first[0][0] or "")), []) if first else []
+    names = [name or f"_c{number}" for number, name in enumerate(header)]
+    if not names:
+        return [], spark.createDataFrame([], StructType())
+    fields = [StructField(f"c{number}", StringType()) for number in range(len(names))]
+    schema = StructType([*fields, StructField(CORRUPT, StringType())])
+    return names, reader.schema(schema).csv(uri, header=True)
+
+
+def _check(rows: DataFrame, names: Sequence[str], uri: str) -> None:
     """Raise ContractError for the first rule that the manifest breaks."""
-    found = [name for name in rows.columns if name != _CORRUPT]
-    missing = [name for name in REQUIRED_COLUMNS if name not in found]
-    is_corrupt = F.col(_CORRUPT).isNotNull() if _CORRUPT in rows.columns else F.lit(False)
-    if _CORRUPT in rows.columns and not missing:
-        _reject_rows(rows, is_corrupt, uri, "cannot be parsed", (_CORRUPT,))
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    if CORRUPT in rows.columns and (not missing or not names):
+        _reject_rows(rows, F.col(CORRUPT).isNotNull(), uri, "cannot be parsed", F.to_json(F.struct(CORRUPT)))
     if missing:
         raise ContractError(
-            f"manifest {uri!r} lacks the column(s) {', '.join(missing)}; it has {', '.join(found) or 'none'}"
+            f"manifest {uri!r} lacks the column(s) {', '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
-    has_no_id = F.col("video_id").isNull() | (F.trim(F.col("video_id").cast("string")) == "")
-    _reject_rows(rows, has_no_id, uri, "have no video_id", found)
+    rows = rows.drop(CORRUPT)
+    video_id, video_uri = (F.col(name).cast("string") for name in REQUIRED_COLUMNS)
+    _reject_rows(rows, video_id.isNull() | (F.trim(video_id) == ""), uri, "have no video_id", show_row(rows))
+    is_text = F.is_valid_utf8(video_id) & F.is_valid_utf8(F.coalesce(video_uri, F.lit("")))
+    _reject_rows(rows, ~is_text, uri, "have a video_id or uri that is not UTF-8", show_row(rows))
     if rows.isEmpty():
         raise ContractError(f"manifest {uri!r} has no rows; it needs at least one video")
     clashes = (
-        rows.select("video_id", F.coalesce(F.col("uri").cast("string"), F.lit("")).alias("uri"))
+        rows.select("video_id", F.coalesce(video_uri, F.lit("")).alias("uri"))
         .groupBy("video_id")
         .agg(
             F.count_distinct("uri").alias("num_uris"),
@@ -115,20 +144,14 @@ def _check(rows: DataFrame, uri: str) -> None:
         .where("num_uris > 1")
         .drop("num_uris")
     )
-    _reject_rows(
-        clashes,
-        F.lit(True),
-        uri,
-        "have the same video_id and different values of uri",
-        ("video_id", "uri", "other_uri"),
-    )
+    problem = "have the same video_id and different values of uri"
+    _reject_rows(clashes, F.lit(True), uri, problem, show_row(clashes))
 
 
-def _reject_rows(rows: DataFrame, is_bad: Column, uri: str, problem: str, columns: Sequence[str]) -> None:
+def _reject_rows(rows: DataFrame, is_bad: Column, uri: str, problem: str, shown: Column) -> None:
     """Raise ContractError if any row is bad, with the first of them."""
-    shown = [F.col("`" + name.replace("`", "``") + "`").cast("string").alias(name) for name in columns]
     # Read all columns, because CSV and JSON parse a row only as far as a query needs.
-    bad = rows.withColumn("_is_bad", is_bad).where("_is_bad").select(F.to_json(F.struct(*shown)), "*")
+    bad = rows.withColumn("_is_bad", is_bad).where("_is_bad").select(shown, "*")
     first = [row[0] for row in bad.take(_NUM_SHOWN)]
     if first:
         raise ContractError(f"manifest {uri!r}: rows {problem}; the first: " + "; ".join(first))

@@ -145,7 +145,7 @@ def _read(path: Path) -> pd.DataFrame:
         )
     try:
         if suffix == ".parquet":
-            return pd.read_parquet(path)
+            return _read_parquet(path)
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:  # the exceptions of pandas and Arrow are ValueErrors
         raise ContractError(f"truth {str(path)!r} cannot be read as {suffix[1:]}: {error}") from error
@@ -153,6 +153,39 @@ def _read(path: Path) -> pd.DataFrame:
         raise ContractError(
             f"truth {str(path)!r} has rows with more cells than its header: quote cells that contain commas"
         )
+    return rows
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """Read the columns of a truth, also those that pandas stored as its index; other columns may have any type.
+
+    Raises:
+        ValueError: the file cannot be read, or a column of a truth occurs twice or has a type that is not allowed.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if not set(_REQUIRED_COLUMNS) <= set(names):
+            return pd.DataFrame(columns=names)
+        types = dict.fromkeys(_TEXT_COLUMNS, pa.string()) | dict.fromkeys(SEGMENT_COLUMNS, pa.float64())
+        given = [name for name in types if name in names]
+        if repeated := [name for name in given if names.count(name) > 1]:
+            raise ValueError(f"it has several columns with the same name: {repeated}")
+        table = file.read(columns=given)
+    columns = {}
+    for name in given:
+        found = table.column(name).type
+        values = found.value_type if pa.types.is_dictionary(found) else found
+        if pa.types.is_nested(values) or (types[name] == pa.float64() and pa.types.is_temporal(values)):
+            raise ValueError(f"column {name} has the type {found}, which is not {types[name]}")
+        is_text = pa.types.is_string(values) or pa.types.is_large_string(values)  # an empty text is an unknown bound
+        try:
+            columns[name] = table.column(name).cast(pa.string() if is_text else types[name])
+        except pa.ArrowNotImplementedError as error:
+            raise ValueError(f"column {name} has the type {found}, which is not {types[name]}") from error
+    rows: pd.DataFrame = pa.table(columns).to_pandas()
     return rows
 
 

@@ -6,16 +6,51 @@ Delta opens the lake through the same classes, with the same connectors and cred
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
+from pyspark.errors import PySparkException
+from pyspark.sql.types import StructType
 
-from jobs.errors import NdvrError
+from jobs.errors import NdvrError, first_line
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrameReader, SparkSession
+    from pyspark.sql.types import DataType
+
+# The local file system of Hadoop looks for a file of checksums first, and fails if the name of the file has a colon.
+_WITHOUT_CHECKSUMS = {
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
+
+
+def find_charset_of_names() -> str:
+    """Return the character set in which the JVM of this process reads and writes names of files, by Java's name.
+
+    The JVM must run already. It takes the set from the locale when it starts. Runs on: driver.
+    """
+    SparkContext._ensure_initialized()  # noqa: SLF001 - connects to the JVM; PySpark has no public API for it
+    charset: str = SparkContext._jvm.java.lang.System.getProperty("sun.jnu.encoding")  # type: ignore[union-attr]  # noqa: SLF001
+    return charset
+
+
+def literal_reader(spark: SparkSession) -> DataFrameReader:
+    r"""Return a reader that takes every path literally. All reads of files go through it. Runs on: driver.
+
+    A plain `spark.read` takes a path with one of the characters []{}?*\ as a pattern, and reads all files that match.
+    """
+    # `DataSource.GLOB_PATHS_KEY` of Spark; Spark itself sets it for paths that are not patterns (SPARK-32810).
+    return spark.read.option("__globPaths__", "false")
+
+
+def given_files_reader(spark: SparkSession) -> DataFrameReader:
+    """Return a `literal_reader` of files that a person gives. Runs on: driver."""
+    return literal_reader(spark).options(**_WITHOUT_CHECKSUMS)
 
 
 @dataclass(frozen=True)
@@ -106,6 +141,61 @@ class LakeFiles:
             raise
         self.delete(previous)
 
+    def list_visible(self, uri: str) -> list[str]:
+        """List the files that Spark reads in a folder given to it, at any depth, or the one file that `uri` names.
+
+        Sorted. Empty if it does not exist, or if Spark ignores all of it because of its name.
+        """
+        files, path = self._open(uri)
+        if not files.exists(path):
+            return []
+        if files.getFileStatus(path).isFile():
+            return [] if _is_ignored(path.getName()) else [uri]
+        root, below, found = files.makeQualified(path).toString(), files.listFiles(path, True), []
+        while below.hasNext():
+            file = below.next().getPath().toString()
+            if not any(_is_ignored(part) for part in file.removeprefix(root).split("/")):
+                found.append(file)
+        return sorted(found)
+
+    def exists(self, uri: str) -> bool:
+        """Return whether there is a file or folder."""
+        files, path = self._open(uri)
+        return bool(files.exists(path))
+
+    def read_parquet_schema(self, uri: str) -> Any:  # noqa: ANN401 - Java objects have no Python type
+        """Read the schema from the footer of a Parquet file, as an `org.apache.parquet.schema.MessageType`."""
+        context: Any = self._spark.sparkContext
+        jvm = context._jvm  # noqa: SLF001
+        configuration = jvm.org.apache.hadoop.conf.Configuration(context._jsc.hadoopConfiguration())  # noqa: SLF001
+        for key, value in _WITHOUT_CHECKSUMS.items():
+            configuration.set(key, value)
+        parquet = jvm.org.apache.parquet.hadoop
+        file = parquet.util.HadoopInputFile.fromPath(self._open(uri)[1], configuration)
+        reader = parquet.ParquetFileReader.open(file)
+        try:
+            return reader.getFileMetaData().getSchema()
+        finally:
+            reader.close()
+
+    def spark_type_of(self, field: Any) -> DataType:  # noqa: ANN401 - Java objects have no Python type
+        """Return the type in which Spark reads a field of a Parquet schema.
+
+        Raises:
+            ValueError: Spark cannot read it.
+        """
+        session: Any = self._spark
+        jvm = session.sparkContext._jvm  # noqa: SLF001
+        settings = session._jsparkSession.sessionState().conf()  # noqa: SLF001
+        converter = jvm.org.apache.spark.sql.execution.datasources.parquet.ParquetToSparkSchemaConverter(settings)
+        fields = jvm.java.util.ArrayList()
+        fields.add(field)
+        try:
+            schema = converter.convert(jvm.org.apache.parquet.schema.MessageType("field", fields))
+        except (PySparkException, Py4JJavaError) as error:
+            raise ValueError(first_line(str(error))) from error
+        return StructType.fromJson(json.loads(schema.json()))[0].dataType
+
     def _rename(self, source: str, target: str) -> None:
         files, path = self._open(source)
         if not files.rename(path, self._open(target)[1]):
@@ -141,3 +231,8 @@ class LakeFiles:
                 num_files, num_bytes = num_files + 1, num_bytes + file.getLen()
         modified_at = datetime.fromtimestamp(newest / 1000, UTC)
         return FileEntry(path.toString(), path.getName(), modified_at, num_files, num_bytes)
+
+
+def _is_ignored(name: str) -> bool:
+    """Return whether Spark ignores files of this name. Source: `HadoopFSUtils.shouldFilterOutPathName` of Spark."""
+    return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith("._COPYING_")

@@ -13,7 +13,7 @@ from pyspark.sql.types import MapType, StructField
 from jobs.contracts.run_log import log
 from jobs.errors import ContractError
 from jobs.lake.commits import first_lines, read_commits, retry_conflicts
-from jobs.lake.files import LakeFiles
+from jobs.lake.files import LakeFiles, literal_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +134,7 @@ class Lake:
         self._check_columns(table, rows, "was built with")
         path = f"{self.root}/_staging/{run.run_id}/{table.name}"
         rows.select(*[f.name for f in table.schema.fields]).write.mode("overwrite").parquet(path)
-        staged = self.spark.read.schema(table.schema).parquet(path)
+        staged = literal_reader(self.spark).schema(table.schema).parquet(path)
         self._staged[table.name] = staged
         return staged
 
@@ -142,7 +142,7 @@ class Lake:
         """Write rows that a build uses more than once to the staging area, and read them back."""
         path = f"{self.root}/_staging/{run.run_id}/_{name}"
         rows.write.mode("overwrite").parquet(path)
-        return self.spark.read.schema(rows.schema).parquet(path)
+        return literal_reader(self.spark).schema(rows.schema).parquet(path)
 
     def read_version(self, table: Table, version: int) -> DataFrame | None:
         """Return the rows of a version of the table; None if its files or its log no longer exist.

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobs.errors import UsageError
 from udfs.opening.roots import decode_percent, split_uri
 
 
 def absolute(uri: str) -> str:
-    """Return a path as an absolute path, a `file:` URI as a path, and any other URI unchanged."""
+    """Return a path as an absolute path, a `file:` URI as a path, and any other URI unchanged.
+
+    Every path and URI that a person gives for tables or a manifest passes here. A path is literal. The rest of a URI is
+    literal too, except that the path of a `file:` URI is percent-decoded.
+
+    Raises:
+        UsageError: it is empty, or no file can have this name in Spark, which knows names in UTF-8 only.
+    """
     split = split_uri(uri)
     if split is None:
-        return str(Path(uri).absolute())
-    return "/" + decode_percent(split.path) if split.is_local else uri
+        found = str(Path(uri).absolute()) if uri else ""
+    else:
+        found = "/" + decode_percent(split.path) if split.is_local else uri
+    if not found or "\0" in found or any("\ud800" <= character <= "\udfff" for character in found):
+        raise UsageError(f"{uri!r} is not a name that Spark can open: it must be UTF-8 text, not empty, without NUL")
+    return found
 
 
 def local_folder(uri: str) -> Path | None:

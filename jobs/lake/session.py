@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _REQUIRED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Python workers read file names as UTF-8 in every locale of their machine.
+    "spark.executorEnv.PYTHONUTF8": "1",
 }
 # Set if this process starts the JVM itself and spark-defaults.conf does not set them; under spark-submit the operator
 # chooses them.
@@ -60,6 +63,8 @@ _DEFAULTS = {
     "parquet.page.size.row.check.max": "16",
     "parquet.block.size.row.check.min": "1",
 }
+# The JVM reads and writes file names in the character set of its locale, and replaces other characters by `?`.
+_UTF8_LOCALE = "C.UTF-8"
 _MIN_SHUFFLE_PARTITIONS = 4
 # Local properties that setJobGroup sets.
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
@@ -100,6 +105,8 @@ def start_session(
     else:
         # Executors on this machine must run this interpreter, not the first python3 on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if locale.getencoding().lower() != "utf-8":
+            os.environ["LC_ALL"] = _UTF8_LOCALE
         spark = launch_spark(_REQUIRED | {"spark.master": master or _LOCAL}, _LAUNCH, given, spark_log)
     share_import_path(spark.sparkContext.environment, sys.path)
     cancel_with(spark.sparkContext.cancelAllJobs)
@@ -138,6 +145,22 @@ def named_jobs(spark: SparkSession, run: Run, what: str) -> Iterator[None]:
     finally:
         for key, value in before.items():
             context.setLocalProperty(key, value)  # type: ignore[arg-type]  # None removes it
+
+
+@contextmanager
+def temporary_conf(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Change settings of the session inside the block, and restore them afterwards. Runs on: driver."""
+    before = {key: spark.conf.get(key, None) for key in settings}
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, earlier in before.items():
+            if earlier is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, earlier)
 
 
 def _set_defaults(spark: SparkSession, given: Mapping[str, str]) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.lake.commits import UPKEEP, retry_conflicts
 from jobs.lake.quoting import quote_name
+from jobs.lake.session import temporary_conf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pyspark.sql import Column, SparkSession
+    from pyspark.sql import Column
 
     from jobs.contracts.table import Table
     from jobs.lake.lake import Lake
@@ -67,7 +65,7 @@ def delete_expired(lake: Lake, table: Table, condition: Column) -> None:
     from delta.tables import DeltaTable
 
     stored = DeltaTable.forPath(lake.spark, lake.path(table.name))
-    with _temporary_conf(lake.spark, {_USER_METADATA: json.dumps(UPKEEP)}):
+    with temporary_conf(lake.spark, {_USER_METADATA: json.dumps(UPKEEP)}):
         retry_conflicts(lambda: stored.delete(condition), table.name)
 
 
@@ -83,7 +81,7 @@ def vacuum_table(lake: Lake, table: Table, retention_hours: float, *, is_dry: bo
     parallelism = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
     if lake.spark.conf.get(parallelism) == "10000":
         settings[parallelism] = str(2 * lake.spark.sparkContext.defaultParallelism)
-    with _temporary_conf(lake.spark, settings):
+    with temporary_conf(lake.spark, settings):
         num_files = lake.spark.sql(f"{statement} DRY RUN").count()
         if num_files and not is_dry:
             lake.spark.sql(statement).collect()
@@ -105,19 +103,3 @@ def find_time_replaced(lake: Lake, table: Table, version: int) -> float | None:
 def _address(lake: Lake, table: Table) -> str:
     """Return the name of a table in SQL."""
     return f"delta.{quote_name(lake.path(table.name))}"
-
-
-@contextmanager
-def _temporary_conf(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
-    """Change settings of the session inside the block, and restore them afterwards."""
-    before = {key: spark.conf.get(key, None) for key in settings}
-    for key, value in settings.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key, earlier in before.items():
-            if earlier is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, earlier)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
+from jobs.lake.files import literal_reader
 from jobs.sharing.card import make_card, write_readme
 from jobs.sharing.selection import count_dims
 
@@ -50,7 +51,7 @@ def export_to_parquet(vectors: DataFrame, lake: Lake, out: str, model_id: str, s
     staged = f"{parent}/.{name}-{uuid.uuid4().hex}"
     try:
         vectors.sortWithinPartitions("video_id", "segment_index").write.parquet(f"{staged}/{VECTORS}")
-        written = lake.spark.read.parquet(f"{staged}/{VECTORS}")
+        written = literal_reader(lake.spark).parquet(f"{staged}/{VECTORS}")
         counts = written.agg(F.count_distinct("video_id").alias("videos"), F.count("*").alias("vectors")).collect()[0]
         card = make_card(lake, model_id, segments, num_dims, counts["videos"], counts["vectors"])
         files.write_text(f"{staged}/{README}", write_readme(card))

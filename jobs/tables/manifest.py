@@ -44,7 +44,9 @@ TABLE = Table(
     """,
 )
 REQUIRED_COLUMNS = ("video_id", "uri")
-_OPTIONAL_COLUMNS = ("published_at", "owner_id", "is_removed")
+KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "published_at", "owner_id", "is_removed")
+OTHER_COLUMNS = "other_columns"
+"""The column of a manifest as read that maps the names of all other columns to their text, without nulls."""
 _FILE = ("size_bytes", "modified_at")
 _FILE_STATE = (*_FILE, "file_error", "file_changed_at")
 _LOOKED_DDL = "size_bytes BIGINT, modified_at TIMESTAMP, error STRING, detail STRING"
@@ -120,12 +122,12 @@ def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
     base = run.manifest_base
     # Without Arrow: a run with nothing new uses it nowhere else, and its classes take two seconds to load.
     resolve = F.udf(lambda uri: None if uri is None else resolve_uri(uri, base), "string", useArrow=False)
-    text = {name: F.col(f"`{name}`").cast("string") for name in source.columns}
+    text = {name: F.col(name).cast("string") for name in source.columns if name != OTHER_COLUMNS}
     published_at = _as_timestamp(source, "published_at")
-    extra = [name for name in source.columns if name not in (*REQUIRED_COLUMNS, *_OPTIONAL_COLUMNS)]
-    attributes = {name: _as_text(source, name) for name in extra}
-    if "published_at" in source.columns:
-        attributes["published_at"] = F.when(published_at.isNull(), text["published_at"])
+    attributes = F.col(OTHER_COLUMNS)
+    if "published_at" in text:
+        unread = map_without_nulls({"published_at": F.when(published_at.isNull(), text["published_at"])})
+        attributes = F.map_concat(attributes, unread)
     is_removed = (
         F.coalesce(text["is_removed"].try_cast("boolean"), F.lit(False)) if "is_removed" in text else F.lit(False)
     )
@@ -136,7 +138,7 @@ def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
         text.get("owner_id", F.lit(None).cast("string")).alias("owner_id"),
         is_removed.alias("is_removed"),
         F.lit(run.run_id).alias("run_id"),
-        _without_nulls(attributes).alias("attributes"),
+        attributes.alias("attributes"),
     )
 
 
@@ -170,16 +172,9 @@ def _as_timestamp(source: DataFrame, name: str) -> Column:
     return F.try_to_timestamp(F.col(name).cast("string"))
 
 
-def _as_text(source: DataFrame, name: str) -> Column:
-    """Read a column as text; nested values become JSON."""
-    is_nested = source.schema[name].dataType.typeName() in {"array", "map", "struct"}
-    column = F.col(f"`{name}`")
-    return F.to_json(column) if is_nested else column.cast("string")
-
-
-def _without_nulls(attributes: Mapping[str, Column]) -> Column:
-    """Make a map of the attributes that are not null, sorted by name."""
-    entries = [F.struct(F.lit(name), attributes[name]) for name in sorted(attributes)]
+def map_without_nulls(values: Mapping[str, Column]) -> Column:
+    """Return a map of the texts that are not null, in the given order. Runs on: driver."""
+    entries = [F.struct(F.lit(name), value) for name, value in values.items()]
     if not entries:
         return F.map_from_arrays(F.array().cast("array<string>"), F.array().cast("array<string>"))
     return F.map_filter(F.map_from_entries(F.array(*entries)), lambda _, value: value.isNotNull())

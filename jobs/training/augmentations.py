@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from jobs.clustering.components import connected_components
 from jobs.contracts.describing import describe_settings
 from jobs.errors import UsageError, first_line
+from jobs.lake.files import literal_reader
 from jobs.lake.read_only import check_expression
 from jobs.lake.session import gpu_profile
 from jobs.training.selection import select_videos
@@ -273,7 +274,7 @@ def _load(
     from models.training import AugmentedFrames
 
     places = {video.video_id: place for place, video in enumerate(videos)}
-    table = spark.read.schema(AUGMENTED_FRAMES_DDL).parquet(path).toPandas()
+    table = literal_reader(spark).schema(AUGMENTED_FRAMES_DDL).parquet(path).toPandas()
     table = table[table["video_id"].isin(places)]
     if table.empty:
         raise UsageError("no training video could be read: run the nightly job and check the table quarantine")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import AnalysisException
 
+from jobs.lake.files import literal_reader
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -63,7 +65,7 @@ class StoredBatches:
     def _read_done(self, spark: SparkSession) -> set[str]:
         """Return the ids of the videos whose descriptions are stored."""
         try:
-            stored = spark.read.parquet(self.path)
+            stored = literal_reader(spark).parquet(self.path)
         except AnalysisException:
             return set()
         return {row[0] for row in stored.select(stored.columns[0]).distinct().collect()}

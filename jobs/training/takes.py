@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.contracts.describing import describe_settings
+from jobs.lake.files import literal_reader
 from jobs.lake.session import gpu_profile
 from jobs.training.augmentations import find_roots
 from jobs.training.stored_batches import StoredBatches
@@ -160,7 +161,7 @@ def make_takes(
     )
     requests = [(video.video_id, video.uri, video.duration_seconds) for video in parents]
     batches.add_missing(spark, requests, on_progress)
-    stored = spark.read.schema(TAKES_DDL).parquet(batches.path)
+    stored = literal_reader(spark).schema(TAKES_DDL).parquet(batches.path)
     columns = ("video_id", "parent_id", "part", "copy_index", "same_parts")
     copies = stored.select(*columns).toPandas()
     copies = copies[copies["parent_id"].isin([video.video_id for video in parents])]

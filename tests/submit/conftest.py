@@ -102,8 +102,11 @@ def ndvr(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "bin" / "ndvr"
 
 
-def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in the folder of another project, whose packages are also on PYTHONPATH."""
+def run_ndvr(ndvr: Path, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in the folder of another project, whose packages are also on PYTHONPATH.
+
+    `variables` are added to the environment.
+    """
     project = make_project(folder / "project")
     libraries = make_project(folder / "libraries")
     (libraries / "random.py").unlink()  # on PYTHONPATH it precedes the module of Python, also for the driver
@@ -112,7 +115,7 @@ def run_ndvr(ndvr: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
         "PYTHONPATH": os.pathsep.join(map(str, (libraries, ndvr.parent.parent))),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
-    environment |= {"SPARK_SUBMIT_OPTS": java_options()}
+    environment |= {"SPARK_SUBMIT_OPTS": java_options(), **variables}
     command = [sys.executable, str(ndvr), *arguments]
     return subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=PROCESS_SECONDS

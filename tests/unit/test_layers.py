@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -283,6 +284,13 @@ def test_only_one_module_accesses_each_kind_of_file_system() -> None:
 )
 def test_a_second_access_to_a_file_system_is_found(module: str, source: str, num_errors: int) -> None:
     assert len(find_file_system_errors(source, module)) == num_errors
+
+
+def test_files_are_read_by_literal_paths() -> None:
+    """A plain `spark.read` takes a path as a pattern; tables of Delta have no patterns."""
+    plain_read = re.compile(r"spark\.read\b(?!\.format\(\"delta\"\))")
+    found = {module for module, source in project_sources("jobs") if plain_read.search(source)}
+    assert found == {"jobs.lake.files"}
 
 
 def test_no_two_public_classes_share_a_name() -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from delta.tables import DeltaTable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from py4j.protocol import Py4JJavaError
 
-from jobs.lake.files import LakeFiles
+from jobs.lake.files import LakeFiles, given_files_reader, literal_reader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import SparkSession
+
+
+# Characters that Hadoop, Spark, URIs, SQL or shells give a meaning, and others. A name has at most 255 bytes.
+NAMES = st.text(
+    st.sampled_from("[]{}?*\\^!%#: ;,=+~'\"`$&|<>()@-_.ab0é日😀\n\t\u2028\x7f"), min_size=1, max_size=40
+).filter(lambda name: name not in {".", ".."})
 
 
 @pytest.fixture
@@ -74,3 +84,28 @@ def test_the_previous_folder_is_back_when_its_replacement_fails(files: LakeFiles
     with pytest.raises(Py4JJavaError, match="FileNotFoundException"):
         files.replace_folder(str(tmp_path / "missing"), str(tmp_path / "target"))
     assert (tmp_path / "target" / "old").exists()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=NAMES)
+def test_every_name_is_literal(spark: SparkSession, files: LakeFiles, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    try:
+        (folder / f"n{name}").write_text("one", encoding="utf-8")
+        assert files.list_visible(f"{folder}/n{name}") == [f"{folder}/n{name}"]
+        assert [row[0] for row in given_files_reader(spark).text(f"{folder}/n{name}").collect()] == ["one"]
+        spark.range(1).write.parquet(f"{folder}/rows")
+        assert literal_reader(spark).parquet(f"{folder}/rows").count() == 1
+        files.write_text(f"{folder}/text", name)
+        assert (folder / "text").read_text(encoding="utf-8") == name
+        assert {entry.name for entry in files.list_folder(str(folder))} == {f"n{name}", "rows", "text"}
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_table_is_written_and_read_at_its_literal_path(spark: SparkSession, tmp_path: Path) -> None:
+    path = str(tmp_path / "la{1}[a]?*\\é%20 #:\n`" / "table")
+    spark.range(2).write.format("delta").save(path)
+    DeltaTable.forPath(spark, path).update("id = 1", {"id": "5"})
+    assert sorted(row["id"] for row in spark.read.format("delta").load(path).collect()) == [0, 5]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +16,7 @@ from deltalake import write_deltalake
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.engine.manifest_source import read_manifest
+from jobs.errors import ContractError, UsageError
 from jobs.tables import attempts, descriptors, manifest, thumbnails
 from tests.support.catalogue import make_scene
 from tests.support.lakes import TINY, make_run, none_in_quarantine
@@ -163,6 +166,119 @@ def test_a_parquet_timestamp_is_read_as_utc(read: Read, tmp_path: Path) -> None:
     times = pa.array([1_700_000_000_000_000], pa.timestamp("us", "UTC"))
     pq.write_table(pa.table({"video_id": [7], "uri": ["a.mp4"], "published_at": times}), tmp_path / "m.parquet")
     assert read(tmp_path / "m.parquet")["7"]["published_at"] == datetime(2023, 11, 14, 22, 13, 20)  # noqa: DTZ001 -- as above
+
+
+def write_parquet(path: Path, **columns: Any) -> Path:
+    pq.write_table(pa.table({"video_id": ["1", "2"], "uri": ["a.mp4", "b.mp4"], **columns}), path)
+    return path
+
+
+def test_parquet_columns_of_types_that_spark_refuses_are_kept_as_text(read: Read, tmp_path: Path) -> None:
+    nanoseconds = pa.timestamp("ns")
+    columns = {
+        "published_at": pa.array([1_700_000_000_123_456_789, -1], nanoseconds),
+        "zoned": pa.array([-1, None], pa.timestamp("ns", "UTC")),
+        "time": pa.array([86_399_999, 0], pa.time32("ms")),
+        "fine_time": pa.array([1, None], pa.time64("ns")),
+        "half": pa.array([np.float16(1.5), None], pa.float16()),
+        "wide": pa.array([Decimal("-1234567890123456789012345678901234567890.5"), None], pa.decimal256(50, 3)),
+        "nested": pa.array([[{"at": [1_000_000]}, None], None], pa.list_(pa.struct({"at": pa.list_(nanoseconds)}))),
+        "by_name": pa.array([[("x", 1_000_000)], None], pa.map_(pa.string(), nanoseconds)),
+        "unsigned": pa.array([2**64 - 1, 0], pa.uint64()),
+        "bytes": pa.array([b"text", b"\xff"]),
+        "nothing": pa.nulls(2),
+    }
+    rows = read(write_parquet(tmp_path / "m.parquet", **columns))
+    assert [rows[i]["published_at"].isoformat() for i in "12"] == [
+        "2023-11-14T22:13:20.123456",
+        "1969-12-31T23:59:59.999999",
+    ]
+    assert rows["1"]["attributes"] == {
+        "zoned": "1969-12-31 23:59:59.999999",
+        "time": "23:59:59.999",
+        "fine_time": "00:00:00.000000001",
+        "half": "1.5",
+        "wide": "-1234567890123456789012345678901234567890.500",
+        "nested": '[{"at":["1970-01-01T00:00:00.001"]},null]',
+        "by_name": '{"x":"1970-01-01T00:00:00.001"}',
+        "unsigned": "18446744073709551615",
+        "bytes": "text",
+    }
+    assert rows["2"]["attributes"] == {"time": "00:00:00", "unsigned": "0", "bytes": "0xFF"}
+
+
+def test_parquet_files_of_one_folder_may_have_different_units(read: Read, tmp_path: Path) -> None:
+    for number, unit, value in (("1", "ns", 1_700_000_000_000_000_000), ("2", "us", 1_700_000_000_000_000)):
+        folder = tmp_path / "m.parquet" / f"owner_id=00{number}"
+        folder.mkdir(parents=True)
+        times = pa.array([value], pa.timestamp(unit))
+        pq.write_table(pa.table({"video_id": [number], "uri": ["a"], "published_at": times}), folder / "p.parquet")
+    rows = read(tmp_path / "m.parquet")
+    assert {(row["published_at"].isoformat(), row["owner_id"]) for row in rows.values()} == {
+        ("2023-11-14T22:13:20", "001"),
+        ("2023-11-14T22:13:20", "002"),
+    }
+
+
+def test_a_parquet_column_that_cannot_be_read_is_an_error_only_if_it_is_needed(read: Read, tmp_path: Path) -> None:
+    wide = pa.array([[Decimal(1)], None], pa.list_(pa.decimal256(50, 3)))
+    assert read(write_parquet(tmp_path / "m.parquet", prices=wide))["1"]["attributes"] == {}
+    for name, column in (("owner_id", wide), ("published_at", pa.array([1, 2], pa.time64("us")))):
+        with pytest.raises(ContractError, match=f"its column '{name}' cannot be read: .*; write it as text"):
+            read(write_parquet(tmp_path / "m.parquet", **{name: column}))
+    with pytest.raises(ContractError, match="its column 'owner_id' has the type array<string>; it needs one value"):
+        read(write_parquet(tmp_path / "m.parquet", owner_id=[["ann"], ["bob"]]))
+
+
+def test_names_of_columns_are_kept_as_written(read: Read, tmp_path: Path) -> None:
+    fields = {"Title": "x", "title": "y", "VIDEO_ID": "z", "a`b": "q", "a.b": "r", " s ": "t"}
+    row = {"video_id": "1", "uri": "a", **fields}
+    lines = ",".join(row), ",".join(row.values())
+    (tmp_path / "m.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert read(tmp_path / "m.csv")["1"]["attributes"] == fields
+    (tmp_path / "unnamed.csv").write_text(
+        "".join(f"{line},{end}\n" for line, end in zip(lines, ("", "u"), strict=True))
+    )
+    assert read(tmp_path / "unnamed.csv")["1"]["attributes"] == {**fields, "_c8": "u"}
+    nested = {"": 1.50, "sizes": {"id": 1, "ID": [2.50, None, True]}}
+    (tmp_path / "m.jsonl").write_text(json.dumps(row | nested), encoding="utf-8")
+    expected = fields | {"": "1.5", "sizes": '{"id":"1","ID":["2.5",null,true]}'}
+    assert read(tmp_path / "m.jsonl")["1"]["attributes"] == expected
+    (tmp_path / "nested.jsonl").write_text('{"video_id": "1", "uri": "a", "sizes": {"id": 1, "ID": 2}}')
+    assert read(tmp_path / "nested.jsonl")["1"]["attributes"] == {"sizes": '{"id":"1","ID":"2"}'}
+    pq.write_table(
+        pa.table({"video_id": ["1"], "uri": ["a"], "a`b": ["q"], "a.b": ["r"], "": ["s"]}), tmp_path / "m.parquet"
+    )
+    assert read(tmp_path / "m.parquet")["1"]["attributes"] == {"a`b": "q", "a.b": "r", "": "s"}
+
+
+def test_names_of_columns_that_cannot_be_told_apart_are_an_error(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("video_id,uri,t,t\n1,a,x,y\n", encoding="utf-8")
+    with pytest.raises(ContractError, match=r"it has several columns with the same name: \['t'\]; rename all but one"):
+        read(tmp_path / "m.csv")
+    pq.write_table(pa.table([["1"], ["a"], ["x"], ["y"]], names=["video_id", "uri", "T", "t"]), tmp_path / "m.parquet")
+    with pytest.raises(ContractError, match=r"names are equal or differ by case only: \['T', 't'\]; rename them"):
+        read(tmp_path / "m.parquet")
+
+
+def test_the_path_of_a_manifest_is_literal(read: Read, tmp_path: Path) -> None:
+    for folder in ("night[1]", "night1", "back\\{a,b}*?", "10:00 %20#é"):
+        row = {"video_id": folder, "uri": "x"}
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "m[1]:*.csv"
+        path.write_text(",".join(row) + "\n" + ",".join(map(quoted, row.values())), encoding="utf-8")
+        path.with_suffix(".jsonl").write_text(json.dumps(row), encoding="utf-8")
+        columns = {name: [value] for name, value in row.items()}
+        times = pa.array([1], pa.timestamp("ns"))
+        pq.write_table(pa.table({**columns, "at": times}), path.with_suffix(".parquet"))
+        for suffix in (".csv", ".jsonl", ".parquet"):
+            assert list(read(path.with_suffix(suffix))) == [folder]
+
+
+def test_a_manifest_whose_name_spark_ignores_is_an_error(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "_m.csv").write_text("video_id,uri\n1,a\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"Spark ignores files whose name starts with `_` or `\."):
+        read(tmp_path / "_m.csv")
 
 
 def test_an_invalid_published_at_is_null_and_its_text_is_kept(read: Read, tmp_path: Path) -> None:

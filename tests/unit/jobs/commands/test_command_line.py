@@ -46,6 +46,12 @@ def test_each_kind_of_error_has_its_exit_code_and_prints_one_line(
     assert capsys.readouterr() == ("", "ndvr: x\n")
 
 
+def test_a_name_that_is_too_long_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    name = 256 * "x"
+    assert run_command(cli.app, ["nightly", "--manifest", "m.csv", "--lake", "lake", "--config", name]) == 2
+    assert capsys.readouterr().err == f"ndvr: a name is too long for the file system: '{name}'\n"
+
+
 def test_an_unexpected_error_prints_one_line_and_writes_its_traceback_to_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +138,28 @@ def run_ndvr(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     code = "import sys; from jobs.cli import main; sys.argv[0] = 'ndvr'; sys.exit(main())"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=kept | environment, check=False)
+
+
+def test_names_of_files_are_utf8_in_every_locale() -> None:
+    missing = "missing-\N{LATIN SMALL LETTER E WITH ACUTE}.yaml"
+    for environment in ({"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
+        done = run_ndvr("nightly", "--manifest", "m.csv", "--lake", "lake", "--config", missing, **environment)
+        assert f"config file '{missing}' does not exist" in done.stderr
+
+
+def test_a_submitted_command_refuses_arguments_that_the_jvm_may_have_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    monkeypatch.setattr("jobs.lake.files.find_charset_of_names", lambda: "ANSI_X3.4-1968")
+    assert run_command(app_that(None), ["--lake", "la??"]) == 2
+    assert capsys.readouterr().err == (
+        "ndvr: the locale of spark-submit has the character set ANSI_X3.4-1968, which may change the argument 'la??'; "
+        "set LC_ALL=C.UTF-8 for spark-submit and for the executors\n"
+    )
+    assert run_command(app_that(None), ["--count", "2"]) == 0
+    monkeypatch.setattr("jobs.lake.files.find_charset_of_names", lambda: "UTF-8")
+    assert "No such option" in [run_command(app_that(None), ["--la?"]), capsys.readouterr().err][1]
 
 
 def test_piped_output_has_no_colours() -> None:

@@ -4,6 +4,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.errors import ContractError, UsageError
@@ -58,6 +60,29 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     rows[list(SEGMENT_COLUMNS)] = [[0.0, 1.0, 2.0, 3.0]]
     rows.to_parquet(tmp_path / "truth.parquet")
     assert load(tmp_path / "truth.parquet") == [["a", "b", "copy", "", 2.0, 3.0, 0.0, 1.0]]
+
+
+def test_parquet_of_pandas_may_have_an_index_categories_and_columns_of_any_type(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"left_id": ["b"], "right_id": ["a"], "relation": ["copy"]}).astype("category")
+    rows[list(SEGMENT_COLUMNS)] = [[0, 1, 2, 3]]
+    rows = rows.astype({"right_end_seconds": "float32"}).set_index(["left_id", "right_id"])
+    table = pa.Table.from_pandas(rows).append_column("far", pa.array([2**50], pa.timestamp("s")))
+    pq.write_table(table.append_column("far", pa.array([b"\xff"])), tmp_path / "truth.parquet")
+    assert load(tmp_path / "truth.parquet") == [["a", "b", "copy", "", 2.0, 3.0, 0.0, 1.0]]
+
+
+def test_a_parquet_column_of_another_kind_is_an_error(tmp_path: Path) -> None:
+    names = ["left_id", "right_id", "relation", "left_start_seconds"]
+    for column, message in (
+        (pa.array([1], pa.timestamp("ns")), r"left_start_seconds has the type timestamp\[ns\], which is not double"),
+        (pa.array([[1.0]]), r"left_start_seconds has the type list<element: double>, which is not double"),
+    ):
+        pq.write_table(pa.table([["a"], ["b"], ["copy"], column], names=names), tmp_path / "truth.parquet")
+        with pytest.raises(ContractError, match=message):
+            load_truth(tmp_path / "truth.parquet")
+    pq.write_table(pa.table([["a"], ["b"], ["copy"], ["c"]], names=[*names[:3], "left_id"]), tmp_path / "truth.parquet")
+    with pytest.raises(ContractError, match=r"it has several columns with the same name: \['left_id'\]"):
+        load_truth(tmp_path / "truth.parquet")
 
 
 @pytest.mark.parametrize(
