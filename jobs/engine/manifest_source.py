@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
+from pyspark import StorageLevel
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.contracts.run_log import log
+from jobs.engine.manifest_text import list_json_faults, load_csv
 from jobs.errors import ContractError, UsageError, first_line
 from jobs.tables.manifest import REQUIRED_COLUMNS
+from udfs.reading.manifest_batches import FAULT as _CORRUPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
-_CORRUPT = "_corrupt_record"
 _NUM_SHOWN = 3
 _FORMATS = {
     ".csv": "csv",
@@ -31,8 +33,7 @@ _FORMATS = {
     ".parquet": "parquet",
 }
 _OPTIONS: dict[str, dict[str, str]] = {
-    "csv": {"header": "true", "multiLine": "true", "escape": '"', "encoding": "UTF-8"},
-    "json": {"primitivesAsString": "true", "columnNameOfCorruptRecord": _CORRUPT},
+    "json": {"primitivesAsString": "true", "columnNameOfCorruptRecord": _CORRUPT, "lineSep": "\n"},
     "parquet": {},
     "delta": {},
 }
@@ -77,16 +78,23 @@ def _format_of(spark: SparkSession, uri: str) -> str:
 
 
 def _load(spark: SparkSession, uri: str, file_format: str) -> DataFrame:
-    """Read all columns; a row of CSV or JSON that cannot be parsed keeps its text in `_corrupt_record`."""
+    """Read all columns; a row of CSV or JSON that cannot be parsed has the reason in `_corrupt_record`."""
+    if file_format == "csv":
+        return _keep(load_csv(spark, uri))
+    if file_format == "json" and (faults := list_json_faults(spark, uri, _NUM_SHOWN)):
+        raise ContractError(f"manifest {uri!r}: rows cannot be parsed; the first: {'; '.join(faults)}")
     reader = spark.read.format(file_format).options(**_OPTIONS[file_format])
     rows = reader.load(uri)
-    if file_format == "csv":
-        schema = StructType([*rows.schema.fields, StructField(_CORRUPT, StringType())])
-    elif rows.columns == [_CORRUPT]:  # Spark shows this column only next to others
+    if rows.columns == [_CORRUPT]:  # Spark shows this column only next to others
         schema = StructType([*(StructField(name, StringType()) for name in REQUIRED_COLUMNS), *rows.schema.fields])
-    else:
-        return rows
-    return reader.option("columnNameOfCorruptRecord", _CORRUPT).schema(schema).load(uri)
+        rows = reader.schema(schema).load(uri)
+    return rows
+
+
+def _keep(rows: DataFrame) -> DataFrame:
+    """Keep rows on the disks of executors, because the checks and the night read them several times."""
+    rows.unpersist()  # an earlier run in this session may have kept those of a file that has changed
+    return rows.persist(StorageLevel.DISK_ONLY)
 
 
 def _check(rows: DataFrame, uri: str) -> None:
@@ -128,7 +136,8 @@ def _reject_rows(rows: DataFrame, is_bad: Column, uri: str, problem: str, column
     """Raise ContractError if any row is bad, with the first of them."""
     shown = [F.col("`" + name.replace("`", "``") + "`").cast("string").alias(name) for name in columns]
     # Read all columns, because CSV and JSON parse a row only as far as a query needs.
-    bad = rows.withColumn("_is_bad", is_bad).where("_is_bad").select(F.to_json(F.struct(*shown)), "*")
+    text = F.col(_CORRUPT) if _CORRUPT in columns else F.to_json(F.struct(*shown))
+    bad = rows.withColumn("_is_bad", is_bad).where("_is_bad").select(text, "*")
     first = [row[0] for row in bad.take(_NUM_SHOWN)]
     if first:
         raise ContractError(f"manifest {uri!r}: rows {problem}; the first: " + "; ".join(first))

@@ -60,7 +60,7 @@ def make_requests(spark: SparkSession, due: Sequence[Row], videos_per_task: int)
 
 
 def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
-    """Select the manifest rows that must be described in this run.
+    """Select the videos that must be described in this run: video_id and uri, one row per video.
 
     A video is due if it is not removed and has no descriptors with this uri, file and descriptor_id, unless it is in
     quarantine and its next attempt is later. A video whose file changed since it was described or failed is due too. No
@@ -80,7 +80,8 @@ def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
         )
     )
     manifest = inputs["manifest"].where("removed_at IS NULL").alias("manifest")
-    return manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")
+    due = manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")
+    return due.select("video_id", "uri")  # the driver collects them, and Python has no date before year 1
 
 
 def _is_same_file(run: Run) -> Column:
