@@ -76,7 +76,7 @@ def read_flag(source: DataFrame, name: str) -> Column:
     return F.when(word.isin(*TRUE_WORDS), F.lit(True)).when(word.isin(*FALSE_WORDS), F.lit(False))
 
 
-def has_text(source: DataFrame, name: str) -> Column:
+def has_text(name: str) -> Column:
     """Return whether a value is neither null nor blank."""
     return F.coalesce(_trim(F.col(name)) != "", F.lit(False))
 

@@ -57,7 +57,7 @@ def _check_flags(rows: DataFrame, uri: str, name: str) -> None:
     """Raise ContractError if a value is neither true nor false nor empty."""
     if name not in rows.columns:
         return
-    shown = _show(rows, has_text(rows, name) & read_flag(rows, name).isNull(), name)
+    shown = _show(rows, has_text(name) & read_flag(rows, name).isNull(), name)
     if shown:
         raise ContractError(
             f"manifest {uri!r}: rows have an unknown {name}; {FLAG_RULE}; the first: {'; '.join(shown)}"
@@ -68,7 +68,7 @@ def _check_times(rows: DataFrame, uri: str, name: str) -> list[UnreadValues]:
     """Return the values that are no usable dates; raise ContractError if none has the form of a date."""
     if name not in rows.columns:
         return []
-    is_bad = has_text(rows, name) & read_time(rows, name).isNull()
+    is_bad = has_text(name) & read_time(rows, name).isNull()
     counts = rows.agg(F.count_if(is_bad).alias("bad"), F.count_if(has_form_of_time(rows, name)).alias("dates"))
     num_bad, num_dates = counts.collect()[0]
     if not num_bad:

@@ -72,7 +72,7 @@ def _read_lines(spark: SparkSession, uri: str) -> DataFrame:
 
 
 def _sort_lines(lines: DataFrame) -> DataFrame:
-    """Put the lines of each file into one partition, in their order: only the lines before tell if a quote is open."""
+    """Put the lines of each file into one partition, in order: the lines before decide whether a quote is open."""
     sorted_lines = lines.repartition("file").sortWithinPartitions("file", "start", "number")
     return sorted_lines.select("file", "value")
 

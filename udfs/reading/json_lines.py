@@ -41,6 +41,8 @@ def read_json_lines(lines: Iterable[bytes]) -> Iterator[JsonLine]:
         elif text.strip(" \t\r"):  # the white space of JSON
             try:
                 yield JsonLine(number, parse_json(text))
+            except json.JSONDecodeError as error:
+                yield JsonLine(number, None, f"no JSON ({error.msg} at character {error.pos + 1}): {show(text)}")
             except (ValueError, RecursionError) as error:
                 yield JsonLine(number, None, f"{error}: {show(text)}")
 

@@ -19,7 +19,7 @@ PIECES = st.lists(st.sampled_from(["a", ",", '"', '""', "\n", "\r\n", "\r", " ",
 @given(st.lists(st.lists(TEXT, min_size=3, max_size=3), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_what_csv_writes_is_read_as_it_was_written(rows: list[list[str]], line_end: str) -> None:
     file = io.StringIO(newline="")
-    csv.writer(file, lineterminator=line_end).writerows(rows)
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator=line_end).writerows(rows)
     content = file.getvalue()
     found = list(read_csv_records(content.encode().split(b"\n")))
     assert [record.cells for record in found] == rows

@@ -22,7 +22,7 @@ def test_only_a_line_feed_ends_a_line() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"a": 1}{"a": 2}', "Extra data: line 1 column 9 (char 8): '{\"a\": 1}{\"a\": 2}'"),
+        ('{"a": 1}{"a": 2}', 'no JSON (Extra data at character 9): \'{"a": 1}{"a": 2}\''),
         ('{"a": 1}\r{"a": 2}', "Extra data"),
         ('{"a": 1},', "Extra data"),
         ('{"a": 1', "Expecting ',' delimiter"),
