@@ -108,7 +108,7 @@ class Truth:
 def load_truth(path: Path) -> Truth:
     """Read a truth in ndvr's format: CSV or Parquet with the columns of `Truth.pairs`. Runs on: driver.
 
-    `transform` and the segments may be empty or missing. The sides of pairs with left_id > right_id are swapped.
+    CSV is read as manifests are: UTF-8, RFC 4180. `transform` and the segments may be empty or missing. The sides of pairs with left_id > right_id are swapped.
 
     Raises:
         UsageError: the file does not exist, or its name ends neither in .csv nor in .parquet.
@@ -155,10 +155,11 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV file. ContractError has the first records that cannot be read, with their lines."""
-    header, *records = list(read_csv_records(path.read_bytes().split(b"\n"))) or [None]
-    if header is None:
+    all_records = list(read_csv_records(path.read_bytes().split(b"\n")))
+    if not all_records:
         raise ContractError(f"truth {str(path)!r} is empty; it needs a header and at least one pair")
-    faults = [f"line {record.line}: {record.fault}" for record in (header, *records) if record.fault]
+    header, *records = all_records
+    faults = [f"line {record.line}: {record.fault}" for record in all_records if record.fault]
     if faults:
         raise ContractError(f"truth {str(path)!r}: rows cannot be read; the first: {'; '.join(faults[:_NUM_SHOWN])}")
     if repeated := [name for name in _COLUMNS if header.cells.count(name) > 1]:
