@@ -108,7 +108,8 @@ class Truth:
 def load_truth(path: Path) -> Truth:
     """Read a truth in ndvr's format: CSV or Parquet with the columns of `Truth.pairs`. Runs on: driver.
 
-    CSV is read as manifests are: UTF-8, RFC 4180. `transform` and the segments may be empty or missing. The sides of pairs with left_id > right_id are swapped.
+    CSV is read as manifests are: UTF-8, RFC 4180. `transform` and the segments may be empty or missing. The sides of
+    pairs with left_id > right_id are swapped.
 
     Raises:
         UsageError: the file does not exist, or its name ends neither in .csv nor in .parquet.
