@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
-from pyspark import StorageLevel
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -80,7 +80,8 @@ def _format_of(spark: SparkSession, uri: str) -> str:
 def _load(spark: SparkSession, uri: str, file_format: str) -> DataFrame:
     """Read all columns; a row of CSV or JSON that cannot be parsed has the reason in `_corrupt_record`."""
     if file_format == "csv":
-        return _keep(load_csv(spark, uri))
+        names, rows = load_csv(spark, uri)
+        return rows.toDF(*_make_unique(names), _CORRUPT)
     if file_format == "json" and (faults := list_json_faults(spark, uri, _NUM_SHOWN)):
         raise ContractError(f"manifest {uri!r}: rows cannot be parsed; the first: {'; '.join(faults)}")
     reader = spark.read.format(file_format).options(**_OPTIONS[file_format])
@@ -91,10 +92,10 @@ def _load(spark: SparkSession, uri: str, file_format: str) -> DataFrame:
     return rows
 
 
-def _keep(rows: DataFrame) -> DataFrame:
-    """Keep rows on the disks of executors, because the checks and the night read them several times."""
-    rows.unpersist()  # an earlier run in this session may have kept those of a file that has changed
-    return rows.persist(StorageLevel.DISK_ONLY)
+def _make_unique(names: Sequence[str]) -> list[str]:
+    """Return names as Spark's CSV reader makes them: with their position, if they are equal but for case."""
+    count = Counter(name.lower() for name in names)
+    return [f"{name}{number}" if count[name.lower()] > 1 else name for number, name in enumerate(names)]
 
 
 def _check(rows: DataFrame, uri: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pyspark import StorageLevel
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -20,20 +20,19 @@ from udfs.reading.manifest_batches import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyspark.sql import DataFrame, SparkSession
 
 
-def load_csv(spark: SparkSession, uri: str) -> DataFrame:
+def load_csv(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
     """Read a CSV file, or a folder of CSV files with one header. Runs on: driver; executors read, one task per file.
 
     Spark's own reader is not used, because it takes an unclosed quote for a value up to the end of the file, and bytes
     that are not UTF-8 for other characters.
 
     Returns:
-        A row for each record, its values as text, null where they are empty; and `_corrupt_record`, which has the line
-        and the fault of a record that cannot be used. An empty file has this column alone.
+        The names in the header, `_c1` for an empty one; and a row for each record: a column of text for each name,
+        `c0`, `c1` and so on, null where a value is empty, then `_corrupt_record`, which has the line and the fault of a
+        record that cannot be used. An empty file has no names.
 
     Raises:
         ContractError: the header cannot be used.
@@ -42,9 +41,11 @@ def load_csv(spark: SparkSession, uri: str) -> DataFrame:
     first = lines.where("start = 0").select("file", "value").mapInArrow(read_headers, HEADER_DDL).take(1)
     if first and first[0][FAULT]:
         raise ContractError(f"manifest {uri!r}: the header cannot be used: {first[0][FAULT]}")
-    names = first[0]["names"] if first else []
-    schema = StructType([StructField(name, StringType()) for name in [*_make_unique(names), FAULT]])
-    return _sort_lines(lines).mapInArrow(partial(read_csv_batches, names=names), schema)
+    header: list[str] = first[0]["names"] if first else []
+    names = [name or f"_c{number}" for number, name in enumerate(header)]
+    fields = [StructField(name, StringType()) for name in (*(f"c{number}" for number in range(len(names))), FAULT)]
+    rows = _sort_lines(lines).mapInArrow(partial(read_csv_batches, names=header), StructType(fields))
+    return names, _keep(rows)
 
 
 def list_json_faults(spark: SparkSession, uri: str, limit: int) -> list[str]:
@@ -55,6 +56,12 @@ def list_json_faults(spark: SparkSession, uri: str, limit: int) -> list[str]:
     """
     faults = _sort_lines(_read_lines(spark, uri)).mapInArrow(find_json_faults, FAULTS_DDL)
     return [row[FAULT] for row in faults.take(limit)]
+
+
+def _keep(rows: DataFrame) -> DataFrame:
+    """Keep rows on the disks of executors, because the checks and the run read them several times."""
+    rows.unpersist()  # an earlier run in this session may have kept those of a file that has changed
+    return rows.persist(StorageLevel.DISK_ONLY)
 
 
 def _read_lines(spark: SparkSession, uri: str) -> DataFrame:
@@ -75,12 +82,3 @@ def _sort_lines(lines: DataFrame) -> DataFrame:
     """Put the lines of each file into one partition, in order: the lines before decide whether a quote is open."""
     sorted_lines = lines.repartition("file").sortWithinPartitions("file", "start", "number")
     return sorted_lines.select("file", "value")
-
-
-def _make_unique(names: Sequence[str]) -> list[str]:
-    """Return names as Spark's CSV reader makes them: `_c1` for an empty one, and numbers after equal ones."""
-    count = Counter(name.lower() for name in names)
-    return [
-        f"_c{number}" if not name else f"{name}{number}" if count[name.lower()] > 1 else name
-        for number, name in enumerate(names)
-    ]
