@@ -365,7 +365,7 @@ BAD_MANIFESTS = {
         "m.jsonl",
         '{"video_id": "1", "uri": "a"}\n{"video_id": "2", "uri": "b"}{"video_id": "3", "uri": "c"}\n',
         3,
-        "the first: line 2: no JSON (Extra data at character 32): ",
+        "the first: line 2: no JSON (Extra data at character 30): ",
     ),
     "an unknown boolean": (
         "m.csv",
