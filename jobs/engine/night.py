@@ -82,7 +82,7 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
         log.info("run done", seconds=round(seconds, 3), num_described=outcome.num_described)
         _print_summary(console, lake, outcome, run, seconds)
         for unread in summary.unread_values:
-            console.print(f"warning: {unread}", markup=False)
+            console.print(f"warning: {unread}", markup=False, soft_wrap=True)
     return outcome
 
 
