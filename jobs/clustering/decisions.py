@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
+from udfs.reading.csv_records import read_csv_records
+from udfs.reading.json_lines import read_json_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pyspark.sql import DataFrame
@@ -75,9 +75,9 @@ def read_decisions(path: Path) -> list[Decision]:
     decisions: list[Decision] = []
     faults: list[str] = []
     first_lines: dict[tuple[str, str], int] = {}
-    for line, row in _read_rows(path):
+    for line, row, fault in _read_rows(path):
         try:
-            decision = _read_row(row)
+            decision = _read_row(row, fault)
         except ValueError as error:
             faults.append(f"  line {line}: {error}")
             continue
@@ -91,33 +91,34 @@ def read_decisions(path: Path) -> list[Decision]:
     return decisions
 
 
-def _read_rows(path: Path) -> list[tuple[int, Any]]:
-    """Read rows with their line numbers; a line that is not JSON is returned as text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{str(path)!r} is not UTF-8: {error}") from error
-    if path.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(), restkey="surplus")
-        return [(reader.line_num, row) for row in reader]
-    if path.suffix not in {".json", ".jsonl", ".ndjson"}:
+def _read_rows(path: Path) -> Iterator[tuple[int, Any, str | None]]:
+    """Yield the line, content and fault of each row."""
+    if path.suffix not in {".csv", ".json", ".jsonl", ".ndjson"}:
         raise UsageError(f"{str(path)!r} has an unknown format; its name must end in .csv, .json, .jsonl or .ndjson")
-    rows: list[tuple[int, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                rows.append((number, json.loads(line)))
-            except json.JSONDecodeError:
-                rows.append((number, line))
-    return rows
+    lines = path.read_bytes().split(b"\n")
+    if path.suffix != ".csv":
+        yield from read_json_lines(lines)
+        return
+    records = read_csv_records(lines)
+    header = next(records, None)
+    if header is None:
+        return
+    names = header.cells
+    if header.fault or len(set(names)) < len(names):
+        yield header.line, None, header.fault or f"a column occurs twice in the header {','.join(names)!r:.100}"
+        return
+    for record in records:
+        yield record.line, None if record.fault else dict(zip(names, record.cells, strict=True)), record.fault
 
 
-def _read_row(row: Any) -> Decision:  # noqa: ANN401 -- a line of JSON may hold anything
+def _read_row(row: Any, fault: str | None) -> Decision:  # noqa: ANN401 -- a line of JSON may hold anything
     """Make a decision from a row.
 
     Raises:
-        ValueError: the row has other columns or is not a valid decision.
+        ValueError: the row has a fault, has other columns or is not a valid decision.
     """
+    if fault is not None:
+        raise ValueError(fault)
     if not isinstance(row, dict) or not set(row) <= set(_COLUMNS):
         raise ValueError(f"a row must have left_id, right_id, verdict and optionally note, got {row!r:.100}")
     if not all(isinstance(value, str | None) for value in row.values()):

@@ -14,6 +14,7 @@ from jobs.contracts.run_log import log
 from jobs.engine.backfill import Backfill
 from jobs.engine.backlog import add_shard, count_states
 from jobs.engine.lifecycle import logged, open_lake_for_run
+from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
@@ -106,7 +107,9 @@ def _read_manifest(lake: Lake, run: Run, manifest_uri: str | None) -> DataFrame 
         ContractError: the manifest breaks its contract.
     """
     if manifest_uri is not None:
-        return manifest.normalise(read_manifest(lake.spark, manifest_uri), run)
+        rows = read_manifest(lake.spark, manifest_uri)
+        check_values(rows, manifest_uri)
+        return manifest.normalise(rows, run)
     if not lake.exists(manifest.TABLE):
         raise UsageError(f"no manifest in {lake.root!r}; pass --manifest, or the lake of a nightly run to --lake")
     return None

@@ -16,14 +16,15 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, StringType, Struc
 from jobs.lake.files import given_files_reader
 from jobs.lake.session import temporary_conf
 from jobs.tables.manifest import KNOWN_COLUMNS, OTHER_COLUMNS, map_without_nulls
+from udfs.reading.manifest_batches import FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
-CORRUPT = "_corrupt_record"
-"""The column with the text of a row that cannot be parsed."""
+CORRUPT = FAULT
+"""The column with the reason why a row cannot be parsed, or its text."""
 _EMPTY_NAME = r'""\s*:'  # Spark drops a field without a name
 _NESTED = frozenset({"array", "map", "struct", "variant"})
 
@@ -75,7 +76,7 @@ def load_json(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
         The names of the top-level fields, and the rows, with values as text or nested. If any line cannot be parsed,
         the last column is `CORRUPT` with the text of such lines.
     """
-    reader = given_files_reader(spark)
+    reader = given_files_reader(spark).option("lineSep", "\n")
     lines = reader.text(uri)
     options = {"primitivesAsString": "true", "columnNameOfCorruptRecord": CORRUPT}
     with temporary_conf(spark, {"spark.sql.caseSensitive": "true"}):  # names may differ by case only, also nested ones

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.contracts.run_log import log
 from jobs.engine.manifest_columns import CORRUPT, ColumnError, load_json, pack_columns, show_row
 from jobs.engine.manifest_parquet import load_parquet
+from jobs.engine.manifest_text import list_json_faults, load_csv
 from jobs.errors import ContractError, UsageError, first_line
-from jobs.lake.files import LakeFiles, given_files_reader
+from jobs.lake.files import LakeFiles
 from jobs.lake.session import temporary_conf
 from jobs.tables.manifest import KNOWN_COLUMNS, REQUIRED_COLUMNS
 
@@ -35,7 +33,6 @@ _FORMATS = {
     ".jsonl.gz": "json",
     ".parquet": "parquet",
 }
-_CSV = {"header": "true", "multiLine": "true", "escape": '"', "encoding": "UTF-8"}
 
 
 def read_manifest(spark: SparkSession, uri: str) -> DataFrame:
@@ -88,11 +85,13 @@ def _format_of(spark: SparkSession, uri: str) -> str:
 
 
 def _load(spark: SparkSession, uri: str, file_format: str) -> tuple[list[str], DataFrame]:
-    """Return the names of all columns, and the packed rows. Rows that cannot be parsed keep their text in `CORRUPT`."""
+    """Return the names of all columns, and the packed rows. Rows that cannot be parsed have the reason in `CORRUPT`."""
     if file_format == "json":
+        if faults := list_json_faults(spark, uri, _NUM_SHOWN):
+            raise ContractError(f"manifest {uri!r}: rows cannot be parsed; the first: {'; '.join(faults)}")
         names, rows = load_json(spark, uri)
     elif file_format == "csv":
-        names, rows = _load_csv(spark, uri)
+        names, rows = load_csv(spark, uri)
     else:
         # The name of a folder is text: `owner_id=007` is not the number 7.
         with temporary_conf(spark, {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}):
@@ -102,26 +101,11 @@ def _load(spark: SparkSession, uri: str, file_format: str) -> tuple[list[str], D
     return names, pack_columns(rows, names)
 
 
-def _load_csv(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
-    """Return the names in the header, `_c` and the position from 0 for an empty one, and the rows with `CORRUPT`."""
-    reader = given_files_reader(spark).options(**_CSV).option("columnNameOfCorruptRecord", CORRUPT)
-    # Spark takes the path as a pattern when it finds the columns itself. Read as one column, a header of several ones
-    # is a corrupt record, which has the text.
-    first = reader.schema(f"header STRING, {CORRUPT} STRING").csv(uri, header=False).take(1)
-    header = next(csv.reader(StringIO(first[0][1] or first[0][0] or "")), []) if first else []
-    names = [name or f"_c{number}" for number, name in enumerate(header)]
-    if not names:
-        return [], spark.createDataFrame([], StructType())
-    fields = [StructField(f"c{number}", StringType()) for number in range(len(names))]
-    schema = StructType([*fields, StructField(CORRUPT, StringType())])
-    return names, reader.schema(schema).csv(uri, header=True)
-
-
 def _check(rows: DataFrame, names: Sequence[str], uri: str) -> None:
     """Raise ContractError for the first rule that the manifest breaks."""
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     if CORRUPT in rows.columns and (not missing or not names):
-        _reject_rows(rows, F.col(CORRUPT).isNotNull(), uri, "cannot be parsed", F.to_json(F.struct(CORRUPT)))
+        _reject_rows(rows, F.col(CORRUPT).isNotNull(), uri, "cannot be parsed", F.col(CORRUPT))
     if missing:
         raise ContractError(
             f"manifest {uri!r} lacks the column(s) {', '.join(missing)}; it has {', '.join(names) or 'none'}"

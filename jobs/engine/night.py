@@ -14,6 +14,7 @@ from jobs.contracts.run import Run
 from jobs.contracts.run_ids import make_run_id
 from jobs.contracts.run_log import log
 from jobs.engine.lifecycle import logged, open_lake_for_run
+from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.engine.metrics import check_client
 from jobs.engine.runner import Runner
@@ -73,12 +74,15 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
         summary.model_id, summary.fingerprint = run.model.model_id, run.fingerprint
         with named_jobs(lake.spark, run, "check manifest"):
             rows = read_manifest(lake.spark, manifest_uri)
+            summary.unread_values = check_values(rows, manifest_uri)
         runner = Runner(lake, run, rows, publish_anyway=publish_anyway)
         summary.outcome = runner.outcome
         outcome = runner.run()
         seconds = time.monotonic() - started
         log.info("run done", seconds=round(seconds, 3), num_described=outcome.num_described)
         _print_summary(console, lake, outcome, run, seconds)
+        for unread in summary.unread_values:
+            console.print(f"warning: {unread}", markup=False, soft_wrap=True)
     return outcome
 
 

@@ -44,6 +44,15 @@ class AuditSummary(_Model):
     what: str = Field(description="the measured numbers, in words")
 
 
+class UnreadValuesSummary(_Model):
+    """Values of the manifest that the run reads as null, because they break a rule."""
+
+    column: str = Field(description="column of the manifest")
+    num_rows: int = Field(description="rows with such a value")
+    sample: tuple[str, ...] = Field(description="the first of them, each as JSON with its video_id")
+    rule: str = Field(description="what values must be")
+
+
 class RunSummary(_Model):
     """The summary of a run. Fields may be added; removing or changing one increments `schema_version`."""
 
@@ -62,6 +71,7 @@ class RunSummary(_Model):
     config_fingerprint: str | None = Field(
         description="changes if a setting that affects rows or the calibration of the model changes"
     )
+    unread_values: list[UnreadValuesSummary] = Field(description="values of the manifest that are read as null")
     num_described: int = Field(description="videos described in this run")
     num_unchanged: int = Field(description="videos whose files were read and have the content that is described")
     error_counts: dict[str, int] = Field(description="videos quarantined in this run, by error_code")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobs.contracts.run import CODE_VERSION
 from jobs.engine.metrics import push_summary
 from jobs.engine.outcome import Outcome
-from jobs.engine.summary import AuditSummary, RunSummary, StageSummary
+from jobs.engine.summary import AuditSummary, RunSummary, StageSummary, UnreadValuesSummary
 from jobs.failures import exit_code_of
 from jobs.pipeline import STAGES
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import Config
     from jobs.contracts.stage import StageRecord
+    from jobs.engine.manifest_check import UnreadValues
 
 
 _PUBLISHED = {stage.name for stage in STAGES if stage.is_published}
@@ -41,6 +42,7 @@ class RunSummaryWriter:
         outcome: outcome of the runner, once it exists.
         model_id: model in use, once it is known.
         fingerprint: fingerprint of the run, once it is known.
+        unread_values: values of the manifest that are read as null, once it is checked.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class RunSummaryWriter:
     outcome: Outcome = field(default_factory=Outcome)
     model_id: str | None = None
     fingerprint: str | None = None
+    unread_values: list[UnreadValues] = field(default_factory=list)
 
     @contextmanager
     def written_to(self, file: Path, *, as_json: bool = False) -> Iterator[None]:
@@ -93,6 +96,7 @@ class RunSummaryWriter:
             model_id=self.model_id,
             code_version=CODE_VERSION,
             config_fingerprint=self.fingerprint,
+            unread_values=[UnreadValuesSummary(**found._asdict()) for found in self.unread_values],
             num_described=outcome.num_described,
             num_unchanged=outcome.num_unchanged,
             error_counts=dict(outcome.error_counts),

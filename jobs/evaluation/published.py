@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import struct
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _CC_WEB_POSITIVES = frozenset("ESLMV")
 _FIVR_LABELS = {"dsvr": ("ND", "DS"), "csvr": ("ND", "DS", "CS"), "isvr": ("ND", "DS", "CS", "IS")}
 _MIN_COPY_OVERLAP = 0.8  # of both videos: the definition of near-duplicates in MKLab-ITI/ndvr-dml, triplet_generator.py
+_BLANK = " \t\r\ufeff"  # other white space may be part of an id
 _NUM_VCDB_CELLS = 6
 _NUM_SVD_CELLS = 3
 _Row = TypeVar("_Row")
@@ -133,7 +135,7 @@ def load_svd(path: Path) -> Truth:
         ContractError: a line cannot be read; the message has the line.
     """
     labels: dict[str, dict[str, bool]] = {}
-    for query_id, video_id, is_positive in _read_cells(path, None, _read_label):
+    for query_id, video_id, is_positive in _read_cells(path, "[ \\t]+", _read_label):
         labels.setdefault(query_id, {})[video_id] = is_positive
     mentioned = frozenset(labels) | frozenset(video_id for found in labels.values() for video_id in found)
 
@@ -147,14 +149,14 @@ def load_svd(path: Path) -> Truth:
     )
 
 
-def _read_cells(path: Path, separator: str | None, read: Callable[[list[str]], _Row]) -> Iterator[_Row]:
+def _read_cells(path: Path, separator: str, read: Callable[[list[str]], _Row]) -> Iterator[_Row]:
     """Split each line that is not empty into cells and parse them. ContractError has the line that is not valid."""
     _check_exists(path)
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
+    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+        line = raw.decode(errors="replace").strip(_BLANK)
+        if line:
             try:
-                yield read([cell.strip() for cell in line.strip().split(separator)])
+                yield read([cell.strip(_BLANK) for cell in re.split(separator, line)])
             except ValueError as error:
                 raise ContractError(f"truth {str(path)!r}: line {number} {line!r:.120}: {error}") from error
 

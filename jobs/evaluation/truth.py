@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.errors import ContractError, UsageError
+from udfs.reading.csv_records import read_csv_records
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,6 +22,7 @@ RELATIONS = ("copy", "partial", "ignore")
 SEGMENT_COLUMNS = ("left_start_seconds", "left_end_seconds", "right_start_seconds", "right_end_seconds")
 _TEXT_COLUMNS = ("left_id", "right_id", "relation", "transform")
 _REQUIRED_COLUMNS = ("left_id", "right_id", "relation")
+_COLUMNS = (*_TEXT_COLUMNS, *SEGMENT_COLUMNS)
 _SWAPPED = {
     "left_id": "right_id",
     "right_id": "left_id",
@@ -106,7 +108,8 @@ class Truth:
 def load_truth(path: Path) -> Truth:
     """Read a truth in ndvr's format: CSV or Parquet with the columns of `Truth.pairs`. Runs on: driver.
 
-    `transform` and the segments may be empty or missing. The sides of pairs with left_id > right_id are swapped.
+    CSV is read as manifests are: UTF-8, RFC 4180. `transform` and the segments may be empty or missing. The sides of
+    pairs with left_id > right_id are swapped.
 
     Raises:
         UsageError: the file does not exist, or its name ends neither in .csv nor in .parquet.
@@ -143,17 +146,26 @@ def _read(path: Path) -> pd.DataFrame:
         raise UsageError(
             f"truth {str(path)!r} has no known format; give --truth a file whose name ends in .csv or .parquet"
         )
+    if suffix == ".csv":
+        return _read_csv(path)
     try:
-        if suffix == ".parquet":
-            return _read_parquet(path)
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        return _read_parquet(path)
     except (OSError, ValueError) as error:  # the exceptions of pandas and Arrow are ValueErrors
-        raise ContractError(f"truth {str(path)!r} cannot be read as {suffix[1:]}: {error}") from error
-    if not isinstance(rows.index, pd.RangeIndex):  # pandas uses extra cells as an index
-        raise ContractError(
-            f"truth {str(path)!r} has rows with more cells than its header: quote cells that contain commas"
-        )
-    return rows
+        raise ContractError(f"truth {str(path)!r} cannot be read as parquet: {error}") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV file. ContractError has the first records that cannot be read, with their lines."""
+    all_records = list(read_csv_records(path.read_bytes().split(b"\n")))
+    if not all_records:
+        raise ContractError(f"truth {str(path)!r} is empty; it needs a header and at least one pair")
+    header, *records = all_records
+    faults = [f"line {record.line}: {record.fault}" for record in all_records if record.fault]
+    if faults:
+        raise ContractError(f"truth {str(path)!r}: rows cannot be read; the first: {'; '.join(faults[:_NUM_SHOWN])}")
+    if repeated := [name for name in _COLUMNS if header.cells.count(name) > 1]:
+        raise ContractError(f"truth {str(path)!r} has the column(s) {', '.join(repeated)} twice")
+    return pd.DataFrame([record.cells for record in records], columns=header.cells, dtype=str)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -80,7 +80,10 @@ def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     )
     manifest = inputs["manifest"].where("removed_at IS NULL").alias("manifest")
     due = manifest.join(done.unionByName(failed).alias("done"), _is_same_file(run), "left_anti")
-    return due.join(_select_described_content(described, inputs["thumbnails"], run), "video_id", "left")
+    # The driver collects them, and Python has no date before year 1.
+    return due.select("video_id", "uri").join(
+        _select_described_content(described, inputs["thumbnails"], run), "video_id", "left"
+    )
 
 
 def _select_described_content(described: DataFrame, thumbnails: DataFrame, run: Run) -> DataFrame:
@@ -89,7 +92,7 @@ def _select_described_content(described: DataFrame, thumbnails: DataFrame, run: 
     Content without thumbnails is described again if thumbnails are to be stored.
     """
     if run.config.describe.store_thumbnails:
-        stored = thumbnails.where(F.col("descriptor_id") == run.model.descriptor_id)
+        stored = thumbnails.where(F.col("descriptor_id") == run.model.descriptor_id).where("has_pictures IS NOT FALSE")
         described = described.join(
             stored.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
         )

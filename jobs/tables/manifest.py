@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from jobs.contracts.manifest_values import read_flag, read_time
 from jobs.contracts.table import Table
 from jobs.errors import QualityError
 from udfs.errors import RowError
@@ -57,7 +58,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     """Normalise the manifest's rows and merge them with the stored rows. Grain: one row per video_id.
 
     Columns other than video_id, uri, published_at, owner_id and is_removed become `attributes`, without nulls. A
-    published_at that is not a timestamp becomes null, and `attributes` keeps its text. A video is removed if
+    published_at that cannot be read becomes null, and `attributes` keeps its text. A video is removed if
     its row has is_removed, or if `manifest.is_complete` is set and the manifest does not list it. A removed video that
     is listed again is restored.
 
@@ -123,20 +124,17 @@ def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
     # Without Arrow: a run with nothing new uses it nowhere else, and its classes take two seconds to load.
     resolve = F.udf(lambda uri: None if uri is None else resolve_uri(uri, base), "string", useArrow=False)
     text = {name: F.col(name).cast("string") for name in source.columns if name != OTHER_COLUMNS}
-    published_at = _as_timestamp(source, "published_at")
+    published_at = read_time(source, "published_at")
     attributes = F.col(OTHER_COLUMNS)
     if "published_at" in text:
         unread = map_without_nulls({"published_at": F.when(published_at.isNull(), text["published_at"])})
         attributes = F.map_concat(attributes, unread)
-    is_removed = (
-        F.coalesce(text["is_removed"].try_cast("boolean"), F.lit(False)) if "is_removed" in text else F.lit(False)
-    )
     return source.select(
         text["video_id"].alias("video_id"),
         resolve(F.when(F.trim(text["uri"]) != "", text["uri"])).alias("uri"),
         published_at.alias("published_at"),
         text.get("owner_id", F.lit(None).cast("string")).alias("owner_id"),
-        is_removed.alias("is_removed"),
+        F.coalesce(read_flag(source, "is_removed"), F.lit(False)).alias("is_removed"),
         F.lit(run.run_id).alias("run_id"),
         attributes.alias("attributes"),
     )
@@ -163,13 +161,6 @@ def _check_files(rows: DataFrame, run: Run) -> DataFrame:
     # Spark would call a deterministic function once for each field of its struct.
     look_once = F.udf(look, _LOOKED_DDL, useArrow=False).asNondeterministic()
     return rows.withColumn("file", look_once("uri", "is_removed"))
-
-
-def _as_timestamp(source: DataFrame, name: str) -> Column:
-    """Read a column as a timestamp; values that are not timestamps become null."""
-    if name not in source.columns:
-        return F.lit(None).cast("timestamp")
-    return F.try_to_timestamp(F.col(name).cast("string"))
 
 
 def map_without_nulls(values: Mapping[str, Column]) -> Column:

@@ -58,6 +58,7 @@ JOBS_ORDER = (
 """Packages and modules of jobs/ from the lowest to the highest; packages in one row do not import each other."""
 UDFS_ORDER = (
     ("errors",),
+    ("reading",),
     ("video",),
     ("opening",),
     ("decoding",),

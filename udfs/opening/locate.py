@@ -96,7 +96,7 @@ class FileFacts:
 
     Attributes:
         size_bytes: size of the file, at least 1.
-        modified_at: time of the last change, UTC; None if the store does not report it.
+        modified_at: time of the last change, UTC; None if the store does not report it, or in a year beyond 9999.
     """
 
     size_bytes: int
@@ -113,9 +113,17 @@ def read_file_facts(uri: str | None, roots: Roots, open_remote: FilesystemOpener
     found = _locate(uri, roots)
     if isinstance(found, str):
         with _open_local(found, roots, sys.maxsize) as opened:
-            return FileFacts(opened.size_bytes, datetime.fromtimestamp(os.fstat(opened.fd).st_mtime, UTC))
+            return FileFacts(opened.size_bytes, _read_time(os.fstat(opened.fd).st_mtime))
     _, _, info = _stat_remote(*found, sys.maxsize, open_remote)
     return FileFacts(info.size, info.mtime)
+
+
+def _read_time(seconds: float) -> datetime | None:
+    """Convert a time of a file system; None if Python has no such date: disks may hold years beyond 9999."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _locate(uri: str | None, roots: Roots) -> str | tuple[RemoteRoot, str]:

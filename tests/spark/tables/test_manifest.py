@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from pyspark.sql import functions as F
 
 from jobs.cli import app
 from jobs.commands.command_line import run_command
+from jobs.contracts.manifest_values import FALSE_WORDS, TRUE_WORDS, keep_in_range, read_flag, read_time
+from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.errors import ContractError, UsageError
 from jobs.tables import attempts, descriptors, manifest, thumbnails
@@ -291,6 +295,133 @@ def test_an_invalid_published_at_is_null_and_its_text_is_kept(read: Read, tmp_pa
     assert rows["2"]["attributes"] == {}
 
 
+WRITTEN_DATES = {
+    "2026-01-03": "2026-01-03 00:00:00",
+    "2026/1/3": "2026-01-03 00:00:00",
+    " 2026-01-03\t": "2026-01-03 00:00:00",
+    "2026-01-03T10:00": "2026-01-03 10:00:00",
+    "2026-01-03t10:00:01z": "2026-01-03 10:00:01",
+    "2026-01-03 10:00:00 UTC": "2026-01-03 10:00:00",
+    "2026-01-03 10:00:00.5 +0200": "2026-01-03 08:00:00.5",
+    "2026-01-03T10:00:00.123456789-03:30": "2026-01-03 13:30:00.123456",
+    "1800-01-01": "1800-01-01 00:00:00",
+    "2199-12-31T23:59:59Z": "2199-12-31 23:59:59",
+    **dict.fromkeys(
+        (
+            *("0001-01-01T00:00:00Z", "0000-00-00", "9999-12-31T23:59:59-12:00", "1799-12-31", "2200-01-01"),
+            *("202601", "20260103", "2026", "2026-01", "1735689600", "1735689600000", "12:30", "1735689600.5"),
+            *("31/12/2025", "01/02/2025", "03.01.2026", "2026-1/3", "Jan 3 2026", "2026-02-30", "2026-01-03T24:00"),
+            *("2026-01-03T10:00:00+25:00", "2026-01-03T10:00 Europe/Berlin", "today", "epoch", "NaT", "-2026-01-03"),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_a_date_is_read_in_the_accepted_forms_only(spark: SparkSession, zone: str) -> None:
+    rows = spark.createDataFrame([(text,) for text in WRITTEN_DATES], "published_at STRING")
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        micros = F.unix_micros(read_time(rows, "published_at"))
+        found = {row[0]: row[1] for row in rows.select("published_at", micros).collect()}
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+    expected = {
+        text: None if utc is None else (datetime.fromisoformat(utc) - datetime(1970, 1, 1)) // timedelta(microseconds=1)  # noqa: DTZ001 -- as above
+        for text, utc in WRITTEN_DATES.items()
+    }
+    assert found == expected
+
+
+def test_typed_dates_are_read_and_those_out_of_range_are_null(spark: SparkSession) -> None:
+    rows = spark.sql("""
+        SELECT timestamp'2026-01-03 10:00:00Z' AS a, timestamp_ntz'2026-01-03 10:00:00.5' AS b, date'2026-01-03' AS c,
+            timestamp'0001-01-01 00:00:00Z' AS d, timestamp_ntz'9999-12-31 10:00:00' AS e, date'0001-01-01' AS f,
+            20260103 AS g, timestamp_micros(9223372036854775807) AS h, CAST(NULL AS VOID) AS i""")
+    found = rows.select(*(F.unix_seconds(read_time(rows, name)).alias(name) for name in rows.columns)).collect()[0]
+    assert found.asDict() == {"a": 1767434400, "b": 1767434400, "c": 1767398400} | dict.fromkeys("defghi")
+
+
+def test_unusable_dates_are_counted_with_a_sample(spark: SparkSession) -> None:
+    rows = spark.createDataFrame(
+        [("1", "2026-01-03"), ("2", "0001-01-01"), ("3", "12:30"), ("4", " "), ("5", None)],
+        "video_id STRING, published_at STRING",
+    )
+    (unread,) = check_values(rows, "m.csv")
+    assert unread[:3] == (
+        "published_at",
+        2,
+        ('{"video_id":"2","published_at":"0001-01-01"}', '{"video_id":"3","published_at":"12:30"}'),
+    )
+    assert str(unread).startswith('2 rows have no usable published_at, such as {"video_id":"2",')
+    assert check_values(rows.where("video_id = 1"), "m.csv") == []
+    # A date out of range is an unknown date, not another form, so the night goes on.
+    assert [found.num_rows for found in check_values(rows.where("video_id = 2"), "m.csv")] == [1]
+
+
+def test_words_for_removed_are_read_in_any_case_and_no_others(spark: SparkSession) -> None:
+    expected: dict[str, bool | None] = {}
+    for word in (*TRUE_WORDS, *FALSE_WORDS):
+        expected |= dict.fromkeys((word, word.upper(), f"\t{word.capitalize()}\u00a0"), word in TRUE_WORDS)
+    expected |= dict.fromkeys(("", "  ", "2", "-1", "1.5", "01", "gone", "oui", "truee", "not removed", "null"))
+    rows = spark.createDataFrame([(text,) for text in expected], "is_removed STRING")
+    assert {row[0]: row[1] for row in rows.select("is_removed", read_flag(rows, "is_removed")).collect()} == expected
+
+
+def test_typed_booleans_are_read(spark: SparkSession) -> None:
+    rows = spark.sql(
+        "SELECT true AS a, 1.0D AS b, 1 AS c, 0.0D AS d, double('NaN') AS e, 2 AS f, CAST(NULL AS INT) AS g"
+    )
+    found = rows.select(*(read_flag(rows, name).alias(name) for name in rows.columns)).collect()[0]
+    assert tuple(found) == (True, True, True, False, False, None, None)
+
+
+def test_a_night_and_a_report_go_on_with_a_stored_date_of_year_1(spark: SparkSession, tmp_path: Path) -> None:
+    """Versions before this rule stored such dates, and Python cannot hold them."""
+    values = ["'1' AS video_id", "'a.mp4' AS uri", "timestamp'0001-01-01 00:00:00Z' AS published_at", "'r' AS run_id"]
+    values += ["CAST(NULL AS TIMESTAMP) AS removed_at", "CAST(NULL AS TIMESTAMP) AS modified_at"]
+    stored = spark.sql(f"SELECT {', '.join([*values, 'CAST(NULL AS BIGINT) AS size_bytes'])}")
+    inputs = {
+        "manifest": stored,
+        "descriptors": spark.createDataFrame([], descriptors.TABLE.schema),
+        "quarantine": none_in_quarantine(spark),
+        "thumbnails": spark.createDataFrame([], thumbnails.TABLE.schema),
+    }
+    due = attempts.select_due(inputs, make_run(spark, tmp_path / "m.csv", TINY))
+    assert [tuple(row) for row in due.collect()] == [("1", "a.mp4")]
+    assert stored.select(keep_in_range(F.col("published_at"))).collect()[0][0] is None
+
+
+def test_csv_is_read_in_the_order_of_its_lines_from_several_splits_and_files(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m.csv"
+    folder.mkdir()
+    for part in range(2):
+        rows = [f'{part}-{number},a.mp4,"line\n{number}, end"' for number in range(400)]
+        (folder / f"part-{part}.csv").write_text("\n".join(["video_id,uri,title", *rows]), encoding="utf-8")
+    (folder / "part-2.csv").write_text("", encoding="utf-8")
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "1000")
+    try:
+        found = {row["video_id"]: row["title"] for row in read_manifest(spark, str(folder)).collect()}
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    assert found == {f"{part}-{number}": f"line\n{number}, end" for part in range(2) for number in range(400)}
+
+
+def test_a_manifest_that_changes_is_read_again_in_the_same_session(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    for name in ("first", "second"):
+        path.write_text(f"video_id,uri\n{name},a.mp4\n", encoding="utf-8")
+        assert [row["video_id"] for row in read_manifest(spark, str(path)).collect()] == [name]
+
+
+def test_compressed_csv_is_read(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv.gz"
+    path.write_bytes(gzip.compress(b"video_id,uri\r\n1,a.mp4\r\n"))
+    assert list(read(path)) == ["1"]
+
+
 def test_a_row_without_uri_stays_in_the_manifest(read: Read, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text('video_id,uri\n1,\n2,"  "\n', encoding="utf-8")
@@ -333,7 +464,44 @@ BAD_MANIFESTS = {
         "m.csv",
         "video_id,uri\n1,a.mp4\n2,b.mp4,c,d\n",
         3,
-        'rows cannot be parsed; the first: {"_corrupt_record":"2,b.mp4,c,d"}',
+        "rows cannot be parsed; the first: line 3: 4 values, but the header has 2: '2,b.mp4,c,d'",
+    ),
+    "a quote that nobody closes": (
+        "m.csv",
+        'video_id,uri,title\n1,a.mp4,x\n2,b.mp4,"open\n3,c.mp4,y\n4,d.mp4,z\n',
+        3,
+        "rows cannot be parsed; the first: line 3: a quote opens a value, and no quote closes it before the end of",
+    ),
+    "Latin-1": (
+        "m.csv",
+        b"video_id,uri\n1,a.mp4\nk\xf6ln,b.mp4\n",
+        3,
+        "the first: line 3: the byte 0xf6 is not UTF-8",
+    ),
+    "UTF-16": ("m.csv", "video_id,uri\n1,a.mp4\n".encode("utf-16"), 3, "the header cannot be used: line 1: a NUL byte"),
+    "two objects in one line of JSON": (
+        "m.jsonl",
+        '{"video_id": "1", "uri": "a"}\n{"video_id": "2", "uri": "b"}{"video_id": "3", "uri": "c"}\n',
+        3,
+        "the first: line 2: no JSON (Extra data at character 30): ",
+    ),
+    "an unknown boolean": (
+        "m.csv",
+        "video_id,uri,is_removed\n1,a.mp4,1.0\n2,b.mp4,gone\n3,c.mp4,\n",
+        3,
+        (
+            "rows have an unknown is_removed; write one of 1, 1.0, true, t, yes, y, on, removed, deleted, or one of "
+            '0, 0.0, false, f, no, n, off, nan, or nothing; the first: {"video_id":"2","is_removed":"gone"}'
+        ),
+    ),
+    "no dates in published_at": (
+        "m.csv",
+        "video_id,uri,published_at\n1,a.mp4,1735689600\n2,b.mp4,\n3,c.mp4,31/12/2025\n",
+        3,
+        (
+            "published_at has no dates; a date is YYYY-MM-DD from 1800-01-01 to before 2200-01-01, or a date and a "
+            'time of ISO 8601; the first: {"video_id":"1","published_at":"1735689600"}; {"video_id":"3",'
+        ),
     ),
     "a broken JSON line": (
         "m.jsonl",
@@ -356,7 +524,7 @@ def test_an_invalid_manifest_is_one_error_before_any_table_is_created(
     name, content, exit_code, message = BAD_MANIFESTS[fault]
     path, lake = tmp_path / name, tmp_path / "lake"
     if content is not None:
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert run_command(app, ["nightly", "--manifest", str(path), "--lake", str(lake)]) == exit_code
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("ndvr: "))
     assert f"manifest '{path}'" in line

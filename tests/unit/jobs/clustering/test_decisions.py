@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,21 @@ def test_csv_and_json_lines_give_equal_decisions(tmp_path: Path) -> None:
     assert read_decisions(lines) == expected
 
 
+def test_a_decision_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Only the line ends of the format end a row: RFC 4180 for CSV, LF for JSON lines."""
+    table, lines = tmp_path / "d.csv", tmp_path / "d.jsonl"
+    odd = "first line\r\nsecond\nthird\u2028\x85\x0b\x1c end "
+    table.write_bytes(f'left_id,right_id,verdict,note\r\n"b\nb",a,duplicate,"{odd}"\r\nc,,keep_this,\r\n'.encode())
+    rows = [
+        {"left_id": "b\nb", "right_id": "a", "verdict": "duplicate", "note": odd},
+        {"left_id": "c", "verdict": "keep_this"},
+    ]
+    lines.write_bytes("\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode())
+    expected = [Decision("a", "b\nb", "duplicate", odd), Decision("c", "c", "keep_this")]
+    assert read_decisions(table) == expected
+    assert read_decisions(lines) == expected
+
+
 def test_every_fault_of_a_file_is_listed_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     file.write_text(
@@ -59,7 +75,7 @@ def test_every_fault_of_a_file_is_listed_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         read_decisions(file)
     assert str(raised.value).splitlines()[1:] == [
-        "  line 2: a row must have left_id, right_id, verdict and optionally note, got 'nonsense'",
+        "  line 2: no JSON (Expecting value at character 1): 'nonsense'",
         "  line 3: a and b: already decided in line 1",
         "  line 4: every value must be text, got {'left_id': 'c', 'right_id': 3, 'verdict': 'duplicate'}",
     ]
@@ -71,7 +87,17 @@ def test_every_fault_of_a_file_is_listed_with_its_line(tmp_path: Path) -> None:
         ("none.csv", None, "does not exist"),
         ("d.txt", b"", r"must end in \.csv, \.json, \.jsonl or \.ndjson"),
         ("d.csv", b"\xff", "is not UTF-8"),
-        ("d.csv", b"left_id,right_id,verdict\na,b,duplicate,more\n", "line 2: a row must have left_id, right_id"),
+        ("d.csv", b"left_id,right_id,verdict\na,b,duplicate,more\n", "line 2: 4 values, but the header has 3: 'a,b,du"),
+        ("d.csv", b"left_id,right_id,verdict\na,b\n", "line 2: 2 values, but the header has 3: 'a,b'"),
+        ("d.csv", b"left_id,left_id,verdict\na,b,duplicate\n", "line 1: a column occurs twice in the header 'left_id,"),
+        ("d.csv", b'left_id,right_id,verdict\na,"b,duplicate\n', "line 2: a quote opens a value, and no quote closes"),
+        ("d.csv", b"left_id,right_id,verdict\na,b\xe9,duplicate\n", "line 2: the byte 0xe9 is not UTF-8"),
+        ("d.json", b'\n{"left_id": "a", "left_id": "b"}\n', "line 2: the name 'left_id' occurs twice"),
+        (
+            "d.json",
+            b'{"left_id": "\\ud800", "right_id": "b", "verdict": "duplicate"}',
+            "line 1: text with half of a surr",
+        ),
     ],
 )
 def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:

@@ -54,6 +54,7 @@ def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
         "model_id": "m",
         "code_version": "0.1.0",
         "config_fingerprint": "f",
+        "unread_values": [],
         "num_described": 1,
         "num_unchanged": 0,
         "error_counts": {"CORRUPT": 3},

@@ -233,6 +233,15 @@ def test_a_file_that_is_not_an_annotation_of_fivr_is_rejected(content: str, tmp_
         load_fivr(path)
 
 
+def test_only_spaces_tabs_and_line_feeds_separate_ids(tmp_path: Path) -> None:
+    odd = "a\u00a0b\u2028c\x85d\x1ce"
+    svd, vcdb = tmp_path / "test_groundtruth", tmp_path / "event.txt"
+    svd.write_text(f"{odd}.mp4 \t2.mp4 1\r\n", encoding="utf-8", newline="")
+    vcdb.write_text(f" {odd}.mp4,z.mp4,0:0:0,0:0:1,0:0:0,0:0:1\r\n", encoding="utf-8", newline="")
+    assert load_svd(svd).rankings["svd"][0].query_id == f"{odd}.mp4"
+    assert rows_of(load_vcdb(vcdb).pairs) == [[odd, "z", "partial", "", 0.0, 1.0, 0.0, 1.0]]
+
+
 def test_svd_does_not_rank_the_candidates_of_other_queries(tmp_path: Path) -> None:
     path = tmp_path / "test_groundtruth"
     path.write_text("1.mp4 2.mp4 1\n1.mp4 3.mp4 0\n4.mp4 5.mp4 1\n")

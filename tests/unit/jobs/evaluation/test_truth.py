@@ -112,9 +112,16 @@ def test_the_error_for_invalid_rows_has_the_first_row(rows: str, message: str, w
     [
         ("left_id,right_id\na,b\n", r"lacks the column\(s\) relation; it has left_id, right_id"),
         ("left_id,right_id,relation\n", "has no rows: give --truth a file with at least one pair"),
-        ("", "cannot be read as csv: No columns to parse"),
-        ("left_id,right_id,relation\na,b,copy,more\n", "has rows with more cells than its header: quote cells"),
-        ("left_id,right_id,relation\na,b,copy\na,b,copy,more\n", "cannot be read as csv: Error tokenizing data"),
+        ("", "is empty; it needs a header and at least one pair"),
+        (
+            "left_id,right_id,relation\na,b,copy,more\n",
+            "rows cannot be read; the first: line 2: 4 values, but the header",
+        ),
+        ("left_id,right_id,relation\na,b,copy\na,b,copy,more\n", "the first: line 3: 4 values, but the header has 3"),
+        ("left_id,right_id,relation\na,b\n", "the first: line 2: 2 values, but the header has 3"),
+        ('left_id,right_id,relation\na,"b,copy\nc,d,copy\n', "the first: line 2: a quote opens a value, and no quote"),
+        ("left_id,right_id,relation\na,b\0,copy\n", "the first: line 2: a NUL byte"),
+        ("left_id,right_id,relation,left_id\na,b,copy,c\n", r"has the column\(s\) left_id twice"),
     ],
 )
 def test_a_file_of_another_format_is_rejected(content: str, message: str, write: Write) -> None:

@@ -355,6 +355,15 @@ def test_file_facts_are_size_and_time_and_the_file_is_not_read(clips: Path) -> N
     assert path.stat().st_atime == 1_700_000_000
 
 
+def test_a_time_that_python_cannot_hold_is_none(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems store any year, others refuse it, so the time is replaced after it is read."""
+    path = clips / "clip.mp4"
+    path.write_bytes(b"12345")
+    status = os.stat_result((0o100600, 1, 1, 1, 0, 0, 5, 0, 300_000_000_000, 0))
+    monkeypatch.setattr("udfs.opening.locate.os.fstat", lambda _: status)
+    assert read_file_facts(str(path), Roots.of(str(clips))) == FileFacts(5, None)
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [

@@ -1,0 +1,1 @@
+"""The records of text files that people write: CSV and JSON lines, each record with its line."""
