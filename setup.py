@@ -39,6 +39,7 @@ FAISS_VERSION = ">=1.13,<2"
 
 SERVE = [
     "fastapi>=0.115",
+    "starlette>=0.40",
     "uvicorn>=0.32",
     "python-multipart>=0.0.18",  # uploads; the first version without a known denial of service
 ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
-
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -49,5 +47,7 @@ def as_utc_text(column: Column, *, keeps_zeros: bool = False) -> Column:
         column: TIMESTAMP.
         keeps_zeros: whether a fraction of zero is written too, so that all texts have one length.
     """
+    from pyspark.sql import functions as F  # `ndvr --help` imports this module, and starts in a tenth of a second
+
     text = F.to_csv(F.struct(column.alias("time")), _IN_UTC)
     return F.when(column.isNotNull(), text if keeps_zeros else F.regexp_replace(text, _ZERO_FRACTION, "Z"))

@@ -212,5 +212,5 @@ def test_the_sampling_settings_reach_the_decoders() -> None:
 
 def test_the_fingerprint_of_the_default_settings_is_stable() -> None:
     """A changed fingerprint makes the next run rebuild the tables of every lake."""
-    assert Config().fingerprint() == "eee6f4c09718f240"
-    assert Config(describe=DescribeConfig(stall_timeout_seconds=7.0)).fingerprint() == "933a1a4ea4300ba1"
+    assert Config().fingerprint() == "24c58825e3b0623f"
+    assert Config(describe=DescribeConfig(stall_timeout_seconds=7.0)).fingerprint() == "d280ceea1724d00d"
