@@ -51,7 +51,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     no_pictures = F.transform("frame_seconds", lambda _: F.lit(None).cast("binary"))
     return (
         inputs["attempts"]
-        .where("error_code IS NULL")
+        .where("error_code IS NULL AND NOT is_unchanged")
         .select(
             "video_id",
             F.lit(run.model.descriptor_id).alias("descriptor_id"),
