@@ -200,7 +200,7 @@ def test_names_beyond_ascii_work_in_the_locale_c(ndvr: Path, tmp_path: Path) -> 
     done = run_ndvr(ndvr, tmp_path, "nightly", "--manifest", str(manifest), "--lake", str(lake), LC_ALL="C")
     assert done.returncode == 3, done.stderr
     assert f"ndvr: manifest '{manifest}' lacks the column(s) video_id; it has id, uri\n" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["empty", lake.name, manifest.parent.name])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["libraries", "project", lake.name, manifest.parent.name])
 
 
 def test_spark_submit_in_the_locale_c_refuses_names_beyond_ascii(
@@ -210,7 +210,7 @@ def test_spark_submit_in_the_locale_c_refuses_names_beyond_ascii(
     done = installed.submit(tmp_path, *installed.arguments(tmp_path / "la\N{SNOWMAN}"), master="local[1]")
     assert done.returncode == 2, done.stdout
     assert "set LC_ALL=C.UTF-8 for spark-submit and for the executors\n" in done.stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]
 
 
 def test_the_exit_code_for_a_tripped_quality_gate_is_4_and_nothing_is_published(
