@@ -141,7 +141,7 @@ def _build_pairs(lake: Lake, run: Run, videos: DataFrame) -> DataFrame:
 
 def _build_clusters(lake: Lake, run: Run, new_pairs: DataFrame) -> DataFrame:
     """Build clusters from the pairs. Decisions of reviewers apply to all models."""
-    names = ("manifest", "descriptors", "decisions", "cluster_events", "clusters")
+    names = ("manifest", "quarantine", "descriptors", "decisions", "cluster_events", "clusters")
     inputs = {name: lake.read(name) for name in names} | {"pairs": new_pairs}
     return run.checkpoint("new_clusters", clusters.build(inputs, run))
 

@@ -179,9 +179,16 @@ def test_the_summary_of_a_rejected_run_is_printed_and_written(nights: Nights) ->
     assert list(stages) == [stage.name for stage in runner.STAGES]
     assert stages["manifest"]["input_rows"] == {"manifest_source": 3}
     assert stages["thumbnails"]["input_rows"] == stages["descriptors"]["input_rows"] == {"attempts": 3}
-    assert stages["pairs"]["input_rows"] == {"manifest": 16, "embeddings": 10, "thumbnails": 10, "descriptors": 10}
+    assert stages["pairs"]["input_rows"] == {
+        "manifest": 16,
+        "quarantine": 6,
+        "embeddings": 10,
+        "thumbnails": 10,
+        "descriptors": 10,
+    }
     assert stages["clusters"]["input_rows"] == {
         "manifest": 16,
+        "quarantine": 6,
         "descriptors": 10,
         "pairs": 6,
         "decisions": 0,
