@@ -200,7 +200,9 @@ def test_names_beyond_ascii_work_in_the_locale_c(ndvr: Path, tmp_path: Path) -> 
     done = run_ndvr(ndvr, tmp_path, "nightly", "--manifest", str(manifest), "--lake", str(lake), LC_ALL="C")
     assert done.returncode == 3, done.stderr
     assert f"ndvr: manifest '{manifest}' lacks the column(s) video_id; it has id, uri\n" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["libraries", "project", lake.name, manifest.parent.name])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["libraries", "project", lake.name, manifest.parent.name]
+    )
 
 
 def test_spark_submit_in_the_locale_c_refuses_names_beyond_ascii(

@@ -135,7 +135,7 @@ def test_why_prints_the_pair_and_its_segments(described: Described, capsys: pyte
     assert code == 0
     assert "not together: no path of at most 8 pairs connects them" in out
     assert "verified again: no similar segments, or no frames that agree" in out
-    code, out, _ = run(capsys, "why", "checker", "tiles", "--lake", str(described.lake))
+    code, out, _ = run(capsys, "why", "a-checker-caption", "tiles", "--lake", str(described.lake))
     assert "; probability 0.0" in out.partition("verified again: ")[2]
     code, _, error = run(capsys, "why", "checker", "nobody", "--lake", str(described.lake))
     assert (code, error) == (2, "ndvr: not in the manifest: nobody; check the video_id\n")

@@ -379,7 +379,7 @@ def test_typed_booleans_are_read(spark: SparkSession) -> None:
 def test_a_night_and_a_report_go_on_with_a_stored_date_of_year_1(spark: SparkSession, tmp_path: Path) -> None:
     """Versions before this rule stored such dates, and Python cannot hold them."""
     values = ["'1' AS video_id", "'a.mp4' AS uri", "timestamp'0001-01-01 00:00:00Z' AS published_at", "'r' AS run_id"]
-    values += ["CAST(NULL AS TIMESTAMP) AS removed_at", "CAST(NULL AS TIMESTAMP) AS modified_at"]
+    values += [f"CAST(NULL AS TIMESTAMP) AS {name}" for name in ("removed_at", "modified_at", "file_changed_at")]
     stored = spark.sql(f"SELECT {', '.join([*values, 'CAST(NULL AS BIGINT) AS size_bytes'])}")
     inputs = {
         "manifest": stored,
@@ -388,7 +388,7 @@ def test_a_night_and_a_report_go_on_with_a_stored_date_of_year_1(spark: SparkSes
         "thumbnails": spark.createDataFrame([], thumbnails.TABLE.schema),
     }
     due = attempts.select_due(inputs, make_run(spark, tmp_path / "m.csv", TINY))
-    assert [tuple(row) for row in due.collect()] == [("1", "a.mp4")]
+    assert [(row["video_id"], row["uri"]) for row in due.collect()] == [("1", "a.mp4")]
     assert stored.select(keep_in_range(F.col("published_at"))).collect()[0][0] is None
 
 
@@ -403,7 +403,7 @@ def test_csv_is_read_in_the_order_of_its_lines_from_several_splits_and_files(
     (folder / "part-2.csv").write_text("", encoding="utf-8")
     spark.conf.set("spark.sql.files.maxPartitionBytes", "1000")
     try:
-        found = {row["video_id"]: row["title"] for row in read_manifest(spark, str(folder)).collect()}
+        found = {row["video_id"]: row["other_columns"]["title"] for row in read_manifest(spark, str(folder)).collect()}
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert found == {f"{part}-{number}": f"line\n{number}, end" for part in range(2) for number in range(400)}

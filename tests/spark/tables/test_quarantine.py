@@ -136,15 +136,17 @@ def test_present_videos_that_are_neither_described_nor_waiting_are_due(
             "content_sha256 STRING, descriptor_id STRING",
         ),
         "thumbnails": spark.createDataFrame(
-            [(name, f"sha of {name}", descriptor_id) for name in ("moved", "older", "restored", "again")],
-            "video_id STRING, content_sha256 STRING, descriptor_id STRING",
+            [(name, f"sha of {name}", descriptor_id, None) for name in ("moved", "older")]  # of an earlier version
+            + [(name, f"sha of {name}", descriptor_id, True) for name in ("restored", "again")]
+            + [("rewritten", "sha of rewritten", descriptor_id, False)],
+            "video_id STRING, content_sha256 STRING, descriptor_id STRING, has_pictures BOOLEAN",
         ),
         "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now + held, quarantine.TABLE.schema)),
     }
     due = {row["video_id"]: row for row in attempts.select_due(inputs, run).collect()}
     files = {"moved", "resized", "rewritten", "older", "restored", "again"}
     assert due.keys() == {"new", "other", "once", "waiting", "without"} | files
-    # "resized" and "rewritten" have no thumbnails, so they are described again whatever their content.
+    # "resized" and "rewritten" have no pictures, so they are described again whatever their content.
     described_content = {name: (row["described_bytes"], row["described_sha256"]) for name, row in due.items()}
     assert {name for name, content in described_content.items() if content != (None, None)} == {
         "moved",
