@@ -45,7 +45,11 @@ sys.exit(run_command(app, sys.argv[2:]))
 """
 
 
-def start(folder: Path, kind: str, before: str = "") -> subprocess.Popen[str]:
+# These tests may run under nohup, which ignores SIGHUP in all processes below it.
+HEED_HANGUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+
+
+def start(folder: Path, kind: str, before: str = HEED_HANGUP) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", before + COMMAND, str(folder), kind],
         cwd=ROOT,
