@@ -88,10 +88,9 @@ class Outcome:
     def describe_unseen_pairs(self) -> str | None:
         """Return a line for people about the pairs without a second look; None if there are none."""
         counts = self.unseen_pairs
-        codes = ", ".join(f"{code} {count}" for code, count in counts.most_common())
-        return (
-            f"{counts.total()} pairs got no second look, because a file could not be read: {codes}" if counts else None
-        )
+        if not counts:
+            return None
+        return f"{counts.total()} pairs got no second look, because a file could not be read: {_list_codes(counts)}"
 
     def summarise(self, stage: str, seconds: float, num_rows: int, failure: BaseException | None) -> StageRecord:
         """Return the record of the whole run: how it ended, and why."""
