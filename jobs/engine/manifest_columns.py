@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CORRUPT = FAULT
 """The column with the reason why a row cannot be parsed, or its text."""
 _EMPTY_NAME = r'""\s*:'  # Spark drops a field without a name
+_MARK = "\ufeff"  # byte order mark
+_NOT_BLANK = rf"[^ \t\r{_MARK}]"
 _NESTED = frozenset({"array", "map", "struct", "variant"})
 
 
@@ -70,20 +72,20 @@ def show_row(rows: DataFrame) -> Column:
 
 
 def load_json(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
-    """Read JSON lines. Runs on: driver; executors read all lines to find the names.
+    """Read JSON lines without faults (`list_json_faults`). Runs on: driver; executors read all lines to find the names.
 
     Returns:
-        The names of the top-level fields, and the rows, with values as text or nested. If any line cannot be parsed,
+        The names of the top-level fields, and the rows, with values as text or nested. If Spark cannot use a line,
         the last column is `CORRUPT` with the text of such lines.
     """
     reader = given_files_reader(spark).option("lineSep", "\n")
-    lines = reader.text(uri)
+    lines = reader.text(uri).where(F.col("value").rlike(_NOT_BLANK))
     options = {"primitivesAsString": "true", "columnNameOfCorruptRecord": CORRUPT}
     with temporary_conf(spark, {"spark.sql.caseSensitive": "true"}):  # names may differ by case only, also nested ones
         rows = reader.options(**options).json(uri)
         names = [name for name in rows.columns if name != CORRUPT]
         if not names:
-            return [], lines.where(F.trim("value") != "").withColumnRenamed("value", CORRUPT)
+            return [], lines.withColumnRenamed("value", CORRUPT)
         if not lines.where(F.col("value").rlike(_EMPTY_NAME)).isEmpty():
             names.append("")
         if "" in names or _has_clash(rows.schema):
@@ -104,23 +106,14 @@ def _has_clash(kind: DataType) -> bool:
 def _read_by_name(lines: DataFrame, names: Sequence[str]) -> DataFrame:
     """Read JSON lines with an empty name, or names that differ by case only; Spark's own reader cannot do it."""
     read = F.udf(_read_fields, "array<map<string,string>>", useArrow=False)
-    read_lines = lines.where(F.trim("value") != "").select("value", read("value").alias("objects"))
-    fields = read_lines.select(
-        F.explode_outer("objects").alias("fields"), F.when(F.col("objects").isNull(), F.col("value")).alias(CORRUPT)
-    )
-    columns = [F.element_at("fields", F.lit(name)).alias(f"c{number}") for number, name in enumerate(names)]
-    return fields.select(*columns, CORRUPT)
+    fields = lines.select(F.explode_outer(read("value")).alias("fields"))
+    return fields.select(*(F.element_at("fields", F.lit(name)).alias(f"c{n}") for n, name in enumerate(names)))
 
 
-def _read_fields(line: str) -> list[dict[str, str | None]] | None:
-    """Return the fields of each object in a line of JSON, as Spark's reader shows them; None if it has no objects."""
-    try:
-        value = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        return None
+def _read_fields(line: str) -> list[dict[str, str | None]]:
+    """Return the fields of each object in a line of JSON, as Spark's reader shows them."""
+    value = json.loads(line.removeprefix(_MARK), parse_int=str, parse_float=str, parse_constant=str)
     objects = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, dict) for item in objects):
-        return None
     return [{name: _show_value(field) for name, field in item.items()} for item in objects]
 
 

@@ -256,6 +256,14 @@ def test_names_of_columns_are_kept_as_written(read: Read, tmp_path: Path) -> Non
     assert read(tmp_path / "m.parquet")["1"]["attributes"] == {"a`b": "q", "a.b": "r", "": "s"}
 
 
+@pytest.mark.parametrize("other", ["title", "Uri"])  # names that differ by case only are read in another way
+def test_json_lines_may_have_a_byte_order_mark_blank_lines_and_crlf(read: Read, tmp_path: Path, other: str) -> None:
+    rows = [json.dumps({"video_id": str(number), "uri": "a", other: "text"}) for number in (1, 2)]
+    (tmp_path / "m.jsonl").write_bytes(f"\ufeff{rows[0]}\r\n\r\n\t\r\n{rows[1]}\r\n".encode())
+    found = read(tmp_path / "m.jsonl")
+    assert {name: row["attributes"] for name, row in found.items()} == {"1": {other: "text"}, "2": {other: "text"}}
+
+
 def test_names_of_columns_that_cannot_be_told_apart_are_an_error(read: Read, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("video_id,uri,t,t\n1,a,x,y\n", encoding="utf-8")
     with pytest.raises(ContractError, match=r"it has several columns with the same name: \['t'\]; rename all but one"):
