@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _CODECS_WITH_HIDDEN_PACKETS = frozenset({"vp8"})
 # FFmpeg seeks in these by guessing a byte position, and does not reach the frames that decord expects.
 CONTAINERS_WITHOUT_INDEX = frozenset({"mpegts", "mpeg"})
+# In NUT, FFmpeg seeks to the synchronisation point before a frame, even if the frame is a key frame. decord expects the
+# frame itself.
+_CONTAINERS_SEEKING_TOO_EARLY = frozenset({"nut"})
 
 # decord queues packets for the thread of its decoder without waiting. After 10,000 packets without a frame
 # (MAX_POP_RETRIES_PER_FRAME) it stops skipping, and its frames are wrong from there on. It waits only at the end of
@@ -34,11 +37,13 @@ def find_decord_problem(packets: StreamPackets, num_shown: int, num_parts: int) 
         num_parts: number of parts with timestamps of their own.
     """
     first = packets.first_frame
+    container = packets.stream.container.format.name
     num_hidden = sum(packets.hidden)
     is_shown = ~np.array(packets.hidden, dtype=bool)
     pts = np.array([0 if pts is None else pts for pts in packets.pts], dtype=np.int64)[is_shown]
     problems = {
-        "a container without an index to seek by": packets.stream.container.format.name in CONTAINERS_WITHOUT_INDEX,
+        "a container without an index to seek by": container in CONTAINERS_WITHOUT_INDEX,
+        "a container in which a seek ends before the frame": container in _CONTAINERS_SEEKING_TOO_EARLY,
         "more packets than decord can queue": len(pts) > _DECORD_MAX_PACKETS or packets.num_bytes > _DECORD_MAX_BYTES,
         "an edit list hides frames": num_hidden > 0,
         "timestamps that restart": num_parts > 1,

@@ -166,6 +166,11 @@ def test_open_groups_of_pictures_are_decoded_with_pyav(child: DecoderProcess, tm
 
 
 @pytest.mark.slow
+def test_the_right_frames_of_nut_are_decoded(child: DecoderProcess, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.nut", recipe=Recipe("rawvideo", ".nut"), seconds=9, fps=10)
+    assert decode(child, path).numbers() == [0, 10, 20, 30, 40, 50, 60, 70, 80]
+
+
 def test_long_videos_are_decoded_with_pyav(child: DecoderProcess, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", recipe=BY_NAME["mpeg4.mp4"], seconds=1010, size=(32, 32))
     decoded = decode(child, path)
