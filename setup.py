@@ -39,6 +39,7 @@ FAISS_VERSION = ">=1.13,<2"
 
 SERVE = [
     "fastapi>=0.115",
+    "fastapi-swagger>=0.4.60",  # script and style of Swagger UI for /docs, 0.5 MB; FastAPI loads them from another host
     "starlette>=0.40",
     "uvicorn>=0.32",
     "python-multipart>=0.0.18",  # uploads; the first version without a known denial of service
@@ -51,6 +52,10 @@ METRICS = ["prometheus-client>=0.21"]
 DOCS = [
     "mkdocs-material>=9.5",
     "mkdocstrings[python]>=0.27",
+    "nbclient>=0.10",  # executes the notebooks
+    "nbconvert>=7.16",  # makes pages of executed notebooks
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
 ]
 
 TESTS = [
@@ -60,9 +65,6 @@ TESTS = [
     "pytest-xdist>=3.6",  # test processes; each has one Spark session, whose driver uses one core
     "deltalake>=1",  # reads Delta tables without Spark
     "polars>=1.20",  # reads Delta tables with deltalake
-    "nbclient>=0.10",
-    "nbformat>=5.10",
-    "ipykernel>=6.29",
     "packaging>=24",
     "selenium>=4.20",  # controls Chromium of Debian, for tests of the review pages
     "httpx>=0.27",  # used by the test client of FastAPI

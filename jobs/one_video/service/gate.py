@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from jobs.one_video.service.problems import ProblemError
+from jobs.one_video.service.request_log import note_in_log
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -59,6 +60,7 @@ class Gate:
         try:
             self._check_headers(scope["headers"])
         except ProblemError as error:
+            note_in_log(scope, error_code=error.problem.error_code)
             await error.respond()(scope, receive, response.send)
             return
         self._num_requests += 1

@@ -1,0 +1,95 @@
+"""The OpenAPI description of the service, and the page that shows it. The page loads nothing from other hosts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from jobs.one_video.answer import Answer, Match
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+DOCS_PATH = "/docs"
+INTRODUCTION = """
+`POST /check` compares one video with the videos of the lake. Send the video as `file`, or its path or URI as `uri`. The
+answer names the original if the lake already has the footage. Every error response has `error_code` and `reason`.
+"""
+_PAGE_PACKAGE = ("fastapi_swagger", "resources")
+"""The package, and its folder, with the script and style of Swagger UI."""
+_MATCH = Match(
+    video_id="city",
+    is_exact=False,
+    is_duplicate=True,
+    keeper_id="city",
+    cluster_id="city",
+    relation="copy",
+    match_probability=0.998487,
+    cosine_similarity=0.898180,
+    alignment_similarity=0.871204,
+    start_seconds=0.0,
+    end_seconds=10.0,
+    coverage=1.0,
+    match_start_seconds=0.0,
+    match_end_seconds=10.0,
+    match_coverage=1.0,
+    evidence={"alignment_similarity": 0.871204},
+)
+_ANSWER = Answer(
+    is_duplicate=True,
+    match_probability=0.998487,
+    original="city",
+    exact_match=None,
+    matches=(_MATCH,),
+    num_compared=4,
+    min_match_probability=0.9,
+    model_id="discriminative",
+    index_version="20260102T030405Z-1a2b3c",
+    content_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    duration_seconds=10.0,
+    seconds=0.91,
+)
+
+
+def describe_examples(app: FastAPI) -> None:
+    """Add an example of each field of an answer to the OpenAPI description of an application."""
+    write = app.openapi
+
+    def write_with_examples() -> dict[str, Any]:
+        described = write()
+        for name, example in (("Answer", _ANSWER.to_dict()), ("Match", asdict(_MATCH))):
+            fields = described["components"]["schemas"][name]["properties"]
+            for field, value in example.items():
+                fields[field]["examples"] = [value]
+        return described
+
+    app.openapi = write_with_examples  # type: ignore[method-assign] # FastAPI documents this way
+
+
+def add_page(app: FastAPI) -> None:
+    """Add the page that shows the description, and lead from the root to it.
+
+    Links are relative, so that the page also works behind a proxy that adds a prefix to paths.
+    """
+
+    @app.get("/", include_in_schema=False)
+    async def lead_to_page() -> RedirectResponse:
+        return RedirectResponse(DOCS_PATH.removeprefix("/"))
+
+    @app.get(DOCS_PATH, include_in_schema=False)
+    async def show_page() -> HTMLResponse:
+        folder = DOCS_PATH.removeprefix("/")
+        return get_swagger_ui_html(
+            openapi_url=str(app.openapi_url).removeprefix("/"),
+            title=f"{app.title}: API",
+            swagger_js_url=f"{folder}/swagger-ui-bundle.js",
+            swagger_css_url=f"{folder}/swagger-ui.css",
+            swagger_favicon_url=f"{folder}/favicon-32x32.png",
+            swagger_ui_parameters={"validatorUrl": None, "displayRequestDuration": True},
+        )
+
+    app.mount(DOCS_PATH, StaticFiles(packages=[_PAGE_PACKAGE]))
