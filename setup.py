@@ -89,9 +89,14 @@ setup(
     license_expression="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    py_modules=["ndvr", "ndvr_start"],
-    packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
-    package_data={"jobs": ["sharing/sql/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
+    py_modules=["ndvr_start"],
+    packages=find_packages(include=["ndvr", "jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
+    package_data={
+        "ndvr": ["py.typed"],
+        "jobs": ["py.typed", "sharing/sql/*.sql", "review/templates/*"],
+        "udfs": ["py.typed"],
+        "models": ["py.typed", "artefacts/*/*"],
+    },
     zip_safe=True,  # spark-submit uses it as a zip file
     entry_points={"console_scripts": ["ndvr = ndvr_start:main"]},
     install_requires=DEPENDENCIES,

@@ -21,7 +21,7 @@ from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
 from jobs.errors import NdvrError, TimeLimitError, UnreadableVideoError
 from jobs.one_video.answer import Answer
-from jobs.one_video.service.description import INTRODUCTION, add_page, describe_examples
+from jobs.one_video.service.description import INTRODUCTION, add_page, complete_description
 from jobs.one_video.service.gate import CHECK_PATH, Gate
 from jobs.one_video.service.problems import CODE_OF_STATUS, Problem, ProblemError, describe_problems
 from jobs.one_video.service.request_log import RequestLog, note_in_log
@@ -178,7 +178,7 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
         redoc_url=None,
     )
     _add_operations(app, service, [] if token is None else [Depends(scheme)])
-    describe_examples(app)
+    complete_description(app)
     add_page(app)
     _add_handlers(app)
     app.add_middleware(
@@ -205,12 +205,14 @@ def _add_operations(app: FastAPI, service: Service, bearer: list[Any]) -> None:
     )
     async def check(
         request: Request,
-        file: Annotated[UploadFile | None, File(description="The video, as the content of a file.")] = None,
+        file: Annotated[
+            UploadFile | None, File(description="The content of the video. Leave it empty to send `uri`.")
+        ] = None,
         uri: Annotated[
             str | None,
             Form(
                 min_length=1,
-                description="Path or URI of the video, below the allowed roots.",
+                description="Path or URI of the video, below the allowed roots. Leave it empty to send `file`.",
                 examples=["/incoming/upload.mp4"],
             ),
         ] = None,

@@ -19,6 +19,8 @@ INTRODUCTION = """
 `POST /check` compares one video with the videos of the lake. Send the video as `file`, or its path or URI as `uri`. The
 answer names the original if the lake already has the footage. Every error response has `error_code` and `reason`.
 """
+_FORM = "Body_check"
+"""The name that FastAPI gives to the form of the operation `check`."""
 _PAGE_PACKAGE = ("fastapi_swagger", "resources")
 """The package, and its folder, with the script and style of Swagger UI."""
 _MATCH = Match(
@@ -55,19 +57,27 @@ _ANSWER = Answer(
 )
 
 
-def describe_examples(app: FastAPI) -> None:
-    """Add an example of each field of an answer to the OpenAPI description of an application."""
+def complete_description(app: FastAPI) -> None:
+    """Add an example of each field of an answer to the OpenAPI description, and leave null out of the form.
+
+    A form has no null: a field is there or not.
+    """
     write = app.openapi
 
-    def write_with_examples() -> dict[str, Any]:
+    def write_complete() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
         described = write()
+        schemas = described["components"]["schemas"]
         for name, example in (("Answer", _ANSWER.to_dict()), ("Match", asdict(_MATCH))):
-            fields = described["components"]["schemas"][name]["properties"]
             for field, value in example.items():
-                fields[field]["examples"] = [value]
+                schemas[name]["properties"][field]["examples"] = [value]
+        for field in schemas[_FORM]["properties"].values():
+            for kind in field.pop("anyOf"):
+                field.update(kind if kind != {"type": "null"} else {})
         return described
 
-    app.openapi = write_with_examples  # type: ignore[method-assign] # FastAPI documents this way
+    app.openapi = write_complete  # type: ignore[method-assign] # FastAPI documents this way
 
 
 def add_page(app: FastAPI) -> None:
