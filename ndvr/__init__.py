@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from jobs.review.report_data import ReviewedCluster, ReviewedPair
     from jobs.training.threshold import ScoredCandidates
     from jobs.training.trial import Trial
-    from models.artefact import Card, read_artefact, write_artefact
+    from models.artefact import ModelCard, read_artefact, write_artefact
     from models.embedding_models import EmbeddingModel, find_model
     from models.registry import BackboneSpec, Layer, backbone_names, get_backbone, register_backbone
 
@@ -79,7 +79,7 @@ _PLACES = {
     "ReviewedPair": "jobs.review.report_data",
     "ScoredCandidates": "jobs.training.threshold",
     "Trial": "jobs.training.trial",
-    "Card": "models.artefact",
+    "ModelCard": "models.artefact",
     "read_artefact": "models.artefact",
     "write_artefact": "models.artefact",
     "EmbeddingModel": "models.embedding_models",
@@ -95,7 +95,6 @@ _PLACES = {
 __all__ = [
     "Answer",
     "BackboneSpec",
-    "Card",
     "Config",
     "ContractError",
     "Decision",
@@ -105,6 +104,7 @@ __all__ = [
     "Lake",
     "Layer",
     "Match",
+    "ModelCard",
     "NdvrError",
     "Outcome",
     "QualityError",

@@ -64,7 +64,8 @@ class Tables:
         from jobs.sharing.views import add_temp_views
 
         add_temp_views(self.spark, query, set(self.list_tables()))
-        return self.spark.sql(query).toArrow().to_pandas()
+        answer: pd.DataFrame = self.spark.sql(query).toArrow().to_pandas()
+        return answer
 
     def explain(self, left_id: str, right_id: str, config: Config | None = None) -> Explanation:
         """Find why two videos are or are not in one cluster, as `ndvr why`.

@@ -47,9 +47,9 @@ assert model_id.startswith("discriminative")
     "03_review_clusters": """
 assert len(clusters) == 3
 assert answer.is_together and not apart.is_together
-assert num_written == 1 and was_decided
+assert is_new and was_decided
 assert not is_waiting_while_decided and is_waiting_again
-assert read_decisions_in_force(lake) == {} and lake.root != original
+assert lake.read_decisions() == {} and lake.root != original
 """,
     "04_ask_in_sql": """
 assert len(answers["current_duplicates"]) == 4 and len(answers["quarantined_videos"]) == 4
