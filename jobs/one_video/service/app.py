@@ -8,7 +8,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Depends, FastAPI, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -36,6 +36,27 @@ _WAITING_PER_WORKER = 8
 """Requests that may wait for each one in progress; further ones get status 503."""
 _FORM_BYTES = 1 << 16
 """Bytes that a form may have besides its file."""
+
+
+_File: TypeAlias = Annotated[
+    UploadFile | None, File(description="The content of the video. Leave it empty to send `uri`.")
+]
+_Uri: TypeAlias = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="Path or URI of the video, below the allowed roots. Leave it empty to send `file`.",
+        examples=["/incoming/upload.mp4"],
+    ),
+]
+_VideoId: TypeAlias = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="Id that the video has or will have. The video is not compared with itself.",
+        examples=["upload-1"],
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -205,25 +226,9 @@ def _add_operations(app: FastAPI, service: Service, bearer: list[Any]) -> None:
     )
     async def check(
         request: Request,
-        file: Annotated[
-            UploadFile | None, File(description="The content of the video. Leave it empty to send `uri`.")
-        ] = None,
-        uri: Annotated[
-            str | None,
-            Form(
-                min_length=1,
-                description="Path or URI of the video, below the allowed roots. Leave it empty to send `file`.",
-                examples=["/incoming/upload.mp4"],
-            ),
-        ] = None,
-        video_id: Annotated[
-            str | None,
-            Form(
-                min_length=1,
-                description="Id that the video has or will have. The video is not compared with itself.",
-                examples=["upload-1"],
-            ),
-        ] = None,
+        file: _File = None,
+        uri: _Uri = None,
+        video_id: _VideoId = None,
     ) -> Answer:
         """Check whether the lake already has a video's footage, and which video is the original.
 

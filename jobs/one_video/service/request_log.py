@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.contracts.run_log import log
 
 if TYPE_CHECKING:
-    from jobs.one_video.service.gate import ASGIApp, Message, Receive, Scope, Send
+    from jobs.one_video.service.asgi import ASGIApp, Message, Receive, Scope, Send
 
 _STATE = "state"
 _NOTES = "log_notes"
