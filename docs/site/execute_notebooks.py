@@ -36,7 +36,8 @@ def start_kernel(lake: Path) -> Iterator[KernelManager]:
     manager = KernelManager(kernel_name="python3")
     with tempfile.TemporaryDirectory(prefix="ndvr-notebooks-") as folder:
         changed = {"NDVR_LAKE": str(lake.absolute()), "IPYTHONDIR": folder, "TMPDIR": folder}
-        manager.start_kernel(cwd=str(NOTEBOOKS[0].parent), env=os.environ | changed)
+        options = ["--log-level=40"]  # the kernel warns that its port on this machine is not encrypted
+        manager.start_kernel(cwd=str(NOTEBOOKS[0].parent), env=os.environ | changed, extra_arguments=options)
         try:
             yield manager
         finally:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -23,6 +24,14 @@ SITE = Path(__file__).absolute().parent
 ROOT = SITE.parents[1]
 FOLDER_VARIABLE = "NDVR_EXECUTED_NOTEBOOKS"
 _DEFAULT_FOLDER = ROOT / ".cache" / "notebooks"
+_SMALL_PICTURES = Config(
+    {
+        "NbConvertBase": {
+            "display_data_priority": ["text/html", "text/markdown", "image/jpeg", "image/png", "text/plain"]
+        }
+    }
+)
+"""Photographs as JPEG, which is a tenth of PNG."""
 _FRAME_STYLE = re.compile(r"<style scoped>.*?</style>\n?", re.DOTALL)
 
 
@@ -48,15 +57,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def write_page(executed: Path) -> tuple[str, dict[str, bytes]]:
     """Return the Markdown of an executed notebook, and the content of each picture by its file name."""
-    body, resources = MarkdownExporter().from_filename(str(executed))
+    body, resources = MarkdownExporter(config=_SMALL_PICTURES).from_filename(str(executed))
     title, _, rest = body.strip().partition("\n")
     note = f"This page shows `notebooks/{executed.name}` with the outputs of its cells on the lake of `make demo`."
     page = f"{title}\n\n{note}\n{rest}\n"
     pictures = {}
     for name, content in resources["outputs"].items():
         own = f"{executed.stem}_{name}"
-        page = page.replace(f"![png]({name})", f"![Output of the cell above]({own})")
-        pictures[own] = content
+        shown = re.sub(rf"!\[\w+\]\({re.escape(name)}\)", f"![Output of the cell above]({own})", page)
+        if shown != page:  # a picture has several formats, of which the page shows one
+            page, pictures[own] = shown, content
     # The style of pandas does not fit the site; without a class, the theme makes a wide table scroll.
     page = _FRAME_STYLE.sub("", page).replace('<table border="1" class="dataframe">', "<table>")
     return page.replace("<div>\n<table>", '<div class="notebook-table">\n<table>'), pictures
