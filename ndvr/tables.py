@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +23,26 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """The tables of a lake, with the Spark session that reads them. Runs on: driver."""
+    """The tables of a lake, with the Spark session that reads them. Runs on: driver.
+
+    Several lakes may be open at once. They share the session.
+    """
+
+    _named: ClassVar[Tables | None] = None
+    """The tables whose names the session has."""
 
     def __init__(self, lake: LakeTables) -> None:
         self._lake = lake
+        Tables._named = self
 
     @property
     def spark(self) -> SparkSession:
-        """The session. It has a temporary view of each table, with the name of the table."""
+        """The session. It has a temporary view of each table of this lake, with the name of the table."""
+        from jobs.commands.open_lake import open_lake
+
+        if Tables._named is not self:
+            open_lake(self.root)
+            Tables._named = self
         return self._lake.spark
 
     @property

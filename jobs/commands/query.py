@@ -44,7 +44,7 @@ def query(
     """Check whether the lake already has a video's footage, and print the original.
 
     The video is described as in a nightly run, searched in the index that the nightly job publishes, and compared by
-    the model's threshold. Spark is not started.
+    the model's threshold. Spark is not started. If a video of the lake has an identical file, `exact_match` names it.
 
     Exit codes: 0 not a duplicate; 10 duplicate; 2 invalid usage, or no index; 3 the index does not match the settings
     or the model; 5 the video cannot be read.

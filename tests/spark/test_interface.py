@@ -32,6 +32,12 @@ def test_a_query_reads_tables_and_views(tables: ndvr.Tables) -> None:
     ]
 
 
+def test_two_lakes_are_open_at_once(tables: ndvr.Tables, written_lake: Path) -> None:
+    other = ndvr.connect(written_lake)
+    query = "SELECT count(*) AS num FROM manifest WHERE video_id = 'tiles'"
+    assert [opened.sql(query)["num"][0] for opened in (tables, other, tables)] == [1, 0, 1]
+
+
 def test_tables_and_views_say_what_a_row_is(tables: ndvr.Tables, described: Described) -> None:
     listed = tables.list_tables()
     assert {"manifest", "pairs", "clusters", "duplicates"} <= listed.keys()
