@@ -80,7 +80,8 @@ def test_the_site_builds_strictly_and_has_every_page(site: Path) -> None:
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in PAGES[1:]}
     generated = {Path("reference") / f"{name}.html" for name in ("commands", "settings", "tables")}
     built = {path.relative_to(site) for path in site.rglob("*.html")}
-    assert built == (pages | generated | {Path("404.html")}) - {Path("decisions/0000-template.html")}
+    notebooks = {Path("notebooks") / f"{path.stem}.html" for path in execution.NOTEBOOKS}
+    assert built == (pages | generated | notebooks | {Path("404.html")}) - {Path("decisions/0000-template.html")}
     commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
     assert [name for name in JOBS if f'id="ndvr-{name}"' not in commands] == []
     assert "max_exact_teraflop" in (site / "reference" / "settings.html").read_text(encoding="utf-8")
