@@ -32,6 +32,8 @@ _SMALL_PICTURES = Config(
     }
 )
 """Photographs as JPEG, which is a tenth of PNG."""
+_PAGE_STYLE = "<style>.md-typeset pre > code { white-space: pre-wrap }</style>"
+"""On these pages, long lines of code are wrapped."""
 _FRAME_STYLE = re.compile(r"<style scoped>.*?</style>\n?", re.DOTALL)
 
 
@@ -60,7 +62,7 @@ def write_page(executed: Path) -> tuple[str, dict[str, bytes]]:
     body, resources = MarkdownExporter(config=_SMALL_PICTURES).from_filename(str(executed))
     title, _, rest = body.strip().partition("\n")
     note = f"This page shows `notebooks/{executed.name}` with the outputs of its cells on the lake of `make demo`."
-    page = f"{title}\n\n{note}\n{rest}\n"
+    page = f"{title}\n\n{_PAGE_STYLE}\n\n{note}\n{rest}\n"
     pictures = {}
     for name, content in resources["outputs"].items():
         own = f"{executed.stem}_{name}"

@@ -42,10 +42,11 @@ def write_executed(path: Path, *outputs: dict[str, Any]) -> Path:
 def test_a_page_has_the_title_the_code_and_the_outputs(tmp_path: Path) -> None:
     executed = write_executed(tmp_path / "05_new.ipynb", {"text/plain": "plain", "text/html": TABLE})
     page, pictures = load_site_script("notebook_pages").write_page(executed)
-    assert page.startswith("# Title\n\nThis page shows `notebooks/05_new.ipynb` with the outputs")
+    assert page.startswith("# Title\n\n")
+    assert "This page shows `notebooks/05_new.ipynb` with the outputs" in page
     assert "```python\nshow()\n```" in page
     assert '<div class="notebook-table">\n<table>\n<tr><td>1</td></tr>' in page
-    assert "style" not in page
+    assert "style scoped" not in page
     assert "plain" not in page
     assert pictures == {}
 
