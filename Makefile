@@ -90,8 +90,16 @@ check: setup ## check formatting, lint rules and types
 bench: setup ## run each benchmarks/<subject>/run.py
 	@set -e; for benchmark in benchmarks/*/run.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
+# The notebooks are executed once on the lake of the demo, which downloads its clips: five minutes. They are executed again
+# if they or the public interface change; `make clean` forgets their outputs.
+NOTEBOOKS := .cache/notebooks
+$(NOTEBOOKS)/stamp: docs/site/execute_notebooks.py $(wildcard notebooks/*.ipynb ndvr/*.py) | setup
+	@test -d demo-lake/lake/duplicates || $(BIN)/ndvr demo
+	@$(BIN)/python docs/site/execute_notebooks.py demo-lake/lake $(NOTEBOOKS)
+	@touch $@
+
 .PHONY: docs
-docs: setup ## build the documentation into build/site
+docs: setup $(NOTEBOOKS)/stamp ## build the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 
 .PHONY: zip

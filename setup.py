@@ -39,6 +39,7 @@ FAISS_VERSION = ">=1.13,<2"
 
 SERVE = [
     "fastapi>=0.115",
+    "fastapi-swagger>=0.4.60",  # script and style of Swagger UI for /docs, 0.5 MB; FastAPI loads them from another host
     "starlette>=0.40",
     "uvicorn>=0.32",
     "python-multipart>=0.0.18",  # uploads; the first version without a known denial of service
@@ -51,6 +52,10 @@ METRICS = ["prometheus-client>=0.21"]
 DOCS = [
     "mkdocs-material>=9.5",
     "mkdocstrings[python]>=0.27",
+    "nbclient>=0.10",  # executes the notebooks
+    "nbconvert>=7.16",  # makes pages of executed notebooks
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
 ]
 
 TESTS = [
@@ -60,11 +65,8 @@ TESTS = [
     "pytest-xdist>=3.6",  # test processes; each has one Spark session, whose driver uses one core
     "deltalake>=1",  # reads Delta tables without Spark
     "polars>=1.20",  # reads Delta tables with deltalake
-    "nbclient>=0.10",
-    "nbformat>=5.10",
-    "ipykernel>=6.29",
     "packaging>=24",
-    "selenium>=4.20",  # controls Chromium of Debian, for tests of the review pages
+    "selenium>=4.20",  # controls Chromium of Debian, for tests of pages
     "httpx>=0.27",  # used by the test client of FastAPI
     "schemathesis>=3.36",  # checks the service against its OpenAPI description
     "setuptools>=77",  # builds the project without network; the first version with SPDX licence expressions
@@ -87,9 +89,14 @@ setup(
     license_expression="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    py_modules=["ndvr", "ndvr_start"],
-    packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
-    package_data={"jobs": ["sharing/sql/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
+    py_modules=["ndvr_start"],
+    packages=find_packages(include=["ndvr", "jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
+    package_data={
+        "ndvr": ["py.typed"],
+        "jobs": ["py.typed", "sharing/sql/*.sql", "review/templates/*"],
+        "udfs": ["py.typed"],
+        "models": ["py.typed", "artefacts/*/*"],
+    },
     zip_safe=True,  # spark-submit uses it as a zip file
     entry_points={"console_scripts": ["ndvr = ndvr_start:main"]},
     install_requires=DEPENDENCIES,

@@ -41,6 +41,7 @@ LONG_FILES = {
     "test_decide.py": 60,
     "test_clusters.py": 50,
     "test_compare_models.py": 40,
+    "test_site.py": 30,  # after test_notebooks.py, whose executed notebooks it shows
 }
 
 

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def main() -> None:
             command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         ) as job:
             url = next(found[1] for line in job.stderr or () if (found := re.search(r"running on (http://\S+)", line)))
+            threading.Thread(target=list, args=(job.stderr or (),), daemon=True).start()  # a full pipe stops it
             uploads = [clip.read_bytes() for clip in clips]
             send_requests(url, uploads, _WARM_UP, arguments.at_once)
             before = read_usage(job.pid)

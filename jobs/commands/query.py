@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as TextTable
 
 from jobs.commands import options
@@ -43,7 +44,7 @@ def query(
     """Check whether the lake already has a video's footage, and print the original.
 
     The video is described as in a nightly run, searched in the index that the nightly job publishes, and compared by
-    the model's threshold. Spark is not started.
+    the model's threshold. Spark is not started. If a video of the lake has an identical file, `exact_match` names it.
 
     Exit codes: 0 not a duplicate; 10 duplicate; 2 invalid usage, or no index; 3 the index does not match the settings
     or the model; 5 the video cannot be read.
@@ -72,10 +73,13 @@ def _print(answer: Answer, matches: tuple[Match, ...]) -> None:
     """Print an answer as text."""
     console = Console()
     if answer.is_duplicate:
-        console.print(f"[bold red]duplicate[/] of {answer.original}, probability {answer.match_probability:.3f}")
+        original = escape(str(answer.original))
+        console.print(f"[bold red]duplicate[/] of {original}, probability {answer.match_probability:.3f}")
     else:
         best = f"; the best match has probability {answer.match_probability:.3f}" if answer.matches else ""
         console.print(f"[bold green]no duplicate[/]{best}")
+    if answer.exact_match is not None:
+        console.print(f"exact match: the file is identical to that of {escape(answer.exact_match)}")
     if matches:
         console.print(_tabulate(matches))
     console.print(
@@ -95,7 +99,7 @@ def _tabulate(matches: tuple[Match, ...]) -> TextTable:
             "=" if match.is_duplicate else "",
             match.video_id,
             match.keeper_id or "",
-            match.relation,
+            "identical" if match.is_exact else match.relation,
             *(
                 f"{value:.3f}"
                 for value in (match.match_probability, match.cosine_similarity, match.alignment_similarity)

@@ -14,6 +14,7 @@ import typer
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
+from jobs.contracts.run_log import log_to_stderr
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
 
@@ -50,9 +51,10 @@ def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
     """Check over HTTP whether the lake already has a video's footage.
 
     `POST /check` accepts a form with `file` (an upload) or `uri` (below the roots) and answers like `ndvr query
-    --json`. `GET /healthz` returns the index in use. `/docs` describes both. The service opens each new index that a
-    nightly run publishes. After SIGTERM it finishes the checks in progress, then stops. If the environment variable
-    NDVR_TOKEN is set, `/check` requires it as a bearer token.
+    --json`. `GET /healthz` returns the index in use. `/docs` describes both, and tries them out. The service opens each
+    new index that a nightly run publishes. After SIGTERM it finishes the checks in progress, then stops. If the
+    environment variable NDVR_TOKEN is set, `/check` requires it as a bearer token. The log on standard error has one
+    JSON object per line; that of a request has the verdict and the duration.
 
     Exit codes: 0 stopped; 2 invalid usage, or no index; 3 the index does not match the settings or the model.
     """
@@ -71,13 +73,16 @@ def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
             absolute(lake), settings, roots=roots, num_at_once=at_once, time_limit_seconds=time_limit_seconds
         )
         service = Service(checker, Path(uploads), limits)
+        log_to_stderr("uvicorn")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _ignore_signal)  # uvicorn raises them again after it has stopped
         uvicorn.run(
             make_app(service, limits, token),
             host=host,
             port=port,
+            log_config=None,
             log_level="info",
+            access_log=False,  # the application logs each request with its verdict
             timeout_graceful_shutdown=int(time_limit_seconds) + _GRACE_SECONDS,
         )
 
@@ -86,6 +91,7 @@ def _check_packages() -> None:
     """Raise UsageError if the extra `serve` is not installed."""
     try:
         import fastapi  # noqa: F401
+        import fastapi_swagger  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object per line, each with the run_id."""
+"""The log of a run or of a service: one JSON object per line, in a run with the run_id."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _logger.propagate = False
 
 
 class _JsonLines(logging.Formatter):
-    """Formats a record as one JSON object: at, level, run_id, message, then the fields of the event."""
+    """Formats a record as one JSON object: at, level, run_id if there is one, message, then the fields of the event."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str | None) -> None:
         super().__init__()
-        self._run_id = run_id
+        self._run = {} if run_id is None else {"run_id": run_id}
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the JSON line of a record."""
         line = {
             "at": format_utc(datetime.fromtimestamp(record.created, UTC), "milliseconds"),
             "level": record.levelname,
-            "run_id": self._run_id,
+            **self._run,
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
@@ -80,6 +80,20 @@ def log_to(file: Path, run_id: str) -> Iterator[None]:
     finally:
         _logger.removeHandler(handler)
         handler.close()
+
+
+def log_to_stderr(*others: str) -> None:
+    """Write the log of a service to standard error until the process ends.
+
+    Args:
+        others: loggers of libraries to write too.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines(None))
+    for logger in (_logger, *map(logging.getLogger, others)):
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
 
 
 def find_log(error: BaseException) -> str | None:

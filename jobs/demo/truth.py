@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jobs.demo.planted import Planted, measure_shared_footage
+from jobs.demo.planted import Planted, measure_shared_footage, read_planted
+from jobs.errors import UsageError
 from jobs.evaluation.truth import Truth
 
 if TYPE_CHECKING:
@@ -39,3 +41,20 @@ def make_truth(planted: Iterable[Planted]) -> Truth:
         edits = [line.edit for both in shared for line in both if line.duplicate_of in {left_id, right_id}]
         rows.append((left_id, right_id, relation, edits[0] if edits else ""))
     return Truth(pd.DataFrame(rows, columns=["left_id", "right_id", "relation", "transform"]))
+
+
+def load_demo_truth(lake: str | Path) -> Truth:
+    """Read the truth of the demo: the planted copies, from the folder beside the lake that `ndvr demo` makes.
+
+    Args:
+        lake: folder of the tables.
+
+    Raises:
+        UsageError: the lake was not made by the demo.
+    """
+    file = Path(lake).parent / "catalogue" / "planted.csv"
+    if not file.is_file():
+        raise UsageError(
+            f"no file {str(file)!r}: the lake was not made by `ndvr demo`; read your labels with load_truth"
+        )
+    return make_truth(read_planted(file))

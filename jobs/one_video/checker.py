@@ -13,7 +13,13 @@ from jobs.config.settings import Config
 from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.errors import ContractError, UsageError
 from jobs.one_video.common_matches import mark_common_matches
-from jobs.one_video.comparison import MatchContext, compare_with_candidates, make_answer, match_identical_file
+from jobs.one_video.comparison import (
+    MatchContext,
+    Question,
+    compare_with_candidates,
+    make_answer,
+    match_identical_file,
+)
 from jobs.one_video.embedder import EmbedderClosedError, VideoEmbedder
 from jobs.one_video.index.reader import IndexFolder
 from udfs.opening.roots import Roots, resolve_uri
@@ -178,19 +184,16 @@ def _check(state: _State, uri: str, video_id: str | None, started: float, deadli
     """
     segments = state.embedder.embed(uri)
     whole, index = segments[0], state.context.index
-    identical = index.list_videos(index.find_content(whole["content_sha256"]))
-    others = [video for video in identical if video.video_id != video_id]
-    if others:
-        matches = [match_identical_file(other, whole["end_seconds"], video_id) for other in others]
-    else:
-        others = [video for video in _find_candidates(state, segments) if video.video_id != video_id]
-        compared = compare_with_candidates(
-            state.context, whole, others, video_id, deadline, state.embedder.make_thumbnails
-        )
-        matches = mark_common_matches(
-            list(compared), state.config.pairs.min_common_videos, state.context.verifier.min_probability
-        )
-    return make_answer(state.context, whole, matches, len(others), started)
+    numbers = index.find_content(whole["content_sha256"])
+    identical = [video for video in index.list_videos(numbers) if video.video_id != video_id]
+    question = Question.of(whole, video_id, identical)
+    exact = [match_identical_file(video, question) for video in identical]
+    others = [video for video in _find_candidates(state, segments, set(numbers)) if video.video_id != video_id]
+    compared = compare_with_candidates(state.context, question, others, deadline, state.embedder.make_thumbnails)
+    matches = mark_common_matches(
+        [*exact, *compared], state.config.pairs.min_common_videos, state.context.verifier.min_probability
+    )
+    return make_answer(state.context, question, matches, len(others), started)
 
 
 def _read_config(card: IndexCard) -> Config:
@@ -204,10 +207,17 @@ def _read_config(card: IndexCard) -> Config:
         ) from error
 
 
-def _find_candidates(state: _State, segments: list[dict[str, Any]]) -> list[StoredVideo]:
-    """Find the stored videos with a segment that is similar enough to one of these segments."""
+def _find_candidates(state: _State, segments: list[dict[str, Any]], excluded: set[int]) -> list[StoredVideo]:
+    """Find the stored videos with a segment that is similar enough to one of these segments.
+
+    Args:
+        state: has the index.
+        segments: of the video in question.
+        excluded: rows of the listing to leave out.
+    """
     import numpy as np
 
     index = state.context.index
     queries = np.stack([segment["vector"] for segment in segments])
-    return index.list_videos(index.search(queries, state.config.pairs.min_candidate_similarity))
+    found = index.search(queries, state.config.pairs.min_candidate_similarity)
+    return index.list_videos(number for number in found if number not in excluded)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from jobs.errors import TimeLimitError
-from jobs.one_video.answer import Answer, Match, choose_original, get_original_id, rank_matches
+from jobs.one_video.answer import Answer, Match, choose_exact_match, choose_original, get_original_id, rank_matches
 from jobs.one_video.stored_pictures import StoredPictures
 from models.verifier import EVIDENCE
 from udfs.clustering.evidence import name_relation_to
@@ -42,11 +42,32 @@ class MatchContext:
     relations: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Question:
+    """The video in question.
+
+    Attributes:
+        whole: the row of `embeddings` of the whole video, with thumbnails.
+        video_id: its id, if known; see `Checker.check`.
+        first_id: the smallest id of the videos with identical files. It decides which video of a pair is the left one,
+            because runs compare the first of identical videos. None if no id is known: then other ids are smaller.
+    """
+
+    whole: dict[str, Any]
+    video_id: str | None
+    first_id: str | None
+
+    @classmethod
+    def of(cls, whole: dict[str, Any], video_id: str | None, identical: list[StoredVideo]) -> Question:
+        """Make the question about a video, given the stored videos with identical files."""
+        known = [video.video_id for video in identical] + ([] if video_id is None else [video_id])
+        return cls(whole, video_id, min(known, default=None))
+
+
 def compare_with_candidates(
     context: MatchContext,
-    whole: dict[str, Any],
+    question: Question,
     candidates: list[StoredVideo],
-    video_id: str | None,
     deadline: float | None,
     make_thumbnails: ThumbnailMaker,
 ) -> Iterator[Match]:
@@ -56,9 +77,8 @@ def compare_with_candidates(
 
     Args:
         context: the index and the rules.
-        whole: the row of `embeddings` of the whole video.
+        question: the video in question.
         candidates: videos of the index.
-        video_id: of the video, if known; see `Checker.check`.
         deadline: time of the monotonic clock, or None.
         make_thumbnails: decodes frames of stored videos without thumbnails, as `VideoEmbedder.make_thumbnails`.
 
@@ -78,21 +98,21 @@ def compare_with_candidates(
     firsts = [videos[0] for videos in by_content.values()]
     for begin in range(0, len(firsts), _PAIRS_AT_ONCE):
         check_deadline()
-        pairs = [_make_pair(context.index, whole, first, video_id) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
+        pairs = [_make_pair(context.index, question, first) for first in firsts[begin : begin + _PAIRS_AT_ONCE]]
         aligned = align_batches(iter([pd.DataFrame(pairs)]), context.verifier)
         pictures = StoredPictures(context.index, identical, make_thumbnails, check_deadline)
-        looked = (pictures.add_to(rows, whole["thumbnails"]) for rows in aligned)
+        looked = (pictures.add_to(rows, question.whole["thumbnails"]) for rows in aligned)
         for rows in look_batches(looked, context.verifier):
             for row in cast("list[dict[str, Any]]", rows.to_dict("records")):
                 for candidate in identical[row["left_id"] or row["right_id"]]:
-                    yield _make_match(context, candidate, row, video_id)
+                    yield _make_match(context, candidate, row, question.video_id)
 
 
-def _make_pair(index: Index, whole: dict[str, Any], other: StoredVideo, video_id: str | None) -> dict[str, Any]:
+def _make_pair(index: Index, question: Question, other: StoredVideo) -> dict[str, Any]:
     """Make the input row of a pair for the verifier; the id of the video in question is empty."""
     stored = index.read_video(other.number)
-    is_left = video_id is not None and video_id < other.video_id
-    sides = {"left": ("", whole), "right": (str(other.number), stored)}
+    is_left = question.first_id is not None and question.first_id < other.video_id
+    sides = {"left": ("", question.whole), "right": (str(other.number), stored)}
     if not is_left:
         sides = {"left": sides["right"], "right": sides["left"]}
     row = {f"{side}_id": name for side, (name, _) in sides.items()}
@@ -108,6 +128,7 @@ def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], 
     bounds = {name: row[f"{mine}_{name}"] for name in _BOUNDS}
     return Match(
         video_id=other.video_id,
+        is_exact=False,
         # The keeper of a cluster is not a duplicate of its other members.
         is_duplicate=is_original
         and row["match_probability"] >= context.verifier.min_probability
@@ -126,12 +147,13 @@ def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], 
     )
 
 
-def match_identical_file(identical: StoredVideo, end_seconds: float, video_id: str | None) -> Match:
+def match_identical_file(identical: StoredVideo, question: Question) -> Match:
     """Make the match of a video whose file is identical: probability 1, over the whole video."""
-    bounds = dict(zip(_BOUNDS, (0.0, end_seconds, 1.0), strict=True))
+    bounds = dict(zip(_BOUNDS, (0.0, question.whole["end_seconds"], 1.0), strict=True))
     return Match(
         video_id=identical.video_id,
-        is_duplicate=_has_other_keeper(identical, video_id),
+        is_exact=True,
+        is_duplicate=_has_other_keeper(identical, question.video_id),
         keeper_id=identical.keeper_id,
         cluster_id=identical.cluster_id,
         relation="copy",
@@ -150,7 +172,7 @@ def _has_other_keeper(other: StoredVideo, video_id: str | None) -> bool:
 
 
 def make_answer(
-    context: MatchContext, whole: dict[str, Any], matches: list[Match], num_compared: int, started: float
+    context: MatchContext, question: Question, matches: list[Match], num_compared: int, started: float
 ) -> Answer:
     """Rank the matches and make the answer from them."""
     ranked = rank_matches(matches)
@@ -160,12 +182,13 @@ def make_answer(
         is_duplicate=chosen is not None,
         match_probability=0.0 if best is None else best.match_probability,
         original=None if chosen is None else get_original_id(chosen),
+        exact_match=choose_exact_match(ranked),
         matches=ranked,
         num_compared=num_compared,
         min_match_probability=context.verifier.min_probability,
         model_id=context.index.card.model_id,
         index_version=context.index.card.version,
-        content_sha256=whole["content_sha256"],
-        duration_seconds=whole["end_seconds"],
+        content_sha256=question.whole["content_sha256"],
+        duration_seconds=question.whole["end_seconds"],
         seconds=round(time.monotonic() - started, 6),
     )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.catalogue import make_catalogue
 from tests.support.lakes import run_night
+from tests.support.notebooks import execute_all
 from tests.support.session import start_test_session
 from tests.support.shared import build_once
 from tests.support.written_lake import write_lake
@@ -56,6 +57,12 @@ def catalogue(shared_folder: Path) -> Path:
 def described(spark: SparkSession, catalogue: Path, shared_folder: Path) -> Described:  # noqa: ARG001 -- the run uses the session of the process
     lake = build_once(shared_folder / "described", lambda folder: run_night(catalogue, folder, SETTINGS))
     return Described(lake, catalogue, SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def executed_notebooks(described: Described, shared_folder: Path) -> Path:
+    """Return the folder of the notebooks, executed with their checks; see `tests.support.notebooks.execute_all`."""
+    return build_once(shared_folder / "notebooks", lambda folder: execute_all(described.lake, folder))
 
 
 @pytest.fixture

@@ -25,13 +25,14 @@ needs_browser = pytest.mark.skipif(
 
 @contextmanager
 def open_browser(downloads: Path, width_px: int = 1280) -> Iterator[Chrome]:
-    """Start Chromium without a window and without network; downloads are saved in `downloads`."""
+    """Start Chromium without a window; downloads are saved in `downloads`. It reaches no host but this machine."""
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
     options = ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-background-networking"):
         options.add_argument(f"--{argument}")
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
     options.add_argument(f"--window-size={width_px},900")
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("jobs", "udfs", "models")
-MODULES = ("ndvr", "ndvr_start")
+PACKAGES = ("ndvr", "jobs", "udfs", "models")
+MODULES = ("ndvr_start",)
 
 
 def build_wheel(folder: Path) -> None:

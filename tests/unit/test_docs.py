@@ -1,13 +1,9 @@
-"""The documentation builds, its commands are valid, and its lists are complete."""
+"""The commands of the documentation are valid, and its lists are complete."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from html.parser import HTMLParser
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -26,6 +22,8 @@ from tests.support.documented import PAGES, ROOT, Block, find_ndvr, find_script,
 from udfs.errors import RowErrorCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typer.core import TyperCommand
 
 BLOCKS = read_blocks("sh")
@@ -170,54 +168,12 @@ def test_every_picture_has_title_and_description_and_loads_nothing(picture: Path
     assert f"pictures/{picture.name}" in "".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
-class LoadedAddresses(HTMLParser):
-    """Collects the addresses that a browser loads for a page, and finds pictures without alternative text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addresses: list[str] = []
-        self.has_picture_without_text = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag in {"script", "img", "iframe", "source", "video", "link"}:
-            self.addresses += [given[name] or "" for name in ("src", "href") if name in given]
-        self.has_picture_without_text |= tag == "img" and not given.get("alt")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    arguments = ["build", "--quiet", "--strict", "--config-file", "docs/site/mkdocs.yml", "--site-dir", str(folder)]
-    command = [sys.executable, "-m", "mkdocs", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.mark.slow
-def test_the_site_builds_strictly_and_has_every_page(site: Path) -> None:
-    pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in PAGES[1:]}
-    generated = {Path("reference") / f"{name}.html" for name in ("commands", "settings", "tables")}
-    built = {path.relative_to(site) for path in site.rglob("*.html")}
-    assert built == (pages | generated | {Path("404.html")}) - {Path("decisions/0000-template.html")}
-    commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
-    assert [name for name in JOBS if f'id="ndvr-{name}"' not in commands] == []
-    assert "max_exact_teraflop" in (site / "reference" / "settings.html").read_text(encoding="utf-8")
-    assert "keeper_reason" in (site / "reference" / "tables.html").read_text(encoding="utf-8")
-    python = (site / "reference" / "python.html").read_text(encoding="utf-8")
-    assert all(
-        f'id="{name}"' in python for name in ("ndvr.open", "jobs.one_video.answer.Match", "udfs.verifying.align.align")
+def test_the_list_of_decision_records_is_complete() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^\| (\d+) \| \[(.+)\]\((.+)\) \|$", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE
     )
-
-
-@pytest.mark.slow
-def test_pages_load_nothing_from_other_hosts_and_pictures_have_alternative_text(site: Path) -> None:
-    for page in site.rglob("*.html"):
-        loaded = LoadedAddresses()
-        loaded.feed(page.read_text(encoding="utf-8"))
-        assert [address for address in loaded.addresses if re.match(r"\w+:|//", address)] == [], page
-        assert not loaded.has_picture_without_text, page
-        assert 'class="mermaid"' not in page.read_text(encoding="utf-8"), (
-            "the theme loads the renderer of mermaid from another host"
-        )
+    stored = sorted(file for file in folder.glob("0*.md") if not file.name.startswith("0000"))
+    titles = [file.read_text(encoding="utf-8").partition("\n")[0] for file in stored]
+    assert [f"# {number}. {title}" for number, title, _ in listed] == titles
+    assert [name for _, _, name in listed] == [file.name for file in stored]

@@ -1,4 +1,4 @@
-"""Imports point one way: models <- udfs <- jobs <- notebooks, tests, benchmarks. Modules and functions are short."""
+"""Imports point one way: models <- udfs <- jobs <- ndvr <- notebooks, tests, benchmarks. Modules are short."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import json
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+import ndvr
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("models", "udfs", "jobs")
-LEVELS = {"models": 0, "udfs": 1, "jobs": 2, "notebooks": 3, "tests": 3, "benchmarks": 3}
+PACKAGES = ("models", "udfs", "jobs", "ndvr")
+LEVELS = {"models": 0, "udfs": 1, "jobs": 2, "ndvr": 3, "notebooks": 4, "tests": 4, "benchmarks": 4}
 HEAVY = frozenset({"torch", "torchvision", "decord", "faiss", "av"})
 NOT_IN_MODELS = frozenset({"pyspark", "pandas", "delta", "deltalake", "decord", "faiss", "av"})
 TORCH_FREE_MODELS = frozenset(  # the driver uses these without torch
@@ -239,7 +240,7 @@ def _count_lines_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def project_sources(*packages: str) -> Iterator[tuple[str, str]]:
-    """Yield dotted name and source of every module of the packages; by default of models, udfs and jobs."""
+    """Yield dotted name and source of every module of the packages; by default of PACKAGES."""
     for package in packages or PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -296,7 +297,7 @@ def test_files_are_read_by_literal_paths() -> None:
 
 def test_no_two_public_classes_share_a_name() -> None:
     places: dict[str, list[str]] = {}
-    for module, source in project_sources():
+    for module, source in project_sources("models", "udfs", "jobs"):  # users see only the names of ndvr
         for node in ast.parse(source).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(module)
@@ -307,19 +308,19 @@ def test_no_module_or_function_is_too_long() -> None:
     assert [error for module, source in project_sources() for error in find_size_errors(source, module)] == []
 
 
-def test_notebooks_import_only_jobs_of_the_project() -> None:
+def test_notebooks_import_only_the_public_interface_of_the_project() -> None:
     found = {
         (name, i.name) for name, source in notebook_sources() for i in list_imports(source, name) if i.top in LEVELS
     }
-    assert {(name, imported) for name, imported in found if imported.partition(".")[0] != "jobs"} == set()
+    assert found
+    assert {(name, imported) for name, imported in found if imported != "ndvr"} == set()
 
 
-def test_imports_of_notebooks_exist() -> None:
+def test_names_of_the_interface_in_notebooks_exist() -> None:
     """This finds renamed functions without running the notebooks, which takes a minute."""
-    names = {i.name for name, source in notebook_sources() for i in list_imports(source, name) if i.top == "jobs"}
-    assert names
-    missing = [n for n in sorted(names) if not hasattr(import_module(n.rpartition(".")[0]), n.rpartition(".")[2])]
-    assert missing == []
+    used = {name for _, source in notebook_sources() for name in re.findall(r"\bndvr\.(\w+)", source)}
+    assert used
+    assert used - set(ndvr.__all__) == set()
 
 
 def test_no_module_of_jobs_hides_another_module_under_spark_submit() -> None:

@@ -36,7 +36,7 @@ BETTER = {
     r"whoever": "name the person or process",
 }
 WORDS = re.compile("|".join(rf"\b(?P<w{i}>{word})\b" for i, word in enumerate(BETTER)), re.IGNORECASE)
-SOURCES = ("jobs", "udfs", "models", "benchmarks", "docs/site")
+SOURCES = ("ndvr", "jobs", "udfs", "models", "benchmarks", "docs/site")
 
 
 class Finding(NamedTuple):
@@ -109,7 +109,7 @@ def list_pages(root: Path = ROOT) -> list[Path]:
 
 def list_sources(root: Path = ROOT) -> list[Path]:
     """Return the Python modules outside of the tests, and the templates and scripts of the review pages."""
-    modules = [root / "ndvr.py", *(file for folder in SOURCES for file in (root / folder).rglob("*.py"))]
+    modules = [root / "ndvr_start.py", *(file for folder in SOURCES for file in (root / folder).rglob("*.py"))]
     templates = [file for kind in ("*.html", "*.js") for file in (root / "jobs").rglob(kind)]
     return sorted(modules + templates)
 

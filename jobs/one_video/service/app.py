@@ -8,21 +8,23 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Depends, FastAPI, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
 from jobs.errors import NdvrError, TimeLimitError, UnreadableVideoError
 from jobs.one_video.answer import Answer
+from jobs.one_video.service.description import INTRODUCTION, add_page, complete_description
 from jobs.one_video.service.gate import CHECK_PATH, Gate
 from jobs.one_video.service.problems import CODE_OF_STATUS, Problem, ProblemError, describe_problems
+from jobs.one_video.service.request_log import RequestLog, note_in_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +36,27 @@ _WAITING_PER_WORKER = 8
 """Requests that may wait for each one in progress; further ones get status 503."""
 _FORM_BYTES = 1 << 16
 """Bytes that a form may have besides its file."""
+
+
+_File: TypeAlias = Annotated[
+    UploadFile | None, File(description="The content of the video. Leave it empty to send `uri`.")
+]
+_Uri: TypeAlias = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="Path or URI of the video, below the allowed roots. Leave it empty to send `file`.",
+        examples=["/incoming/upload.mp4"],
+    ),
+]
+_VideoId: TypeAlias = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="Id that the video has or will have. The video is not compared with itself.",
+        examples=["upload-1"],
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -56,12 +79,20 @@ class ServiceLimits:
 class Health(BaseModel):
     """The state of the service and the index that it uses."""
 
-    status: str
-    index_version: str
-    published_at: str
-    model_id: str
-    num_videos: int
-    num_segments: int
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    status: str = Field(examples=["ok"])
+    """Always `ok`: the service starts only with an index, and keeps the old one if a new one cannot be opened."""
+    index_version: str = Field(examples=["20260102T030405Z-1a2b3c"])
+    """The run that published the index."""
+    published_at: str = Field(examples=["2026-01-02T03:04:05Z"])
+    """When the run began, UTC."""
+    model_id: str = Field(examples=["discriminative"])
+    """The model that compares videos."""
+    num_videos: int = Field(examples=[12500])
+    """Number of videos in the index."""
+    num_segments: int = Field(examples=[100000])
+    """Number of segments of these videos."""
 
 
 class Service:
@@ -156,36 +187,20 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
         limits: limits of requests.
         token: bearer token that requests to /check must have; None accepts every request.
     """
-    bearer = [Depends(HTTPBearer(auto_error=False))] if token is not None else []
+    scheme = HTTPBearer(auto_error=False, description="The token of the service: NDVR_TOKEN when it was started.")
     app = FastAPI(
         title="ndvr",
         version=CODE_VERSION,
         summary="Does the lake already have this video?",
+        description=INTRODUCTION,
         lifespan=service.run,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own pages load their scripts from another host
+        redoc_url=None,
     )
-
-    @app.post(
-        CHECK_PATH,
-        response_model=Answer,
-        responses=describe_problems(400, 401, 403, 404, 408, 413, 415, 422, 503, 504),
-        dependencies=bearer,
-    )
-    async def check(
-        file: Annotated[UploadFile | None, File(description="the video")] = None,
-        uri: Annotated[
-            str | None, Form(min_length=1, description="path or URI of the video, below the allowed roots")
-        ] = None,
-        video_id: Annotated[str | None, Form(min_length=1, description="id that the video has or will have")] = None,
-    ) -> Answer:
-        """Check whether the lake already has a video's footage, and which video is the original."""
-        return await service.check(file, uri, video_id)
-
-    @app.get("/healthz")
-    async def healthz() -> Health:
-        """Return which index and model answer."""
-        return service.health()
-
+    _add_operations(app, service, [] if token is None else [Depends(scheme)])
+    complete_description(app)
+    add_page(app)
     _add_handlers(app)
     app.add_middleware(
         Gate,
@@ -194,7 +209,47 @@ def make_app(service: Service, limits: ServiceLimits, token: str | None) -> Fast
         max_body_bytes=limits.max_upload_bytes + _FORM_BYTES,
         stall_seconds=limits.time_limit_seconds,
     )
+    app.add_middleware(RequestLog)  # the last one added is the outermost
     return app
+
+
+def _add_operations(app: FastAPI, service: Service, bearer: list[Any]) -> None:
+    """Add `POST /check` and `GET /healthz`."""
+
+    @app.post(
+        CHECK_PATH,
+        response_model=Answer,
+        response_description="The video was compared; `is_duplicate` is the verdict.",
+        responses=describe_problems(400, 401, 403, 404, 408, 413, 415, 422, 503, 504),
+        dependencies=bearer,
+        operation_id="check",
+    )
+    async def check(
+        request: Request,
+        file: _File = None,
+        uri: _Uri = None,
+        video_id: _VideoId = None,
+    ) -> Answer:
+        """Check whether the lake already has a video's footage, and which video is the original.
+
+        Send either `file` or `uri`.
+        """
+        note_in_log(request.scope, uri=uri, video_id=video_id, file=file and file.filename)
+        answer = await service.check(file, uri, video_id)
+        note_in_log(
+            request.scope,
+            is_duplicate=answer.is_duplicate,
+            original=answer.original,
+            exact_match=answer.exact_match,
+            match_probability=answer.match_probability,
+            check_seconds=answer.seconds,
+        )
+        return answer
+
+    @app.get("/healthz", operation_id="healthz", response_description="The service answers.")
+    async def healthz() -> Health:
+        """Return which index and model answer. It needs no token."""
+        return service.health()
 
 
 def _add_handlers(app: FastAPI) -> None:
@@ -205,18 +260,21 @@ def _add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _respond_to_fault)
 
 
-async def _respond_to_problem(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- Starlette's type of a handler
+async def _respond_to_problem(request: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- Starlette's type of a handler
+    note_in_log(request.scope, error_code=error.problem.error_code)
     response: JSONResponse = error.respond()
     return response
 
 
-async def _respond_to_invalid_request(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
+async def _respond_to_invalid_request(request: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
+    note_in_log(request.scope, error_code="INVALID_REQUEST")
     reasons = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
     return JSONResponse(Problem(error_code="INVALID_REQUEST", reason=reasons).model_dump(), 422)
 
 
-async def _respond_to_http_error(_: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
+async def _respond_to_http_error(request: Request, error: Any) -> JSONResponse:  # noqa: ANN401 -- as above
     code = CODE_OF_STATUS.get(error.status_code, "BAD_REQUEST")
+    note_in_log(request.scope, error_code=code)
     headers = dict(error.headers or {})
     if headers.get("Allow") == "GET":  # the gate passes HEAD on as GET
         headers["Allow"] = "GET, HEAD"

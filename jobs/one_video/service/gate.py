@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from jobs.one_video.service.problems import ProblemError
+from jobs.one_video.service.request_log import note_in_log
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+if TYPE_CHECKING:
+    from jobs.one_video.service.asgi import ASGIApp, Message, Receive, Scope, Send
+
 CHECK_PATH = "/check"
 _OPEN_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -59,6 +57,7 @@ class Gate:
         try:
             self._check_headers(scope["headers"])
         except ProblemError as error:
+            note_in_log(scope, error_code=error.problem.error_code)
             await error.respond()(scope, receive, response.send)
             return
         self._num_requests += 1

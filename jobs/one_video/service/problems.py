@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from udfs.errors import RowErrorCode
@@ -53,10 +53,12 @@ _HEADERS_OF_STATUS = {
 class Problem(BaseModel):
     """The reason why a request was not answered."""
 
-    error_code: str = Field(
-        description="kind of error; for an unreadable video, its error_code in the table quarantine"
-    )
-    reason: str = Field(description="which value violates which rule")
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    error_code: str = Field(examples=["NOT_A_VIDEO"])
+    """Kind of error; for an unreadable video, its error_code in the table quarantine."""
+    reason: str = Field(examples=["the first bytes are those of no supported container"])
+    """Which value violates which rule."""
 
 
 class ProblemError(HTTPException):

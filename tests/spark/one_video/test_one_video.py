@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,19 @@ def pairs_of(lake: Path, video_id: str) -> dict[str, dict[str, Any]]:
 
 
 def assert_agrees(answer: ndvr.Answer, lake: Path, video_id: str) -> None:
-    """Assert that the answer has the pairs of a video with equal numbers, and the original of `duplicates`."""
-    expected_pairs = pairs_of(lake, video_id)
+    """Assert that the answer has the pairs of a video with equal numbers, and the original of `duplicates`.
+
+    Of identical files, `pairs` has only the pairs of the first one with other videos.
+    """
+    first_id = min(answer.exact_match or video_id, video_id)
+    expected_pairs = pairs_of(lake, first_id)
+    if first_id != video_id:
+        expected_pairs[first_id] = expected_pairs.pop(video_id)
     sure = {m.video_id: m for m in answer.matches if m.match_probability >= answer.min_match_probability}
     assert sure.keys() == expected_pairs.keys()
     for other, match in sure.items():
         pair = expected_pairs[other]
-        mine, theirs = ("left", "right") if pair["left_id"] == video_id else ("right", "left")
+        mine, theirs = ("left", "right") if pair["left_id"] in {video_id, first_id} - {other} else ("right", "left")
         expected = [pair[name] for name in ("match_probability", "cosine_similarity", "alignment_similarity")]
         expected += [
             pair[f"{side}_{n}"] for side in (mine, theirs) for n in ("start_seconds", "end_seconds", "coverage")
@@ -88,12 +95,18 @@ def test_the_run_records_its_index(described: Described) -> None:
 
 @pytest.mark.slow
 def test_the_answer_about_an_upload_equals_the_next_run(lake_copy: Path, described: Described, tmp_path: Path) -> None:
-    uploads = (tmp_path / "m-upload-mirrored.mp4", tmp_path / "m-upload-longer.mp4")
+    uploads = (tmp_path / "m-upload-mirrored.mp4", tmp_path / "m-upload-longer.mp4", tmp_path / "m-upload-same.mp4")
     apply_edit(described.manifest.parent / "discs.mp4", uploads[0], EDITS["mirror"])
     make_scene(uploads[1], "tiles", seconds=7)
+    shutil.copy(described.manifest.parent / "copies" / "checker caption.mp4", uploads[2])
     with ndvr.open(lake_copy) as lake:
         answers = {path.stem: lake.query(path, path.stem) for path in uploads}
         assert lake.query(uploads[0]).original == answers["m-upload-mirrored"].original == "discs"
+        same = answers["m-upload-same"]
+        assert (same.exact_match, same.original) == ("a-checker-caption", "checker")
+        assert {match.video_id for match in same.matches if match.is_duplicate} == {
+            *("a-checker-caption", "checker", "checker-webm"),
+        }
         before = index_files(lake_copy)
         added = write_manifest(tmp_path / "manifest.csv", [Video(path.stem, path.name) for path in uploads])
         run_night(added, lake_copy, described.settings)

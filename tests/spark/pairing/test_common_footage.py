@@ -137,6 +137,7 @@ def test_one_video_gets_the_names_that_the_nightly_job_gives(
 def make_match(video_id: str, keeper_id: str | None, start: float, end: float) -> Match:
     return Match(
         video_id=video_id,
+        is_exact=False,
         is_duplicate=False,
         keeper_id=keeper_id,
         cluster_id=keeper_id,

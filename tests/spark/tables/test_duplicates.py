@@ -174,6 +174,7 @@ def test_the_check_of_one_video_reports_the_container_of_the_table(spark: SparkS
 def _contained_in(video_id: str, keeper_id: str | None, probability: float, cosine: float) -> Match:
     return Match(
         video_id=video_id,
+        is_exact=False,
         is_duplicate=True,
         keeper_id=keeper_id,
         cluster_id=keeper_id,

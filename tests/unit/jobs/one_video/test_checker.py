@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.config.settings import Config
 from jobs.errors import ContractError, TimeLimitError, UnreadableVideoError, UsageError
+from jobs.one_video.answer import choose_exact_match
 from jobs.one_video.checker import Checker
 from jobs.one_video.index.index_card import CARD_FILE, read_card
 from tests.support.indexes import write_index
@@ -55,7 +57,36 @@ def test_an_unrelated_video_is_not_a_duplicate(lake: ndvr.Lake, videos: dict[str
 def test_an_identical_file_is_a_duplicate_with_probability_1(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
     answer = lake.query(videos["discs-small"])
     assert (answer.is_duplicate, answer.original, answer.match_probability) == (True, "discs", 1.0)
-    assert [match.video_id for match in answer.matches] == ["discs-small"]
+    assert answer.exact_match == "discs-small"
+
+
+def test_the_cluster_of_an_identical_file_is_listed(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    answer = lake.query(videos["discs-small"])
+    exact, other = answer.matches[:2]
+    assert (exact.video_id, exact.is_exact, exact.match_probability, exact.evidence) == ("discs-small", True, 1.0, {})
+    assert (other.video_id, other.is_exact, other.cluster_id) == ("discs", False, exact.cluster_id)
+    assert other.evidence
+    assert answer.min_match_probability <= other.match_probability < 1
+    assert answer.num_compared == 1
+
+
+def test_the_pairs_of_identical_files_have_equal_numbers(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
+    """Runs compare the video with the smallest id. As `a`, `discs-small` would be the left side of its pairs."""
+    stored = lake.query(videos["discs-small"], "discs-small")
+    later = lake.query(videos["discs-small"], "zz")
+    assert later.matches[1:] == stored.matches
+    assert later.exact_match == "discs-small"
+    assert stored.exact_match is None
+
+
+def test_a_keeper_is_preferred_among_identical_files() -> None:
+    facts: dict[str, Any] = dict.fromkeys((field.name for field in fields(ndvr.Match)), 1.0)
+    kept = ndvr.Match(**facts | {"video_id": "b", "keeper_id": "b", "is_exact": True})
+    other = ndvr.Match(**facts | {"video_id": "a", "keeper_id": "b", "is_exact": True})
+    compared = ndvr.Match(**facts | {"video_id": "0", "keeper_id": "0", "is_exact": False})
+    assert choose_exact_match((compared, other, kept)) == "b"
+    assert choose_exact_match((compared, other)) == "a"
+    assert choose_exact_match((compared,)) is None
 
 
 def test_a_video_is_not_compared_with_itself(lake: ndvr.Lake, videos: dict[str, Path]) -> None:
@@ -178,6 +209,11 @@ def test_the_exit_code_of_the_command_is_the_answer(
     assert json.loads(capsys.readouterr().out)["is_duplicate"] is False
     assert run_command(app, ["query", "upload.mp4", *lake, "--json", "--top", "1"]) == 10
     assert len(json.loads(capsys.readouterr().out)["matches"]) == 1
+    assert run_command(app, ["query", "discs-small.mp4", *lake]) == 10
+    printed = capsys.readouterr().out
+    assert "exact match: the file is identical to that of discs-small" in printed
+    assert re.search(r"discs-small\W+discs\W+identical", printed)
+    assert re.search(r"discs\W+discs\W+copy", printed)
     assert run_command(app, ["query", "none.mp4", *lake]) == 5
     assert capsys.readouterr().err.startswith("ndvr: NOT_FOUND: ")
 

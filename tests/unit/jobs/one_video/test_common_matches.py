@@ -8,6 +8,7 @@ from jobs.one_video.common_matches import mark_common_matches
 
 def match(video_id: str, start: float = 0.0, end: float = 5.0, **changed: object) -> Match:
     facts: dict[str, object] = {
+        "is_exact": False,
         "is_duplicate": False,
         "keeper_id": None,
         "cluster_id": None,

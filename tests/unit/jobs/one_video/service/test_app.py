@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from jobs.one_video.checker import Checker
-from jobs.one_video.service.app import Service, ServiceLimits, make_app
+from jobs.one_video.service.app import ServiceLimits
 from tests.support.indexes import write_index
+from tests.support.service import run_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,17 +41,11 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(lake: Path, videos: dict[str, Path], uploads: Path) -> Iterator[httpx.Client]:
     """A client of the service, which listens on a free port."""
-    roots = (str(uploads), str(videos["upload"].parent))
-    app = make_app(Service(Checker(str(lake), roots=roots), uploads, LIMITS), LIMITS, TOKEN)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with httpx.Client(base_url=url, headers=AUTHORISED, timeout=120) as opened:
-            yield opened
-        server.should_exit = True
-        thread.join()
+    with (
+        run_service(lake, uploads, LIMITS, TOKEN, str(videos["upload"].parent)) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=AUTHORISED, timeout=120) as opened,
+    ):
+        yield opened
 
 
 def test_an_upload_is_answered(client: httpx.Client, videos: dict[str, Path]) -> None:
@@ -63,6 +54,12 @@ def test_an_upload_is_answered(client: httpx.Client, videos: dict[str, Path]) ->
     answer = response.json()
     assert (answer["is_duplicate"], answer["original"]) == (True, "discs")
     assert answer["matches"][0]["evidence"]
+
+
+def test_an_identical_file_is_an_exact_match_with_its_cluster(client: httpx.Client, videos: dict[str, Path]) -> None:
+    answer = client.post("/check", files={"file": videos["tiles"].read_bytes()}).json()
+    assert (answer["is_duplicate"], answer["exact_match"]) == (True, "tiles")
+    assert [match["is_exact"] for match in answer["matches"]][:1] == [True]
 
 
 def test_a_uri_below_the_roots_gets_the_answer_of_an_upload(client: httpx.Client, videos: dict[str, Path]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 
-from jobs.one_video.checker import Checker
-from jobs.one_video.service.app import Service, ServiceLimits, make_app
+from jobs.one_video.service.app import ServiceLimits
 from tests.support.limits import PROCESS_SECONDS
+from tests.support.service import run_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +25,8 @@ RIGHT = b"Authorization: bearer secret\r\n"
 @pytest.fixture(scope="module")
 def port(indexed_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     uploads = tmp_path_factory.mktemp("uploads")
-    service = Service(Checker(str(indexed_lake), roots=(str(uploads),)), uploads, LIMITS)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(make_app(service, LIMITS, "secret"), log_level="warning"))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+    with run_service(indexed_lake, uploads, LIMITS, "secret") as listening:
+        yield listening
 
 
 def talk(port: int, *parts: bytes) -> tuple[int, bytes]:

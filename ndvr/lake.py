@@ -1,31 +1,16 @@
-"""ndvr from Python: open a lake and check one video.
-
-import ndvr
-
-with ndvr.open("/data/lake") as lake:
-    answer = lake.query("/incoming/video.mp4")
-    if answer.is_duplicate:
-        print(answer.original, answer.match_probability)
-"""
+"""Checks of one video against the index of a lake, without Spark."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import ndvr_start  # noqa: F401 - first: the import path may contain other packages with the names of ours
-from jobs.config.loading import load_config
-from jobs.errors import ContractError, NdvrError, UnreadableVideoError, UsageError
-from jobs.lake.location import absolute
-from jobs.one_video.answer import Answer, Match
-from jobs.one_video.checker import Checker
-
 if TYPE_CHECKING:
     from types import TracebackType
 
     from jobs.config.settings import Config
-
-__all__ = ["Answer", "ContractError", "Lake", "Match", "NdvrError", "UnreadableVideoError", "UsageError", "open"]
+    from jobs.one_video.answer import Answer
+    from jobs.one_video.checker import Checker
 
 
 class Lake:
@@ -78,5 +63,9 @@ def open(lake: str | Path, config: Config | str | Path | None = None) -> Lake:  
         UsageError: no index has been published, or the settings are invalid.
         ContractError: the index does not match the settings or the model on this machine.
     """
+    from jobs.config.loading import load_config
+    from jobs.lake.location import absolute
+    from jobs.one_video.checker import Checker
+
     settings = load_config(Path(config)) if isinstance(config, str | Path) else config
     return Lake(Checker(absolute(str(lake)), settings))
