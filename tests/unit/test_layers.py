@@ -49,6 +49,7 @@ JOBS_ORDER = (
     ("engine",),
     ("evaluation",),
     ("training", "review", "sharing", "maintenance"),
+    ("querying",),
     (
         *("commands.unexpected_error", "commands.command_line"),
         *("commands.open_lake", "commands.options", "commands.printing"),

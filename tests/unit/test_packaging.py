@@ -64,7 +64,7 @@ def test_the_wheel_contains_only_the_packages_and_the_modules_beside_them(wheel:
 def test_the_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
     modules = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     pages = (ROOT / "jobs" / "review" / "templates").iterdir()
-    data = {*(ROOT / "jobs" / "sharing" / "sql").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
+    data = {*(ROOT / "jobs" / "views" / "sql").glob("*.sql"), *pages, *(ROOT / "models" / "artefacts").glob("*/*")}
     expected = {path.relative_to(ROOT).as_posix() for path in modules | {p for p in data if p.is_file()}}
     with zipfile.ZipFile(wheel) as archive:
         assert expected - set(archive.namelist()) == set()
