@@ -10,6 +10,12 @@ DEPENDENCIES = [
     "pyspark==4.2.0",
     "delta-spark==4.4.0",
     "py4j>=0.10.9",  # the bridge of PySpark to the JVM; Delta raises some of its errors unchanged
+    # Answer most statements of `ndvr sql` in a second, without a JVM: delta-rs lists the files of a table, DuckDB reads
+    # and queries them, and sqlglot parses Spark SQL. Another major version may change what they compute.
+    "deltalake>=1,<2",
+    "duckdb>=2,<3",
+    "sqlglot>=30,<31",
+    "prompt-toolkit>=3.0.36,<4",  # the prompt of `ndvr sql`
     "pandas>=2.2,<3",  # PySpark 4.2 does not fully support pandas 3
     "pyarrow>=18",  # the oldest version that PySpark 4.2 accepts
     "numpy>=2",
@@ -63,7 +69,6 @@ TESTS = [
     "pytest>=8",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",  # test processes; each has one Spark session, whose driver uses one core
-    "deltalake>=1",  # reads Delta tables without Spark
     "polars>=1.20",  # reads Delta tables with deltalake
     "packaging>=24",
     "selenium>=4.20",  # controls Chromium of Debian, for tests of pages
@@ -93,7 +98,7 @@ setup(
     packages=find_packages(include=["ndvr", "jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
     package_data={
         "ndvr": ["py.typed"],
-        "jobs": ["py.typed", "sharing/sql/*.sql", "review/templates/*"],
+        "jobs": ["py.typed", "views/sql/*.sql", "review/templates/*"],
         "udfs": ["py.typed"],
         "models": ["py.typed", "artefacts/*/*"],
     },

@@ -62,7 +62,7 @@ class Tables:
 
     def list_views(self) -> dict[str, str]:
         """Return what a row of each view is, by the name of the view."""
-        from jobs.sharing.view_queries import read_views
+        from jobs.views.queries import read_views
 
         stored = self.list_tables().keys()
         return {view.name: view.grain for view in read_views() if view.tables <= stored}
@@ -73,9 +73,10 @@ class Tables:
         Raises:
             pyspark.errors.PySparkException: the query is invalid or fails.
         """
-        from jobs.sharing.views import add_temp_views
+        from jobs.views.selection import add_temp_views
 
-        add_temp_views(self.spark, query, set(self.list_tables()))
+        _ = self.spark  # names the tables
+        add_temp_views(self._lake, query, set(self.list_tables()))
         answer: pd.DataFrame = self.spark.sql(query).toArrow().to_pandas()
         return answer
 

@@ -136,7 +136,7 @@ def _check_names(arguments: Sequence[str]) -> None:
     if doubtful is None:
         return
     from jobs.lake.files import find_charset_of_names
-    from jobs.lake.session import is_submitted
+    from jobs.lake.spark_installation import is_submitted
 
     if is_submitted() and (charset := find_charset_of_names()).upper() != "UTF-8":
         raise UsageError(

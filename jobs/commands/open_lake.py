@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobs.errors import UsageError
 from jobs.lake.lake import Lake
+from jobs.lake.location import no_tables
 from jobs.lake.session import start_session
 from jobs.pipeline import TABLES
 
@@ -20,7 +20,7 @@ def open_lake(lake_uri: str) -> Lake:
     lake = Lake(spark, lake_uri)
     stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
     if not stored:
-        raise UsageError(f"no tables in {lake_uri!r}; pass the lake of a nightly run to --lake")
+        raise no_tables(lake_uri)
     for table in stored:
         lake.read(table.name).createOrReplaceTempView(table.name)
     return lake

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-LakeOption = Annotated[str, typer.Option(help="Folder or URI of the tables.")]
-NewLakeOption = Annotated[str, typer.Option(help="Folder or URI of the tables; created if it does not exist.")]
-IndexedLakeOption = Annotated[str, typer.Option(help="Folder or URI of the tables and the index.")]
+_LAKE = "NDVR_LAKE"
+LakeOption = Annotated[str, typer.Option(envvar=_LAKE, help="Folder or URI of the tables.")]
+NewLakeOption = Annotated[
+    str, typer.Option(envvar=_LAKE, help="Folder or URI of the tables; created if it does not exist.")
+]
+IndexedLakeOption = Annotated[str, typer.Option(envvar=_LAKE, help="Folder or URI of the tables and the index.")]
 IndexedConfigOption = Annotated[
     Path | None, typer.Option(help="YAML file of settings.", show_default="those of the run that published the index")
 ]

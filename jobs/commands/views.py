@@ -31,6 +31,9 @@ def views(
     schema: Annotated[
         str | None, typer.Option(help="Schema of the views; created if missing.", show_default="the session's")
     ] = None,
+    is_replacing: Annotated[
+        bool, typer.Option("--replace", help="Replace views with these names that ndvr did not create.")
+    ] = False,
     is_printed: Annotated[bool, typer.Option("--print", help="Print the SQL instead of creating the views.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array of view names, or of statements with --print.")
@@ -40,9 +43,11 @@ def views(
 
     The views read the tables by path, so the tables need not be registered. Run this command by spark-submit with the
     settings of the catalog (Hive: spark.sql.catalogImplementation=hive), or print the SQL and run it elsewhere.
-    `ndvr sql` offers the views without this command.
+    Views that an earlier version of ndvr created are replaced with --replace only. `ndvr sql` offers the views without
+    this command, and changes_since_last_run too, which reads an earlier version of a table.
 
-    Exit codes: 0 success; 2 invalid usage, a lake without tables, or a catalog that cannot store views.
+    Exit codes: 0 success; 2 invalid usage, a lake without tables, a catalog that cannot store views, or existing views
+    of others.
     """
     if catalog and not schema:
         raise UsageError("--catalog requires --schema: the full name of a view is catalog.schema.view")
@@ -54,7 +59,7 @@ def views(
         return
     from jobs.commands.open_lake import open_lake
 
-    names = create_views(open_lake(root), location)
+    names = create_views(open_lake(root), location, is_replacing=is_replacing)
     sys.stdout.write(json.dumps(names) + "\n" if as_json else "".join(f"{name}\n" for name in names))
 
 

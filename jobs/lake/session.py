@@ -15,6 +15,7 @@ from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 
 from jobs.contracts.run_log import log
 from jobs.lake.launch import launch_spark, start
+from jobs.lake.spark_installation import is_submitted
 from jobs.lake.worker_path import share_import_path
 from jobs.signals import cancel_with
 
@@ -70,11 +71,6 @@ _MIN_SHUFFLE_PARTITIONS = 4
 _JOB_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 # They print the error of every query with its Java stack to the terminal before it is raised.
 _QUERY_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
-
-
-def is_submitted() -> bool:
-    """Return whether spark-submit started this process, with a JVM that has the operator's settings."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def start_session(

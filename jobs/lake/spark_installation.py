@@ -1,13 +1,13 @@
-"""Reads which Spark this process starts, and its configuration, before it starts."""
+"""Reads which Spark this process starts, and its configuration, before it starts. PySpark is not imported."""
 
 from __future__ import annotations
 
 import os
 import re
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pyspark
 
 from jobs.errors import UsageError
 
@@ -18,9 +18,20 @@ _PROPERTY = re.compile(r"\s*([^\s=:#!][^\s=:]*)\s*[=:\s]\s*(.*?)\s*$")
 _CONNECT_VARIABLES = ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
 
 
+def is_submitted() -> bool:
+    """Return whether spark-submit started this process, with a JVM that has the operator's settings."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def find_spark_home(environment: Mapping[str, str] = os.environ) -> Path:
     """Return SPARK_HOME; the folder of PySpark if it is not set, as `find_spark_home.py` of PySpark does."""
-    return Path(environment.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+    home = environment.get("SPARK_HOME")
+    if home:
+        return Path(home)
+    found = find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("No module named 'pyspark'")
+    return Path(found.origin).parent
 
 
 def check_spark(home: Path, environment: Mapping[str, str] = os.environ) -> None:
@@ -44,10 +55,11 @@ def check_spark(home: Path, environment: Mapping[str, str] = os.environ) -> None
     if not (home / "bin" / "spark-submit").is_file():
         raise UsageError(f"SPARK_HOME is {str(home)!r}, which has no bin/spark-submit; unset it, or correct it")
     versions = sorted(file.name.split("-")[-1].removesuffix(".jar") for file in home.glob("jars/spark-core_*.jar"))
-    if versions and pyspark.__version__ not in versions:
+    own = version("pyspark")
+    if versions and own not in versions:
         raise UsageError(
-            f"SPARK_HOME is {str(home)!r} with Spark {versions[0]}, but PySpark is {pyspark.__version__}; unset "
-            f"SPARK_HOME, or set it to Spark {pyspark.__version__}"
+            f"SPARK_HOME is {str(home)!r} with Spark {versions[0]}, but PySpark is {own}; unset SPARK_HOME, or set it "
+            f"to Spark {own}"
         )
 
 

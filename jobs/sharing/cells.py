@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from pyspark.sql import Row, types
 from pyspark.sql import functions as F
 
 from jobs.contracts.times import as_utc_text
+from jobs.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,20 +33,33 @@ def collect_cells(answer: DataFrame) -> list[list[Any]]:
     zone. Bytes are hexadecimal. Intervals, dates, times of day and variants are the text of Spark. Decimals are text
     with all digits. Numbers that JSON does not have are "NaN", "Infinity" and "-Infinity". The keys of a map are text.
     Spark makes these texts, because Python has no value for all dates and intervals.
+
+    Raises:
+        UsageError: two fields of a struct have one name. A JSON object would lose the first.
     """
+    for field in answer.schema:
+        _check_fields(field.name, field.dataType)
     numbered = answer.toDF(*map(str, range(len(answer.columns))))
     cells = [_as_cell(F.col(field.name), field.dataType).alias(field.name) for field in numbered.schema]
     return [[_as_plain(value) for value in row] for row in numbered.select(*cells).collect()]
 
 
-def as_json(value: Any) -> str:  # noqa: ANN401 - a cell may hold anything
-    """Return a cell, or an object of cells, as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def as_text(value: Any) -> Any:  # noqa: ANN401 - as above
-    """Return lists and objects as JSON, and other cells unchanged, for outputs that cannot nest."""
-    return as_json(value) if isinstance(value, list | dict) else value
+def _check_fields(name: str, kind: types.DataType) -> None:
+    """Raise UsageError if a struct in a column has two fields of one name."""
+    if isinstance(kind, types.StructType):
+        repeated = sorted({field for field in kind.names if kind.names.count(field) > 1})
+        if repeated:
+            raise UsageError(
+                f"several fields of a struct in {name} are called {', '.join(repeated)}; give them names of their own "
+                "with named_struct"
+            )
+        for field in kind:
+            _check_fields(name, field.dataType)
+    elif isinstance(kind, types.ArrayType):
+        _check_fields(name, kind.elementType)
+    elif isinstance(kind, types.MapType):
+        _check_fields(name, kind.keyType)
+        _check_fields(name, kind.valueType)
 
 
 def _as_cell(column: Column, kind: types.DataType) -> Column:

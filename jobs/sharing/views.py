@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,18 @@ from pyspark.errors import AnalysisException, ParseException
 
 from jobs.errors import UsageError, first_line
 from jobs.lake.quoting import quote_name, quote_text
-from jobs.sharing.view_queries import read_views
+from jobs.views.queries import read_views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyspark.sql import SparkSession
 
     from jobs.lake.lake import Lake
-    from jobs.sharing.view_queries import View
+    from jobs.views.queries import View
 
 
 _IN_MEMORY = "in-memory"
+_OWN = "ndvr.view"
+"""Property of the views that `create_views` creates, by which a later call recognises them."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,19 @@ class ViewLocation:
         return ".".join(quote_name(part) for part in (self.catalog, self.schema, name) if part)
 
 
-def create_views(lake: Lake, location: ViewLocation) -> list[str]:
+def create_views(lake: Lake, location: ViewLocation, *, is_replacing: bool = False) -> list[str]:
     """Create persistent views over the tables' paths and return their names. Runs on: driver.
 
+    Views that an earlier call created are replaced.
+
+    Args:
+        lake: the lake.
+        location: where the views are created.
+        is_replacing: whether other views with these names are replaced too.
+
     Raises:
-        UsageError: the session's catalog is in memory, does not have this location, or cannot store views.
+        UsageError: the session's catalog is in memory, does not have this location, cannot store views, or has other
+            tables or views with these names.
     """
     spark = lake.spark
     if location.catalog in {None, "spark_catalog"} and spark.conf.get("spark.sql.catalogImplementation") == _IN_MEMORY:
@@ -53,37 +60,51 @@ def create_views(lake: Lake, location: ViewLocation) -> list[str]:
             "the catalog of the session is in memory and would lose the views; run this by spark-submit with a "
             "persistent catalog (Hive: --conf spark.sql.catalogImplementation=hive), or pass --print to get the SQL"
         )
+    names = [location.qualify(view.name) for view in storable_views()]
     try:
+        foreign = [] if is_replacing else find_foreign(spark, names)
+        if foreign:
+            raise UsageError(
+                f"nothing was created: {', '.join(foreign)} already exist, and ndvr did not create them; choose "
+                "another --schema, or pass --replace to replace views with these names"
+            )
         for statement in make_statements(lake.root, location):
             spark.sql(statement)
     except (AnalysisException, ParseException) as error:
         raise UsageError(f"the views could not be created: {first_line(error.getMessage())}") from error
-    return [location.qualify(view.name) for view in read_views()]
+    return names
+
+
+def find_foreign(spark: SparkSession, names: list[str]) -> list[str]:
+    """Return the names of existing tables and views that this module did not create. Runs on: driver.
+
+    Args:
+        spark: the session.
+        names: quoted, qualified names.
+    """
+    foreign = []
+    for name in names:
+        if spark.catalog.tableExists(name):
+            properties = {row["key"] for row in spark.sql(f"SHOW TBLPROPERTIES {name}").collect()}
+            if _OWN not in properties:
+                foreign.append(name)
+    return foreign
+
+
+def storable_views() -> list[View]:
+    """Return the views that a catalog can store."""
+    return [view for view in read_views() if view.is_storable]
 
 
 def make_statements(root: str, location: ViewLocation) -> list[str]:
-    """Return the SQL statements that create the schema, if one is named, and the views."""
+    """Return the SQL statements that create the schema, if one is named, and the views that a catalog can store."""
     statements = []
     if location.schema:
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {ViewLocation(location.catalog).qualify(location.schema)}")
-    for view in read_views():
-        query = write_query(view, lambda table: f"delta.{quote_name(f'{root}/{table}')}")
+    for view in storable_views():
+        query = view.write(lambda table: f"delta.{quote_name(f'{root}/{table}')}")
         statements.append(
-            f"CREATE OR REPLACE VIEW {location.qualify(view.name)}\nCOMMENT {quote_text(view.grain)} AS\n{query}"
+            f"CREATE OR REPLACE VIEW {location.qualify(view.name)}\nCOMMENT {quote_text(view.grain)}\n"
+            f"TBLPROPERTIES ({quote_text(_OWN)} = 'true') AS\n{query}"
         )
     return statements
-
-
-def add_temp_views(spark: SparkSession, query: str, tables: set[str]) -> None:
-    """Create a temporary view for each view that a query may name and whose tables exist.
-
-    Runs on: driver.
-    """
-    for view in read_views():
-        if re.search(rf"\b{view.name}\b", query, re.IGNORECASE) and view.tables <= tables:
-            spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view.name} AS {write_query(view, str)}")
-
-
-def write_query(view: View, name_table: Callable[[str], str]) -> str:
-    """Return the query of a view with its tables named by `name_table`."""
-    return view.query.format_map({table: name_table(table) for table in view.tables})

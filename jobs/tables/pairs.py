@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TABLE = Table(
     name="pairs",
-    grain="A pair of videos that share footage x model_id",
+    grain="A pair of videos that share footage x model_id; the first of identical files stands for all",
     key=("left_id", "right_id", "model_id"),
     is_replaced=True,
     checks={
@@ -43,7 +43,7 @@ TABLE = Table(
         "coverage_is_a_fraction": "left_coverage BETWEEN 0 AND 1 AND right_coverage BETWEEN 0 AND 1",
     },
     ddl="""
-        left_id STRING NOT NULL COMMENT 'video_id; the smaller of the two',
+        left_id STRING NOT NULL COMMENT 'video_id; the smaller of the two; of identical files the first',
         right_id STRING NOT NULL COMMENT 'video_id; the larger of the two',
         model_id STRING NOT NULL COMMENT 'the model whose vectors are compared',
         match_probability DOUBLE NOT NULL COMMENT 'probability that the two share footage, in [0, 1]',

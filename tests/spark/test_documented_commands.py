@@ -13,7 +13,7 @@ import pytest
 
 from jobs.cli import app
 from jobs.commands.command_line import run_command
-from jobs.sharing.view_queries import read_views
+from jobs.sharing.views import storable_views
 from tests.support.documented import find_ndvr, read_blocks
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_only_json_is_printed_and_has_the_documented_fields(data: Path, capsys: 
     decision = {"left_id": "graphs-1", "right_id": "my-cat", "verdict": "duplicate", "note": None}
     assert ask(capsys, *about, "--withdraw", "--by", "ann", *lake) == [{"withdrawn": decision}]
     (statements,) = ask(capsys, "views", "--print", *lake)
-    assert len(statements) == len(read_views())
+    assert len(statements) == len(storable_views())
     fields = {"video_id", "error_code", "attempts", "next_retry_at", "last_tried_at", "uri", "error_detail"}
     assert [set(row) for row in ask(capsys, "quarantine", *lake)] == [fields, fields]
     (answer,) = ask(capsys, "why", "rome", "rome-again", *lake)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from delta.tables import DeltaTable
 from pyspark.sql.types import ArrayType
 
 from jobs.lake.lake import Lake
@@ -55,6 +56,8 @@ _DUPLICATES = (  # video, of, cluster, relation, probability, run
     ("rome-again", "rome", "c-rome", "copy", 0.99, FIRST),
     ("rome-small", "rome", "c-rome", "copy", 0.71, FIRST),
 )
+_REMOVED = ("graphs-2", "graphs-1", "graphs-1", "contained", 0.8, FIRST)
+"""A row of duplicates that the second run removed."""
 _STAGES = (  # run, stage, seconds, rows
     (FIRST, "descriptors", 610.0, 4),
     (FIRST, "pairs", 21.5, 2),
@@ -74,11 +77,21 @@ def write_lake(spark: SparkSession, folder: Path) -> Path:
 
     def write(table: Table) -> None:
         lake.create(table)
-        append_rows(lake, table, rows.get(table.name, []))
+        if table.name == "duplicates":
+            _write_duplicates(lake, table)
+        else:
+            append_rows(lake, table, rows.get(table.name, []))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, TABLES))
     return folder
+
+
+def _write_duplicates(lake: Lake, table: Table) -> None:
+    """Write `duplicates` as the two runs did: version 1 is that of the first, version 3 that of the second."""
+    append_rows(lake, table, [_duplicate(*row) for row in (*_DUPLICATES, _REMOVED) if row[-1] == FIRST])
+    DeltaTable.forPath(lake.spark, lake.path(table.name)).delete(f"video_id = '{_REMOVED[0]}'")
+    append_rows(lake, table, [_duplicate(*row) for row in _DUPLICATES if row[-1] == SECOND])
 
 
 def append_rows(lake: Lake, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -137,6 +150,13 @@ def _make_rows() -> dict[str, list[dict[str, Any]]]:
             for video_id, _, _, _, size in _VIDEOS
             if size
         ],
+        "embeddings": [
+            made
+            | {"video_id": video_id, "segment_index": 0, "content_sha256": video_id, "run_id": FIRST}
+            | {"start_seconds": 0.0, "end_seconds": 60.0}
+            for video_id, _, _, _, size in _VIDEOS
+            if size
+        ],
         "quarantine": [
             _failure("my-cat", "TRUNCATED", 2, datetime(2024, 1, 4, 2, tzinfo=UTC), "bytes are missing at the end"),
             _failure("tides", "NOT_FOUND", 5, None, "no such file"),
@@ -146,7 +166,7 @@ def _make_rows() -> dict[str, list[dict[str, Any]]]:
             | {"left_id": left, "right_id": right, "match_probability": p, "cosine_similarity": p, "relation": relation}
             | dict(zip(("left_start_seconds", "left_end_seconds"), map(float, times[:2]), strict=True))
             | dict(zip(("right_start_seconds", "right_end_seconds"), map(float, times[2:]), strict=True))
-            | {"left_coverage": 1.0, "right_coverage": 1.0, "run_id": run_id}
+            | {"left_coverage": 0.01 if relation == "contained" else 1.0, "right_coverage": 1.0, "run_id": run_id}
             for left, right, p, relation, times, run_id in _PAIRS
         ],
         "clusters": [
@@ -154,12 +174,6 @@ def _make_rows() -> dict[str, list[dict[str, Any]]]:
             | {"video_id": video_id, "cluster_id": cluster_id, "is_keeper": video_id == keeper, "run_id": run_id}
             | {"keeper_reason": "published first", "joined_by": None if video_id == keeper else keeper}
             for video_id, cluster_id, keeper, run_id in _CLUSTERS
-        ],
-        "duplicates": [
-            made
-            | {"video_id": video_id, "duplicate_of": other, "cluster_id": cluster_id, "relation": relation}
-            | {"match_probability": p, "cosine_similarity": p, "run_id": run_id}
-            for video_id, other, cluster_id, relation, p, run_id in _DUPLICATES
         ],
         "decisions": [
             _decision("cup-final", "cup-final-hd", "duplicate", 9),
@@ -173,8 +187,25 @@ def _make_rows() -> dict[str, list[dict[str, Any]]]:
             | {"run_date": date(2024, 1, STARTED[run_id].day), "started_at": STARTED[run_id], "output_version": 1}
             | {"error_counts": {"TRUNCATED": 1, "NOT_FOUND": 1} if stage == "run" else {}, "input_versions": {}}
             | ({"input_versions": {"embeddings": 0}, "search_plan": "exact"} if stage == "pairs" else {})
+            | ({"output_version": 1 if run_id == FIRST else 3} if stage == "duplicates" else {})
             for run_id, stage, seconds, num_rows in _STAGES
         ],
+    }
+
+
+def _duplicate(
+    video_id: str, other: str, cluster_id: str, relation: str, probability: float, run_id: str
+) -> dict[str, Any]:
+    return {
+        "model_id": MODEL,
+        "video_id": video_id,
+        "duplicate_of": other,
+        "cluster_id": cluster_id,
+        "relation": relation,
+        "match_probability": probability,
+        "cosine_similarity": probability,
+        "is_exact": False,
+        "run_id": run_id,
     }
 
 

@@ -44,11 +44,13 @@ JOBS_ORDER = (
     ("lake",),
     ("pairing", "clustering"),
     ("tables",),
+    ("views",),
     ("pipeline",),
     ("one_video",),
     ("engine",),
     ("evaluation",),
     ("training", "review", "sharing", "maintenance"),
+    ("querying",),
     (
         *("commands.unexpected_error", "commands.command_line"),
         *("commands.open_lake", "commands.options", "commands.printing"),

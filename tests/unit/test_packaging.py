@@ -67,7 +67,7 @@ def test_the_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
     typed = {ROOT / package / "py.typed" for package in PACKAGES}
     data = {
         *typed,
-        *(ROOT / "jobs" / "sharing" / "sql").glob("*.sql"),
+        *(ROOT / "jobs" / "views" / "sql").glob("*.sql"),
         *pages,
         *(ROOT / "models" / "artefacts").glob("*/*"),
     }

@@ -19,9 +19,9 @@ from jobs.maintenance.expiry import expire_models
 from jobs.pipeline import TABLES
 from jobs.review.overview import read_history
 from jobs.sharing.selection import choose_model
-from jobs.sharing.view_queries import VIEW_NAMES
-from jobs.sharing.views import add_temp_views
 from jobs.tables import embeddings, pairs, runs
+from jobs.views.queries import VIEW_NAMES
+from jobs.views.selection import add_temp_views
 from tests.support.lakes import TINY, make_run
 from tests.support.written_lake import MODEL, append_rows, write_lake
 
@@ -83,7 +83,7 @@ def test_commands_and_exports_use_the_model_in_use(lake: Lake, tmp_path: Path) -
 
 
 def test_views_show_the_model_in_use(lake: Lake) -> None:
-    add_temp_views(lake.spark, " ".join(VIEW_NAMES), {table.name for table in TABLES})
+    add_temp_views(lake, " ".join(VIEW_NAMES), {table.name for table in TABLES})
     for name in ("review_queue", "current_duplicates", "biggest_clusters"):
         assert lake.spark.table(name).count() > 0, name
     shown = {(row["left_id"], row["right_id"]) for row in lake.spark.table("review_queue").collect()}

@@ -41,7 +41,7 @@ def test_missing_jars_are_named_only_if_spark_does_not_find_them() -> None:
 def start_with(java_home: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Run a command that starts Spark, with the Java of a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "ndvr_start", "sql", "--lake", str(tmp_path), "SELECT 1"],
+        [sys.executable, "-m", "ndvr_start", "sql", "--engine", "spark", "--lake", str(tmp_path), "SELECT 1"],
         cwd=ROOT,
         env=os.environ | {"JAVA_HOME": str(java_home), "TMPDIR": str(tmp_path)},
         capture_output=True,

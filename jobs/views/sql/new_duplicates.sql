@@ -5,6 +5,8 @@ SELECT d.video_id,
   d.duplicate_of,
   d.relation,
   d.match_probability,
+  d.is_direct,
+  d.is_exact,
   d.cluster_id
 FROM {duplicates} d
 LEFT JOIN {manifest} v ON v.video_id = d.video_id
