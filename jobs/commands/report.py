@@ -28,10 +28,10 @@ DEFAULT_CLUSTERS = 1000
 
 
 class ReportFacts(NamedTuple):
-    """What a report has: its pairs, and those about which nobody has decided."""
+    """What a report has: the pairs that wait for a decision, and all pairs that it shows."""
 
+    num_to_review: int
     num_pairs: int
-    num_undecided: int
 
 
 @app.command(cls=Command, epilog=show_examples("ndvr report --lake /data/lake --out /data/report"))
@@ -70,7 +70,7 @@ def report(
     opened = open_lake(absolute(lake))
     facts = make_report(opened, run, out, num_clusters, settings)
     index = str(out / "index.html")
-    counted = f"{facts.num_undecided} of {facts.num_pairs} pairs to review"
+    counted = f"{facts.num_to_review} pairs to review, {facts.num_pairs} shown"
     text = json.dumps(facts._asdict() | {"index": index}) if as_json else f"{counted}; open {index}"
     sys.stdout.write(f"{text}\n")
 
@@ -81,6 +81,8 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     Raises:
         UsageError: a table is missing, the run does not exist, or its versions of the tables no longer exist.
     """
+    from pyspark.sql import functions as F
+
     from jobs.review.charts import draw_charts
     from jobs.review.overview import read_as_published, read_history, read_overview
     from jobs.review.pages import write_pages
@@ -92,14 +94,16 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
         if not lake.exists(table):
             raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
     history = read_history(lake, run_id)
-    of_run = {name: read_as_published(lake, name, history[0]) for name in ("clusters", "pairs", "duplicates")}
-    overview = read_overview(lake, history, of_run["clusters"], of_run["pairs"])
-    selected = select_queue(**of_run, decisions=lake.read("decisions"), max_clusters=max_clusters)
+    tables = {name: read_as_published(lake, name, history[0]) for name in ("clusters", "pairs", "duplicates")}
+    overview = read_overview(lake, history, tables["clusters"], tables["pairs"])
+    tables |= {name: lake.read(name) for name in ("decisions", "manifest")}
+    tables["runs"] = lake.read("runs").where(F.col("run_id") == history[0].run_id)
+    selected = select_queue(tables, max_clusters)
     log.info("report gathered", num_pairs=len(selected))
     videos = illustrate_queue(selected, lake, history[0].model_id, config, folder)
     queue = Queue(selected, videos, read_past_decisions(lake))
     write_pages(overview, draw_charts(overview, folder), queue, lake.root, folder)
-    return ReportFacts(len(queue.pairs), queue.num_undecided)
+    return ReportFacts(queue.num_undecided, len(queue.pairs))
 
 
 def prepare_folder(folder: Path) -> None:

@@ -9,12 +9,11 @@ from jobs.review.verdict import describe_look
 from udfs.illustrating.pictures import is_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from jobs.review.report_data import QueuedPair, ReviewedPair, ReviewedVideo
+    from jobs.review.report_data import QueuedPair, ReviewedVideo
 
 _MINUTE, _HOUR = 60, 3600
-_NEARBY_PAGES = 2
 
 
 def format_duration(seconds: float) -> str:
@@ -34,11 +33,6 @@ def format_clock(seconds: float) -> str:
     minutes, rest = divmod(rest, 10 * _MINUTE)
     clock = f"{minutes:02}" if hours else f"{minutes}"
     return f"{f'{hours}:' if hours else ''}{clock}:{rest // 10:02}.{rest % 10}"
-
-
-def format_moments(seconds: Iterable[float]) -> str:
-    """Format several times in a video."""
-    return ", ".join(format_clock(second) for second in seconds)
 
 
 def format_percent(fraction: float) -> str:
@@ -63,19 +57,22 @@ def format_video_facts(video: ReviewedVideo) -> str:
 
 
 def explain_path(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> str:
-    """Explain how a pair is linked to the keeper of its cluster, if it is by another video."""
+    """Explain how a pair is linked to the keeper of its cluster, if other videos link it."""
     pair = queued.pair
-    if queued.keeper_id is None or queued.keeper_id in pair.ids:
+    if queued.keeper_id is None:
         return ""
-    member, link, keeper = (_name(videos[name]) for name in (pair.member_id, pair.joined_by, queued.keeper_id))
-    return f"{member} has no direct link to the keeper {keeper}; {link} links them."
+    if queued.keeper_id in pair.ids:
+        return "" if pair.row is not None or queued.relation == "decision" else "Other videos of the cluster link them."
+    return f"Both are in the cluster of {_name(videos[queued.keeper_id])}."
 
 
-def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
+def list_evidence(queued: QueuedPair) -> list[tuple[str, str]]:
     """List the evidence for a pair: (name, value)."""
-    if pair.row is None:
-        return [("linked by", "a decision only")]
-    row = pair.row
+    row = queued.pair.row
+    if row is None:
+        if queued.relation == "decision":
+            return [("linked by", "a decision only")]
+        return [("linked by", "a path of other pairs"), ("its probability", format_percent(queued.probability))]
     aligned = row["alignment_similarity"]
     evidence = [
         ("probability", format_percent(row["match_probability"])),
@@ -89,17 +86,6 @@ def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
     evidence += [("second look", seen)] if seen else []
     is_outlined = is_part(row["left_region"]) or is_part(row["right_region"])
     return [*evidence, ("yellow outline", "the part that the other video shows")] if is_outlined else evidence
-
-
-def list_linked_pages(page: int, num_pages: int) -> list[int | None]:
-    """List the pages to link: the first, the last and the nearby ones; None marks a gap."""
-    shown = sorted({1, num_pages, *range(max(1, page - _NEARBY_PAGES), min(num_pages, page + _NEARBY_PAGES) + 1)})
-    listed: list[int | None] = []
-    for number in shown:
-        if listed and listed[-1] != number - 1:
-            listed.append(None)
-        listed.append(number)
-    return listed
 
 
 def _name(video: ReviewedVideo) -> str:

@@ -155,7 +155,9 @@ class QueuedPair:
 
     Attributes:
         pair: the two videos, what is known of them, and their pictures.
-        reasons: why it is in the queue, in the words of the page.
+        reasons: why it is in the queue, in the words of the page. A pair without a reason is shown on request only.
+        probability: of the pair, or of the path that joins the two; 1 for a decision.
+        relation: of the pair, or of the path; "decision" if only a decision links them.
         cluster_id: the cluster of both videos; None if they are not in one cluster.
         num_members: number of videos in that cluster; 0 without one.
         keeper_id: the keeper of that cluster; None without one.
@@ -163,6 +165,8 @@ class QueuedPair:
 
     pair: ReviewedPair
     reasons: tuple[str, ...] = ()
+    probability: float = 1.0
+    relation: str = "decision"
     cluster_id: str | None = None
     num_members: int = 0
     keeper_id: str | None = None
@@ -211,9 +215,9 @@ class Queue:
 
     @property
     def num_undecided(self) -> int:
-        """Number of pairs about which nobody has decided."""
+        """Number of pairs with a reason about which nobody has decided."""
         decided = {(one.left_id, one.right_id) for one in self.past if one.verdict is not None}
-        return sum(queued.pair.ids not in decided for queued in self.pairs)
+        return sum(bool(queued.reasons) and queued.pair.ids not in decided for queued in self.pairs)
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,17 @@ ROW = {
 
 def make_pair(left_id: str, right_id: str, **values: object) -> QueuedPair:
     """Make a pair with a row of `pairs`, in which `values` replace those of ROW."""
-    return QueuedPair(ReviewedPair(left_id, right_id, ROW | values, None), ("near the threshold",))
+    row = ROW | values
+    pair = ReviewedPair(left_id, right_id, row, None)
+    return QueuedPair(pair, ("uncertain",), float(str(row["match_probability"])), str(row["relation"]))
 
 
 def make_cluster(*ids: str) -> list[QueuedPair]:
     """Make the pairs of a cluster. Its first video is the keeper, and has a pair with each other video."""
     return [
-        QueuedPair(ReviewedPair(name, ids[0], ROW, None), ("largest clusters",), f"c-{ids[0]}", len(ids), ids[0])
+        QueuedPair(
+            ReviewedPair(name, ids[0], ROW, None), ("large cluster",), 0.9876, "copy", f"c-{ids[0]}", len(ids), ids[0]
+        )
         for name in ids[1:]
     ]
 

@@ -4,6 +4,8 @@
 ndvr.makeFilter = (form, pairs, onChange) => {
   const { make } = ndvr;
   const values = (list) => [...new Set(list.filter(Boolean))].sort();
+  // A queue without reasons, such as a sample, shows all pairs.
+  const hasReasons = pairs.some((pair) => pair.reasons?.length);
   const field = (name) => form?.elements[name]?.value.trim() ?? "";
 
   function fill(name, choices) {
@@ -21,8 +23,9 @@ ndvr.makeFilter = (form, pairs, onChange) => {
     const wanted = field("find").toLowerCase();
     const texts = pair.videos.flatMap((video) => [video.id, video.title ?? ""]);
     if (wanted && ![...texts, pair.cluster ?? ""].some((text) => text.toLowerCase().includes(wanted))) return false;
+    if (hasReasons && !field("reason") && !wanted && !pair.reasons.length) return false;
     if (field("relation") && pair.relation !== field("relation")) return false;
-    if (field("reason") && !pair.reasons.includes(field("reason"))) return false;
+    if (field("reason") && field("reason") !== "all" && !pair.reasons.includes(field("reason"))) return false;
     if (field("owner") && !pair.videos.some((video) => video.owner === field("owner"))) return false;
     return isWithin(pair);
   }

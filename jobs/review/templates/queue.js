@@ -10,8 +10,8 @@
   const ordered = [...ndvr.pairs.filter((pair) => !isDecided(pair)), ...ndvr.pairs.filter(isDecided)];
   const filter = ndvr.makeFilter(element("filter"), ordered, () => refilter());
   const list = ndvr.makeList(element("list"), choices, (pair) => go(pair));
-  let shown = ordered;
-  let current = ordered[0] ?? null; // null at the end of the queue
+  let shown = [];
+  let current = null; // null at the end of the queue
   let saved = "";
 
   const countDecisions = (count) => (count === 1 ? "1 decision" : `${count} decisions`);
@@ -131,11 +131,7 @@
     const subject = choices.undo();
     if (!subject) return say("Nothing to undo.");
     const pair = ordered.find((one) => choices.subjectOf(one) === subject);
-    if (pair && !shown.includes(pair)) {
-      element("filter")?.reset();
-      shown = ordered;
-      element("filtered").hidden = true;
-    }
+    if (pair && !shown.includes(pair)) filter.find(pair.videos[0].id);
     return go(pair ?? current, "Undone.");
   }
 
@@ -218,6 +214,5 @@
     show();
   });
   window.addEventListener("pageshow", () => choices.load());
-  current = ordered.find((pair) => !isDecided(pair)) ?? ordered[0] ?? null;
-  show();
+  refilter();
 })();
