@@ -28,14 +28,29 @@ DEFAULT_CLUSTERS = 1000
 
 
 class ReportFacts(NamedTuple):
-    """What a report has: the pairs that wait for a decision, and all pairs that it shows."""
+    """What a report has.
+
+    Attributes:
+        num_to_review: pairs of the queue about which nobody has decided.
+        num_pairs: all pairs that the report can show.
+        num_clipped_pairs: pairs with clips.
+        clip_bytes: size of all clips.
+    """
 
     num_to_review: int
     num_pairs: int
+    num_clipped_pairs: int = 0
+    clip_bytes: int = 0
+
+    def __str__(self) -> str:
+        """Return the numbers as text."""
+        counted = f"{self.num_to_review} pairs to review, {self.num_pairs} shown"
+        clips = f", clips of {self.num_clipped_pairs} pairs: {self.clip_bytes / 1e6:.1f} MB"
+        return counted + (clips if self.num_clipped_pairs else "")
 
 
 @app.command(cls=Command, epilog=show_examples("ndvr report --lake /data/lake --out /data/report"))
-def report(
+def report(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
     out: Annotated[Path, typer.Option(help="Folder for the pages; an earlier report in it is replaced.")],
     run: Annotated[str | None, typer.Option(help="run_id of a published run.", show_default="the newest")] = None,
@@ -44,16 +59,24 @@ def report(
         typer.Option(
             "--clusters",
             min=1,
-            help="Clusters to show: least certain, largest and newest in turn. "
-            "Also the limit of contained videos and of the least probable pairs.",
+            help="Clusters to show besides the queue: least certain, largest and newest in turn. "
+            "Also the limit of contained videos.",
         ),
     ] = DEFAULT_CLUSTERS,
     config: Annotated[
         Path | None, typer.Option(help="YAML file of settings, for manifest.roots and the limits of decoders.")
     ] = None,
     *,
+    has_clips: Annotated[
+        bool,
+        typer.Option(
+            "--clips",
+            help="Cut clips of a few seconds that play side by side, for the first 200 pairs; at most 1 MB a pair.",
+        ),
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object: the numbers of pairs and the path of index.html.")
+        bool,
+        typer.Option("--json", help="Print one JSON object: numbers of pairs, clips, and the path of index.html."),
     ] = False,
 ) -> None:
     """Make pages to review a run: a queue of pairs with their frames at matched seconds, and buttons for decisions.
@@ -68,15 +91,16 @@ def report(
     settings = load_config(config)
     prepare_folder(out)
     opened = open_lake(absolute(lake))
-    facts = make_report(opened, run, out, num_clusters, settings)
+    facts = make_report(opened, run, out, num_clusters, settings, has_clips=has_clips)
     index = str(out / "index.html")
-    counted = f"{facts.num_to_review} pairs to review, {facts.num_pairs} shown"
-    text = json.dumps(facts._asdict() | {"index": index}) if as_json else f"{counted}; open {index}"
+    text = json.dumps(facts._asdict() | {"index": index}) if as_json else f"{facts}; open {index}"
     sys.stdout.write(f"{text}\n")
 
 
-def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int, config: Config) -> ReportFacts:
-    """Make the pages of a run in an empty folder. Runs on: driver; pictures on executors.
+def make_report(
+    lake: Lake, run_id: str | None, folder: Path, max_clusters: int, config: Config, *, has_clips: bool = False
+) -> ReportFacts:
+    """Make the pages of a run in an empty folder. Runs on: driver; pictures and clips on executors.
 
     Raises:
         UsageError: a table is missing, the run does not exist, or its versions of the tables no longer exist.
@@ -84,6 +108,7 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     from pyspark.sql import functions as F
 
     from jobs.review.charts import draw_charts
+    from jobs.review.clips import ClipTotals, cut_pair_clips
     from jobs.review.overview import read_as_published, read_history, read_overview
     from jobs.review.pages import write_pages
     from jobs.review.queue import illustrate_queue, read_past_decisions
@@ -101,9 +126,12 @@ def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int,
     selected = select_queue(tables, max_clusters)
     log.info("report gathered", num_pairs=len(selected))
     videos = illustrate_queue(selected, lake, history[0].model_id, config, folder)
+    totals = ClipTotals(0, 0)
+    if has_clips:
+        totals = cut_pair_clips((queued.pair for queued in selected), videos, lake, config, folder)
     queue = Queue(selected, videos, read_past_decisions(lake))
     write_pages(overview, draw_charts(overview, folder), queue, lake.root, folder)
-    return ReportFacts(queue.num_undecided, len(queue.pairs))
+    return ReportFacts(queue.num_undecided, len(queue.pairs), totals.num_pairs, totals.num_bytes)
 
 
 def prepare_folder(folder: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jobs.review.formatting import explain_path, format_clock, format_video_facts, list_evidence
-from jobs.review.match_sentence import describe_match, measure_speed
+from jobs.review.match_sentence import describe_match
+from udfs.illustrating.clips import CLIP_FPS
+from udfs.illustrating.pictures import is_part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from jobs.review.report_data import QueuedPair, ReviewedVideo, Strip
+    from jobs.review.report_data import PairClips, QueuedPair, ReviewedVideo, Strip
 
 _SIDES = ("left", "right")
 _MIN_LONGER_SECONDS = 0.5  # below, two videos count as equally long
@@ -24,6 +26,8 @@ def make_item(queued: QueuedPair, videos: Mapping[str, ReviewedVideo], *, is_bli
         "frames": [_make_picture(strip) for strip in (pair.left, pair.right)],
         "clocks": [[format_clock(second) for second in strip.seconds] for strip in (pair.left, pair.right)],
     }
+    if pair.clips is not None:
+        item["clips"] = _make_clips(pair.clips)
     if is_blind:
         return item
     for side, badges in zip(item["videos"], _list_badges(queued, videos), strict=True):
@@ -40,8 +44,7 @@ def make_item(queued: QueuedPair, videos: Mapping[str, ReviewedVideo], *, is_bli
         "evidence": list_evidence(queued),
         "match": _make_picture(pair.match),
         "segments": [list(segment) for segment in pair.segments],
-        "speed": measure_speed(pair.segments[0]) if pair.segments else 1.0,
-        "regions": [None if row is None else row[f"{side}_region"] for side in _SIDES],
+        "regions": _list_regions(row),
     }
 
 
@@ -55,8 +58,25 @@ def _make_video(video: ReviewedVideo) -> dict[str, Any]:
     }
 
 
+def _make_clips(clips: PairClips) -> dict[str, Any]:
+    return {
+        "files": list(clips.files),
+        "sizes": [list(size) for size in clips.sizes_px],
+        "starts": [clips.left_seconds[0], clips.right_seconds[0]],
+        "ends": [clips.left_seconds[-1], clips.right_seconds[-1]],
+        "frames": len(clips.left_seconds),
+        "fps": CLIP_FPS,
+    }
+
+
 def _make_picture(strip: Strip) -> dict[str, Any]:
     return {"file": strip.file, "size": list(strip.size_px), "error": strip.error_code}
+
+
+def _list_regions(row: Mapping[str, Any] | None) -> list[Sequence[float]] | None:
+    """Return what each picture shows of the other, as fractions of its size; None if both show the whole picture."""
+    regions = [row[f"{side}_region"] for side in _SIDES] if row is not None else []
+    return regions if any(is_part(region) for region in regions) and None not in regions else None
 
 
 def _list_badges(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> list[list[str]]:

@@ -22,6 +22,8 @@ SCRIPTS = (
     "queue-elements.js",
     "queue-filter.js",
     "queue-frames.js",
+    "queue-timeline.js",
+    "queue-player.js",
     "queue-pair.js",
     "queue-list.js",
     "queue.js",

@@ -91,6 +91,23 @@ class Strip:
     error_code: str | None = None
 
 
+@dataclass(frozen=True)
+class PairClips:
+    """The clips of both videos of a pair; both show matched footage at the same time of the clip.
+
+    Attributes:
+        files: of the left and the right video.
+        sizes_px: their width and height.
+        left_seconds: times of the frames in the left video.
+        right_seconds: times of the same number of frames in the right video.
+    """
+
+    files: tuple[str, str]
+    sizes_px: tuple[tuple[int, int], tuple[int, int]]
+    left_seconds: Sequence[float]
+    right_seconds: Sequence[float]
+
+
 @dataclass
 class ReviewedPair:
     """A member of a cluster and the video that links it to the cluster.
@@ -104,6 +121,7 @@ class ReviewedPair:
         right: frames of the other video.
         match: picture of the similarity matrix of their frames.
         segments: their aligned segments, the best first: start and end in the left video, start and end in the right.
+        clips: of the best segment; None if none were cut.
     """
 
     member_id: str
@@ -114,6 +132,7 @@ class ReviewedPair:
     right: Strip = field(default_factory=Strip)
     match: Strip = field(default_factory=Strip)
     segments: Sequence[tuple[float, float, float, float]] = ()
+    clips: PairClips | None = None
 
     @property
     def ids(self) -> tuple[str, str]:
