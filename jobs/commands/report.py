@@ -71,7 +71,7 @@ def report(  # noqa: PLR0913 - each option of the command line is one
         bool,
         typer.Option(
             "--clips",
-            help="Cut clips of a few seconds that play side by side, for the first 200 pairs; at most 1 MB a pair.",
+            help="Cut clips of a few seconds that play side by side, for the first 200 pairs; about 1 MB a pair.",
         ),
     ] = False,
     as_json: Annotated[

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CLIPS = "clips"
 MAX_CLIPPED_PAIRS = 200
-"""Pairs of a report with clips. Two clips of a pair have at most 1 MB."""
+"""Pairs of a report with clips. Two clips of a pair have about 1 MB."""
 _PAIRS_PER_TASK = 4
 _UNKNOWN_PX = 854  # 480p at 16:9
 _REQUEST_DDL = "clip_id STRING, task INT, uri STRING, seconds ARRAY<DOUBLE>, longer_px INT"

@@ -48,7 +48,7 @@ def format_video_facts(video: ReviewedVideo) -> str:
     if video.width_px is not None and video.height_px is not None:
         facts.append(f"{video.width_px} x {video.height_px}")
     if video.published_at is not None:
-        facts.append(f"published {video.published_at}")
+        facts.append(f"published {video.published_at.removesuffix('T00:00:00Z')}")
     if video.owner_id:
         facts.append(f"by {video.owner_id}")
     if video.uri:

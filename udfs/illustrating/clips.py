@@ -34,7 +34,8 @@ CLIP_FPS = 12
 MAX_CLIP_SECONDS = 6.0
 _FRAME_PX = 854  # longer side of 480p at 16:9
 _SHORTER_PX = 480
-_BITS_PER_SECOND = 600_000
+_BITS_PER_PIXEL = 0.12  # 590 kbit/s at 480p
+_MIN_BITS_PER_SECOND = 150_000
 _FRAMES_PER_KEYFRAME = 6  # so that a browser finds any frame quickly when the reviewer scrubs
 
 
@@ -112,7 +113,9 @@ class ClipEncoder:
             self._container = av.open(self._file, "w", format="webm")
             stream = self._container.add_stream("libvpx", rate=CLIP_FPS)
             stream.width, stream.height = self.size_px
-            stream.pix_fmt, stream.bit_rate = "yuv420p", _BITS_PER_SECOND
+            stream.pix_fmt = "yuv420p"
+            num_pixels = self.size_px[0] * self.size_px[1]
+            stream.bit_rate = max(_MIN_BITS_PER_SECOND, round(_BITS_PER_PIXEL * num_pixels * CLIP_FPS))
             stream.gop_size = _FRAMES_PER_KEYFRAME
             stream.codec_context.thread_count = (
                 1  # a task has one core, and threads of libvpx wait for each other busily

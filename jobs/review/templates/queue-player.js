@@ -86,7 +86,7 @@ ndvr.makePlayer = (pair) => {
     screens[1].querySelector(".screen").style.clipPath = ndvr.isStacked ? `inset(0 0 0 ${wipe.value}%)` : "";
   }
 
-  // In the stack, the part of the second picture that the first one shows lies on that part.
+  // In the stack, the part of the second picture that the first one shows covers that part.
   function setStacked(isStacked) {
     ndvr.isStacked = isStacked;
     stage.classList.toggle("stacked", isStacked);

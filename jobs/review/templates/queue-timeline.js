@@ -14,11 +14,15 @@ ndvr.makeTimeline = (pair) => {
   const clock = (second) => `${Math.floor(second / 60)}:${(second % 60).toFixed(1).padStart(4, "0")}`;
 
   function makeBand([leftStart, leftEnd, rightStart, rightEnd], number) {
-    const tops = [`${at(leftStart)},0`, `${at(leftEnd)},0`, `${at(leftEnd)},${bar}`];
-    const bottoms = [[rightEnd, height - bar], [rightEnd, height], [rightStart, height], [rightStart, height - bar]];
-    const points = [...tops, ...bottoms.map(([second, y]) => `${at(second)},${y}`), `${at(leftStart)},${bar}`];
+    const corners = [[leftStart, bar], [leftEnd, bar], [rightEnd, height - bar], [rightStart, height - bar]];
+    const points = corners.map(([second, y]) => `${at(second)},${y}`).join(" ");
+    const colour = `colour-${number % 4}`;
+    const stretch = (start, end, y) => {
+      return make("rect", { x: at(start), y, width: Math.max(at(end) - at(start), 2), height: bar, class: `stretch ${colour}` });
+    };
     const name = `${clock(leftStart)} to ${clock(leftEnd)} of the first is ${clock(rightStart)} to ${clock(rightEnd)} of the second`;
-    return make("polygon", { points: points.join(" "), class: `band band-${number % 4}` }, make("title", {}, name));
+    const band = make("polygon", { points, class: `band ${colour}` }, make("title", {}, name));
+    return [band, stretch(leftStart, leftEnd, 0), stretch(rightStart, rightEnd, height - bar)];
   }
 
   const bars = [0, height - bar].map((y, side) => make("rect", { x: 0, y, width: at(seconds[side]), height: bar, class: "extent" }));

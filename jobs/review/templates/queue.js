@@ -200,9 +200,10 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    const isTyping = event.target.matches("input:not([type=checkbox]):not([type=range]), select");
+    const isOn = (selector) => document.activeElement?.matches(selector) ?? false;
+    const isTyping = isOn("input:not([type=checkbox]):not([type=range]), select");
     if (!keysSwitch.checked || event.ctrlKey || event.altKey || event.metaKey || isTyping || event.repeat) return;
-    const act = keys[event.key] ?? (current && !event.target.matches("button, summary, a") ? ndvr.player?.keys[event.key] : null);
+    const act = keys[event.key] ?? (isOn("button, summary, a, input") ? null : ndvr.player?.keys[event.key]);
     if (!act) return;
     event.preventDefault();
     act();
