@@ -33,27 +33,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _LISTED = ("left_id", "right_id", "verdict", "decided_by", "decided_at", "note")
+_EXAMPLES = (
+    "ndvr decide --lake /data/lake A B not_duplicate --by ann",
+    "ndvr decide --lake /data/lake A B part --by ann",
+    "ndvr decide --lake /data/lake A keep_this --by ann",
+    "ndvr decide --lake /data/lake --file decisions.csv --by ann",
+    "ndvr decide --lake /data/lake A B --withdraw --by ann",
+    "ndvr decide --lake /data/lake --list",
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@app.command(
-    cls=Command,
-    epilog=show_examples(
-        "ndvr decide --lake /data/lake A B not_duplicate --by ann",
-        "ndvr decide --lake /data/lake A B part --by ann",
-        "ndvr decide --lake /data/lake A keep_this --by ann",
-        "ndvr decide --lake /data/lake --file decisions.csv --by ann",
-        "ndvr decide --lake /data/lake A B --withdraw --by ann",
-        "ndvr decide --lake /data/lake --list",
-    ),
-)
+@app.command(cls=Command, epilog=show_examples(*_EXAMPLES))
 def decide(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
     what: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="A B duplicate, A B not_duplicate, A B part, or A keep_this; with --withdraw only the videos."
-        ),
+        typer.Argument(help="A B duplicate (or not_duplicate, part), or A keep_this; with --withdraw only the videos."),
     ] = None,
     *,
     by: Annotated[str | None, typer.Option(help="Name of the person who decides.")] = None,
@@ -86,9 +82,9 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
         return
     if not by or not by.strip():
         raise UsageError("pass the name of the person who decides: --by NAME")
+    if is_withdrawn and file is not None:
+        raise UsageError("--withdraw withdraws one decision: pass its videos, not --file")
     if is_withdrawn:
-        if file is not None:
-            raise UsageError("--withdraw withdraws one decision: pass its videos, not --file")
         decision = withdraw(open_lake(absolute(lake)), words, by, note)
         result: dict[str, object] = {"withdrawn": decision._asdict()}
         text = f"withdrawn: {decision}"

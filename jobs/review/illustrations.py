@@ -163,4 +163,4 @@ def _write_picture(encoded: bytes, file: str, folder: Path, seconds: Iterable[fl
     """Write one picture."""
     (folder / file).write_bytes(encoded)
     with Image.open(io.BytesIO(encoded)) as image:
-        return Strip(tuple(seconds), file, image.size, len(encoded))
+        return Strip(tuple(seconds), file, image.size)

@@ -87,7 +87,6 @@ class Strip:
     seconds: tuple[float, ...] = ()
     file: str | None = None
     size_px: tuple[int, int] = (0, 0)
-    num_bytes: int = 0
     error_code: str | None = None
 
 
@@ -161,11 +160,6 @@ class ReviewedCluster:
     keeper_reason: str
     pairs: list[ReviewedPair] = field(default_factory=list)
     is_part: bool = False
-
-    @property
-    def num_hidden(self) -> int:
-        """Members whose pairs are not shown."""
-        return self.num_members - 1 - len(self.pairs)
 
 
 @dataclass

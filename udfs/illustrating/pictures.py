@@ -141,7 +141,7 @@ def _encode(picture: NDArray[np.uint8] | Image.Image) -> bytes:
     encoded = b""
     for quality in _QUALITIES:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=quality, method=4)
+        image.save(buffer, "WEBP", quality=quality, method=1)
         encoded = buffer.getvalue()
         if len(encoded) <= MAX_STRIP_BYTES:
             break

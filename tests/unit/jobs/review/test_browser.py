@@ -34,7 +34,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs += [*make_cluster("k", "m", "n"), *make_cluster(*HOSTILE)]
     Image.new("RGB", (6 * 228 - 4, 126), "teal").save(folder / "strip.webp")
     for queued in pairs:
-        strip = Strip(tuple(range(6)), "strip.webp", (6 * 228 - 4, 126), 1)
+        strip = Strip(tuple(range(6)), "strip.webp", (6 * 228 - 4, 126))
         queued.pair.left = queued.pair.right = strip
     other = make_pair("x", "y", relation="overlap")
     other.reasons = ()

@@ -36,8 +36,8 @@ def write(folder: Path, pairs: Sequence[QueuedPair], facts: QueueFacts = FACTS, 
 
 def test_a_blind_page_shows_the_frames_and_no_score_relation_or_decision(tmp_path: Path) -> None:
     pair = make_pair("a", "b", match_probability=0.87654)
-    pair.pair.left = Strip((1.0,), "pictures/0-left.webp", (224, 126), 5)
-    pair.pair.match = Strip((), "pictures/0-match.webp", (180, 180), 5)
+    pair.pair.left = Strip((1.0,), "pictures/0-left.webp", (224, 126))
+    pair.pair.match = Strip((), "pictures/0-match.webp", (180, 180))
     write(tmp_path, [pair], BLIND)
     (item,) = read_items(tmp_path)
     assert set(item) == {"videos", "frames", "clocks"}
