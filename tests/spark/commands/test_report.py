@@ -12,11 +12,13 @@ from pyspark.sql import functions as F
 
 from jobs import tables
 from jobs.cli import app
+from jobs.clustering.decisions import decisions_in_force
 from jobs.commands.command_line import run_command
 from jobs.config.settings import Config
 from jobs.lake.lake import Lake
 from jobs.review.cluster_selection import LINK_COLUMNS, select_contained
 from jobs.review.queue import make_queue
+from jobs.review.queue_selection import REASONS, select_queue
 from jobs.review.report_data import QueueFacts
 from jobs.views.queries import select_view
 from tests.support.browser import needs_browser, open_browser, wait_for_file
@@ -160,6 +162,27 @@ def test_a_blind_queue_of_any_pairs_has_their_frames(described: Described, spark
     assert set(items) == set(pairs)
     assert all(set(item) == {"videos", "frames", "clocks"} for item in items.values())
     assert len(list_strips(tmp_path)) == 4
+
+
+def test_the_queue_has_the_rows_and_reasons_of_the_view_and_decided_pairs(
+    spark: SparkSession, written_lake: Path
+) -> None:
+    lake = Lake(spark, str(written_lake))
+    names = ("pairs", "clusters", "duplicates", "decisions", "manifest", "runs")
+    queue = [queued for queued in select_queue({name: lake.read(name) for name in names}, 10) if queued.reasons]
+    found = {(*queued.pair.ids, *queued.reasons): queued for queued in queue}
+    rows = select_view(lake, "review_queue").collect()
+    wanted = {(row["left_id"], row["right_id"], REASONS[row["reason"]]): row for row in rows}
+    assert len(wanted) > 1
+    assert wanted.keys() <= found.keys()
+    decided = {(row["left_id"], row["right_id"]) for row in decisions_in_force(lake.read("decisions")).collect()}
+    assert {ids[:2] for ids in found.keys() - wanted.keys()} <= decided
+    for key, row in wanted.items():
+        shown = found[key]
+        assert (shown.probability, shown.relation) == (row["match_probability"], row["relation"])
+        assert shown.cluster_id == row["cluster_id"]
+        assert (shown.pair.row is None) == (row["reason"] == "chain")
+    assert [queued.probability for queued in queue] == sorted(queued.probability for queued in queue)
 
 
 @pytest.mark.slow
