@@ -62,10 +62,10 @@ class Tables:
 
     def list_views(self) -> dict[str, str]:
         """Return what a row of each view is, by the name of the view."""
-        from jobs.views.queries import read_views
+        from jobs.views.queries import BEFORE, read_views
 
         stored = self.list_tables().keys()
-        return {view.name: view.grain for view in read_views() if view.tables <= stored}
+        return {view.name: view.grain for view in read_views() if view.tables - {BEFORE} <= stored}
 
     def sql(self, query: str) -> pd.DataFrame:
         """Return the answer of a query over tables and views.

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
-VERDICTS = ("duplicate", "not_duplicate", "keep_this")
+VERDICTS = ("duplicate", "not_duplicate", "part", "keep_this")
+APART = ("not_duplicate", "part")
+"""Verdicts that keep two videos out of one cluster. `part`: they share footage, but neither is a copy of the other."""
 _COLUMNS = ("left_id", "right_id", "verdict", "note")
 _MAX_FAULTS_SHOWN = 10
 
@@ -133,10 +135,20 @@ def shorten(faults: Sequence[str]) -> list[str]:
     return [*faults[:_MAX_FAULTS_SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
 
 
+def newest_decisions(decisions: DataFrame) -> DataFrame:
+    """Select the newest row about each pair or video, also if it is a withdrawal. Runs on: driver."""
+    newest = decisions.groupBy("left_id", "right_id").agg(F.max_by(F.struct("*"), "decided_at").alias("newest"))
+    return newest.select("newest.*")
+
+
 def decisions_in_force(decisions: DataFrame) -> DataFrame:
     """Select the newest row about each pair or video, without withdrawals. Runs on: driver."""
-    newest = decisions.groupBy("left_id", "right_id").agg(F.max_by(F.struct("*"), "decided_at").alias("newest"))
-    return newest.select("newest.*").where("NOT is_withdrawn")
+    return newest_decisions(decisions).where("NOT is_withdrawn")
+
+
+def is_apart() -> Column:
+    """Return the condition that a decision keeps its two videos out of one cluster. Runs on: driver."""
+    return F.col("verdict").isin(*APART)
 
 
 def select_about(decisions: DataFrame, videos: DataFrame) -> DataFrame:
@@ -147,7 +159,7 @@ def select_about(decisions: DataFrame, videos: DataFrame) -> DataFrame:
 
 
 def find_contradictions(decisions: Iterable[Decision]) -> list[Decision]:
-    """Find the not_duplicate decisions about videos that duplicate decisions connect, sorted."""
+    """Find the decisions that keep videos apart which duplicate decisions connect, sorted."""
     parents: dict[str, str] = {}
 
     def find(video_id: str) -> str:
@@ -160,5 +172,5 @@ def find_contradictions(decisions: Iterable[Decision]) -> list[Decision]:
     for row in rows:
         if row.verdict == "duplicate":
             parents[find(row.left_id)] = find(row.right_id)
-    found = [row for row in rows if row.verdict == "not_duplicate" and find(row.left_id) == find(row.right_id)]
+    found = [row for row in rows if row.verdict in APART and find(row.left_id) == find(row.right_id)]
     return sorted(found, key=lambda row: row.subject)

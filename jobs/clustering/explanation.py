@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.clustering.decisions import decisions_in_force
+from jobs.clustering.decisions import decisions_in_force, is_apart
 from jobs.errors import UsageError
 from udfs.clustering.graph import find_widest_shortest_paths
 from udfs.verifying.verify_batches import BOUND_COLUMNS
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Ends = tuple[str, str]
 
 _MAX_ROUNDS = 8  # the longest path that is searched between videos that share no cluster, in pairs
+_APART_WORDS = {"not_duplicate": "are not duplicates", "part": "share only a part"}
 _PAIR_COLUMNS = (
     "left_id",
     "right_id",
@@ -58,7 +59,7 @@ class Explanation:
         because: the reason as a sentence.
         path: steps from the first video to the second: rows of `pairs`, and decisions that replace or support them.
         parted_at: indices of the steps whose two videos are not in the same cluster.
-        decided_apart: not_duplicate decisions between the two videos or between their clusters.
+        decided_apart: decisions `not_duplicate` and `part` between the two videos or between their clusters.
     """
 
     left_id: str
@@ -173,15 +174,17 @@ class ClusterExplainer:
         return {row["video_id"]: row["cluster_id"] for row in rows}
 
     def _read_refusals(self, video_ids: set[str], cluster_ids: set[str | None]) -> list[dict[str, Any]]:
-        """Read the not_duplicate decisions between two videos, or between members of their clusters."""
+        """Read the decisions that keep two videos apart, or members of their clusters."""
         named = F.col("video_id").isin(*video_ids)
         is_in_one = F.col("cluster_id").isin(*[cluster_id for cluster_id in cluster_ids if cluster_id is not None])
         ids = self._lake.read("manifest").where(named).select("video_id")
         ids = ids.union(self._clusters.where(is_in_one).select("video_id")).distinct()
-        refused = self._decisions.where("verdict = 'not_duplicate'")
+        refused = self._decisions.where(is_apart())
         for end in ("left_id", "right_id"):
             refused = refused.join(ids.withColumnRenamed("video_id", end), end, "left_semi")
-        rows = refused.select("left_id", "right_id", "decided_by", "note").sort("left_id", "right_id").collect()
+        rows = (
+            refused.select("left_id", "right_id", "verdict", "decided_by", "note").sort("left_id", "right_id").collect()
+        )
         return [row.asDict() for row in rows]
 
     def _describe_separation(
@@ -191,8 +194,9 @@ class ClusterExplainer:
         ends = (min(left_id, right_id), max(left_id, right_id))
         if absent := self._describe_absence(ends):
             return absent
-        if any((row["left_id"], row["right_id"]) == ends for row in apart):
-            return "not together: a decision says that they are not duplicates"
+        for row in apart:
+            if (row["left_id"], row["right_id"]) == ends:
+                return f"not together: a decision says that they {_APART_WORDS[row['verdict']]}"
         if path and apart:
             return "not together: the path between them is split by a decision that members are not duplicates"
         if path:

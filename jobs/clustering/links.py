@@ -8,6 +8,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.clustering.components import connected_components
+from jobs.clustering.decisions import is_apart
 from jobs.clustering.distributed_components import label_components
 from udfs.clustering.cluster_videos import LINK_DDL, MEMBER_DDL, cluster_videos, make_video_clusterer
 from udfs.clustering.rules import ClusterRules
@@ -32,8 +33,9 @@ def make_links(pairs: DataFrame, decisions: DataFrame, videos: DataFrame) -> Dat
         decisions: left_id, right_id, verdict, decided_by; only those in force.
         videos: video_id, published_micros, num_pixels, duration_seconds.
     """
+    kind = F.when(is_apart(), "not_duplicate").otherwise(F.col("verdict"))
     links = pairs.select(F.lit("pair").alias("kind"), "left_id", "right_id", "match_probability").unionByName(
-        decisions.where("verdict <> 'keep_this'").select(F.col("verdict").alias("kind"), "left_id", "right_id"),
+        decisions.where("verdict <> 'keep_this'").select(kind.alias("kind"), "left_id", "right_id"),
         allowMissingColumns=True,
     )
     kept = decisions.where("verdict = 'keep_this'").select(

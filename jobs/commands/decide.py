@@ -22,7 +22,7 @@ from jobs.clustering.decisions import (
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.contracts.times import as_utc_text
-from jobs.errors import UsageError
+from jobs.errors import ContractError, UsageError
 from jobs.lake.location import absolute
 from jobs.tables import decisions, manifest
 
@@ -33,24 +33,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _LISTED = ("left_id", "right_id", "verdict", "decided_by", "decided_at", "note")
+_EXAMPLES = (
+    "ndvr decide --lake /data/lake A B not_duplicate --by ann",
+    "ndvr decide --lake /data/lake A B part --by ann",
+    "ndvr decide --lake /data/lake A keep_this --by ann",
+    "ndvr decide --lake /data/lake --file decisions.csv --by ann",
+    "ndvr decide --lake /data/lake A B --withdraw --by ann",
+    "ndvr decide --lake /data/lake --list",
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@app.command(
-    cls=Command,
-    epilog=show_examples(
-        "ndvr decide --lake /data/lake A B not_duplicate --by ann",
-        "ndvr decide --lake /data/lake A keep_this --by ann",
-        "ndvr decide --lake /data/lake --file decisions.csv --by ann",
-        "ndvr decide --lake /data/lake A B --withdraw --by ann",
-        "ndvr decide --lake /data/lake --list",
-    ),
-)
+@app.command(cls=Command, epilog=show_examples(*_EXAMPLES))
 def decide(  # noqa: PLR0913 - each option of the command line is one
     lake: options.LakeOption,
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="A B duplicate, A B not_duplicate, or A keep_this; with --withdraw only the videos."),
+        typer.Argument(help="A B duplicate (or not_duplicate, part), or A keep_this; with --withdraw only the videos."),
     ] = None,
     *,
     by: Annotated[str | None, typer.Option(help="Name of the person who decides.")] = None,
@@ -64,8 +63,9 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
         bool, typer.Option("--json", help="Print JSON: a line for each decision with --list, otherwise one object.")
     ] = False,
 ) -> None:
-    """Decide that two videos are or are not duplicates, or which video is kept.
+    """Decide that two videos are duplicates, are not, or share only a part, or which video is kept.
 
+    `part` says that the two share footage, but neither is a copy of the other: they are never in one cluster.
     The next nightly run and every later one obey. All decisions of a call are written, or none: the videos must be in
     the manifest, and the decisions must not contradict each other or earlier ones. The table `decisions` also keeps
     earlier decisions.
@@ -82,9 +82,9 @@ def decide(  # noqa: PLR0913 - each option of the command line is one
         return
     if not by or not by.strip():
         raise UsageError("pass the name of the person who decides: --by NAME")
+    if is_withdrawn and file is not None:
+        raise UsageError("--withdraw withdraws one decision: pass its videos, not --file")
     if is_withdrawn:
-        if file is not None:
-            raise UsageError("--withdraw withdraws one decision: pass its videos, not --file")
         decision = withdraw(open_lake(absolute(lake)), words, by, note)
         result: dict[str, object] = {"withdrawn": decision._asdict()}
         text = f"withdrawn: {decision}"
@@ -185,7 +185,15 @@ def _write(lake: Lake, rows: Sequence[Decision], by: str, *, is_withdrawn: bool)
     earliest = _EPOCH if newest is None else _EPOCH + timedelta(microseconds=newest + 1)
     decided_at = max(datetime.now(UTC), earliest)
     values = [(row.left_id, row.right_id, row.verdict, is_withdrawn, by.strip(), decided_at, row.note) for row in rows]
-    lake.append(decisions.TABLE, lake.spark.createDataFrame(values, decisions.TABLE.schema))
+    try:
+        lake.append(decisions.TABLE, lake.spark.createDataFrame(values, decisions.TABLE.schema))
+    except ContractError as error:
+        if "verdict_is_known" not in str(error):
+            raise
+        raise UsageError(
+            f"nothing was written: an earlier version made the table decisions in {lake.root!r}, without the verdict "
+            f"part; run `ndvr upgrade --lake {lake.root}`"
+        ) from error
 
 
 def main() -> int:

@@ -89,7 +89,7 @@ def _print(answer: Explanation) -> None:
     sys.stdout.write(f"{answer.because}\n")
     for row in answer.decided_apart:
         note = f": {row['note']}" if row["note"] else ""
-        sys.stdout.write(f"{row['left_id']} {row['right_id']} not_duplicate, by {row['decided_by']}{note}\n")
+        sys.stdout.write(f"{row['left_id']} {row['right_id']} {row['verdict']}, by {row['decided_by']}{note}\n")
     rows = []
     at_id = answer.left_id
     for number, step in enumerate(answer.path):

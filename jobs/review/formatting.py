@@ -9,12 +9,11 @@ from jobs.review.verdict import describe_look
 from udfs.illustrating.pictures import is_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from jobs.review.report_data import ReviewedCluster, ReviewedPair, ReviewedVideo
+    from jobs.review.report_data import QueuedPair, ReviewedVideo
 
 _MINUTE, _HOUR = 60, 3600
-_NEARBY_PAGES = 2
 
 
 def format_duration(seconds: float) -> str:
@@ -36,11 +35,6 @@ def format_clock(seconds: float) -> str:
     return f"{f'{hours}:' if hours else ''}{clock}:{rest // 10:02}.{rest % 10}"
 
 
-def format_moments(seconds: Iterable[float]) -> str:
-    """Format several times in a video."""
-    return ", ".join(format_clock(second) for second in seconds)
-
-
 def format_percent(fraction: float) -> str:
     """Format a fraction: 98.2 %. It is rounded down, so that a value below 1 is never shown as 100 %."""
     return f"{math.floor(fraction * 1000) / 10:g} %"
@@ -54,7 +48,7 @@ def format_video_facts(video: ReviewedVideo) -> str:
     if video.width_px is not None and video.height_px is not None:
         facts.append(f"{video.width_px} x {video.height_px}")
     if video.published_at is not None:
-        facts.append(f"published {video.published_at}")
+        facts.append(f"published {video.published_at.removesuffix('T00:00:00Z')}")
     if video.owner_id:
         facts.append(f"by {video.owner_id}")
     if video.uri:
@@ -62,35 +56,23 @@ def format_video_facts(video: ReviewedVideo) -> str:
     return " · ".join(facts)
 
 
-def explain_pair(pair: ReviewedPair, cluster: ReviewedCluster, videos: Mapping[str, ReviewedVideo]) -> str:
-    """Explain why the two videos of a pair are in one cluster."""
-    sentences = []
-    if pair.decision is not None:
-        note = f" ({pair.decision['note']})" if pair.decision["note"] else ""
-        sentences.append(f"{pair.decision['decided_by']} decided: {pair.decision['verdict']}{note}.")
-    if pair.row is not None:
-        left, right = (_name(videos[video_id]) for video_id in pair.ids)
-        spans = (_format_span(pair.row, "left"), _format_span(pair.row, "right"))
-        if pair.row["relation"] == "copy":
-            sentences.append(f"Both show the same footage: {spans[0]} of {left} is {spans[1]} of {right}.")
-        elif pair.row["relation"] == "contained":
-            inner = left if pair.row["left_coverage"] >= pair.row["right_coverage"] else right
-            sentences.append(f"{inner} is contained in the other video: {spans[0]} of {left} is {spans[1]} of {right}.")
-        else:
-            sentences.append(f"They share a part: {spans[0]} of {left} is {spans[1]} of {right}.")
-    if pair.joined_by != cluster.keeper_id:
-        member, link, keeper = (
-            _name(videos[video_id]) for video_id in (pair.member_id, pair.joined_by, cluster.keeper_id)
-        )
-        sentences.append(f"{member} has no direct link to the keeper {keeper}; {link} links them.")
-    return " ".join(sentences)
+def explain_path(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> str:
+    """Explain how a pair is linked to the keeper of its cluster, if other videos link it."""
+    pair = queued.pair
+    if queued.keeper_id is None:
+        return ""
+    if queued.keeper_id in pair.ids:
+        return "" if pair.row is not None or queued.relation == "decision" else "Other videos of the cluster link them."
+    return f"Both are in the cluster of {_name(videos[queued.keeper_id])}."
 
 
-def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
+def list_evidence(queued: QueuedPair) -> list[tuple[str, str]]:
     """List the evidence for a pair: (name, value)."""
-    if pair.row is None:
-        return [("linked by", "a decision only")]
-    row = pair.row
+    row = queued.pair.row
+    if row is None:
+        if queued.relation == "decision":
+            return [("linked by", "a decision only")]
+        return [("linked by", "a path of other pairs"), ("its probability", format_percent(queued.probability))]
     aligned = row["alignment_similarity"]
     evidence = [
         ("probability", format_percent(row["match_probability"])),
@@ -104,17 +86,6 @@ def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:
     evidence += [("second look", seen)] if seen else []
     is_outlined = is_part(row["left_region"]) or is_part(row["right_region"])
     return [*evidence, ("yellow outline", "the part that the other video shows")] if is_outlined else evidence
-
-
-def list_linked_pages(page: int, num_pages: int) -> list[int | None]:
-    """List the pages to link: the first, the last and the nearby ones; None marks a gap."""
-    shown = sorted({1, num_pages, *range(max(1, page - _NEARBY_PAGES), min(num_pages, page + _NEARBY_PAGES) + 1)})
-    listed: list[int | None] = []
-    for number in shown:
-        if listed and listed[-1] != number - 1:
-            listed.append(None)
-        listed.append(number)
-    return listed
 
 
 def _name(video: ReviewedVideo) -> str:

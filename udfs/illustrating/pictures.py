@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from models.square import fit_inside
-from udfs.verifying.frame_similarity import compare_frames
+from udfs.verifying.frame_similarity import SAME_PICTURE_SIMILARITY, compare_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,6 @@ _GAP_PX = 4
 _BACKGROUND_GREY = 24  # around frames: differs from the light and the dark page background
 _MATRIX_PX = 180  # longer side
 _MIN_ASPECT = 1 / 3  # a clip against a film would otherwise be a line
-_MIN_FULL_BRIGHTNESS = 0.3  # normalised similarity: a matrix whose maximum is lower does not reach full brightness
 _MIN_GAP_SECONDS = 0.02  # moments closer than this show the same frame
 _MAX_PART = 0.95  # of the picture: a larger region is the whole picture, within the accuracy of its corners
 _OUTLINE = ("black", "yellow", "yellow", "yellow", "black")  # of 1 px each: it is seen on pictures of any brightness
@@ -102,15 +101,16 @@ def draw_strip(frames: Sequence[NDArray[np.uint8]], cell_px: int) -> bytes:
 def draw_similarity_matrix(left: VideoFeatures, right: VideoFeatures, segments: Iterable[AlignedSegment]) -> bytes:
     """Draw the similarity of each left frame (down) to each right frame (across), and aligned segments as lines.
 
-    Similarities are normalised by the background (`compare_frames`). The highest similarity of the two videos has full
-    brightness. Returns WebP of at most MAX_STRIP_BYTES.
+    Similarities are normalised by the background (`compare_frames`). All matrices have one scale: frames that are
+    similar enough to show one picture have full brightness, and unrelated frames are dark. Returns WebP of at most
+    MAX_STRIP_BYTES.
     """
     from matplotlib import colormaps
     from PIL import Image, ImageDraw
 
     left, right = left.thin(), right.thin()
     similarities = compare_frames(left, right)
-    brightness = np.clip(similarities / max(float(similarities.max()), _MIN_FULL_BRIGHTNESS), 0, 1)
+    brightness = np.clip(similarities / SAME_PICTURE_SIMILARITY, 0, 1)
     colours = colormaps["viridis"](brightness, bytes=True)[..., :3]
     width, height = _fit_matrix(right.duration_seconds, left.duration_seconds)
     is_enlarged = width >= colours.shape[1]
@@ -141,7 +141,7 @@ def _encode(picture: NDArray[np.uint8] | Image.Image) -> bytes:
     encoded = b""
     for quality in _QUALITIES:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=quality, method=4)
+        image.save(buffer, "WEBP", quality=quality, method=1)
         encoded = buffer.getvalue()
         if len(encoded) <= MAX_STRIP_BYTES:
             break

@@ -14,6 +14,8 @@ BACKGROUND_SHARE = 0.4
 """The share of both frames' similarity to the background that is subtracted from their cosine."""
 MIN_SIMILARITY = 0.15
 """The least normalised similarity that counts in favour of an alignment."""
+SAME_PICTURE_SIMILARITY = 0.4
+"""From this normalised similarity on, two frames show one picture, and more similarity is no more evidence."""
 
 
 def compare_frames(left: VideoFeatures, right: VideoFeatures) -> NDArray[np.float32]:

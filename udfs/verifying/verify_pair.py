@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from udfs.verifying.align import align
+from udfs.verifying.frame_similarity import SAME_PICTURE_SIMILARITY
 
 if TYPE_CHECKING:
     from udfs.verifying.align import TimeAlignment
     from udfs.verifying.features import VideoFeatures
 
-# Caps, above which a piece of evidence adds nothing: frames that similar show one picture, and it matters whether
-# anything changes, not how much.
-_MAX_SIMILARITY = 0.4
+# Caps, above which a piece of evidence adds nothing: it matters whether anything changes, not how much.
 _MAX_CHANGE = 0.005
 _MAX_CHANGE_AGREEMENT = 0.3
 _MAX_OFFSET_SECONDS = 2.0
@@ -69,7 +68,7 @@ def measure_evidence(alignment: TimeAlignment) -> tuple[float, ...]:
     left_seconds, right_seconds = left.end_seconds - left.start_seconds, right.end_seconds - right.start_seconds
     return (
         max(alignment.left_chamfer, alignment.right_chamfer),
-        min(alignment.similarity, _MAX_SIMILARITY),
+        min(alignment.similarity, SAME_PICTURE_SIMILARITY),
         math.log1p(alignment.independent_frames),
         max(alignment.left_coverage, alignment.right_coverage),
         min(alignment.left_coverage, alignment.right_coverage),

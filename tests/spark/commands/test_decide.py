@@ -14,6 +14,8 @@ from tests.support.lakes import read_rows, read_versions, run_night
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pyspark.sql import SparkSession
+
     from tests.spark.conftest import Described
 
 pytestmark = pytest.mark.usefixtures("spark")
@@ -120,6 +122,23 @@ def test_invalid_decisions_exit_with_2_and_write_nothing(
     message = "no decision about checker and glow is in force; ndvr decide --list prints the decisions in force"
     assert (code, error) == (2, f"ndvr: {message}\n")
     assert read_rows(lake_copy, "decisions") == []
+
+
+def test_a_table_of_an_earlier_version_refuses_the_verdict_part_until_it_is_upgraded(
+    spark: SparkSession, lake_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = ("--lake", str(lake_copy))
+    assert run(capsys, "decide", "glow", "discs", "not_duplicate", "--by", "ann", *lake)[0] == 0
+    table = f"delta.`{lake_copy / 'decisions'}`"
+    spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT verdict_is_known")
+    rule = "verdict IN ('duplicate', 'not_duplicate', 'keep_this')"
+    spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT verdict_is_known CHECK ({rule})")
+    part = ("decide", "checker", "discs", "part", "--by", "ann", *lake)
+    code, _, error = run(capsys, *part)
+    assert code == 2
+    assert "without the verdict part; run `ndvr upgrade --lake" in error
+    assert run(capsys, "upgrade", *lake)[0] == 0
+    assert run(capsys, *part)[:2] == (0, "1 written, 0 already in force\n")
 
 
 def test_why_prints_the_pair_and_its_segments(described: Described, capsys: pytest.CaptureFixture[str]) -> None:

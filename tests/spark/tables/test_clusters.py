@@ -103,10 +103,11 @@ def test_no_pairs_make_no_clusters(night: Night) -> None:
     assert night.news == []
 
 
-def test_decisions_join_separate_and_keep_videos(night: Night) -> None:
+@pytest.mark.parametrize("verdict", ["not_duplicate", "part"])
+def test_decisions_join_separate_and_keep_videos(night: Night, verdict: str) -> None:
     rows = night.cluster(
         [("a", "b", 0.9), ("c", "d", 0.95), ("b", "c", 0.99)],
-        decided=[("a", "d", "not_duplicate"), ("d", "e", "duplicate"), ("e", "e", "keep_this")],
+        decided=[("a", "d", verdict), ("d", "e", "duplicate"), ("e", "e", "keep_this")],
     )
     together = {video_id: row["cluster_id"] for video_id, row in rows.items()}
     assert together["d"] == together["e"] == together["c"] == together["b"]

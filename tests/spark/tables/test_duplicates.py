@@ -90,7 +90,11 @@ def test_containment_is_reported_only_for_keepers(spark: SparkSession, tmp_path:
         ),
         "embeddings": name_contents(spark, run.model.model_id, {}),
         "decisions": spark.createDataFrame(
-            [("clip", "refused", "not_duplicate", False, "ann", AT, None)], decisions.TABLE.ddl
+            [
+                ("clip", "long", "part", False, "ann", AT, None),  # confirms that clip is contained in long
+                ("clip", "refused", "not_duplicate", False, "ann", AT, None),
+            ],
+            decisions.TABLE.ddl,
         ),
         "pairs": spark.createDataFrame(
             [

@@ -23,7 +23,7 @@ def test_a_decision_sorts_its_videos() -> None:
 @pytest.mark.parametrize(
     ("video_ids", "verdict", "message"),
     [
-        (["a", "b"], "perhaps", "the verdict must be one of duplicate, not_duplicate, keep_this, got 'perhaps'"),
+        (["a", "b"], "perhaps", "the verdict must be one of duplicate, not_duplicate, part, keep_this, got 'perhaps'"),
         (["a"], "duplicate", "duplicate needs two videos, got a"),
         (["a", "a"], "not_duplicate", "not_duplicate needs two videos, got a a"),
         (["a", "b"], "keep_this", "keep_this needs one video, got a b"),
@@ -109,8 +109,9 @@ def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes 
 
 def test_contradictions_are_found_through_chains_of_duplicates() -> None:
     duplicates = [make_decision(list(ends), "duplicate") for ends in ("ab", "bc", "xy")]
-    apart = [make_decision(list(ends), "not_duplicate") for ends in ("ac", "ax")]
-    assert find_contradictions([*apart, *duplicates]) == [apart[0]]
+    for verdict in ("not_duplicate", "part"):
+        apart = [make_decision(list(ends), verdict) for ends in ("ac", "ax")]
+        assert find_contradictions([*apart, *duplicates]) == [apart[0]]
 
 
 @pytest.mark.parametrize(

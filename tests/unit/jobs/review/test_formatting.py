@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from jobs.review import formatting
-from jobs.review.report_data import ReviewedPair, ReviewedVideo
-from tests.support.reports import ROW, make_cluster
+from jobs.review.report_data import QueuedPair, ReviewedPair, ReviewedVideo
+from tests.support.reports import make_cluster, make_pair
 
 VIDEOS = {name: ReviewedVideo(name) for name in ("a", "b", "k")} | {"t": ReviewedVideo("t", title="The title")}
 
@@ -32,58 +32,33 @@ def test_a_fraction_below_1_is_never_100_percent(fraction: float, expected: str)
 def test_the_known_facts_of_a_video_are_listed() -> None:
     assert formatting.format_video_facts(ReviewedVideo("a")) == ""
     video = ReviewedVideo("a", None, "ann", "2024-01-02T00:00:00Z", "/v/a.mp4", 5.5, 640, 360)
-    assert (
-        formatting.format_video_facts(video)
-        == "0:05.5 · 640 x 360 · published 2024-01-02T00:00:00Z · by ann · /v/a.mp4"
-    )
+    assert formatting.format_video_facts(video) == "0:05.5 · 640 x 360 · published 2024-01-02 · by ann · /v/a.mp4"
 
 
-@pytest.mark.parametrize(
-    ("relation", "expected"),
-    [
-        ("copy", "Both show the same footage: 0:00.0 to 0:04.0 of a is 1:01.5 to 1:05.5 of k."),
-        ("contained", "a is contained in the other video: 0:00.0 to 0:04.0 of a is 1:01.5 to 1:05.5 of k."),
-        ("overlap", "They share a part: 0:00.0 to 0:04.0 of a is 1:01.5 to 1:05.5 of k."),
-    ],
-)
-def test_the_shared_footage_of_a_pair_is_explained(relation: str, expected: str) -> None:
-    pair = ReviewedPair("a", "k", ROW | {"relation": relation}, None)
-    assert formatting.explain_pair(pair, make_cluster("k", "a"), VIDEOS) == expected
+def test_a_pair_that_other_videos_link_is_explained() -> None:
+    (chain,) = make_cluster("k", "a")
+    assert formatting.explain_path(chain, VIDEOS) == ""
+    chain.pair.row, chain.relation = None, "copy"
+    assert formatting.explain_path(chain, VIDEOS) == "Other videos of the cluster link them."
+    chain.relation = "decision"
+    assert formatting.explain_path(chain, VIDEOS) == ""
+    chain.keeper_id = "t"
+    assert formatting.explain_path(chain, VIDEOS) == "Both are in the cluster of The title."
 
 
-def test_a_member_without_a_pair_with_the_keeper_is_explained() -> None:
-    sentences = formatting.explain_pair(ReviewedPair("a", "b", ROW, None), make_cluster("k", "a", "b"), VIDEOS)
-    assert sentences.endswith("a has no direct link to the keeper k; b links them.")
-
-
-def test_a_decision_replaces_a_pair() -> None:
-    decision = {"verdict": "duplicate", "decided_by": "ann", "note": "same take"}
-    pair = ReviewedPair("t", "k", None, decision)
-    assert formatting.explain_pair(pair, make_cluster("k", "t"), VIDEOS) == "ann decided: duplicate (same take)."
-    assert formatting.list_evidence(pair) == [("linked by", "a decision only")]
-    assert pair.probability == 1.0
+def test_the_evidence_without_a_pair_is_the_decision_or_the_path() -> None:
+    decided = QueuedPair(ReviewedPair("t", "k", None, None))
+    assert formatting.list_evidence(decided) == [("linked by", "a decision only")]
+    path = QueuedPair(ReviewedPair("t", "k", None, None), ("chain",), 0.81, "copy")
+    assert formatting.list_evidence(path) == [("linked by", "a path of other pairs"), ("its probability", "81 %")]
 
 
 def test_the_second_look_is_described_in_words() -> None:
-    row = ROW | {"place_agreement": 0.91, "change_agreement": 0.05, "left_region": [0, 0, 1, 1]}
-    seen = ("second look", "same place, different motion (places 0.91, changes 0.05)")
-    assert formatting.list_evidence(ReviewedPair("a", "k", row, None))[-1] == seen
-    part = row | {"right_region": [0.2, 0.0, 1.0, 1.0]}
-    evidence = formatting.list_evidence(ReviewedPair("a", "k", part, None))
-    assert evidence[-2:] == [seen, ("yellow outline", "the part that the other video shows")]
-    without = dict(formatting.list_evidence(ReviewedPair("a", "k", ROW, None)))
+    seen = {"place_agreement": 0.91, "change_agreement": 0.05, "left_region": [0, 0, 1, 1]}
+    words = ("second look", "same place, different motion (places 0.91, changes 0.05)")
+    assert formatting.list_evidence(make_pair("a", "k", **seen))[-1] == words
+    evidence = formatting.list_evidence(make_pair("a", "k", **seen, right_region=[0.2, 0.0, 1.0, 1.0]))
+    assert evidence[-2:] == [words, ("yellow outline", "the part that the other video shows")]
+    without = dict(formatting.list_evidence(make_pair("a", "k")))
     assert "second look" not in without
     assert "yellow outline" not in without
-
-
-@pytest.mark.parametrize(
-    ("page", "num_pages", "listed"),
-    [
-        (1, 1, [1]),
-        (1, 3, [1, 2, 3]),
-        (6, 20, [1, None, 4, 5, 6, 7, 8, None, 20]),
-        (20, 20, [1, None, 18, 19, 20]),
-    ],
-)
-def test_nearby_pages_and_the_first_and_last_are_linked(page: int, num_pages: int, listed: list[int]) -> None:
-    assert formatting.list_linked_pages(page, num_pages) == listed

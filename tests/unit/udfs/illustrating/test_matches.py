@@ -53,6 +53,7 @@ def match(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 def test_without_stored_frames_the_bounds_decide_which_moments_match() -> None:
     (row,) = match(make_row(right_start_seconds=1.0, right_end_seconds=3.0, left_thumbnail_seconds=np.arange(3.0)))
     assert (row["number"], row["match"]) == (7, None)
+    assert row["segments"] == [[0.0, 2.0, 1.0, 3.0]]
     assert (row["left_seconds"], row["right_seconds"]) == ([0.0, 1.0, 2.0], [1.0, 2.0, 3.0])
     assert (row["left_numbers"], row["right_numbers"]) == ([0, 1, 2], None)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,15 @@ def test_the_similarity_matrix_is_bright_where_frames_are_similar_and_segments_a
     assert min(red, green) > 200
     assert blue < 100
     assert matrix[5, 150].sum() < 300
+
+
+def test_the_similarity_matrix_of_unrelated_videos_has_no_bright_cell() -> None:
+    """The most similar frames of two unrelated videos are weakly similar. They do not look like a match."""
+    vectors = np.zeros((6, 6), np.float32)
+    vectors[:, 0], vectors[:, 5] = 0.12, 0.99  # cosine 0.12 to the first frame of the left video, 0 to the others
+    right = replace(make_features(6), vectors=vectors)
+    matrix = open_picture(draw_similarity_matrix(make_features(5), right, [])).astype(int)
+    assert matrix[:, :, 1].max() < 140  # the green of viridis rises with the similarity, up to 231
 
 
 def test_the_similarity_matrix_of_a_clip_and_a_film_keeps_a_minimum_aspect_ratio() -> None:

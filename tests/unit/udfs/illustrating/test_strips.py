@@ -32,7 +32,12 @@ def settings(tmp_path: Path) -> Iterator[DescribeSettings]:
 
 
 def make_row(left: Path, right: Path, **changes: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {"left_id": left.stem, "right_id": right.stem, "match": None}
+    row: dict[str, Any] = {
+        "left_id": left.stem,
+        "right_id": right.stem,
+        "match": None,
+        "segments": [[0.0, 2.0, 0.0, 2.0]],
+    }
     for side, path in (("left", left), ("right", right)):
         row |= {f"{side}_uri": str(path), f"{side}_seconds": [0.25, 0.75, 1.25, 1.75]}
         row |= {f"{side}_thumbnails": None, f"{side}_region": None}
