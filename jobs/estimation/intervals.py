@@ -94,21 +94,20 @@ class Answered:
         names = ("sizes", "num_right", "num_answers", "size_variances")
         return Answered(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
-    def with_more(self, num_more: int) -> Answered:
-        """Return the answers after more work: in proportion to the answers so far, with the same shares.
+    def with_more(self, factor: float) -> Answered:
+        """Return what a sample with (1 + factor) times the answers would give, with the same shares.
 
         No stratum gets more answers than it has pairs.
         """
-        factor = 1 + num_more / self.num_answers.sum()
-        more = np.minimum(self.num_answers * factor, np.maximum(self.sizes, self.num_answers))
+        more = np.minimum(self.num_answers * (1 + factor), np.maximum(self.sizes, self.num_answers))
         return Answered(self.sizes, self.shares * more, more, self.size_variances)
 
 
 def estimate_share(answered: Answered, quantile: float = QUANTILE) -> Interval:
     """Estimate the share of positive pairs of a population.
 
-    The interval inverts the score test of a weighted sum of independent shares (`_measure_excess`). With one stratum and
-    without the correction for skewness it would be Wilson's interval. Where errors are few it is close to the mid-P
+    The interval inverts the score test of a weighted sum of independent shares (`_measure_excess`). With one stratum
+    and without the correction for skewness it would be Wilson's interval. Where errors are few it is close to the mid-P
     exact interval, and it has no width only if every pair has an answer. `benchmarks/estimate` measures its coverage.
 
     Args:
@@ -220,7 +219,8 @@ def _measure_excess(
         skewness = np.where(variance > 0, third / variance**1.5, 0.0)
     statistic = np.where(np.abs(difference) < np.finfo(np.float64).eps, 0.0, statistic)
     critical = quantile + skewness * (quantile**2 - 1) / 6
-    return (statistic - critical) * np.sign(quantile)
+    excess: Values = (statistic - critical) * np.sign(quantile)
+    return excess
 
 
 def _fit_shares(shares: Values, information: Values, coefficients: Values, targets: Values) -> Values:

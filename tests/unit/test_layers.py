@@ -46,7 +46,7 @@ JOBS_ORDER = (
     ("pipeline",),
     ("one_video",),
     ("engine",),
-    ("evaluation",),
+    ("evaluation", "estimation"),
     ("training", "review", "sharing", "maintenance"),
     (
         *("commands.unexpected_error", "commands.command_line"),
