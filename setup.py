@@ -89,7 +89,7 @@ setup(
     python_requires=">=3.11",
     py_modules=["ndvr", "ndvr_start"],
     packages=find_packages(include=["jobs", "jobs.*", "udfs", "udfs.*", "models", "models.*"]),
-    package_data={"jobs": ["sharing/sql/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
+    package_data={"jobs": ["views/sql/*.sql", "review/templates/*"], "models": ["artefacts/*/*"]},
     zip_safe=True,  # spark-submit uses it as a zip file
     entry_points={"console_scripts": ["ndvr = ndvr_start:main"]},
     install_requires=DEPENDENCIES,

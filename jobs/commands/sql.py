@@ -87,7 +87,7 @@ def print_query(query: str, lake_uri: str, output: str, *, is_writing: bool = Fa
     """Run a query over the lake's tables and print its rows to standard output. Runs on: driver.
 
     Args:
-        query: Spark SQL over the tables of the lake and the views of `jobs.sharing.view_queries`.
+        query: Spark SQL over the tables of the lake and the views of `jobs.views.queries`.
         lake_uri: absolute path or URI.
         output: `table`, `csv` (with a header) or `json` (one object per line).
         is_writing: whether the query may do more than read.

@@ -10,15 +10,12 @@ from pyspark.errors import AnalysisException, ParseException
 
 from jobs.errors import UsageError, first_line
 from jobs.lake.quoting import quote_name, quote_text
-from jobs.sharing.view_queries import read_views
+from jobs.views.queries import read_views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyspark.sql import SparkSession
 
     from jobs.lake.lake import Lake
-    from jobs.sharing.view_queries import View
 
 
 _IN_MEMORY = "in-memory"
@@ -67,7 +64,7 @@ def make_statements(root: str, location: ViewLocation) -> list[str]:
     if location.schema:
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {ViewLocation(location.catalog).qualify(location.schema)}")
     for view in read_views():
-        query = write_query(view, lambda table: f"delta.{quote_name(f'{root}/{table}')}")
+        query = view.write(lambda table: f"delta.{quote_name(f'{root}/{table}')}")
         statements.append(
             f"CREATE OR REPLACE VIEW {location.qualify(view.name)}\nCOMMENT {quote_text(view.grain)} AS\n{query}"
         )
@@ -81,9 +78,4 @@ def add_temp_views(spark: SparkSession, query: str, tables: set[str]) -> None:
     """
     for view in read_views():
         if re.search(rf"\b{view.name}\b", query, re.IGNORECASE) and view.tables <= tables:
-            spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view.name} AS {write_query(view, str)}")
-
-
-def write_query(view: View, name_table: Callable[[str], str]) -> str:
-    """Return the query of a view with its tables named by `name_table`."""
-    return view.query.format_map({table: name_table(table) for table in view.tables})
+            spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {view.name} AS {view.write(str)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from jobs.contracts.published_runs import IS_PUBLISHED, MODEL_IN_USE
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.table import Table
 from jobs.errors import UsageError
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from jobs.contracts.run import Run
     from jobs.contracts.stage import StageRecord
     from jobs.lake.lake import Lake
-
-IS_PUBLISHED = "stage = 'run' AND status = 'done'"
-"""SQL condition on rows of `runs`: the run published its tables."""
-NEWEST_RUN_ID = "max_by(run_id, struct(started_at, run_id))"
-"""SQL aggregate over rows of `runs`: the run that started last."""
-MODEL_IN_USE = "max_by(model_id, struct(started_at, run_id))"
-"""SQL aggregate over published runs: the model of the run that started last. See find_model_in_use."""
 
 TABLE = Table(
     name="runs",

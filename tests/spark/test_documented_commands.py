@@ -13,7 +13,7 @@ import pytest
 
 from jobs.cli import app
 from jobs.commands.command_line import run_command
-from jobs.sharing.view_queries import read_views
+from jobs.views.queries import read_views
 from tests.support.documented import find_ndvr, read_blocks
 
 if TYPE_CHECKING:

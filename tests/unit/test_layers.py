@@ -43,6 +43,7 @@ JOBS_ORDER = (
     ("lake",),
     ("pairing", "clustering"),
     ("tables",),
+    ("views",),
     ("pipeline",),
     ("one_video",),
     ("engine",),

@@ -11,8 +11,8 @@ import pytest
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.pipeline import TABLES
-from jobs.sharing.view_queries import read_views
 from jobs.sharing.views import ViewLocation, make_statements
+from jobs.views.queries import read_views
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -19,9 +19,9 @@ from jobs.maintenance.expiry import expire_models
 from jobs.pipeline import TABLES
 from jobs.review.overview import read_history
 from jobs.sharing.selection import choose_model
-from jobs.sharing.view_queries import VIEW_NAMES
 from jobs.sharing.views import add_temp_views
 from jobs.tables import embeddings, pairs, runs
+from jobs.views.queries import VIEW_NAMES
 from tests.support.lakes import TINY, make_run
 from tests.support.written_lake import MODEL, append_rows, write_lake
 

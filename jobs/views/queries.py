@@ -1,4 +1,4 @@
-"""The views that analysts query: one SQL file each in `jobs/sharing/sql`; `{table}` stands for a table of the lake."""
+"""The views that analysts query: one SQL file each in `jobs/views/sql`; `{table}` stands for a table of the lake."""
 
 from __future__ import annotations
 
@@ -6,16 +6,38 @@ import string
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from jobs.tables import runs
+from jobs.contracts import published_runs
+from jobs.lake.quoting import quote_name
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame
+
+    from jobs.lake.lake import Lake
+
+CERTAIN_FROM = 0.9
+"""Pairs with a lower probability are in the review queue. The shipped verifier publishes pairs from .743."""
+NUM_LARGE_CLUSTERS = 20
+"""Clusters whose least probable pair is in the review queue, because a wrong pair there misplaces many videos."""
 _SHARED = {  # replaced in this order, so that a part may contain those after it
     # Tables may hold rows of several models.
     "{MODEL_IN_USE}": "(SELECT {newest_model} FROM {runs} WHERE {is_published})",
     "{NEWEST_RUN}": "(SELECT {newest_run_id} FROM {runs} WHERE {is_published})",
-    "{newest_model}": runs.MODEL_IN_USE,
-    "{newest_run_id}": runs.NEWEST_RUN_ID,
-    "{is_published}": runs.IS_PUBLISHED,
+    # The decisions in force: the newest about the same videos, unless it is a withdrawal.
+    "{DECIDED}": """(
+  SELECT left_id, right_id, max_by(verdict, decided_at) AS verdict
+  FROM {decisions}
+  GROUP BY left_id, right_id
+  HAVING NOT max_by(is_withdrawn, decided_at)
+)""",
+    "{certain_from}": str(CERTAIN_FROM),
+    "{num_large_clusters}": str(NUM_LARGE_CLUSTERS),
+    "{newest_model}": published_runs.MODEL_IN_USE,
+    "{newest_run_id}": published_runs.NEWEST_RUN_ID,
+    "{is_published}": published_runs.IS_PUBLISHED,
     # A video may have descriptors of several kinds; its size is that of the file that was described last.
     "{FILE_SIZES}": "(SELECT video_id, max_by(size_bytes, described_at) AS size_bytes FROM {descriptors} GROUP BY 1)",
 }
@@ -58,6 +80,10 @@ class View:
         """The tables that the view reads."""
         return {field for _, field, _, _ in string.Formatter().parse(self.query) if field}
 
+    def write(self, name_table: Callable[[str], str]) -> str:
+        """Return the query with its tables named by `name_table`."""
+        return self.query.format_map({table: name_table(table) for table in self.tables})
+
 
 @cache
 def read_views() -> tuple[View, ...]:
@@ -67,6 +93,17 @@ def read_views() -> tuple[View, ...]:
 
 def _read_view(name: str) -> View:
     """Read one view, from the folder or from the zip that spark-submit ships."""
-    text = (files("jobs.sharing") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (files("jobs.views") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     first, _, query = text.partition("\n")
     return View(name, first.removeprefix("-- "), query.rstrip("\n"))
+
+
+def select_view(lake: Lake, name: str) -> DataFrame:
+    """Return the rows of a view over the tables of a lake. Runs on: driver.
+
+    Args:
+        lake: the lake.
+        name: one of VIEW_NAMES.
+    """
+    view = next(view for view in read_views() if view.name == name)
+    return lake.spark.sql(view.write(lambda table: f"delta.{quote_name(lake.path(table))}"))
