@@ -2,8 +2,8 @@
 
 Each draw is without replacement from every stratum. The methods are compared on the same draws: the intervals of
 `jobs.estimation.intervals`, the stratified normal interval (Cochran 1977, Sampling Techniques, section 5.11), and
-Wilson's and the exact interval with the effective sample size of the design (Korn and Graubard 1998, Confidence intervals
-for proportions with small expected number of positive counts, Survey Methodology 24, 193-201).
+Wilson's and the exact interval with the effective sample size of the design (Korn and Graubard 1998, Confidence
+intervals for proportions with small expected number of positive counts, Survey Methodology 24, 193-201).
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from jobs.config.operation import QualityConfig
     from jobs.engine.measures import Measures
+    from jobs.tables.estimates import Estimate
 
 _MIN_RUNS = 3
 """Drift is not checked with fewer published runs: a median of two values is not robust."""
@@ -124,6 +126,41 @@ def audit_drift(measures: Measures, history: Sequence[Mapping[str, float]], conf
             f"{name} is {value:.3g}; its median over the last {len(earlier)} published runs is {usual:.3g}",
             "find out what changed: the manifest, the files, the model or the settings",
         )
+
+
+def audit_estimate(estimate: Estimate | None, now: datetime, config: QualityConfig) -> list[Finding]:
+    """Check that `duplicates` was measured, recently, and with a sufficient precision, if `min_precision` is set.
+
+    Args:
+        estimate: the newest of the model in use.
+        now: start of the run, UTC.
+        config: the limits.
+    """
+    if config.min_precision is None:
+        return []
+    remedy = "draw pairs with ndvr sample, answer, and run ndvr estimate"
+    setting = "quality.min_precision"
+    if estimate is None or estimate.precision is None:
+        return [Finding("missing_estimates", 1, 0, setting, "precision has not been measured for this model", remedy)]
+    share = estimate.precision
+    return [
+        Finding(
+            "estimate_age_days",
+            estimate.measure_age_days(now),
+            config.max_estimate_age_days,
+            "quality.max_estimate_age_days",
+            f"sample {estimate.sample_id} is the newest with an estimate",
+            remedy,
+        ),
+        Finding(
+            "false_fraction",
+            1 - share.value,
+            1 - config.min_precision,
+            setting,
+            f"precision is {share} by {share.num_answers} answers, and must be {config.min_precision:g}",
+            "raise pairs.min_match_probability to the threshold that ndvr estimate prints, and measure again",
+        ),
+    ]
 
 
 def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: QualityConfig) -> list[Finding]:

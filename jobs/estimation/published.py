@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
+from jobs.contracts.published_runs import IS_PUBLISHED
 from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.errors import UsageError
 from jobs.tables import runs
@@ -62,7 +63,7 @@ def read_published_run(lake: Lake, config: Config | None) -> PublishedRun:
     if not lake.exists(runs.TABLE):
         raise UsageError(f"no table runs in {lake.root!r}; pass the lake of a nightly run to --lake")
     newest = F.max_by(F.struct("run_id", "model_id", "config"), F.struct("started_at", "run_id")).alias("newest")
-    row = lake.read("runs").where(runs.IS_PUBLISHED).agg(newest).collect()[0]["newest"]
+    row = lake.read("runs").where(IS_PUBLISHED).agg(newest).collect()[0]["newest"]
     if row is None:
         raise UsageError(f"no run has been published in {lake.root!r}; run ndvr nightly first")
     try:
