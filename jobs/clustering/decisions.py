@@ -133,10 +133,15 @@ def shorten(faults: Sequence[str]) -> list[str]:
     return [*faults[:_MAX_FAULTS_SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
 
 
+def newest_decisions(decisions: DataFrame) -> DataFrame:
+    """Select the newest row about each pair or video, also if it is a withdrawal. Runs on: driver."""
+    newest = decisions.groupBy("left_id", "right_id").agg(F.max_by(F.struct("*"), "decided_at").alias("newest"))
+    return newest.select("newest.*")
+
+
 def decisions_in_force(decisions: DataFrame) -> DataFrame:
     """Select the newest row about each pair or video, without withdrawals. Runs on: driver."""
-    newest = decisions.groupBy("left_id", "right_id").agg(F.max_by(F.struct("*"), "decided_at").alias("newest"))
-    return newest.select("newest.*").where("NOT is_withdrawn")
+    return newest_decisions(decisions).where("NOT is_withdrawn")
 
 
 def select_about(decisions: DataFrame, videos: DataFrame) -> DataFrame:

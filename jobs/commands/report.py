@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -27,6 +27,13 @@ _MARKER = ".ndvr-report"
 DEFAULT_CLUSTERS = 1000
 
 
+class ReportFacts(NamedTuple):
+    """What a report has: its pairs, and those about which nobody has decided."""
+
+    num_pairs: int
+    num_undecided: int
+
+
 @app.command(cls=Command, epilog=show_examples("ndvr report --lake /data/lake --out /data/report"))
 def report(
     lake: options.LakeOption,
@@ -37,7 +44,8 @@ def report(
         typer.Option(
             "--clusters",
             min=1,
-            help="Clusters to show: least certain, largest and newest in turn. Also the limit of contained videos.",
+            help="Clusters to show: least certain, largest and newest in turn. "
+            "Also the limit of contained videos and of the least probable pairs.",
         ),
     ] = DEFAULT_CLUSTERS,
     config: Annotated[
@@ -45,10 +53,10 @@ def report(
     ] = None,
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object: the number of pages and the path of index.html.")
+        bool, typer.Option("--json", help="Print one JSON object: the numbers of pairs and the path of index.html.")
     ] = False,
 ) -> None:
-    """Make pages to review a run: frames of both videos at matched seconds, the evidence, and buttons for decisions.
+    """Make pages to review a run: a queue of pairs with their frames at matched seconds, and buttons for decisions.
 
     Open index.html in a browser; it works offline and needs no server. The pages save your decisions as a file that
     `ndvr decide --file` imports.
@@ -60,39 +68,38 @@ def report(
     settings = load_config(config)
     prepare_folder(out)
     opened = open_lake(absolute(lake))
-    num_pages = make_report(opened, run, out, num_clusters, settings)
+    facts = make_report(opened, run, out, num_clusters, settings)
     index = str(out / "index.html")
-    text = json.dumps({"num_pages": num_pages, "index": index}) if as_json else f"{num_pages} pages; open {index}"
+    counted = f"{facts.num_undecided} of {facts.num_pairs} pairs to review"
+    text = json.dumps(facts._asdict() | {"index": index}) if as_json else f"{counted}; open {index}"
     sys.stdout.write(f"{text}\n")
 
 
-def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int, config: Config) -> int:
-    """Make the pages of a run in an empty folder; return their number. Runs on: driver; pictures on executors.
+def make_report(lake: Lake, run_id: str | None, folder: Path, max_clusters: int, config: Config) -> ReportFacts:
+    """Make the pages of a run in an empty folder. Runs on: driver; pictures on executors.
 
     Raises:
         UsageError: a table is missing, the run does not exist, or its versions of the tables no longer exist.
     """
     from jobs.review.charts import draw_charts
-    from jobs.review.cluster_selection import choose_illustrated, read_videos, select_clusters, select_contained
-    from jobs.review.illustrations import illustrate_pairs
     from jobs.review.overview import read_as_published, read_history, read_overview
     from jobs.review.pages import write_pages
+    from jobs.review.queue import illustrate_queue, read_past_decisions
+    from jobs.review.queue_selection import select_queue
+    from jobs.review.report_data import Queue
 
     for table in (runs.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE, decisions.TABLE):
         if not lake.exists(table):
             raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
     history = read_history(lake, run_id)
-    of_run, pairs_of_run = (read_as_published(lake, name, history[0]) for name in ("clusters", "pairs"))
-    overview = read_overview(lake, history, of_run, pairs_of_run)
-    shown = select_clusters(of_run, pairs_of_run, lake.read("decisions"), max_clusters)
-    duplicates_of_run = read_as_published(lake, "duplicates", history[0])
-    shown += select_contained(duplicates_of_run, of_run, pairs_of_run, lake.read("decisions"), max_clusters)
-    named = {video_id for cluster in shown for pair in cluster.pairs for video_id in pair.ids}
-    videos = read_videos(lake, named | {cluster.keeper_id for cluster in shown})
-    illustrated = choose_illustrated(shown)
-    log.info("report gathered", num_clusters=len(shown), num_illustrated=len(illustrated))
-    illustrate_pairs(illustrated, videos, lake, history[0].model_id, config, folder)
-    return write_pages(overview, draw_charts(overview, folder), shown, videos, lake.root, folder)
+    of_run = {name: read_as_published(lake, name, history[0]) for name in ("clusters", "pairs", "duplicates")}
+    overview = read_overview(lake, history, of_run["clusters"], of_run["pairs"])
+    selected = select_queue(**of_run, decisions=lake.read("decisions"), max_clusters=max_clusters)
+    log.info("report gathered", num_pairs=len(selected))
+    videos = illustrate_queue(selected, lake, history[0].model_id, config, folder)
+    queue = Queue(selected, videos, read_past_decisions(lake))
+    write_pages(overview, draw_charts(overview, folder), queue, lake.root, folder)
+    return ReportFacts(len(queue.pairs), queue.num_undecided)
 
 
 def prepare_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from udfs.illustrating.pictures import is_part
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from jobs.review.report_data import ReviewedCluster, ReviewedPair, ReviewedVideo
+    from jobs.review.report_data import QueuedPair, ReviewedPair, ReviewedVideo
 
 _MINUTE, _HOUR = 60, 3600
 _NEARBY_PAGES = 2
@@ -62,28 +62,13 @@ def format_video_facts(video: ReviewedVideo) -> str:
     return " · ".join(facts)
 
 
-def explain_pair(pair: ReviewedPair, cluster: ReviewedCluster, videos: Mapping[str, ReviewedVideo]) -> str:
-    """Explain why the two videos of a pair are in one cluster."""
-    sentences = []
-    if pair.decision is not None:
-        note = f" ({pair.decision['note']})" if pair.decision["note"] else ""
-        sentences.append(f"{pair.decision['decided_by']} decided: {pair.decision['verdict']}{note}.")
-    if pair.row is not None:
-        left, right = (_name(videos[video_id]) for video_id in pair.ids)
-        spans = (_format_span(pair.row, "left"), _format_span(pair.row, "right"))
-        if pair.row["relation"] == "copy":
-            sentences.append(f"Both show the same footage: {spans[0]} of {left} is {spans[1]} of {right}.")
-        elif pair.row["relation"] == "contained":
-            inner = left if pair.row["left_coverage"] >= pair.row["right_coverage"] else right
-            sentences.append(f"{inner} is contained in the other video: {spans[0]} of {left} is {spans[1]} of {right}.")
-        else:
-            sentences.append(f"They share a part: {spans[0]} of {left} is {spans[1]} of {right}.")
-    if pair.joined_by != cluster.keeper_id:
-        member, link, keeper = (
-            _name(videos[video_id]) for video_id in (pair.member_id, pair.joined_by, cluster.keeper_id)
-        )
-        sentences.append(f"{member} has no direct link to the keeper {keeper}; {link} links them.")
-    return " ".join(sentences)
+def explain_path(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> str:
+    """Explain how a pair is linked to the keeper of its cluster, if it is by another video."""
+    pair = queued.pair
+    if queued.keeper_id is None or queued.keeper_id in pair.ids:
+        return ""
+    member, link, keeper = (_name(videos[name]) for name in (pair.member_id, pair.joined_by, queued.keeper_id))
+    return f"{member} has no direct link to the keeper {keeper}; {link} links them."
 
 
 def list_evidence(pair: ReviewedPair) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jobs.review.report_data import ReviewedPair, ReviewedVideo
 
 PICTURES = "pictures"
-_FRAME_PX = 160
+_FRAME_PX = 224  # of a thumbnail, so that a frame can be enlarged
 _NUM_MOMENTS = 6
 _PAIRS_PER_TASK = 16
 _SIDES = ("left", "right")
@@ -154,6 +154,7 @@ def _write(pair: ReviewedPair, row: Row, name: str, folder: Path) -> None:
         else Strip(tuple(row[f"{side}_seconds"]), error_code=row[f"{side}_error"] or "NOT_SHOWN")
         for side in _SIDES
     )
+    pair.segments = [tuple(segment) for segment in row["segments"]]
     if row["match"]:
         pair.match = _write_picture(row["match"], f"{PICTURES}/{name}-match.webp", folder, ())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class ReviewedPair:
         left: frames of the video with the smaller id.
         right: frames of the other video.
         match: picture of the similarity matrix of their frames.
+        segments: their aligned segments, the best first: start and end in the left video, start and end in the right.
     """
 
     member_id: str
@@ -112,6 +113,7 @@ class ReviewedPair:
     left: Strip = field(default_factory=Strip)
     right: Strip = field(default_factory=Strip)
     match: Strip = field(default_factory=Strip)
+    segments: Sequence[tuple[float, float, float, float]] = ()
 
     @property
     def ids(self) -> tuple[str, str]:
@@ -145,3 +147,93 @@ class ReviewedCluster:
     def num_hidden(self) -> int:
         """Members whose pairs are not shown."""
         return self.num_members - 1 - len(self.pairs)
+
+
+@dataclass
+class QueuedPair:
+    """A pair in a queue of pairs to review.
+
+    Attributes:
+        pair: the two videos, what is known of them, and their pictures.
+        reasons: why it is in the queue, in the words of the page.
+        cluster_id: the cluster of both videos; None if they are not in one cluster.
+        num_members: number of videos in that cluster; 0 without one.
+        keeper_id: the keeper of that cluster; None without one.
+    """
+
+    pair: ReviewedPair
+    reasons: tuple[str, ...] = ()
+    cluster_id: str | None = None
+    num_members: int = 0
+    keeper_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PastDecision:
+    """The newest row of `decisions` about two videos or one.
+
+    Attributes:
+        left_id: the smaller video_id.
+        right_id: the larger video_id; equal to left_id for a decision about one video.
+        verdict: None if it withdraws an earlier decision.
+        decided_by: name of the person.
+        decided_at: UTC, as text.
+        decided_millis: the same in milliseconds since 1970.
+        note: reason given by the person.
+    """
+
+    left_id: str
+    right_id: str
+    verdict: str | None
+    decided_by: str
+    decided_at: str
+    decided_millis: int
+    note: str | None = None
+
+    def as_values(self) -> dict[str, object]:
+        """Return the values by name, for the data of a page."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Pairs to review.
+
+    Attributes:
+        pairs: each pair once, with its pictures, in the order of the page.
+        videos: all videos of the pairs and the keepers of their clusters, by id.
+        past: the newest decision about each two videos or one.
+    """
+
+    pairs: Sequence[QueuedPair]
+    videos: Mapping[str, ReviewedVideo]
+    past: Sequence[PastDecision] = ()
+
+    @property
+    def num_undecided(self) -> int:
+        """Number of pairs about which nobody has decided."""
+        decided = {(one.left_id, one.right_id) for one in self.past if one.verdict is not None}
+        return sum(queued.pair.ids not in decided for queued in self.pairs)
+
+
+@dataclass(frozen=True)
+class QueueFacts:
+    """What a queue page says besides its pairs.
+
+    Attributes:
+        title: heading of the page.
+        key: of the choices that the browser stores; pages with equal keys share them.
+        file_name: of the saved decisions, ending in .jsonl.
+        command: imports that file; shown after saving.
+        note: note of each decision.
+        is_blind: hides scores, relations, decisions and the order in which the pairs are passed.
+        sample_id: written to each row of the saved file, if any.
+    """
+
+    title: str
+    key: str
+    file_name: str
+    command: str
+    note: str
+    is_blind: bool = False
+    sample_id: str | None = None

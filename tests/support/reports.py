@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobs.review.charts import draw_charts
 from jobs.review.pages import write_pages
-from jobs.review.report_data import Overview, ReviewedCluster, ReviewedPair, ReviewedVideo, RunFacts
+from jobs.review.report_data import Overview, PastDecision, Queue, QueuedPair, ReviewedPair, ReviewedVideo, RunFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,22 +26,32 @@ ROW = {
 }  # fmt: skip
 
 
-def make_cluster(*ids: str, changed_in: str = RUN.run_id) -> ReviewedCluster:
-    """Make a cluster. Its first video is the keeper, and has a pair with each other video."""
-    pairs = [ReviewedPair(video_id, ids[0], ROW, None) for video_id in ids[1:]]
-    return ReviewedCluster(f"cluster of {ids[0]}", len(ids), 0.9876, changed_in, ids[0], "published first", pairs)
+def make_pair(left_id: str, right_id: str, **values: object) -> QueuedPair:
+    """Make a pair with a row of `pairs`, in which `values` replace those of ROW."""
+    return QueuedPair(ReviewedPair(left_id, right_id, ROW | values, None), ("near the threshold",))
 
 
-def make_part(shorter_id: str, longer_id: str, probability: float = 0.9) -> ReviewedCluster:
-    """Make a pair of a video that is contained in a longer one."""
-    row = ROW | {"relation": "contained", "match_probability": probability, "right_coverage": 0.2}
-    pair = ReviewedPair(shorter_id, longer_id, row, None)
-    return ReviewedCluster(longer_id, 2, probability, RUN.run_id, longer_id, "", [pair], is_part=True)
+def make_cluster(*ids: str) -> list[QueuedPair]:
+    """Make the pairs of a cluster. Its first video is the keeper, and has a pair with each other video."""
+    return [
+        QueuedPair(ReviewedPair(name, ids[0], ROW, None), ("largest clusters",), f"c-{ids[0]}", len(ids), ids[0])
+        for name in ids[1:]
+    ]
 
 
-def make_pages(clusters: Sequence[ReviewedCluster], folder: Path, videos: Sequence[ReviewedVideo] = ()) -> None:
-    """Write the review pages of clusters."""
-    named = {video_id for cluster in clusters for pair in cluster.pairs for video_id in pair.ids}
-    known = {video_id: ReviewedVideo(video_id) for video_id in named} | {video.video_id: video for video in videos}
+def make_pages(
+    queue: Sequence[QueuedPair],
+    folder: Path,
+    videos: Sequence[ReviewedVideo] = (),
+    past: Sequence[PastDecision] = (),
+) -> None:
+    """Write the pages of a report."""
     folder.mkdir(exist_ok=True)
-    write_pages(OVERVIEW, draw_charts(OVERVIEW, folder), clusters, known, "/data/lake", folder)
+    shown = Queue(queue, name_videos(queue, videos), past)
+    write_pages(OVERVIEW, draw_charts(OVERVIEW, folder), shown, "/data/lake", folder)
+
+
+def name_videos(queue: Sequence[QueuedPair], known: Sequence[ReviewedVideo] = ()) -> dict[str, ReviewedVideo]:
+    """Return the videos of a queue by id; those that are not known have an id only."""
+    named = {name for queued in queue for name in (*queued.pair.ids, queued.keeper_id) if name is not None}
+    return {name: ReviewedVideo(name) for name in sorted(named)} | {video.video_id: video for video in known}

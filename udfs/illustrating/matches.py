@@ -25,7 +25,8 @@ MATCHED_DDL = (
     "number INT NOT NULL COMMENT 'of the pair', "
     "left_seconds ARRAY<DOUBLE> NOT NULL COMMENT 'matched moments', right_seconds ARRAY<DOUBLE> NOT NULL, "
     "left_numbers ARRAY<INT> COMMENT 'thumbnails at these moments; null without thumbnails', right_numbers ARRAY<INT>, "
-    "match BINARY COMMENT 'WebP of the frame similarities; null where the model keeps no frames'"
+    "match BINARY COMMENT 'WebP of the frame similarities; null where the model keeps no frames', "
+    "segments ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'aligned, the best first: left start and end, right start and end'"
 )
 _SIDES = ("left", "right")
 
@@ -89,25 +90,27 @@ def choose_frames(moments: Moments, left_times: ArrayLike | None, right_times: A
 
 def _match(row: dict[str, Any], num_moments: int) -> dict[str, Any]:
     """Return the row of one pair."""
-    moments, picture = _align(row, num_moments)
+    segments, picture = _align(row)
+    moments = choose_moments(segments, num_moments)
     chosen = choose_frames(moments, *(row[f"{side}_thumbnail_seconds"] for side in _SIDES))
-    matched = {"number": row["number"], "match": picture}
+    listed = [[*left, *right] for left, right in segments]
+    matched = {"number": row["number"], "match": picture, "segments": listed}
     for side, of_side in zip(_SIDES, chosen, strict=True):
         matched |= {f"{side}_{name}": value for name, value in of_side._asdict().items()}
     return matched
 
 
-def _align(row: dict[str, Any], num_moments: int) -> tuple[Moments, bytes | None]:
-    """Choose the matched moments of a pair, and draw its similarity matrix if the model keeps frames."""
+def _align(row: dict[str, Any]) -> tuple[tuple[AlignedSegment, ...], bytes | None]:
+    """Align a pair, and draw its similarity matrix if the model keeps frames."""
     bounds = (Segment(float(row[f"{side}_start_seconds"]), float(row[f"{side}_end_seconds"])) for side in _SIDES)
     segments: tuple[AlignedSegment, ...] = (AlignedSegment(*bounds),)
     left, right = (_read_features(row, side) for side in _SIDES)
     if left is None or right is None:
-        return choose_moments(segments, num_moments), None
+        return segments, None
     alignment = align(left, right)
     if alignment is not None:
         segments = alignment.segments
-    return choose_moments(segments, num_moments), draw_similarity_matrix(left, right, segments)
+    return segments, draw_similarity_matrix(left, right, segments)
 
 
 def _read_features(row: dict[str, Any], side: str) -> VideoFeatures | None:

@@ -23,18 +23,19 @@ STRIPS_DDL = (
     "left_seconds ARRAY<DOUBLE> NOT NULL COMMENT 'of the frames shown', right_seconds ARRAY<DOUBLE> NOT NULL, "
     "left_strip BINARY COMMENT 'WebP; null where the video could not be read', right_strip BINARY, "
     "left_error STRING COMMENT 'error_code, if the video could not be read', right_error STRING, "
-    "match BINARY COMMENT 'WebP of the frame similarities, as it was passed in'"
+    "match BINARY COMMENT 'WebP of the frame similarities, as it was passed in', "
+    "segments ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'aligned segments, as they were passed in'"
 )
 _SIDES = ("left", "right")
-_PAIRS_PER_GROUP = 16  # whose frames are in memory together: 12 of 77 kB per pair
+_PAIRS_PER_GROUP = 16  # whose frames are in memory together: 12 of 150 kB per pair
 
 
 def make_strips(batches: Iterator[pd.DataFrame], settings: DescribeSettings, frame_px: int) -> Iterator[pd.DataFrame]:
     """Illustrate pairs: one row per pair -> one row of STRIPS_DDL per pair, in no order.
 
-    Each row has left_id, right_id, the picture `match` of `udfs.illustrating.matches` and, for each side, the columns
-    seconds (the moments), thumbnails (JPEG of these seconds, or null), uri and region (the part of the picture that the
-    other side shows, or null), prefixed by the side (`left_uri`). A video is decoded if a thumbnail is missing or
+    Each row has left_id, right_id, `match` and `segments` of `udfs.illustrating.matches` and, for each side, seconds
+    (the moments), thumbnails (JPEG of these seconds, or null), uri and region (the part of the picture that the other
+    side shows, or null), prefixed by the side (`left_uri`). A video is decoded if a thumbnail is missing or
     damaged. One that cannot be read either gets an error_code and never fails the task.
     Runs on: executor, by `mapInPandas`.
 
@@ -95,7 +96,12 @@ def _illustrate_pair(
     frame_px: int,
 ) -> dict[str, Any]:
     """Make the row of one pair."""
-    illustrated = {"left_id": row["left_id"], "right_id": row["right_id"], "match": row["match"]}
+    illustrated = {
+        "left_id": row["left_id"],
+        "right_id": row["right_id"],
+        "match": row["match"],
+        "segments": row["segments"],
+    }
     sides: dict[str, Frames | None] = {}
     for side in _SIDES:
         frames, error = stored[side], None
