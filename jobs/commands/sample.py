@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobs.estimation.drawing import Sample
+    from jobs.estimation.published import PublishedRun
+    from jobs.estimation.strata import Stratum
     from jobs.lake.lake import Lake
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-_LIST_FILE = "pairs.csv"
+_LIST_FILE, _PAGE = "pairs.csv", "queue.html"
 DEFAULT_PAIRS, DEFAULT_VIDEOS = 100, 200
 
 
@@ -62,27 +65,27 @@ def sample(  # noqa: PLR0913 - each option of the command line is one
     """
     from jobs.commands.open_lake import open_lake
     from jobs.commands.report import prepare_folder
+    from jobs.estimation.published import read_published_run
 
     settings = None if config is None else load_config(config)
     prepare_folder(out)
     opened = open_lake(absolute(lake))
+    run = read_published_run(opened, settings)
     started = time.monotonic()
-    drawn = draw(opened, settings, pairs, videos, seed)
+    drawn = draw(opened, run, pairs, videos, seed)
     seconds = time.monotonic() - started
-    num_open = write_pages(opened, drawn, out)
+    num_open = write_pages(opened, run, drawn, lake, out)
     _print(drawn, num_open, seconds, out, lake, as_json=as_json)
 
 
-def draw(lake: Lake, config: Any, num_pairs: int, num_videos: int, seed: int) -> Sample:  # noqa: ANN401 - imported later
+def draw(lake: Lake, run: PublishedRun, num_pairs: int, num_videos: int, seed: int) -> Sample:
     """Draw a sample and write it to the table `samples`. Runs on: driver; search and verification on executors.
 
     Raises:
-        UsageError: no run is published, or the settings are not those of its model.
+        UsageError: nothing is published.
     """
     from jobs.estimation.drawing import Draw, draw_sample, write_sample
-    from jobs.estimation.published import read_published_run
 
-    run = read_published_run(lake, config)
     wanted = Draw(
         run.model.model_id, run.run_id, run.min_probability, run.verifier, run.config, num_pairs, num_videos, seed
     )
@@ -91,14 +94,36 @@ def draw(lake: Lake, config: Any, num_pairs: int, num_videos: int, seed: int) ->
     return drawn
 
 
-def write_pages(lake: Lake, drawn: Sample, folder: Path) -> int:
-    """Write the list of the pairs without an answer in random order; return their number. Runs on: driver."""
+def write_pages(lake: Lake, run: PublishedRun, drawn: Sample, lake_uri: str, folder: Path) -> int:
+    """Write the blind page and the list of the pairs without an answer; return their number.
+
+    Runs on: driver; pictures on executors.
+    """
     from jobs.estimation.answer_files import write_list
     from jobs.estimation.recording import list_unanswered
+    from jobs.review.queue import make_queue
+    from jobs.review.report_data import QueueFacts
 
     rows, uris = list_unanswered(lake, drawn.rows)
     write_list(rows, uris, folder / _LIST_FILE)
+    file_name = f"answers-{drawn.sample_id}.jsonl"
+    facts = QueueFacts(
+        title="Sample for precision and recall",
+        key=drawn.sample_id,
+        file_name=file_name,
+        command=_write_command(lake_uri, file_name),
+        note="",
+        is_blind=True,
+        sample_id=drawn.sample_id,
+    )
+    shown = [(row["left_id"], row["right_id"]) for row in rows]
+    make_queue(lake, shown, facts, run.model.model_id, run.config, folder)
     return len(rows)
+
+
+def _write_command(lake: str, file: str) -> str:
+    """Return the command that reads the answers."""
+    return f"ndvr estimate --lake {shlex.quote(lake)} --answers {shlex.quote(file)} --by YOUR_NAME"
 
 
 def _print(drawn: Sample, num_open: int, seconds: float, out: Path, lake: str, *, as_json: bool) -> None:
@@ -123,11 +148,11 @@ def _print(drawn: Sample, num_open: int, seconds: float, out: Path, lake: str, *
     sys.stdout.write(f"sample {drawn.sample_id}: {len(drawn.rows)} pairs, {num_open} of them without an answer\n")
     sys.stdout.write(_describe_cost(drawn, seconds) + "\n")
     _print_strata(drawn.strata)
-    command = f"ndvr estimate --lake {lake} --answers {out / _LIST_FILE} --by YOUR_NAME"
-    sys.stdout.write(f"fill in the column verdict of {out / _LIST_FILE}, then run {command}\n")
+    sys.stdout.write(f"answer in {out / _PAGE}, or fill in the column verdict of {out / _LIST_FILE}, and then run\n")
+    sys.stdout.write(f"  {_write_command(lake, str(out / _LIST_FILE))}\n")
 
 
-def _print_strata(strata: Sequence[Any]) -> None:
+def _print_strata(strata: Sequence[Stratum]) -> None:
     """Print the strata as a table."""
     from jobs.commands.printing import print_rows
 

@@ -19,7 +19,7 @@ _COLUMNS = frozenset({*LIST_COLUMNS})
 _REQUIRED = ("sample_id", "left_id", "right_id")
 
 
-class Answer(NamedTuple):
+class PairAnswer(NamedTuple):
     """The answer of a person about a pair of a sample.
 
     Attributes:
@@ -49,7 +49,7 @@ def write_list(rows: Iterable[Mapping[str, Any]], uris: Mapping[str, str], path:
             )  # fmt: skip
 
 
-def read_answers(path: Path) -> list[Answer]:
+def read_answers(path: Path) -> list[PairAnswer]:
     """Read answers from CSV (with a header) or JSON lines: sample_id, left_id, right_id, verdict, optionally note.
 
     Rows without a verdict are skipped pairs. The columns left_uri and right_uri of the list are ignored.
@@ -60,7 +60,7 @@ def read_answers(path: Path) -> list[Answer]:
     """
     if not path.is_file():
         raise UsageError(f"file of answers {str(path)!r} does not exist")
-    answers: list[Answer] = []
+    answers: list[PairAnswer] = []
     faults: list[str] = []
     first_lines: dict[tuple[str, str], int] = {}
     for line, row, fault in read_rows(path):
@@ -80,7 +80,7 @@ def read_answers(path: Path) -> list[Answer]:
     return answers
 
 
-def _read_row(row: Any, fault: str | None) -> Answer | None:  # noqa: ANN401 -- a line of JSON may hold anything
+def _read_row(row: Any, fault: str | None) -> PairAnswer | None:  # noqa: ANN401 -- a line of JSON may hold anything
     """Make an answer from a row; None if it has no verdict.
 
     Raises:
@@ -97,4 +97,4 @@ def _read_row(row: Any, fault: str | None) -> Answer | None:  # noqa: ANN401 -- 
     if row["verdict"] not in VERDICTS:
         raise ValueError(f"the verdict must be one of {', '.join(VERDICTS)}, or empty, got {row['verdict']!r}")
     left_id, right_id = sorted((row["left_id"], row["right_id"]))
-    return Answer(row["sample_id"], left_id, right_id, row["verdict"], row.get("note") or None)
+    return PairAnswer(row["sample_id"], left_id, right_id, row["verdict"], row.get("note") or None)

@@ -163,7 +163,7 @@ def _find_limits(value: float, measure: Excess) -> Interval:
         if value == bound:
             limits.append(bound)
             continue
-        inner = float(np.clip(_logit(value), -_MAX_LOGIT, _MAX_LOGIT))
+        inner = at_value = float(np.clip(_logit(value), -_MAX_LOGIT, _MAX_LOGIT))
         outer = -sign * _MAX_LOGIT
         for _ in range(_REFINEMENTS):
             grid = np.linspace(outer, inner, _GRID_POINTS)
@@ -171,9 +171,8 @@ def _find_limits(value: float, measure: Excess) -> Interval:
             is_kept[-1] = True  # the estimate itself
             first = int(np.argmax(is_kept))
             outer, inner = grid[max(first - 1, 0)], grid[first]
-        is_at_value = is_kept.sum() == 1
         is_at_bound = inner == -sign * _MAX_LOGIT
-        limits.append(bound if is_at_bound else value if is_at_value else float(1 / (1 + np.exp(-inner))))
+        limits.append(bound if is_at_bound else value if inner == at_value else float(1 / (1 + np.exp(-inner))))
     return Interval(value, min(limits[0], value), max(limits[1], value))
 
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from jobs.estimation.answer_files import Answer
+    from jobs.estimation.answer_files import PairAnswer
     from jobs.lake.lake import Lake
     from jobs.tables.estimates import Estimate
 
 _PAIR = ["left_id", "right_id"]
 
 
-def record_answers(lake: Lake, given: Sequence[Answer], by: str) -> int:
+def record_answers(lake: Lake, given: Sequence[PairAnswer], by: str) -> int:
     """Write the answers that differ from those in force, and return their number.
 
     Raises:

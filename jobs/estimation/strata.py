@@ -118,15 +118,13 @@ def plan_strata(cells: Mapping[Cell, CellFacts], num_pairs: int, min_probability
 
 def _plan_part(cells: Mapping[Cell, CellFacts], budget: int, min_probability: float) -> list[Stratum]:
     """Plan the strata of published pairs, or those of rejected candidates."""
-    groups: list[list[Cell]] = []
-    for level in (4, 3, 2, 1):
-        groups = _group(cells, level)
-        if len(groups) * _PAIRS_PER_STRATUM <= budget:
-            break
+    levels = (4, 3, 2, 1)
+    level = next((n for n in levels if len(_group(cells, n)) * _PAIRS_PER_STRATUM <= budget), levels[-1])
+    groups = _group(cells, level)
     facts = [_combine([cells[cell] for cell in group]) for group in groups]
     drawn = share_pairs(facts, budget)
     return [
-        Stratum(_name(group, min_probability), tuple(group), fact.num_pairs, number)
+        Stratum(_name(group[0], level, min_probability), tuple(group), fact.num_pairs, number)
         for group, fact, number in zip(groups, facts, drawn, strict=True)
     ]
 
@@ -161,16 +159,9 @@ def share_pairs(facts: Sequence[CellFacts], budget: int) -> list[int]:
     return drawn
 
 
-def _name(cells: Sequence[Cell], min_probability: float) -> str:
-    """Return the name of the stratum that has these cells, for example "in pairs only, .871 to .99, copy"."""
-    population, band, _, _ = cells[0]
-    names = [population]
-    if len({cell.band for cell in cells}) == 1:
-        ends = (0.0, min_probability) if population == REJECTED else (min_probability, 1.0)
-        bounds = [ends[0], *list_bounds(min_probability)[population], ends[1]]
-        names.append(f"{bounds[band]:.3g} to {bounds[band + 1]:.3g}")
-        for part in ("kind", "cluster"):
-            values = {getattr(cell, part) for cell in cells}
-            if len(values) == 1:
-                names += values
-    return ", ".join(names)
+def _name(cell: Cell, level: int, min_probability: float) -> str:
+    """Return the name of a stratum by the first `level` parts of its cells, for example "in pairs only, 0.87 to 1"."""
+    ends = (0.0, min_probability) if cell.population == REJECTED else (min_probability, 1.0)
+    bounds = [ends[0], *list_bounds(min_probability)[cell.population], ends[1]]
+    band = f"{bounds[cell.band]:.3g} to {bounds[cell.band + 1]:.3g}"
+    return ", ".join((cell.population, band, cell.kind, cell.cluster)[:level])
