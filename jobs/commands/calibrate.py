@@ -79,13 +79,21 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
     """
     settings = load_config(config)
-    if from_decisions:
-        if truth is not None:
-            raise UsageError("--decisions uses the decisions and answers of the lake: pass it without --truth")
-        sys.stderr.write(calibrate_on_decisions(open_lake(absolute(lake)), model.absolute(), settings) + "\n")
-        _print_card(model, as_json=as_json)
-        return
+    if from_decisions and truth is not None:
+        raise UsageError("--decisions uses the decisions and answers of the lake: pass it without --truth")
     opened = open_lake(absolute(lake))
+    if from_decisions:
+        sys.stderr.write(calibrate_on_decisions(opened, model.absolute(), settings) + "\n")
+    else:
+        _calibrate_on_videos(opened, model, settings, where, truth, target_precision)
+    if as_json:
+        sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
+
+
+def _calibrate_on_videos(
+    opened: Lake, model: Path, settings: Config, where: str, truth: Path | None, target_precision: float
+) -> None:
+    """Calibrate a model on a truth or on generated edited copies, and fit its verifier."""
     if truth is not None and (model / CARD_FILE).is_file():
         remove_old_verifier(model)
     try:
@@ -105,13 +113,6 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
         console.print(_use_takes(opened, model, takes, target_precision, settings))
     if takes.is_empty:
         console.print(f"0 takes: no selected video that can be read lasts {MIN_SOURCE_SECONDS:.0f} seconds or more")
-    _print_card(model, as_json=as_json)
-
-
-def _print_card(model: Path, *, as_json: bool) -> None:
-    """Print the card of a model, if it is wanted."""
-    if as_json:
-        sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
 def _augment_videos(lake: Lake, settings: Config, where: str, model: Path) -> AugmentedVideos:

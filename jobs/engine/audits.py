@@ -32,6 +32,7 @@ class Finding:
         setting: key of the config that sets the limit.
         what: the measured numbers, in words.
         remedy: what to do if it trips.
+        configured: value of the setting, if it is not the limit itself.
     """
 
     audit: str
@@ -40,6 +41,7 @@ class Finding:
     setting: str
     what: str
     remedy: str
+    configured: float | None = None
 
     @property
     def is_tripped(self) -> bool:
@@ -141,7 +143,8 @@ def audit_estimate(estimate: Estimate | None, now: datetime, config: QualityConf
     remedy = "draw pairs with ndvr sample, answer, and run ndvr estimate"
     setting = "quality.min_precision"
     if estimate is None or estimate.precision is None:
-        return [Finding("missing_estimates", 1, 0, setting, "precision has not been measured for this model", remedy)]
+        what = "precision has not been measured for this model"
+        return [Finding("missing_estimates", 1, 0, setting, what, remedy, config.min_precision)]
     share = estimate.precision
     return [
         Finding(
@@ -157,8 +160,9 @@ def audit_estimate(estimate: Estimate | None, now: datetime, config: QualityConf
             1 - share.value,
             1 - config.min_precision,
             setting,
-            f"precision is {share} by {share.num_answers} answers, and must be {config.min_precision:g}",
+            f"precision is {share} by {share.num_answers} answers",
             "raise pairs.min_match_probability to the threshold that ndvr estimate prints, and measure again",
+            config.min_precision,
         ),
     ]
 
@@ -179,7 +183,8 @@ def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: Qu
 def report_failed_gates(findings: Iterable[Finding]) -> str | None:
     """Report the tripped audits, one line each: value, numbers, setting, limit, what to do; None if none tripped."""
     lines = [
-        f"  {f.audit} {f.value:.4g}: {f.what}; {f.setting} is {f.limit:g}. {f.remedy[0].upper()}{f.remedy[1:]}"
+        f"  {f.audit} {f.value:.4g}: {f.what}; {f.setting} is {f.limit if f.configured is None else f.configured:g}. "
+        f"{f.remedy[0].upper()}{f.remedy[1:]}"
         for f in findings
         if f.is_tripped
     ]
