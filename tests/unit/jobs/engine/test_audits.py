@@ -140,8 +140,8 @@ def test_a_required_precision_needs_an_estimate() -> None:
     for estimate in (None, Estimate("s", NOW, 3, recall=Share(1.0, 0.5, 1.0, 3))):
         assert report_failed_gates(audit_estimate(estimate, NOW, required)) == (
             "1 audit tripped:\n"
-            "  missing_estimates 1: precision has not been measured for this model; quality.min_precision is 0.99. Draw "
-            "pairs with ndvr sample, answer, and run ndvr estimate"
+            "  missing_estimates 1: precision has not been measured for this model; quality.min_precision is 0.99. "
+            "Draw pairs with ndvr sample, answer, and run ndvr estimate"
         )
 
 
