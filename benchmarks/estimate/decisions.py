@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).absolute().parents[2]))
 
 from benchmarks.measure import print_table
 from jobs.commands.open_lake import open_lake
 from jobs.config.settings import Config
-from jobs.contracts.run import find_configured_model
+from jobs.contracts.run import find_configured_model, keep_on_executors
 from jobs.evaluation.truth import load_truth
+from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.tables import pairs, thumbnails
 from jobs.training.footage import read_footage
 from jobs.training.recalibration import LogitMap, measure_log_loss, recalibrate
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.verifier import Verifier
+
+_NUM_POSITIVE, _NUM_NEGATIVE = 500, 700
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Candidates:
 
 
 def read_candidates(work: Path, verifier: Verifier) -> Candidates:
-    """Find the candidates of a night again, once for a work folder, and label them by the truth."""
+    """Find candidates of a night again, once for a work folder, and label them by the truth."""
     stored = work / "decisions.npz"
     if not stored.exists():
         _write_candidates(work, stored)
@@ -66,25 +71,33 @@ def read_candidates(work: Path, verifier: Verifier) -> Candidates:
 
 
 def _write_candidates(work: Path, stored: Path) -> None:
-    """Verify all candidates without the shortcut of the first look, and write their evidence and labels."""
+    """Write the evidence of some true candidates, drawn at random, and of the most similar others."""
     config, lake = Config(), open_lake(str(work / "lake"))
     model = find_configured_model(config)
     segments = lake.read("embeddings").where(f"model_id = '{model.model_id}'")
-    sources = thumbnails.read_sources(lake, model.descriptor_id, config)
-    found = pairs.find_evidence(segments, sources, config.pairs).select("left_id", "right_id", "evidence").toPandas()
+    vectors = segments.withColumn("is_unsearched", F.lit(True))
+    plan = plan_search(vectors, config.pairs)
+    found = search_candidates(vectors, config.pairs.min_candidate_similarity, config.pairs, plan, keep_on_executors)
     known = load_truth(work / "truth.csv").pairs
     if known is None:
         raise ValueError(f"{work / 'truth.csv'} must have pairs")
-    labelled = label_evidence(found, known)
-    named = sorted({*labelled["left_id"], *labelled["right_id"]})
-    footage = read_footage(lake, named, known, config)
+    labelled = label_evidence(found.rows.toPandas().sort_values(["left_id", "right_id"]), known)
+    is_positive = labelled["shares_footage"].to_numpy(dtype=bool)
+    positive = labelled[is_positive].sample(min(_NUM_POSITIVE, int(is_positive.sum())), random_state=0)
+    negative = labelled[~is_positive].nlargest(_NUM_NEGATIVE, "cosine_similarity")
+    chosen = pd.concat([positive, negative])
+    named = lake.spark.createDataFrame(chosen[["left_id", "right_id"]])
+    sources = thumbnails.read_sources(lake, model.descriptor_id, config)
+    looked = pairs.verify_named(named, segments, sources).select("left_id", "right_id", "evidence").toPandas()
+    aligned = looked.merge(chosen, on=["left_id", "right_id"]).sort_values(["left_id", "right_id"])
+    footage = read_footage(lake, sorted({*aligned["left_id"], *aligned["right_id"]}), known, config)
     numbers = dict(zip(footage.index, np.unique(footage.to_numpy(str), return_inverse=True)[1], strict=True))
     np.savez(
         stored,
-        evidence=np.array(labelled["evidence"].to_list(), dtype=np.float64),
-        is_positive=labelled["shares_footage"].to_numpy(dtype=bool),
-        left=labelled["left_id"].map(numbers).to_numpy(np.int64),
-        right=labelled["right_id"].map(numbers).to_numpy(np.int64),
+        evidence=np.array(aligned["evidence"].to_list(), dtype=np.float64),
+        is_positive=aligned["shares_footage"].to_numpy(dtype=bool),
+        left=aligned["left_id"].map(numbers).to_numpy(np.int64),
+        right=aligned["right_id"].map(numbers).to_numpy(np.int64),
     )
 
 
