@@ -15,6 +15,7 @@ import typer
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
+from jobs.errors import UsageError
 from jobs.estimation.strata import MIN_PAIRS
 from jobs.lake.location import absolute
 
@@ -68,6 +69,7 @@ def sample(  # noqa: PLR0913 - each option of the command line is one
     from jobs.estimation.published import read_published_run
 
     settings = None if config is None else load_config(config)
+    _refuse_answers(out)
     prepare_folder(out)
     opened = open_lake(absolute(lake))
     run = read_published_run(opened, settings)
@@ -76,6 +78,18 @@ def sample(  # noqa: PLR0913 - each option of the command line is one
     seconds = time.monotonic() - started
     num_open = write_pages(opened, run, drawn, lake, out)
     _print(drawn, num_open, seconds, out, lake, as_json=as_json)
+
+
+def _refuse_answers(folder: Path) -> None:
+    """Raise UsageError if the folder has a list with answers, which a new sample would replace."""
+    from jobs.estimation.answer_files import read_answers
+
+    file = folder / _LIST_FILE
+    if file.is_file() and read_answers(file):
+        raise UsageError(
+            f"{str(file)!r} has answers: import them with ndvr estimate --answers, then move the file, or pass another "
+            "--out"
+        )
 
 
 def draw(lake: Lake, run: PublishedRun, num_pairs: int, num_videos: int, seed: int) -> Sample:
@@ -117,7 +131,8 @@ def write_pages(lake: Lake, run: PublishedRun, drawn: Sample, lake_uri: str, fol
         sample_id=drawn.sample_id,
     )
     shown = [(row["left_id"], row["right_id"]) for row in rows]
-    make_queue(lake, shown, facts, run.model.model_id, run.config, folder)
+    if shown:
+        make_queue(lake, shown, facts, run.model.model_id, run.config, folder)
     return len(rows)
 
 
@@ -148,6 +163,11 @@ def _print(drawn: Sample, num_open: int, seconds: float, out: Path, lake: str, *
     sys.stdout.write(f"sample {drawn.sample_id}: {len(drawn.rows)} pairs, {num_open} of them without an answer\n")
     sys.stdout.write(_describe_cost(drawn, seconds) + "\n")
     _print_strata(drawn.strata)
+    if not num_open:
+        sys.stdout.write(
+            f"all pairs have an answer: ndvr estimate --lake {shlex.quote(lake)} --sample {drawn.sample_id}\n"
+        )
+        return
     sys.stdout.write(f"answer in {out / _PAGE}, or fill in the column verdict of {out / _LIST_FILE}, and then run\n")
     sys.stdout.write(f"  {_write_command(lake, str(out / _LIST_FILE))}\n")
 

@@ -19,7 +19,7 @@ QUANTILE = 1.959964
 """The .975 quantile of the normal distribution: limits of a 95 % interval."""
 _GRID_POINTS, _REFINEMENTS = 48, 3
 _MAX_LOGIT = 16.0
-_BISECTIONS = 64
+_BISECTIONS = 34
 _MAX_LOG_MULTIPLIER = 40.0
 _ROUNDING = 1e-6
 """Of a number of pairs: the error of floating-point numbers."""
@@ -246,8 +246,10 @@ def _unscale(positions: Values) -> Values:
 def _solve_likelihood(shares: Values, pull: Values) -> Values:
     """Solve observed - share = pull share (1 - share) for the share in [0, 1], without cancellation."""
     half = pull + 1
-    root = np.sqrt(np.maximum(half**2 - 4 * pull * shares, 0.0))
+    root = np.sqrt(np.maximum(half * half - 4 * pull * shares, 0.0))
+    is_positive = half > 0
+    divisor = np.where(is_positive, half + root, 2 * pull)
+    dividend = np.where(is_positive, 2 * shares, half - root)
     with np.errstate(divide="ignore", invalid="ignore"):
-        falling = 2 * shares / (half + root)
-        rising = (half - root) / (2 * pull)
-    return np.clip(np.where(half >= 0, np.where(half + root > 0, falling, 0.0), rising), 0.0, 1.0)
+        solved = np.where(divisor != 0, dividend / divisor, 0.0)
+    return np.minimum(np.maximum(solved, 0.0), 1.0)
