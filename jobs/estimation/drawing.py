@@ -14,7 +14,7 @@ from jobs.contracts.run import keep_on_executors
 from jobs.contracts.run_ids import make_run_id
 from jobs.errors import UsageError
 from jobs.estimation.frame import Rejected, find_rejected, list_published
-from jobs.estimation.strata import REJECTED, Cell, CellFacts, find_cluster_kind, list_bounds, plan_strata
+from jobs.estimation.strata import REJECTED, SMALL_CLUSTER, Cell, CellFacts, find_cluster_kind, list_bounds, plan_strata
 from jobs.tables import samples
 
 if TYPE_CHECKING:
@@ -132,16 +132,17 @@ def _add_cells(rows: DataFrame, min_probability: float) -> DataFrame:
         )
         band = F.when(F.col("population") == population, counted).otherwise(band)
     size = F.col("cluster_size")
-    sizes = {F.lit(number): F.lit(find_cluster_kind(number)) for number in (2, 3, 4)}
-    kinds = F.create_map(*[part for item in sizes.items() for part in item])[
-        F.least(F.greatest(size, F.lit(2)), F.lit(4))
-    ]
+    cluster = (
+        F.when(size.isNull(), find_cluster_kind(None))
+        .when(size <= SMALL_CLUSTER, find_cluster_kind(SMALL_CLUSTER))
+        .otherwise(find_cluster_kind(SMALL_CLUSTER + 1))
+    )
     is_copy = F.coalesce("relation", "duplicate_relation") == "copy"
     return rows.withColumns(
         {
             "band": band,
             "kind": F.when(is_copy, "copy").otherwise("part"),
-            "cluster": F.when(size.isNull(), find_cluster_kind(None)).otherwise(kinds),
+            "cluster": cluster,
             "is_in_pairs": F.col("relation").isNotNull() & (F.col("population") != REJECTED),
         }
     )

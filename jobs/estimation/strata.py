@@ -15,12 +15,13 @@ IN_DUPLICATES, IN_PAIRS, BY_PATH, REJECTED = "in duplicates", "in pairs only", "
 PUBLISHED = (IN_DUPLICATES, IN_PAIRS, BY_PATH)
 MIN_PAIRS = 10
 """Of a sample: two of each population, and some more."""
+SMALL_CLUSTER = 3
+"""Videos of the largest small cluster."""
 _PUBLISHED_SHARE = 0.6
 _PAIRS_PER_STRATUM = 4
 _MIN_DRAWN = 2
 _LEAST_VARIANCE = 0.05
 """Of the answers of a stratum: a verifier may be sure and wrong."""
-_SMALL_CLUSTER = 3
 _SURE = 0.99
 
 
@@ -85,7 +86,7 @@ def find_cluster_kind(cluster_size: int | None) -> str:
     """Return the third part of a cell from the size of the cluster that has both videos; None if none has."""
     if cluster_size is None:
         return "no cluster"
-    return "small cluster" if cluster_size <= _SMALL_CLUSTER else "large cluster"
+    return "small cluster" if cluster_size <= SMALL_CLUSTER else "large cluster"
 
 
 def plan_strata(cells: Mapping[Cell, CellFacts], num_pairs: int, min_probability: float) -> list[Stratum]:
