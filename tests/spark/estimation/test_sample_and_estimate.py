@@ -144,9 +144,7 @@ def test_the_summary_of_the_first_run_says_what_it_added(described: Described) -
 
 
 @pytest.mark.usefixtures("spark")
-def test_invalid_usage_is_explained(
-    lake_copy: Path, written_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_usage_is_explained(lake_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "answers.csv"
     file.write_text("sample_id,left_id,right_id,verdict\ns,checker,discs,part\n", encoding="utf-8")
     options = ("--lake", str(lake_copy))
@@ -158,6 +156,13 @@ def test_invalid_usage_is_explained(
     assert "nothing was written: these pairs are not in the sample that they name\n  s checker discs\n" in error
     assert "no pair of a sample has an answer: pass a file of answers" in run(capsys, "estimate", *options)[2]
     assert "no sample s in " in run(capsys, "estimate", *options, "--sample", "s")[2]
-    code, _, error = run(capsys, "sample", "--lake", str(written_copy), "--out", str(tmp_path / "out"))
+    other = tmp_path / "other.yaml"
+    other.write_text("embeddings:\n  method: averaged\n", encoding="utf-8")
+    out = tmp_path / "out"
+    code, _, error = run(capsys, "sample", *options, "--out", str(out), "--config", str(other))
     assert code == 2
-    assert "used model averaged-tiny-v1, and the settings name " in error
+    assert ", and the settings name averaged-" in error
+    (out / "pairs.csv").write_text("sample_id,left_id,right_id,verdict\ns,checker,discs,part\n", encoding="utf-8")
+    code, _, error = run(capsys, "sample", *options, "--out", str(out))
+    assert code == 2
+    assert "has answers: import them with ndvr estimate --answers, then move the file" in error
