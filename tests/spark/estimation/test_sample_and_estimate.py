@@ -12,7 +12,7 @@ from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.errors import QualityError
 from jobs.lake.lake import Lake
-from jobs.tables import estimates
+from jobs.tables import estimates, samples
 from tests.support.lakes import read_rows, run_night
 
 if TYPE_CHECKING:
@@ -143,15 +143,19 @@ def test_the_summary_of_the_first_run_says_what_it_added(described: Described) -
     assert results["reclaimable_bytes"] > 0
 
 
-@pytest.mark.usefixtures("spark")
-def test_invalid_usage_is_explained(lake_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_usage_is_explained(
+    spark: SparkSession, lake_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "answers.csv"
     file.write_text("sample_id,left_id,right_id,verdict\ns,checker,discs,part\n", encoding="utf-8")
     options = ("--lake", str(lake_copy))
     assert run(capsys, "estimate", *options, "--answers", str(file))[2] == (
         "ndvr: pass the name of the person who answered: --by NAME\n"
     )
-    code, _, error = run(capsys, "estimate", *options, "--answers", str(file), "--by", "ann")
+    by = ("--answers", str(file), "--by", "ann")
+    assert "no table samples in " in run(capsys, "estimate", *options, *by)[2]
+    Lake(spark, str(lake_copy)).create(samples.TABLE)
+    code, _, error = run(capsys, "estimate", *options, *by)
     assert code == 2
     assert "nothing was written: these pairs are not in the sample that they name\n  s checker discs\n" in error
     assert "no pair of a sample has an answer: pass a file of answers" in run(capsys, "estimate", *options)[2]
