@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.errors import QualityError
+from jobs.estimation.frame import find_rejected
+from jobs.estimation.published import read_published_run
 from jobs.lake.lake import Lake
 from jobs.tables import estimates, samples
 from tests.support.lakes import read_rows, run_night
@@ -71,7 +74,6 @@ def test_a_sample_is_blind_and_its_answers_give_precision_and_recall(
     drawn = draw(capsys, lake_copy, out)
     rows = read_rows(lake_copy, "samples")
     assert {(row["left_id"], row["right_id"]) for row in rows if row["is_published"]} == COPIES
-    assert any(row["stratum"].startswith("rejected, ") for row in rows)
     assert drawn["num_pairs"] == len(rows) == drawn["num_unanswered"]
     assert drawn["num_searched"] == drawn["num_videos"]
     sizes = {row["stratum"]: (row["stratum_size"], row["stratum_size_variance"]) for row in rows}
@@ -91,7 +93,7 @@ def test_a_sample_is_blind_and_its_answers_give_precision_and_recall(
     found = estimate(capsys, lake_copy, "--answers", str(answer(out)), "--by", "ann")
     assert found["num_written"] == len(rows)
     assert found["pairs_precision"]["value"] == found["duplicates_precision"]["value"] == 1.0
-    assert found["recall"]["value"] == 1.0
+    assert found["recall"] is None  # the first look rules out all other candidates
     assert {row["answered_by"] for row in read_rows(lake_copy, "answers")} == {"ann"}
     code, printed, _ = run(capsys, "estimate", "--lake", str(lake_copy))
     assert code == 0
@@ -106,7 +108,7 @@ def test_a_sample_is_blind_and_its_answers_give_precision_and_recall(
     assert third["num_unanswered"] == len(of_third - by_sample[0])
     stored = estimates.read_last_estimate(Lake(spark, str(lake_copy)), rows[0]["model_id"])
     assert stored is not None
-    assert stored.recall is not None
+    assert stored.pairs_precision == estimates.Share(1.0, 1.0, 1.0, 5)
     assert stored.num_answers == len(rows)
 
 
@@ -129,7 +131,7 @@ def test_a_run_without_a_sufficient_estimate_publishes_nothing(
     assert results.estimate is not None
     printed = capsys.readouterr().err.splitlines()
     assert printed[-2].startswith("+0 duplicates, -0, 0 decisions obeyed, ")
-    assert printed[-2].endswith("to review, precision 1 (1 to 1; 3 pairs, today)")
+    assert printed[-2].endswith("to review, precision 1 (1 to 1; 4 pairs, today)")
     assert printed[-1] == (
         f"ndvr report --lake {lake_copy} --out ndvr-report && xdg-open ndvr-report/index.html"
     )  # fmt: skip
@@ -170,3 +172,29 @@ def test_invalid_usage_is_explained(
     code, _, error = run(capsys, "sample", *options, "--out", str(out))
     assert code == 2
     assert "has answers: import them with ndvr estimate --answers, then move the file" in error
+
+
+def test_rejected_candidates_of_some_videos_are_found_again(spark: SparkSession, described: Described) -> None:
+    lake = Lake(spark, str(described.lake))
+    published = read_published_run(lake, None)
+    assert published.verifier is not None
+    open_to_all = replace(published.verifier, min_open_probability=0.0)
+    config = published.config.model_copy(
+        update={"pairs": published.config.pairs.model_copy(update={"min_candidate_similarity": -1.0})}
+    )
+
+    def find(num_videos: int) -> tuple[set[tuple[str, str]], set[str], int]:
+        found = find_rejected(lake, published.model.model_id, open_to_all, config, num_videos, 0)
+        rows = found.rows.collect()
+        assert all(row["owner_id"] in {row["left_id"], row["right_id"]} for row in rows)
+        assert all(row["match_probability"] < published.min_probability for row in rows)
+        pairs = {(row["left_id"], row["right_id"]) for row in rows}
+        return pairs, {row["owner_id"] for row in rows}, found.num_searched
+
+    everything, _, num_videos = find(100)
+    assert ("a-checker-caption", "tiles") in everything
+    assert not everything & COPIES
+    some, owners, num_searched = find(3)
+    assert (num_videos, num_searched) == (9, 3)
+    assert some <= everything
+    assert len(owners) <= 3
