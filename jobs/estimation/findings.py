@@ -48,7 +48,8 @@ class Findings:
     def of(cls, answered: pd.DataFrame, wanted: float) -> Findings:
         """Compute them from an answered sample, as `jobs.estimation.recording.read_answered` returns it."""
         first = answered.iloc[0]
-        estimate = estimate_sample(answered, first["sample_id"], first["drawn_at"])
+        drawn_at = first["drawn_at"].to_pydatetime()  # pandas stores times as its own type, which Spark refuses
+        estimate = estimate_sample(answered, first["sample_id"], drawn_at)
         threshold = choose_threshold(answered, wanted)
         widths = predict_widths(answered, estimate)
         return cls(estimate, len(answered), float(first["min_probability"]), wanted, threshold, widths)
