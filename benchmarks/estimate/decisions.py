@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     from models.verifier import Verifier
 
-_NUM_POSITIVE, _NUM_NEGATIVE = 500, 700
-
 
 @dataclass(frozen=True)
 class Candidates:
@@ -60,17 +58,17 @@ class Candidates:
         return Candidates(*(values[chosen] for values in (self.logits, self.is_positive, self.left, self.right)))
 
 
-def read_candidates(work: Path, verifier: Verifier) -> Candidates:
+def read_candidates(work: Path, verifier: Verifier, num_positive: int, num_negative: int) -> Candidates:
     """Find candidates of a night again, once for a work folder, and label them by the truth."""
-    stored = work / "decisions.npz"
+    stored = work / f"decisions-{num_positive}-{num_negative}.npz"
     if not stored.exists():
-        _write_candidates(work, stored)
+        _write_candidates(work, stored, num_positive, num_negative)
     with np.load(stored) as file:
         evidence, is_positive, left, right = (file[name] for name in ("evidence", "is_positive", "left", "right"))
     return Candidates(verifier.intercept + verifier.slope * verifier.sum_trees(evidence), is_positive, left, right)
 
 
-def _write_candidates(work: Path, stored: Path) -> None:
+def _write_candidates(work: Path, stored: Path, num_positive: int, num_negative: int) -> None:
     """Write the evidence of some true candidates, drawn at random, and of the most similar others."""
     config, lake = Config(), open_lake(str(work / "lake"))
     model = find_configured_model(config)
@@ -83,8 +81,8 @@ def _write_candidates(work: Path, stored: Path) -> None:
         raise ValueError(f"{work / 'truth.csv'} must have pairs")
     labelled = label_evidence(found.rows.toPandas().sort_values(["left_id", "right_id"]), known)
     is_positive = labelled["shares_footage"].to_numpy(dtype=bool)
-    positive = labelled[is_positive].sample(min(_NUM_POSITIVE, int(is_positive.sum())), random_state=0)
-    negative = labelled[~is_positive].nlargest(_NUM_NEGATIVE, "cosine_similarity")
+    positive = labelled[is_positive].sample(min(num_positive, int(is_positive.sum())), random_state=0)
+    negative = labelled[~is_positive].nlargest(num_negative, "cosine_similarity")
     chosen = pd.concat([positive, negative])
     named = lake.spark.createDataFrame(chosen[["left_id", "right_id"]])
     sources = thumbnails.read_sources(lake, model.descriptor_id, config)
@@ -128,6 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, help="work folder of benchmarks/accuracy/night.py")
     parser.add_argument("--rounds", type=int, default=200, help="number of random halves")
+    parser.add_argument("--positive", type=int, default=500, help="candidates that share footage, drawn at random")
+    parser.add_argument("--negative", type=int, default=700, help="candidates that do not, the most similar ones")
     parser.add_argument("--decisions", type=int, default=100, help="decided pairs of a round")
     arguments = parser.parse_args()
     if arguments.work is None:
@@ -136,7 +136,8 @@ def main() -> None:
     verifier = find_configured_model(Config()).verifier
     if verifier is None:
         raise ValueError("the shipped model must have a verifier")
-    everything = read_candidates(arguments.work.absolute(), verifier)
+    work = arguments.work.absolute()
+    everything = read_candidates(work, verifier, arguments.positive, arguments.negative)
     rng = np.random.default_rng(0)
     figures, num_refused = [], 0
     for _ in range(arguments.rounds):
