@@ -41,6 +41,8 @@ JOBS = {
     "why": Job("Ask", "jobs.commands.why", "Explain why two videos are in one cluster, or not."),
     "quarantine": Job("Ask", "jobs.commands.quarantine", "List failed videos, or release them for a retry."),
     "report": Job("Review", "jobs.commands.report", "Build review pages with pictures."),
+    "sample": Job("Review", "jobs.commands.sample", "Draw pairs for people to judge blind."),
+    "estimate": Job("Review", "jobs.commands.estimate", "Measure precision and recall from their answers."),
     "decide": Job("Review", "jobs.commands.decide", "Record decisions that all later runs obey."),
     "train-triplets": Job("Train", "jobs.commands.train_triplets", "Train a model on edited copies of your videos."),
     "train-codebook": Job("Train", "jobs.commands.train_codebook", "Train a bag of visual words."),

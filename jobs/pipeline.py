@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.contracts.stage import Loop, Stage
 from jobs.tables import (
+    answers,
     attempts,
     claims,
     cluster_events,
@@ -12,10 +13,12 @@ from jobs.tables import (
     descriptors,
     duplicates,
     embeddings,
+    estimates,
     manifest,
     pairs,
     quarantine,
     runs,
+    samples,
     thumbnails,
 )
 
@@ -64,4 +67,14 @@ PIPELINE = (
 )
 
 STAGES = tuple(stage for step in PIPELINE for stage in (step.stages if isinstance(step, Loop) else (step,)))
-TABLES = (*(stage.builds for stage in STAGES if not stage.is_transient), decisions.TABLE, runs.TABLE, claims.TABLE)
+_MEASUREMENTS = (samples.TABLE, answers.TABLE, estimates.TABLE)
+TABLES = (
+    *(stage.builds for stage in STAGES if not stage.is_transient),
+    decisions.TABLE,
+    *_MEASUREMENTS,
+    runs.TABLE,
+    claims.TABLE,
+)
+"""All tables, in the order in which they are documented."""
+NIGHTLY_TABLES = tuple(table for table in TABLES if table not in _MEASUREMENTS)
+"""The tables that every run needs. `ndvr sample` and `ndvr estimate` make the others when they are first used."""

@@ -33,6 +33,7 @@ LONG_FILES = {
     "test_audits.py": 110,
     "test_codebook.py": 100,
     "test_training.py": 90,
+    "test_sample_and_estimate.py": 90,
     "test_one_video.py": 80,
     "test_verification.py": 80,
     "test_notebooks.py": 80,

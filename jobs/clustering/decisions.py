@@ -77,7 +77,7 @@ def read_decisions(path: Path) -> list[Decision]:
     decisions: list[Decision] = []
     faults: list[str] = []
     first_lines: dict[tuple[str, str], int] = {}
-    for line, row, fault in _read_rows(path):
+    for line, row, fault in read_rows(path):
         try:
             decision = _read_row(row, fault)
         except ValueError as error:
@@ -93,7 +93,7 @@ def read_decisions(path: Path) -> list[Decision]:
     return decisions
 
 
-def _read_rows(path: Path) -> Iterator[tuple[int, Any, str | None]]:
+def read_rows(path: Path) -> Iterator[tuple[int, Any, str | None]]:
     """Yield the line, content and fault of each row."""
     if path.suffix not in {".csv", ".json", ".jsonl", ".ndjson"}:
         raise UsageError(f"{str(path)!r} has an unknown format; its name must end in .csv, .json, .jsonl or .ndjson")

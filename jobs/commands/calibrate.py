@@ -18,6 +18,7 @@ from jobs.errors import UsageError
 from jobs.evaluation.truth import load_truth
 from jobs.lake.location import absolute
 from jobs.training.augmentations import choose_videos, describe_augmented_videos, find_videos
+from jobs.training.calibrate_decisions import calibrate_on_decisions
 from jobs.training.calibrate_model import calibrate_model, fit_model_verifier, is_fitted_on_truth, measure_takes
 from jobs.training.labelling import label_augmented_videos, label_videos
 from jobs.training.takes import Takes, make_takes
@@ -38,6 +39,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     epilog=show_examples(
         "ndvr calibrate --lake /data/lake --model /data/models/mine",
         "ndvr calibrate --lake /data/lake --model /data/models/mine --truth truth.csv",
+        "ndvr calibrate --lake /data/lake --model /data/models/mine --decisions",
     ),
 )
 def calibrate(  # noqa: PLR0913 - each option of the command line is one
@@ -54,6 +56,13 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
         float, typer.Option(min=0.0, max=1.0, help="Minimum fraction of copies among the pairs found.")
     ] = 0.99,
     *,
+    from_decisions: Annotated[
+        bool,
+        typer.Option(
+            "--decisions",
+            help="Refit only the verifier's last step, on the decisions and answers of people in this lake.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the model's card, which is JSON.")] = False,
 ) -> None:
     """Find a model's threshold and its map from similarity to probability, on videos it was not trained on.
@@ -63,10 +72,28 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     are cut from the longest video of each source, if it lasts 9 seconds or more. The command writes thresholds.csv,
     transforms.csv and calibration.png to the folder of the model.
 
+    With --decisions, the trees and the vectors of the model stay. The map from their sum to the probability is fitted
+    again, with the model itself as prior. If --model is a new folder, the configured model is copied to it. The result
+    is cross-validated by cluster, and refused if it would be worse. Set embeddings.artefact_dir to use it.
+
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
     """
     settings = load_config(config)
+    if from_decisions and truth is not None:
+        raise UsageError("--decisions uses the decisions and answers of the lake: pass it without --truth")
     opened = open_lake(absolute(lake))
+    if from_decisions:
+        sys.stderr.write(calibrate_on_decisions(opened, model.absolute(), settings) + "\n")
+    else:
+        _calibrate_on_videos(opened, model, settings, where, truth, target_precision)
+    if as_json:
+        sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
+
+
+def _calibrate_on_videos(
+    opened: Lake, model: Path, settings: Config, where: str, truth: Path | None, target_precision: float
+) -> None:
+    """Calibrate a model on a truth or on generated edited copies, and fit its verifier."""
     if truth is not None and (model / CARD_FILE).is_file():
         remove_old_verifier(model)
     try:
@@ -86,8 +113,6 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
         console.print(_use_takes(opened, model, takes, target_precision, settings))
     if takes.is_empty:
         console.print(f"0 takes: no selected video that can be read lasts {MIN_SOURCE_SECONDS:.0f} seconds or more")
-    if as_json:
-        sys.stdout.write((model / CARD_FILE).read_text(encoding="utf-8").rstrip() + "\n")
 
 
 def _augment_videos(lake: Lake, settings: Config, where: str, model: Path) -> AugmentedVideos:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +20,21 @@ def demo(
 ) -> None:
     """Deduplicate a catalogue of real clips from public packages and compare the result with the planted copies.
 
+    At last the review pages are made, in the folder `report`.
+
     The clips are downloaded once (docs/demo-clips.md). A second demo in the same folder reuses the work of the first.
 
     Exit codes: 0 success; 1 a download failed; otherwise those of nightly.
     """
+    from jobs.commands.report import DEFAULT_CLUSTERS, make_report, prepare_folder
+    from jobs.config.loading import load_config
     from jobs.demo.show import run_demo
+    from jobs.engine.results import write_open_command
 
-    run_demo(folder.absolute())
+    lake, results = run_demo(folder.absolute())
+    report = folder / "report"
+    prepare_folder(report)
+    make_report(lake, None, report, DEFAULT_CLUSTERS, load_config())
+    if results is not None:
+        sys.stdout.write(f"\n{results.describe(datetime.now(UTC))}\n")
+    sys.stdout.write(f"{write_open_command(str(report / 'index.html'))}\n")

@@ -48,6 +48,14 @@ class QualityConfig(Section):
     min_videos: Positive = Field(
         1000, description="largest cluster, pairs and drift are not checked below this number of videos"
     )
+    min_precision: Fraction | None = Field(
+        None,
+        description="lowest precision of `duplicates` by the newest `ndvr estimate` of the model; null: no estimate is "
+        "needed. Not checked in the first run of a model",
+    )
+    max_estimate_age_days: PositiveFloat = Field(
+        90.0, description="with min_precision: greatest age of the sample that the estimate rests on"
+    )
 
 
 class MaintenanceConfig(Section):

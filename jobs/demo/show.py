@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from jobs.engine.results import Results
+    from jobs.lake.lake import Lake
+
 _FOUND_AND_PLANTED = """
     SELECT planted.video_id, planted.duplicate_of AS planted_copy_of, planted.relation AS planted_as, planted.edit,
         duplicates.duplicate_of AS found_duplicate_of, duplicates.match_probability, duplicates.cosine_similarity
@@ -45,8 +48,11 @@ _MORE_QUERIES = (
 )
 
 
-def run_demo(folder: Path) -> None:
+def run_demo(folder: Path) -> tuple[Lake, Results | None]:
     """Run the whole demo in a folder; a second run reuses the work of the first. Runs on: driver.
+
+    Returns:
+        The lake, and the results of the run.
 
     Raises:
         NdvrError: a download or the run failed.
@@ -54,8 +60,9 @@ def run_demo(folder: Path) -> None:
     console = Console()
     catalogue = _build(folder, Console(stderr=True))
     lake = folder / "lake"
-    run_nightly(str(catalogue.manifest), str(lake), load_config(), datetime.now(UTC).date())
-    spark = open_lake(str(lake)).spark
+    outcome = run_nightly(str(catalogue.manifest), str(lake), load_config(), datetime.now(UTC).date())
+    opened = open_lake(str(lake))
+    spark = opened.spark
     _add_truth_views(spark, catalogue)
     for title, query in (
         ("Planted copies beside SELECT * FROM duplicates", _FOUND_AND_PLANTED),
@@ -69,6 +76,7 @@ def run_demo(folder: Path) -> None:
     console.print(f"the tables are in {lake}; more queries to try:")
     for query in _MORE_QUERIES:
         console.print(f'  .venv/bin/ndvr sql --lake {lake} "{query}"', soft_wrap=True)
+    return opened, outcome.results
 
 
 def _build(folder: Path, console: Console) -> Catalogue:

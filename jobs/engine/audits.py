@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from jobs.config.operation import QualityConfig
     from jobs.engine.measures import Measures
+    from jobs.tables.estimates import Estimate
 
 _MIN_RUNS = 3
 """Drift is not checked with fewer published runs: a median of two values is not robust."""
@@ -30,6 +32,7 @@ class Finding:
         setting: key of the config that sets the limit.
         what: the measured numbers, in words.
         remedy: what to do if it trips.
+        configured: value of the setting, if it is not the limit itself.
     """
 
     audit: str
@@ -38,6 +41,7 @@ class Finding:
     setting: str
     what: str
     remedy: str
+    configured: float | None = None
 
     @property
     def is_tripped(self) -> bool:
@@ -126,6 +130,43 @@ def audit_drift(measures: Measures, history: Sequence[Mapping[str, float]], conf
         )
 
 
+def audit_estimate(estimate: Estimate | None, now: datetime, config: QualityConfig) -> list[Finding]:
+    """Check that `duplicates` was measured, recently, and with a sufficient precision, if `min_precision` is set.
+
+    Args:
+        estimate: the newest of the model in use.
+        now: start of the run, UTC.
+        config: the limits.
+    """
+    if config.min_precision is None:
+        return []
+    remedy = "draw pairs with ndvr sample, answer, and run ndvr estimate"
+    setting = "quality.min_precision"
+    if estimate is None or estimate.precision is None:
+        what = "precision has not been measured for this model"
+        return [Finding("missing_estimates", 1, 0, setting, what, remedy, config.min_precision)]
+    share = estimate.precision
+    return [
+        Finding(
+            "estimate_age_days",
+            estimate.measure_age_days(now),
+            config.max_estimate_age_days,
+            "quality.max_estimate_age_days",
+            f"sample {estimate.sample_id} is the newest with an estimate",
+            remedy,
+        ),
+        Finding(
+            "false_fraction",
+            1 - share.value,
+            1 - config.min_precision,
+            setting,
+            f"precision is {share} by {share.num_answers} answers",
+            "raise pairs.min_match_probability to the threshold that ndvr estimate prints, and measure again",
+            config.min_precision,
+        ),
+    ]
+
+
 def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: QualityConfig) -> list[Finding]:
     """Run all audits that have enough data. Runs on: driver.
 
@@ -142,7 +183,8 @@ def audit(measures: Measures, history: Sequence[Mapping[str, float]], config: Qu
 def report_failed_gates(findings: Iterable[Finding]) -> str | None:
     """Report the tripped audits, one line each: value, numbers, setting, limit, what to do; None if none tripped."""
     lines = [
-        f"  {f.audit} {f.value:.4g}: {f.what}; {f.setting} is {f.limit:g}. {f.remedy[0].upper()}{f.remedy[1:]}"
+        f"  {f.audit} {f.value:.4g}: {f.what}; {f.setting} is {f.limit if f.configured is None else f.configured:g}. "
+        f"{f.remedy[0].upper()}{f.remedy[1:]}"
         for f in findings
         if f.is_tripped
     ]

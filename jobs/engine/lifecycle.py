@@ -14,7 +14,7 @@ from jobs.engine.claims import Claims
 from jobs.errors import NdvrError
 from jobs.lake.lake import Lake
 from jobs.lake.session import named_jobs, start_session
-from jobs.pipeline import TABLES
+from jobs.pipeline import NIGHTLY_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,5 +95,5 @@ def _create_tables(lake: Lake, run: Run) -> None:
             lake.create(table)
 
     with ThreadPoolExecutor(_NUM_TABLES_AT_ONCE) as pool:
-        list(pool.map(create, TABLES))
-    log.info("tables opened", num_tables=len(TABLES))
+        list(pool.map(create, NIGHTLY_TABLES))
+    log.info("tables opened", num_tables=len(NIGHTLY_TABLES))

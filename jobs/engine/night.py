@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from jobs.engine.lifecycle import logged, open_lake_for_run
 from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.engine.metrics import check_client
+from jobs.engine.results import write_open_command
 from jobs.engine.runner import Runner
 from jobs.engine.summary_writer import RunSummaryWriter
 from jobs.lake.location import choose_log_folder
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from jobs.config.settings import Config
     from jobs.engine.outcome import Outcome
     from jobs.lake.lake import Lake
+
+_REPORT_FOLDER = "ndvr-report"
 
 
 def run_nightly(  # noqa: PLR0913 - the options of the command line
@@ -83,7 +87,17 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
         _print_summary(console, lake, outcome, run, seconds)
         for unread in summary.unread_values:
             console.print(f"warning: {unread}", markup=False, soft_wrap=True)
+        for line in _list_last_lines(outcome, lake_uri, started_at):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     return outcome
+
+
+def _list_last_lines(outcome: Outcome, lake: str, now: datetime) -> list[str]:
+    """Return what the run changed, for a person, and the command that makes and opens the report."""
+    if outcome.results is None:
+        return []
+    report = f"ndvr report --lake {shlex.quote(lake)} --out {_REPORT_FOLDER}"
+    return [outcome.results.describe(now), f"{report} && {write_open_command(f'{_REPORT_FOLDER}/index.html')}"]
 
 
 def _print_summary(console: Console, lake: Lake, outcome: Outcome, run: Run, seconds: float) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.engine.audits import Finding
+    from jobs.engine.results import Results
 
 _MAX_DETAIL_CHARACTERS = 2000
 
@@ -31,6 +32,7 @@ class Outcome:
         overruled: report of the failed gates if the run published with --publish-anyway; None otherwise.
         num_unchanged: videos whose files were read and have the content that is already described.
         lost_counts: videos that were described before and are in quarantine at the end of the run, by error code.
+        results: what the published run changed; None for backfills, failed runs, and if it could not be read.
     """
 
     records: list[StageRecord] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Outcome:
     overruled: str | None = None
     num_unchanged: int = 0
     lost_counts: dict[str, int] = field(default_factory=dict)
+    results: Results | None = None
 
     def add(self, record: StageRecord) -> None:
         """Add a record; records of one stage are summed."""

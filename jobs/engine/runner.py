@@ -14,16 +14,18 @@ from jobs.contracts.presence import select_present
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import Loop, Stage, StageRecord
-from jobs.engine.audits import audit, report_failed_gates
+from jobs.engine.audits import audit, audit_estimate, report_failed_gates
 from jobs.engine.lifecycle import recorded
 from jobs.engine.measures import count_lost, measure_attempts, measure_staged, read_earlier_runs
 from jobs.engine.outcome import Outcome
+from jobs.engine.results import read_results
 from jobs.engine.run_stage import provide_batch, run_stage
 from jobs.errors import QualityError
 from jobs.lake.session import named_jobs
 from jobs.one_video.index.publish import INDEXED_TABLES, publish_index
 from jobs.pipeline import PIPELINE, STAGES, TABLES
-from jobs.tables import attempts, embeddings, manifest, quarantine, runs
+from jobs.tables import attempts, duplicates, embeddings, manifest, quarantine, runs
+from jobs.tables.estimates import read_last_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +80,8 @@ class Runner:
                 versions = {name: self._version(name) for name in INDEXED_TABLES}
                 with named_jobs(self._lake.spark, self._run, "index"):
                     self.outcome.records.append(publish_index(self._lake, self._run, versions))
+        is_rebuilt = any(stage.name == duplicates.TABLE.name for stage in self._staged)
+        self.outcome.results = read_results(self._lake, self._run, has_new_duplicates=is_rebuilt)
         return self.outcome
 
     def _run_steps(self, claims: Claims) -> None:
@@ -133,7 +137,11 @@ class Runner:
         measures = measure(self._lake, self._run, earlier)
         self.outcome.lost_counts = count_lost(self._lake, self._run)
         self.outcome.audit_values = measures.values
-        self.outcome.findings = audit(measures, earlier.history, self._run.config.quality)
+        quality = self._run.config.quality
+        self.outcome.findings = audit(measures, earlier.history, quality)
+        if quality.min_precision is not None and earlier.last_of_model:
+            estimate = read_last_estimate(self._lake, self._run.model.model_id)
+            self.outcome.findings += audit_estimate(estimate, self._run.started_at, quality)
         failed = report_failed_gates(self.outcome.findings)
         if failed is None:
             log.info("audited", values=measures.values)

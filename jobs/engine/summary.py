@@ -53,6 +53,37 @@ class UnreadValuesSummary(_Model):
     rule: str = Field(description="what values must be")
 
 
+class ShareSummary(_Model):
+    """A measured share with its 95 % interval."""
+
+    value: float = Field(description="the estimate, in [0, 1]")
+    low: float = Field(description="lower limit")
+    high: float = Field(description="upper limit")
+    num_answers: int = Field(description="answers that it rests on")
+
+
+class EstimateSummary(_Model):
+    """The newest estimate of `ndvr estimate` for the model in use."""
+
+    sample_id: str = Field(description="the sample that people answered")
+    drawn_at: datetime = Field(description="when the sample was drawn, UTC")
+    age_days: float = Field(description="days from the draw to the start of the run")
+    pairs_precision: ShareSummary | None = Field(description="precision of `pairs`; null if not measured")
+    duplicates_precision: ShareSummary | None = Field(description="precision of `duplicates`; null if not measured")
+    recall: ShareSummary | None = Field(description="recall among candidates; null if not measured")
+
+
+class ResultsSummary(_Model):
+    """What a published run changed and what is left to do."""
+
+    num_added: int = Field(description="rows of `duplicates` that the run added")
+    num_removed: int = Field(description="rows of `duplicates` that the run removed")
+    num_obeyed: int = Field(description="decisions in force about videos that exist")
+    reclaimable_bytes: int = Field(description="sum of the view `reclaimable_bytes`")
+    num_to_review: int = Field(description="rows of the view `review_queue`")
+    estimate: EstimateSummary | None = Field(description="measured precision and recall; null if not measured")
+
+
 class RunSummary(_Model):
     """The summary of a run. Fields may be added; removing or changing one increments `schema_version`."""
 
@@ -82,4 +113,7 @@ class RunSummary(_Model):
     stages: list[StageSummary] = Field(description="stages that ran, in the order of the pipeline")
     audits: list[AuditSummary] = Field(description="audits in the order of execution")
     is_overruled: bool = Field(description="audits tripped, and --publish-anyway published the run")
+    results: ResultsSummary | None = Field(
+        description="what the run changed; null for failed runs and if it could not be read"
+    )
     published: dict[str, int] = Field(description="Delta version of each published table that this run rebuilt")

@@ -5,13 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from jobs.contracts.run import CODE_VERSION
 from jobs.engine.metrics import push_summary
 from jobs.engine.outcome import Outcome
-from jobs.engine.summary import AuditSummary, RunSummary, StageSummary, UnreadValuesSummary
+from jobs.engine.summary import (
+    AuditSummary,
+    EstimateSummary,
+    ResultsSummary,
+    RunSummary,
+    ShareSummary,
+    StageSummary,
+    UnreadValuesSummary,
+)
 from jobs.failures import exit_code_of
 from jobs.pipeline import STAGES
 
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
     from jobs.config.settings import Config
     from jobs.contracts.stage import StageRecord
     from jobs.engine.manifest_check import UnreadValues
+    from jobs.engine.results import Results
+    from jobs.tables.estimates import Estimate, Share
 
 
 _PUBLISHED = {stage.name for stage in STAGES if stage.is_published}
@@ -114,8 +124,35 @@ class RunSummaryWriter:
                 for found in outcome.findings
             ],
             is_overruled=outcome.overruled is not None,
+            results=None if outcome.results is None else _summarise_results(outcome.results, self.started_at),
             published={r.stage: r.output_version for r in records if r.stage in _PUBLISHED and r.output_version},
         )
+
+
+def _summarise_results(results: Results, started_at: datetime) -> ResultsSummary:
+    estimate = results.estimate
+    return ResultsSummary(
+        num_added=results.num_added,
+        num_removed=results.num_removed,
+        num_obeyed=results.num_obeyed,
+        reclaimable_bytes=results.reclaimable_bytes,
+        num_to_review=results.num_to_review,
+        estimate=None if estimate is None else _summarise_estimate(estimate, started_at),
+    )
+
+
+def _summarise_estimate(estimate: Estimate, started_at: datetime) -> EstimateSummary:
+    def summarise(share: Share | None) -> ShareSummary | None:
+        return None if share is None else ShareSummary(**asdict(share))
+
+    return EstimateSummary(
+        sample_id=estimate.sample_id,
+        drawn_at=estimate.drawn_at,
+        age_days=round(estimate.measure_age_days(started_at), 3),
+        pairs_precision=summarise(estimate.pairs_precision),
+        duplicates_precision=summarise(estimate.duplicates_precision),
+        recall=summarise(estimate.recall),
+    )
 
 
 def _summarise_stage(record: StageRecord) -> StageSummary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -12,6 +13,7 @@ from jobs.contracts.times import from_unix_micros
 from jobs.errors import UsageError
 from jobs.pipeline import STAGES, TABLES
 from jobs.review.report_data import Overview, RunFacts
+from jobs.tables.estimates import read_last_estimate
 from models.embedding_models import find_model
 
 if TYPE_CHECKING:
@@ -124,8 +126,10 @@ def read_overview(lake: Lake, history: Sequence[RunFacts], clusters: DataFrame, 
     }
     counts["copies that are not kept"] = counts["videos in clusters"] - counts["clusters"]
     probability, cosine = _find_thresholds(history[0])
+    estimate = read_last_estimate(lake, history[0].model_id)
+    precision = None if estimate is None else estimate.describe(datetime.now(UTC))
     return Overview(
-        history[0], history, counts, probabilities, cosines, probability, cosine, cluster_sizes, error_codes
+        history[0], history, counts, probabilities, cosines, probability, cosine, cluster_sizes, error_codes, precision
     )
 
 

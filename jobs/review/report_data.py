@@ -53,6 +53,7 @@ class Overview:
         min_cosine: threshold of cosine_similarity; None if unknown, or if the model compares frames.
         cluster_sizes: number of clusters by number of members.
         error_codes: number of videos in quarantine by error_code.
+        precision: the newest estimate of precision in words; None without one.
     """
 
     run: RunFacts
@@ -64,6 +65,7 @@ class Overview:
     min_cosine: float | None
     cluster_sizes: Mapping[int, int]
     error_codes: Mapping[str, int]
+    precision: str | None = None
 
 
 @dataclass(frozen=True)

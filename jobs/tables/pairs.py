@@ -125,11 +125,31 @@ def find_evidence(segments: DataFrame, sources: PictureSources, config: PairsCon
     vectors = segments.withColumn("is_unsearched", F.lit(True))
     plan = plan_search(vectors, config)
     found = search_candidates(vectors, config.min_candidate_similarity, config, plan, keep_on_executors)
+    return verify_named(found.rows, segments, sources)
+
+
+def verify_named(
+    named: DataFrame, segments: DataFrame, sources: PictureSources, verifier: Verifier | None = None
+) -> DataFrame:
+    """Align named pairs and look at them again, as a night does; nothing is searched. Runs on: driver and executors.
+
+    Args:
+        named: left_id and right_id, in order.
+        segments: rows of `embeddings` of one model.
+        sources: pictures of the model's descriptors.
+        verifier: pairs that its first look rules out are left out; None keeps all that align.
+
+    Returns:
+        Rows of `VERIFIED_DDL`, or of `LOOKED_DDL` without a verifier.
+    """
     whole = segments.where("segment_index = 0")
-    candidates = _join_features(found.rows, whole, sources.thumbnails)
-    aligned = keep_on_executors("aligned", candidates.mapInPandas(align_batches, ALIGNED_DDL))
+    candidates = _join_features(named, whole, sources.thumbnails)
+    aligned = keep_on_executors(
+        "aligned", candidates.mapInPandas(partial(align_batches, verifier=verifier), ALIGNED_DDL)
+    )
     pictured = add_pictures(aligned, whole, sources, keep_on_executors)
-    return pictured.rows.mapInPandas(look_batches, LOOKED_DDL)
+    columns = LOOKED_DDL if verifier is None else VERIFIED_DDL
+    return pictured.rows.mapInPandas(partial(look_batches, verifier=verifier), columns)
 
 
 def _join_features(candidates: DataFrame, whole: DataFrame, thumbnails: DataFrame) -> DataFrame:

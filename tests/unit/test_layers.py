@@ -48,7 +48,7 @@ JOBS_ORDER = (
     ("pipeline",),
     ("one_video",),
     ("engine",),
-    ("evaluation",),
+    ("evaluation", "estimation"),
     ("training", "review", "sharing", "maintenance"),
     ("querying",),
     (

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jobs.config.operation import QualityConfig
-from jobs.engine.audits import Finding, audit, report_failed_gates
+from jobs.engine.audits import Finding, audit, audit_estimate, report_failed_gates
 from jobs.engine.measures import Measures
 from jobs.errors import QualityError
+from jobs.tables.estimates import Estimate, Share
 from jobs.tables.manifest import check_removed
 
 HALF_OF_FOUR = QualityConfig(max_failed_fraction=0.5, min_attempts=4)
 FROM_TEN = QualityConfig(min_videos=10, max_cluster_fraction=0.3, max_pairs_per_new_video=2.0)
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
 USUAL = {"failed_fraction": 0.02, "clustered_fraction": 0.2, "pairs_per_video": 0.5}
 
 
@@ -126,6 +129,35 @@ def test_the_median_is_over_the_newest_runs_that_measured_the_value() -> None:
 def test_a_ratio_with_denominator_zero_has_no_value() -> None:
     assert Measures().values == {}
     assert Measures(num_described=3, error_counts={"CORRUPT": 1}).values == {"failed_fraction": 0.25}
+
+
+def test_no_estimate_is_needed_unless_a_precision_is_required() -> None:
+    assert audit_estimate(None, NOW, QualityConfig()) == []
+
+
+def test_a_required_precision_needs_an_estimate() -> None:
+    required = QualityConfig(min_precision=0.99)
+    for estimate in (None, Estimate("s", NOW, 3, recall=Share(1.0, 0.5, 1.0, 3))):
+        assert report_failed_gates(audit_estimate(estimate, NOW, required)) == (
+            "1 audit tripped:\n"
+            "  missing_estimates 1: precision has not been measured for this model; quality.min_precision is 0.99. "
+            "Draw pairs with ndvr sample, answer, and run ndvr estimate"
+        )
+
+
+def test_an_old_sample_or_a_low_precision_trips() -> None:
+    required = QualityConfig(min_precision=0.99, max_estimate_age_days=30)
+    good, bad = Share(0.99, 0.96, 0.999, 60), Share(0.98, 0.95, 0.99, 60)
+    recent, old = NOW - timedelta(days=29), NOW - timedelta(days=31)
+
+    def list_tripped(share: Share, drawn_at: datetime) -> list[str]:
+        estimate = Estimate("s", drawn_at, 60, duplicates_precision=share)
+        return [found.audit for found in audit_estimate(estimate, NOW, required) if found.is_tripped]
+
+    assert list_tripped(good, recent) == []
+    assert list_tripped(good, old) == ["estimate_age_days"]
+    assert list_tripped(bad, recent) == ["false_fraction"]
+    assert list_tripped(bad, old) == ["estimate_age_days", "false_fraction"]
 
 
 def test_there_is_no_report_without_tripped_audits() -> None:

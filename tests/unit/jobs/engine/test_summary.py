@@ -11,9 +11,11 @@ from jobs.config.settings import Config
 from jobs.contracts.stage import StageRecord
 from jobs.engine.audits import Finding
 from jobs.engine.outcome import Outcome
+from jobs.engine.results import Results
 from jobs.engine.summary import RunSummary
 from jobs.engine.summary_writer import RunSummaryWriter
 from jobs.errors import QualityError
+from jobs.tables.estimates import Estimate, Share
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +85,7 @@ def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
             }
         ],
         "is_overruled": False,
+        "results": None,
         "published": {"pairs": 7},
     }
 
@@ -90,6 +93,29 @@ def test_a_summary_has_stages_rows_rates_errors_audits_and_versions() -> None:
 def stage(name: str, **parts: Any) -> dict[str, Any]:
     empty = {"status": "done", "num_rows": None, "input_rows": {}, "rows_per_second": None}
     return {"stage": name, "search_plan": None, "search_recall": None, "unseen_pairs": {}} | empty | parts
+
+
+def test_the_summary_of_a_published_run_has_its_results_and_the_age_of_the_estimate() -> None:
+    share = Share(0.994, 0.985, 0.998, 60)
+    estimate = Estimate("s", datetime(2024, 4, 19, 14, tzinfo=UTC), 100, duplicates_precision=share)
+    outcome = make_outcome()
+    outcome.results = Results(12, 1, 47, 3_100, 83, estimate)
+    results = json.loads(make_writer(outcome=outcome).summarise(1.0, None).model_dump_json())["results"]
+    assert results == {
+        "num_added": 12,
+        "num_removed": 1,
+        "num_obeyed": 47,
+        "reclaimable_bytes": 3100,
+        "num_to_review": 83,
+        "estimate": {
+            "sample_id": "s",
+            "drawn_at": "2024-04-19T14:00:00Z",
+            "age_days": 11.5,
+            "pairs_precision": None,
+            "duplicates_precision": {"value": 0.994, "low": 0.985, "high": 0.998, "num_answers": 60},
+            "recall": None,
+        },
+    }
 
 
 def test_pairs_without_a_second_look_are_described_for_people() -> None:

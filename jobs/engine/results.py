@@ -1,0 +1,143 @@
+"""What a published run changed and what is left to do, in the words of the last lines of a night. Runs on: driver."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from jobs.clustering.decisions import decisions_in_force, select_about
+from jobs.contracts.presence import select_present
+from jobs.contracts.run_log import log
+from jobs.lake.session import named_jobs
+from jobs.tables import duplicates
+from jobs.tables.estimates import read_last_estimate
+from jobs.views.queries import select_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from jobs.contracts.run import Run
+    from jobs.lake.lake import Lake
+    from jobs.tables.estimates import Estimate
+
+_Answer = TypeVar("_Answer")
+_NUM_QUERIES_AT_ONCE = 5
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_BYTES_PER_UNIT = 1000
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a published run.
+
+    Attributes:
+        num_added: rows of `duplicates` that the run added.
+        num_removed: rows of `duplicates` that the run removed.
+        num_obeyed: decisions in force about videos that exist.
+        reclaimable_bytes: as in the view `reclaimable_bytes`.
+        num_to_review: rows of the view `review_queue`.
+        estimate: the newest estimate of precision and recall of the model; None without one.
+    """
+
+    num_added: int
+    num_removed: int
+    num_obeyed: int
+    reclaimable_bytes: int
+    num_to_review: int
+    estimate: Estimate | None
+
+    def describe(self, now: datetime) -> str:
+        """Return the last line of a night.
+
+        For example "+12 duplicates, -1, 47 decisions obeyed, 3.1 GB reclaimable, 83 to review, precision .994 (.985 to
+        .998; 100 pairs, 12 days ago)".
+        """
+        precision = "precision not measured: ndvr sample" if self.estimate is None else self.estimate.describe(now)
+        parts = (
+            f"+{self.num_added} duplicate{'s' * (self.num_added != 1)}",
+            f"-{self.num_removed}",
+            f"{self.num_obeyed} decision{'s' * (self.num_obeyed != 1)} obeyed",
+            f"{format_bytes(self.reclaimable_bytes)} reclaimable",
+            f"{self.num_to_review} to review",
+            precision,
+        )
+        return ", ".join(parts)
+
+
+def read_results(lake: Lake, run: Run, *, has_new_duplicates: bool) -> Results | None:
+    """Read the results of a run that is published and recorded, with a few queries at once.
+
+    Args:
+        lake: its lake.
+        run: the run.
+        has_new_duplicates: whether the run built `duplicates`.
+
+    Returns:
+        None, with a warning in the log, if they cannot be read: the run is published, whatever its last lines say.
+    """
+
+    def ask(read: Callable[[], _Answer]) -> _Answer:
+        with named_jobs(lake.spark, run, "results"):  # in each thread, because job names belong to a thread
+            return read()
+
+    try:
+        with ThreadPoolExecutor(_NUM_QUERIES_AT_ONCE) as pool:
+            to_review = pool.submit(ask, lambda: select_view(lake, "review_queue").count())
+            reclaimable = pool.submit(ask, lambda: _sum_reclaimable(lake))
+            obeyed = pool.submit(ask, lambda: _count_obeyed(lake))
+            changes = pool.submit(ask, lambda: _count_changes(lake, run)) if has_new_duplicates else None
+            estimate = pool.submit(ask, lambda: read_last_estimate(lake, run.model.model_id))
+            added, removed = changes.result() if changes else (0, 0)
+            return Results(
+                added, removed, obeyed.result(), reclaimable.result(), to_review.result(), estimate.result()
+            )  # fmt: skip
+    except (PySparkException, Py4JError, OSError) as error:
+        log.warning("results not read", why=str(error))
+        return None
+
+
+def _sum_reclaimable(lake: Lake) -> int:
+    """Return the reclaimable bytes of all owners."""
+    total = select_view(lake, "reclaimable_bytes").agg(F.sum("reclaimable_bytes").alias("total")).collect()[0]["total"]
+    return int(total or 0)
+
+
+def _count_obeyed(lake: Lake) -> int:
+    """Count the decisions in force whose videos are all present, as `jobs.tables.clusters` selects them."""
+    held = decisions_in_force(lake.read("decisions"))
+    return select_about(held, select_present(lake.read("manifest"), lake.read("quarantine"))).count()
+
+
+def _count_changes(lake: Lake, run: Run) -> tuple[int, int]:
+    """Return how many rows of `duplicates` the run added and removed, from the metrics of its commit."""
+    from delta.tables import DeltaTable
+
+    history = DeltaTable.forPath(lake.spark, lake.path(duplicates.TABLE.name)).history(1)
+    row = history.select("userMetadata", "operationMetrics").collect()[0]
+    if json.loads(row["userMetadata"] or "{}").get("run_id") != run.run_id:
+        return 0, 0
+    metrics = row["operationMetrics"] or {}
+    return int(metrics.get("numTargetRowsInserted", 0)), int(metrics.get("numTargetRowsDeleted", 0))
+
+
+def format_bytes(num_bytes: int) -> str:
+    """Return a number of bytes with two digits at least: "0 B", "850 kB", "3.1 GB"."""
+    value, unit = float(num_bytes), 0
+    while value >= _BYTES_PER_UNIT and unit < len(_UNITS) - 1:
+        value, unit = value / _BYTES_PER_UNIT, unit + 1
+    digits = 1 if unit and value < 10 else 0  # noqa: PLR2004 - one digit before the point
+    return f"{value:.{digits}f} {_UNITS[unit]}"
+
+
+def write_open_command(index: str) -> str:
+    """Return the command that opens a page in the browser of this system."""
+    return f"{'open' if sys.platform == 'darwin' else 'xdg-open'} {shlex.quote(index)}"

@@ -1,0 +1,1 @@
+"""Measures precision and recall of a lake on answers about drawn pairs."""
