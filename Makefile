@@ -18,7 +18,7 @@ QUIET := $(if $(MAKE_TERMERR),,--quiet)
 # files, in the order of tests/conftest.py.
 PYTEST := $(BIN)/pytest -q --durations=15 --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 VERSION := $(shell sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py)
-DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/lake/delta_jars.py)
+DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/lake/jars.py)
 
 .PHONY: help
 help: ## list these commands

@@ -66,7 +66,7 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
     """
     settings = load_config(config)
-    opened = open_lake(absolute(lake))
+    opened = open_lake(absolute(lake), settings.spark)
     if truth is not None and (model / CARD_FILE).is_file():
         remove_old_verifier(model)
     try:

@@ -59,7 +59,7 @@ def report(
 
     settings = load_config(config)
     prepare_folder(out)
-    opened = open_lake(absolute(lake))
+    opened = open_lake(absolute(lake), settings.spark)
     num_pages = make_report(opened, run, out, num_clusters, settings)
     index = str(out / "index.html")
     text = json.dumps({"num_pages": num_pages, "index": index}) if as_json else f"{num_pages} pages; open {index}"

@@ -19,6 +19,8 @@ from pyspark.sql.types import StructType
 from jobs.errors import NdvrError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrameReader, SparkSession
     from pyspark.sql.types import DataType
 
@@ -27,6 +29,8 @@ _WITHOUT_CHECKSUMS = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+# Where Hadoop's own values come from; all other sources are of the operator.
+_HADOOP_DEFAULTS = {"core-default.xml", "programmatically"}
 
 
 def find_charset_of_names() -> str:
@@ -51,6 +55,15 @@ def literal_reader(spark: SparkSession) -> DataFrameReader:
 def given_files_reader(spark: SparkSession) -> DataFrameReader:
     """Return a `literal_reader` of files that a person gives. Runs on: driver."""
     return literal_reader(spark).options(**_WITHOUT_CHECKSUMS)
+
+
+def set_hadoop_options(spark: SparkSession, options: Mapping[str, str]) -> None:
+    """Set options of Hadoop that the operator has not set, before any file system is opened. Runs on: driver."""
+    context: Any = spark.sparkContext
+    configuration = context._jsc.hadoopConfiguration()  # noqa: SLF001 - PySpark has no public API for it
+    for key, value in options.items():
+        if set(configuration.getPropertySources(key) or ()) <= _HADOOP_DEFAULTS:
+            configuration.set(key, value)
 
 
 @dataclass(frozen=True)

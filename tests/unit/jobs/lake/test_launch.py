@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.delta_jars import DeltaJars
+from jobs.lake.jars import DeltaJars
 from jobs.lake.jvm_output import keep_jvm_output, read_jvm_output
 from jobs.lake.launch import explain_start
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import UsageError
-from jobs.lake.delta_jars import (
+from jobs.lake.jars import (
     DELTA_PACKAGE,
     REQUIRED_JARS,
     choose_jar_settings,
