@@ -87,7 +87,7 @@ class SparkConfig(Section):
 
     packages: tuple[str, ...] = Field(
         (),
-        description="libraries as group:artifact:version, from Maven Central; the connector of the lake's store is added "
-        "if none is named",
+        description="libraries as group:artifact:version, from Maven Central; the connector of the lake's store is "
+        "added if none is named",
     )
     conf: dict[str, str] = Field({}, description="properties of Spark; they override those of ndvr")

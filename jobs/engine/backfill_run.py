@@ -62,11 +62,9 @@ def run_backfill(
     logs = choose_log_folder(lake_uri, log_dir)
     settings = config.model_dump(mode="json")
     with logged(logs, run_id, "backfill started", manifest=manifest_uri, lake=lake_uri, config=settings):
-        spark_log = logs / f"{run_id}.spark.log"
         uris = [lake_uri] if manifest_uri is None else [lake_uri, manifest_uri]
-        lake = open_lake_for_run(
-            "ndvr backfill", uris, config.spark, spark_log=spark_log, master=master, console=console
-        )
+        spark_log = logs / f"{run_id}.spark.log"
+        lake = open_lake_for_run("ndvr backfill", uris, config.spark, spark_log, master, console)
         run = _make_run(lake, run_id, manifest_uri, config, console)
         job = Backfill(lake, run, _read_manifest(lake, run, manifest_uri), budget, console)
         outcome = job.run()

@@ -171,6 +171,20 @@ class LakeFiles:
                 found.append(file)
         return sorted(found)
 
+    def look_once(self, uri: str, options: Mapping[str, str]) -> bool:
+        """Return whether there is a file or folder, through a client of its own with other options of Hadoop."""
+        context: Any = self._spark.sparkContext
+        hadoop = context._jvm.org.apache.hadoop  # noqa: SLF001 - PySpark has no public API for Hadoop's file systems
+        configuration = hadoop.conf.Configuration(context._jsc.hadoopConfiguration())  # noqa: SLF001
+        for key, value in options.items():
+            configuration.set(key, value)
+        path = hadoop.fs.Path(uri)
+        files = hadoop.fs.FileSystem.newInstance(path.toUri(), configuration)
+        try:
+            return bool(files.exists(path))
+        finally:
+            files.close()
+
     def exists(self, uri: str) -> bool:
         """Return whether there is a file or folder."""
         files, path = self._open(uri)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 
 from jobs.errors import UsageError, first_line
 from jobs.lake.files import LakeFiles, set_hadoop_options
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.lake.connectors import Connector
+
+# By default S3A tries for two minutes to connect to a store that does not run.
+_FEW_ATTEMPTS = {"fs.s3a.attempts.maximum": "2", "fs.s3a.retry.limit": "1"}
+_MAX_REASON_CHARACTERS = 300
 
 
 def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[Connector]) -> None:
@@ -40,9 +45,11 @@ def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[C
 
 def _look_for(spark: SparkSession, uri: str) -> None:
     try:
-        LakeFiles(spark).exists(uri)
-    except Py4JJavaError as error:
-        text = str(error.java_exception)
+        LakeFiles(spark).look_once(uri, _FEW_ATTEMPTS)
+    except (Py4JJavaError, PySparkException) as error:
+        text = str(getattr(error, "java_exception", error))
         fault = find_machine_fault(text)
         reason = "check the URI and its store" if fault is None else f"{fault.cause}; {fault.remedy}"
-        raise UsageError(f"cannot open {uri!r}: {reason} (Java: {first_line(text)})") from error
+        raise UsageError(
+            f"cannot open {uri!r}: {reason} (Java: {first_line(text)[:_MAX_REASON_CHARACTERS]})"
+        ) from error
