@@ -44,7 +44,7 @@ def logged(logs: Path, run_id: str, event: str, **fields: object) -> Iterator[No
         yield
 
 
-def open_lake_for_run(  # noqa: PLR0917 - what a run has at its start
+def open_lake_for_run(
     app_name: str, uris: Sequence[str], settings: SparkConfig, spark_log: Path, master: str | None, console: Console
 ) -> Lake:
     """Start the session of a run, with a status line at a terminal, and return its lake. Runs on: driver.

@@ -22,7 +22,7 @@ _S3_PROVIDERS = (
     "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
 )
 """Keys in the properties of Spark first, then the standard chain of AWS: environment, files, roles."""
-S3_VARIABLES = (
+_S3_VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -31,7 +31,6 @@ S3_VARIABLES = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
 )
-"""Variables that configure S3 for Hadoop and for Arrow."""
 
 
 class Connector(NamedTuple):
@@ -40,11 +39,13 @@ class Connector(NamedTuple):
     Attributes:
         package: its library.
         schemes: of the URIs that it opens.
+        variables: environment variables of the driver that the Python workers get, for Arrow.
         make_options: returns options of Hadoop from environment variables.
     """
 
     package: Package
     schemes: tuple[str, ...]
+    variables: tuple[str, ...]
     make_options: Callable[[Mapping[str, str]], dict[str, str]]
 
 
@@ -110,6 +111,7 @@ CONNECTORS = (
             ),
         ),
         ("s3a",),
+        _S3_VARIABLES,
         make_s3_options,
     ),
     Connector(
@@ -129,11 +131,19 @@ CONNECTORS = (
             ),
         ),
         ("abfs", "abfss"),
+        (
+            "AZURE_TENANT_ID",
+            "AZURE_CLIENT_ID",
+            "AZURE_CLIENT_SECRET",
+            "AZURE_FEDERATED_TOKEN_FILE",
+            "AZURE_STORAGE_KEY",
+        ),
         make_azure_options,
     ),
     Connector(
         Package("the Google Cloud Storage connector", f"org.apache.hadoop:hadoop-gcp:{HADOOP_VERSION}"),
         ("gs",),
+        ("GOOGLE_APPLICATION_CREDENTIALS",),
         make_google_options,
     ),
 )

@@ -28,6 +28,9 @@ _MAX_REASON_CHARACTERS = 300
 def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[Connector]) -> None:
     """Set the options of the connectors, and look for each URI that is not on this machine's disks.
 
+    The Python workers get the variables of the driver. Spark sends them with each task, and not in its properties, which
+    are shown in its UI.
+
     Args:
         spark: the session.
         uris: absolute paths and URIs. They need not exist, but their bucket or host must.
@@ -38,6 +41,8 @@ def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[C
     """
     for connector in connectors:
         set_hadoop_options(spark, connector.make_options(os.environ))
+        shared = {name: os.environ[name] for name in connector.variables if name in os.environ}
+        spark.sparkContext.environment.update(shared)
     for uri in uris:
         if local_folder(uri) is None:
             _look_for(spark, uri)

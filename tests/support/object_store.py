@@ -1,0 +1,76 @@
+"""A real S3 server on this machine, for lakes, manifests and videos in an object store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from jobs.lake.connectors import CONNECTORS
+from jobs.lake.jars import find_jars
+from jobs.lake.spark_installation import find_spark_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REGION = "eu-west-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": REGION}
+_S3 = next(connector.package for connector in CONNECTORS if "s3a" in connector.schemes)
+
+
+def find_connector_jars() -> list[Path]:
+    """Return the JARs of the S3 connector on this machine; empty if they are missing. `make test` downloads them."""
+    found = find_jars([_S3], find_spark_home(), {})
+    return [] if found.missing else list(found.cached)
+
+
+class ObjectStore:
+    """A running server.
+
+    Attributes:
+        endpoint: its URL.
+        client: a client of it.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which every command finds the server."""
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint}
+
+    def make_bucket(self) -> str:
+        """Create a bucket with a new name: clients in this process keep what they know of earlier buckets."""
+        name = f"ndvr-{uuid4().hex}"
+        self.client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        return name
+
+    def upload(self, folder: Path, bucket: str) -> None:
+        """Upload the files of a folder, at any depth, under their relative paths."""
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                self.client.upload_file(str(file), bucket, file.relative_to(folder).as_posix())
+
+
+@contextmanager
+def run_object_store() -> Iterator[ObjectStore]:
+    """Run a server on a free port during the block."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield ObjectStore(f"http://{host}:{port}")
+    finally:
+        server.stop()
