@@ -28,8 +28,8 @@ _MAX_REASON_CHARACTERS = 300
 def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[Connector]) -> None:
     """Set the options of the connectors, and look for each URI that is not on this machine's disks.
 
-    The Python workers get the variables of the driver. Spark sends them with each task, and not in its properties, which
-    are shown in its UI.
+    The Python workers get the variables of the driver. Spark sends them with each task. They are not among its
+    properties, which its UI shows.
 
     Args:
         spark: the session.
