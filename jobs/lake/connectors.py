@@ -56,6 +56,11 @@ def make_s3_options(environ: Mapping[str, str]) -> dict[str, str]:
     other than AWS rarely have a host name for each bucket, so their buckets are in the path.
     """
     options = {"fs.s3a.aws.credentials.provider": ",".join(_S3_PROVIDERS)}
+    if all(environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")):
+        # As Spark does when its JVM starts; a notebook may set the variables later.
+        options["fs.s3a.access.key"] = environ["AWS_ACCESS_KEY_ID"]
+        options["fs.s3a.secret.key"] = environ["AWS_SECRET_ACCESS_KEY"]
+        options["fs.s3a.session.token"] = environ.get("AWS_SESSION_TOKEN", "")
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     if region:
