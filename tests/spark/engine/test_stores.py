@@ -6,7 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 
+from jobs.cli import app
+from jobs.commands.command_line import run_command
 from jobs.commands.sql import print_query
 from jobs.config.settings import Config
 from jobs.engine.night import run_nightly
@@ -70,3 +73,46 @@ def test_a_bucket_that_does_not_exist_is_one_clear_error(spark: SparkSession, ob
         UsageError, match=r"cannot open 's3a://ndvr-nowhere/lake': the store has no such bucket; create"
     ):
         start_session("ndvr tests", "s3a://ndvr-nowhere/lake")
+
+
+COMMANDS = (
+    ("sql", "SELECT count(*) FROM current_duplicates", "--lake", "{lake}", "--json"),
+    ("quarantine", "--lake", "{lake}", "--json"),
+    ("decide", "--lake", "{lake}", "{keeper}", "keep_this", "--by", "ann"),
+    ("decide", "--lake", "{lake}", "--list"),
+    ("why", "--lake", "{lake}", "{copy}", "{keeper}", "--config", "{config}"),
+    ("report", "--lake", "{lake}", "--out", "{folder}/report", "--config", "{config}"),
+    ("export-vectors", "--lake", "{lake}", "--to", "parquet", "--out", "{bucket}/vectors"),
+    ("views", "--lake", "{lake}", "--print"),
+    ("maintain", "--lake", "{lake}", "--log-dir", "{folder}/logs", "--config", "{config}"),
+    ("upgrade", "--lake", "{lake}"),
+    ("backfill", "--lake", "{lake}", "--manifest", "{bucket}/manifest.csv", "--status", "--config", "{config}"),
+)
+"""The commands that read or write a lake, besides those with a test of their own."""
+
+
+def test_every_command_accepts_a_lake_in_a_store(
+    spark: SparkSession, remote: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = f"{remote}/lake"
+    run_nightly(absolute(f"{remote}/manifest.csv"), absolute(lake), Config(**TINY), NIGHT, log_dir=tmp_path / "logs")
+    row = spark.read.format("delta").load(f"{absolute(lake)}/duplicates").where("relation = 'copy'").first()
+    assert row is not None
+    config = tmp_path / "ndvr.yaml"
+    config.write_text(json.dumps(TINY), encoding="utf-8")
+    values = {
+        "lake": lake, "bucket": remote, "folder": tmp_path, "config": config,
+        "copy": row["video_id"], "keeper": row["duplicate_of"],
+    }  # fmt: skip
+    codes = {
+        " ".join(command[:1]): run_command(app, [part.format(**values) for part in command]) for command in COMMANDS
+    }
+    assert codes == dict.fromkeys(codes, 0), capsys.readouterr().err
+    uri = (
+        spark.read.format("delta")
+        .load(f"{absolute(lake)}/manifest")
+        .where(F.col("video_id") == row["video_id"])
+        .first()
+    )
+    assert uri is not None
+    assert run_command(app, ["query", uri["uri"], "--lake", lake, "--config", str(config), "--json"]) == 10
