@@ -110,17 +110,17 @@ class LakeFiles:
 
     def measure(self, uri: str) -> FileEntry:
         """Measure an existing file or folder."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         return self._measure(files.getFileStatus(path))
 
     def touch(self, uri: str) -> None:
         """Create or overwrite an empty file, so that its time is the store's current time."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         files.create(path, True).close()
 
     def write_text(self, uri: str, text: str) -> None:
         """Write a file in UTF-8; an existing file is overwritten."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         stream = files.create(path, True)
         try:
             stream.write(bytearray(text, "utf-8"))
@@ -129,7 +129,7 @@ class LakeFiles:
 
     def delete(self, uri: str) -> None:
         """Delete a file, or a folder with everything below it; do nothing if it does not exist."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         files.delete(path, True)
 
     def replace_folder(self, staged: str, target: str) -> None:
@@ -142,7 +142,7 @@ class LakeFiles:
             NdvrError: the file system refused to rename a folder.
         """
         previous = f"{staged}.replaced"
-        files, path = self._open(target)
+        files, path = self.open(target)
         has_previous = bool(files.exists(path))
         if has_previous:
             self._rename(target, previous)
@@ -159,7 +159,7 @@ class LakeFiles:
 
         Sorted. Empty if it does not exist, or if Spark ignores all of it because of its name.
         """
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         if not files.exists(path):
             return []
         if files.getFileStatus(path).isFile():
@@ -187,7 +187,7 @@ class LakeFiles:
 
     def exists(self, uri: str) -> bool:
         """Return whether there is a file or folder."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         return bool(files.exists(path))
 
     def read_parquet_schema(self, uri: str) -> Any:  # noqa: ANN401 - Java objects have no Python type
@@ -198,7 +198,7 @@ class LakeFiles:
         for key, value in _WITHOUT_CHECKSUMS.items():
             configuration.set(key, value)
         parquet = jvm.org.apache.parquet.hadoop
-        file = parquet.util.HadoopInputFile.fromPath(self._open(uri)[1], configuration)
+        file = parquet.util.HadoopInputFile.fromPath(self.open(uri)[1], configuration)
         reader = parquet.ParquetFileReader.open(file)
         try:
             return reader.getFileMetaData().getSchema()
@@ -224,11 +224,11 @@ class LakeFiles:
         return StructType.fromJson(json.loads(schema.json()))[0].dataType
 
     def _rename(self, source: str, target: str) -> None:
-        files, path = self._open(source)
-        if not files.rename(path, self._open(target)[1]):
+        files, path = self.open(source)
+        if not files.rename(path, self.open(target)[1]):
             raise NdvrError(f"could not rename {source} to {target}: check the write permissions of both folders")
 
-    def _open(self, uri: str) -> tuple[Any, Any]:
+    def open(self, uri: str) -> tuple[Any, Any]:
         """Return the Hadoop file system of a URI, which Hadoop caches, and the URI as a Hadoop path."""
         context: Any = self._spark.sparkContext
         # PySpark has no public API for Hadoop's file systems.
@@ -237,7 +237,7 @@ class LakeFiles:
 
     def _list_statuses(self, uri: str) -> Any:  # noqa: ANN401 - a Java array has no Python type
         """Return the status of each entry of a folder; empty if the folder does not exist."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         try:
             return files.listStatus(path)
         except Py4JJavaError as error:
@@ -251,7 +251,7 @@ class LakeFiles:
         newest, num_files, num_bytes = status.getModificationTime(), 1, status.getLen()
         if status.isDirectory():
             num_files = num_bytes = 0
-            below = self._open(path.toString())[0].listFiles(path, True)
+            below = self.open(path.toString())[0].listFiles(path, True)
             while below.hasNext():
                 file = below.next()
                 newest = max(newest, file.getModificationTime())
