@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from jobs.lake.connectors import CONNECTORS
 from jobs.lake.jars import find_jars
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+logging.getLogger("werkzeug").setLevel(logging.WARNING)  # otherwise each request is logged
 REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": REGION}
 _S3 = next(connector.package for connector in CONNECTORS if "s3a" in connector.schemes)
@@ -64,13 +68,28 @@ class ObjectStore:
                 self.client.upload_file(str(file), bucket, file.relative_to(folder).as_posix())
 
 
+class _Serialised:
+    """Handles one writing request at a time. A thread of moto looks whether an object exists and then writes it."""
+
+    def __init__(self) -> None:
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._writing = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
+            return self._app(environ, start_response)
+        with self._writing:
+            return self._app(environ, start_response)
+
+
 @contextmanager
 def run_object_store() -> Iterator[ObjectStore]:
     """Run a server on a free port during the block."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    server = make_server("127.0.0.1", 0, _Serialised(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        yield ObjectStore(f"http://{host}:{port}")
+        yield ObjectStore(f"http://127.0.0.1:{server.server_port}")
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
