@@ -17,7 +17,7 @@ from jobs.lake.jars import find_jars
 from jobs.lake.spark_installation import find_spark_home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)  # otherwise each request is logged
@@ -83,9 +83,13 @@ class _Serialised:
 
 
 @contextmanager
-def run_object_store() -> Iterator[ObjectStore]:
-    """Run a server on a free port during the block."""
-    server = make_server("127.0.0.1", 0, _Serialised(), threaded=True)
+def run_object_store(wrap: Callable[[Any], Any] = lambda app: app) -> Iterator[ObjectStore]:
+    """Run a server on a free port during the block.
+
+    Args:
+        wrap: returns the WSGI application that is run, given the one of the server. It can delay and refuse requests.
+    """
+    server = make_server("127.0.0.1", 0, wrap(_Serialised()), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
