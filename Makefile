@@ -18,7 +18,9 @@ QUIET := $(if $(MAKE_TERMERR),,--quiet)
 # files, in the order of tests/conftest.py.
 PYTEST := $(BIN)/pytest -q --durations=15 --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 VERSION := $(shell sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py)
-DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/lake/delta_jars.py)
+DELTA_JARS := $(shell sed -n 's/^DELTA_PACKAGE = "\(.*\)"$$/\1/p' jobs/lake/jars.py)
+
+S3_JARS := org.apache.hadoop:hadoop-aws:$(shell sed -n 's/^HADOOP_VERSION = "\(.*\)"$$/\1/p' jobs/lake/connectors.py)
 
 .PHONY: help
 help: ## list these commands
@@ -67,13 +69,21 @@ $(VENV)/stamp-browser: $(VENV)/stamp-made
 	@PYTHON='$(PYTHON)' sh deploy/prepare_debian.sh browser || echo "tests that need Chromium will be skipped"
 	@touch $@
 
+# The connector has 690 MB, so that only the tests of lakes on S3 fetch it.
+$(VENV)/stamp-s3: $(VENV)/stamp-jars jobs/lake/connectors.py
+	@echo "fetching $(S3_JARS)"
+	@PYSPARK_PYTHON=$(CURDIR)/$(BIN)/python $(BIN)/spark-submit --packages $(S3_JARS) \
+		--conf spark.jars.ivySettings=deploy/ivysettings.xml $(VENV)/nothing.py > $(VENV)/s3.log 2>&1 || \
+		echo "cannot fetch $(S3_JARS) from Maven Central: tests of lakes on S3 will be skipped"
+	@touch $@
+
 # With an archive of its classes, a JVM needs half the time to its first query. The tests start about twenty JVMs.
 $(VENV)/spark-classes.jsa: $(VENV)/stamp-jars tests/support/class_archive.py
 	@echo "archiving the classes of Spark"
 	@$(BIN)/python -m tests.support.class_archive $@
 
 .PHONY: test
-test: setup check $(VENV)/stamp-browser $(VENV)/spark-classes.jsa ## run all checks, then all tests
+test: setup check $(VENV)/stamp-browser $(VENV)/stamp-s3 $(VENV)/spark-classes.jsa ## run all checks, then all tests
 	$(PYTEST) $(PYTEST_FLAGS)
 
 .PHONY: test-fast

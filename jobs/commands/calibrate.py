@@ -81,7 +81,7 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
     settings = load_config(config)
     if from_decisions and truth is not None:
         raise UsageError("--decisions uses the decisions and answers of the lake: pass it without --truth")
-    opened = open_lake(absolute(lake))
+    opened = open_lake(absolute(lake), settings.spark)
     if from_decisions:
         sys.stderr.write(calibrate_on_decisions(opened, model.absolute(), settings) + "\n")
     else:

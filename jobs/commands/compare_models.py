@@ -65,8 +65,9 @@ def compare(  # noqa: PLR0913 - each option of the command line is one
     Exit codes: 0 done; 2 bad usage or config, or nothing to compare.
     """
     settings = load_config(new)
-    spark = start_session("ndvr compare-models", master=master)
-    found = run_comparison(Lake(spark, absolute(lake)), settings, old, samples, None if out is None else absolute(out))
+    root = absolute(lake)
+    spark = start_session("ndvr compare-models", root, settings=settings.spark, master=master)
+    found = run_comparison(Lake(spark, root), settings, old, samples, None if out is None else absolute(out))
     if as_json:
         sys.stdout.write(json.dumps(_to_dict(found), ensure_ascii=False) + "\n")
     else:

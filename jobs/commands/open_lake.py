@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from jobs.config.loading import load_config
 from jobs.lake.lake import Lake
 from jobs.lake.location import no_tables
 from jobs.lake.session import start_session
 from jobs.pipeline import TABLES
 
+if TYPE_CHECKING:
+    from jobs.config.operation import SparkConfig
 
-def open_lake(lake_uri: str) -> Lake:
+
+def open_lake(lake_uri: str, settings: SparkConfig | None = None) -> Lake:
     """Start a session and create a temporary view of each table of the lake, with the name of the table.
 
+    Args:
+        lake_uri: absolute path or URI.
+        settings: packages and properties of the session; None takes them from the environment.
+
     Raises:
-        UsageError: the lake has no tables.
+        UsageError: the lake has no tables, its store cannot be opened, or a setting in the environment is not valid.
     """
     from delta.tables import DeltaTable
 
-    spark = start_session("ndvr sql")
+    spark = start_session("ndvr sql", lake_uri, settings=settings or load_config().spark)
     lake = Lake(spark, lake_uri)
     stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
     if not stored:

@@ -90,7 +90,7 @@ def report(  # noqa: PLR0913 - each option of the command line is one
 
     settings = load_config(config)
     prepare_folder(out)
-    opened = open_lake(absolute(lake))
+    opened = open_lake(absolute(lake), settings.spark)
     facts = make_report(opened, run, out, num_clusters, settings, has_clips=has_clips)
     index = str(out / "index.html")
     text = json.dumps(facts._asdict() | {"index": index}) if as_json else f"{facts}; open {index}"

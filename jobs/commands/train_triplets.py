@@ -68,7 +68,7 @@ def train_triplets(  # noqa: PLR0913 - each option of the command line is one
     if objective is not None:
         changed = settings.training.model_copy(update={"objective": objective})
         settings = settings.model_copy(update={"training": changed})
-    opened = open_lake(absolute(lake))
+    opened = open_lake(absolute(lake), settings.spark)
     labelled = _read_copies(labels) if labels else []
     videos = choose_videos(opened, where, settings.training, labelled)
     console, work = Console(stderr=True), (out / "work").absolute()

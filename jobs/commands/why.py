@@ -50,7 +50,8 @@ def why(
     """
     from jobs.commands.open_lake import open_lake
 
-    settings, opened = load_config(config), open_lake(absolute(lake))
+    settings = load_config(config)
+    opened = open_lake(absolute(lake), settings.spark)
     answer = explain(opened, left, right, settings.clusters.relations, model_id)
     verifier = None if answer.path else choose_pair_verifier(answer.model_id, settings)
     verdict = None if verifier is None else verify_two(opened, left, right, answer.model_id, verifier, settings)

@@ -88,3 +88,14 @@ class MetricsConfig(Section):
 
     pushgateway_url: str | None = Field(None, description="URL of a Prometheus Pushgateway; null: metrics are not sent")
     job: str = Field("ndvr_nightly", description="the label `job` of the metrics")
+
+
+class SparkConfig(Section):
+    """What is added to the Spark sessions that ndvr starts. Under spark-submit, pass these to spark-submit instead."""
+
+    packages: tuple[str, ...] = Field(
+        (),
+        description="libraries as group:artifact:version, from Maven Central; the connector of the lake's store is "
+        "added if none is named",
+    )
+    conf: dict[str, str] = Field({}, description="properties of Spark; they override those of ndvr")

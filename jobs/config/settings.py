@@ -24,6 +24,7 @@ from jobs.config.operation import (
     PositiveFloat,
     QualityConfig,
     Section,
+    SparkConfig,
 )
 from jobs.config.training import Cosine, TrainingConfig
 from models.embedding_models import Method
@@ -236,6 +237,7 @@ class Config(BaseSettings):
     quality: QualityConfig = QualityConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
     metrics: MetricsConfig = MetricsConfig()
+    spark: SparkConfig = SparkConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -253,6 +255,6 @@ class Config(BaseSettings):
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change exactly if a setting that affects the rows of tables changes."""
-        others = {"training", "quality", "maintenance", "metrics"}
+        others = {"training", "quality", "maintenance", "metrics", "spark"}
         canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -62,7 +62,9 @@ def run_backfill(
     logs = choose_log_folder(lake_uri, log_dir)
     settings = config.model_dump(mode="json")
     with logged(logs, run_id, "backfill started", manifest=manifest_uri, lake=lake_uri, config=settings):
-        lake = open_lake_for_run("ndvr backfill", lake_uri, run_id, logs=logs, master=master, console=console)
+        uris = [lake_uri] if manifest_uri is None else [lake_uri, manifest_uri]
+        spark_log = logs / f"{run_id}.spark.log"
+        lake = open_lake_for_run("ndvr backfill", uris, config.spark, spark_log, master, console)
         run = _make_run(lake, run_id, manifest_uri, config, console)
         job = Backfill(lake, run, _read_manifest(lake, run, manifest_uri), budget, console)
         outcome = job.run()
@@ -80,7 +82,8 @@ def read_progress(
         UsageError: the lake has no tables.
         ContractError: the manifest breaks its contract.
     """
-    lake = Lake(start_session("ndvr backfill", master=master), lake_uri)
+    uris = [lake_uri] if manifest_uri is None else [lake_uri, manifest_uri]
+    lake = Lake(start_session("ndvr backfill", *uris, settings=config.spark, master=master), lake_uri)
     if not all(lake.exists(table) for table in NIGHTLY_TABLES):
         raise UsageError(f"no tables in {lake_uri!r}; pass the lake of an earlier run to --lake")
     run = _make_run(lake, make_run_id(datetime.now(UTC)), manifest_uri, config, Console(stderr=True))

@@ -17,11 +17,12 @@ from jobs.lake.session import named_jobs, start_session
 from jobs.pipeline import NIGHTLY_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
+    from jobs.config.operation import SparkConfig
     from jobs.contracts.run import Run
     from jobs.contracts.table import Table
 
@@ -44,21 +45,21 @@ def logged(logs: Path, run_id: str, event: str, **fields: object) -> Iterator[No
 
 
 def open_lake_for_run(
-    app_name: str, lake_uri: str, run_id: str, *, logs: Path, master: str | None, console: Console
+    app_name: str, uris: Sequence[str], settings: SparkConfig, spark_log: Path, master: str | None, console: Console
 ) -> Lake:
     """Start the session of a run, with a status line at a terminal, and return its lake. Runs on: driver.
 
     Args:
         app_name: name in Spark's UI.
-        lake_uri: absolute path or URI.
-        run_id: id of the run.
-        logs: folder that receives `RUN_ID.spark.log`, the output of the JVM.
+        uris: absolute path or URI of the lake, then of the manifest if the run reads one.
+        settings: packages and properties of the operator.
+        spark_log: file for the output of the JVM.
         master: Spark master, or None for the default.
         console: console of the person who waits.
     """
     with console.status("starting Spark"):
-        spark = start_session(app_name, master=master, spark_log=logs / f"{run_id}.spark.log")
-    return Lake(spark, lake_uri)
+        spark = start_session(app_name, *uris, settings=settings, master=master, spark_log=spark_log)
+    return Lake(spark, uris[0])
 
 
 @contextmanager

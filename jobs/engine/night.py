@@ -72,7 +72,8 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
         logged(logs, run_id, "run started", manifest=manifest_uri, lake=lake_uri, config=settings),
         summary.written_to(logs / f"{run_id}.summary.json", as_json=as_json),
     ):
-        lake = open_lake_for_run("ndvr nightly", lake_uri, run_id, logs=logs, master=master, console=console)
+        uris, spark_log = (lake_uri, manifest_uri), logs / f"{run_id}.spark.log"
+        lake = open_lake_for_run("ndvr nightly", uris, config.spark, spark_log, master, console)
         run = Run(run_id, run_date, started_at, manifest_uri, config, Progress(lake.spark, console))
         _ = run.calibration, run.roots, run.search  # invalid settings fail before any work starts
         summary.model_id, summary.fingerprint = run.model.model_id, run.fingerprint

@@ -19,6 +19,8 @@ from pyspark.sql.types import StructType
 from jobs.errors import NdvrError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrameReader, SparkSession
     from pyspark.sql.types import DataType
 
@@ -27,6 +29,8 @@ _WITHOUT_CHECKSUMS = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+# Where Hadoop's own values come from; all other sources are of the operator.
+_HADOOP_DEFAULTS = {"core-default.xml", "programmatically"}
 
 
 def find_charset_of_names() -> str:
@@ -51,6 +55,15 @@ def literal_reader(spark: SparkSession) -> DataFrameReader:
 def given_files_reader(spark: SparkSession) -> DataFrameReader:
     """Return a `literal_reader` of files that a person gives. Runs on: driver."""
     return literal_reader(spark).options(**_WITHOUT_CHECKSUMS)
+
+
+def set_hadoop_options(spark: SparkSession, options: Mapping[str, str]) -> None:
+    """Set options of Hadoop that the operator has not set, before any file system is opened. Runs on: driver."""
+    context: Any = spark.sparkContext
+    configuration = context._jsc.hadoopConfiguration()  # noqa: SLF001 - PySpark has no public API for it
+    for key, value in options.items():
+        if set(configuration.getPropertySources(key) or ()) <= _HADOOP_DEFAULTS:
+            configuration.set(key, value)
 
 
 @dataclass(frozen=True)
@@ -97,17 +110,17 @@ class LakeFiles:
 
     def measure(self, uri: str) -> FileEntry:
         """Measure an existing file or folder."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         return self._measure(files.getFileStatus(path))
 
     def touch(self, uri: str) -> None:
         """Create or overwrite an empty file, so that its time is the store's current time."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         files.create(path, True).close()
 
     def write_text(self, uri: str, text: str) -> None:
         """Write a file in UTF-8; an existing file is overwritten."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         stream = files.create(path, True)
         try:
             stream.write(bytearray(text, "utf-8"))
@@ -116,7 +129,7 @@ class LakeFiles:
 
     def delete(self, uri: str) -> None:
         """Delete a file, or a folder with everything below it; do nothing if it does not exist."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         files.delete(path, True)
 
     def replace_folder(self, staged: str, target: str) -> None:
@@ -129,7 +142,7 @@ class LakeFiles:
             NdvrError: the file system refused to rename a folder.
         """
         previous = f"{staged}.replaced"
-        files, path = self._open(target)
+        files, path = self.open(target)
         has_previous = bool(files.exists(path))
         if has_previous:
             self._rename(target, previous)
@@ -146,7 +159,7 @@ class LakeFiles:
 
         Sorted. Empty if it does not exist, or if Spark ignores all of it because of its name.
         """
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         if not files.exists(path):
             return []
         if files.getFileStatus(path).isFile():
@@ -158,9 +171,23 @@ class LakeFiles:
                 found.append(file)
         return sorted(found)
 
+    def look_once(self, uri: str, options: Mapping[str, str]) -> bool:
+        """Return whether there is a file or folder, through a client of its own with other options of Hadoop."""
+        context: Any = self._spark.sparkContext
+        hadoop = context._jvm.org.apache.hadoop  # noqa: SLF001 - PySpark has no public API for Hadoop's file systems
+        configuration = hadoop.conf.Configuration(context._jsc.hadoopConfiguration())  # noqa: SLF001
+        for key, value in options.items():
+            configuration.set(key, value)
+        path = hadoop.fs.Path(uri)
+        files = hadoop.fs.FileSystem.newInstance(path.toUri(), configuration)
+        try:
+            return bool(files.exists(path))
+        finally:
+            files.close()
+
     def exists(self, uri: str) -> bool:
         """Return whether there is a file or folder."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         return bool(files.exists(path))
 
     def read_parquet_schema(self, uri: str) -> Any:  # noqa: ANN401 - Java objects have no Python type
@@ -171,7 +198,7 @@ class LakeFiles:
         for key, value in _WITHOUT_CHECKSUMS.items():
             configuration.set(key, value)
         parquet = jvm.org.apache.parquet.hadoop
-        file = parquet.util.HadoopInputFile.fromPath(self._open(uri)[1], configuration)
+        file = parquet.util.HadoopInputFile.fromPath(self.open(uri)[1], configuration)
         reader = parquet.ParquetFileReader.open(file)
         try:
             return reader.getFileMetaData().getSchema()
@@ -197,11 +224,11 @@ class LakeFiles:
         return StructType.fromJson(json.loads(schema.json()))[0].dataType
 
     def _rename(self, source: str, target: str) -> None:
-        files, path = self._open(source)
-        if not files.rename(path, self._open(target)[1]):
+        files, path = self.open(source)
+        if not files.rename(path, self.open(target)[1]):
             raise NdvrError(f"could not rename {source} to {target}: check the write permissions of both folders")
 
-    def _open(self, uri: str) -> tuple[Any, Any]:
+    def open(self, uri: str) -> tuple[Any, Any]:
         """Return the Hadoop file system of a URI, which Hadoop caches, and the URI as a Hadoop path."""
         context: Any = self._spark.sparkContext
         # PySpark has no public API for Hadoop's file systems.
@@ -210,7 +237,7 @@ class LakeFiles:
 
     def _list_statuses(self, uri: str) -> Any:  # noqa: ANN401 - a Java array has no Python type
         """Return the status of each entry of a folder; empty if the folder does not exist."""
-        files, path = self._open(uri)
+        files, path = self.open(uri)
         try:
             return files.listStatus(path)
         except Py4JJavaError as error:
@@ -224,7 +251,7 @@ class LakeFiles:
         newest, num_files, num_bytes = status.getModificationTime(), 1, status.getLen()
         if status.isDirectory():
             num_files = num_bytes = 0
-            below = self._open(path.toString())[0].listFiles(path, True)
+            below = self.open(path.toString())[0].listFiles(path, True)
             while below.hasNext():
                 file = below.next()
                 newest = max(newest, file.getModificationTime())

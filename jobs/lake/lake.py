@@ -12,6 +12,7 @@ from pyspark.sql.types import MapType, StructField
 
 from jobs.contracts.run_log import log
 from jobs.errors import ContractError
+from jobs.lake.commit_locks import CommitLocks
 from jobs.lake.commits import first_lines, read_commits, retry_conflicts
 from jobs.lake.files import LakeFiles, literal_reader
 
@@ -54,6 +55,7 @@ class Lake:
         self.spark = spark
         self.root = root.rstrip("/")
         self.files = LakeFiles(spark)
+        self.locks = CommitLocks(self.files, self.root)
         self._staged: dict[str, DataFrame] = {}
 
     def path(self, name: str) -> str:
@@ -87,7 +89,7 @@ class Lake:
         )
         for constraint, expression in table.checks.items():
             builder = builder.property(f"delta.constraints.{constraint}", expression)
-        retry_conflicts(builder.execute, table.name)
+        retry_conflicts(lambda: self.locks.run(table.name, builder.execute), table.name)
 
     def provide(self, name: str, rows: DataFrame) -> None:
         """Make `read(name)` return these rows, which are in no table of the lake."""
@@ -274,7 +276,7 @@ class Lake:
         metadata = {"run_id": run.run_id, "model_id": run.model.model_id} if run else {}
         self.spark.conf.set(_USER_METADATA, json.dumps(metadata))
         try:
-            write()
+            self.locks.run(table.name, write)
         except (PySparkException, Py4JJavaError) as error:  # PySpark does not convert all errors of Delta
             if "DELTA_VIOLATE_CONSTRAINT" in str(error) or "DELTA_NOT_NULL_CONSTRAINT" in str(error):
                 raise ContractError(f"table {table.name}: {first_lines(error)}") from error

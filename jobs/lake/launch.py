@@ -11,16 +11,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from jobs.errors import NdvrError, UsageError, first_line
-from jobs.lake.delta_jars import choose_jar_settings, find_delta_jars, merge_into_arguments
+from jobs.lake.jars import DELTA, choose_jar_settings, find_jars, merge_into_arguments
 from jobs.lake.jvm_output import keep_jvm_output, write_jvm_output
 from jobs.lake.spark_installation import check_spark, find_spark_home, read_defaults
 from jobs.machine_faults import find_machine_fault, find_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from jobs.lake.delta_jars import DeltaJars
+    from jobs.lake.jars import FoundJars, Package
 
 # Ivy found a module in no repository, or could not download it.
 _UNRESOLVED = re.compile("unresolved dependency|download failed|Server access error", re.IGNORECASE)
@@ -30,14 +30,19 @@ _START_ERRORS = (PySparkException, Py4JError, OSError, EOFError, TypeError)
 
 
 def launch_spark(
-    settings: Mapping[str, str], defaults: Mapping[str, str], given: Mapping[str, str], spark_log: Path | None
+    settings: Mapping[str, str],
+    defaults: Mapping[str, str],
+    given: Mapping[str, str],
+    connectors: Iterable[Package],
+    spark_log: Path | None,
 ) -> SparkSession:
-    """Start a JVM with the JARs of Delta, and a session in it. Runs on: driver.
+    """Start a JVM with the JARs of Delta and of connectors, and a session in it. Runs on: driver.
 
     Args:
         settings: properties that are always set.
         defaults: properties that spark-defaults.conf may set to other values.
         given: properties that override all others.
+        connectors: added unless the operator names them.
         spark_log: file for the output of the JVM; None keeps it in memory.
 
     Raises:
@@ -47,8 +52,9 @@ def launch_spark(
     home = find_spark_home()
     check_spark(home)
     operators = read_defaults(home)
-    jars = find_delta_jars(home, operators)
-    added = choose_jar_settings(jars, operators | dict(given))
+    named = operators | dict(given)
+    jars = find_jars([DELTA, *(one for one in connectors if not one.is_named_in(named))], home, operators)
+    added = choose_jar_settings(jars, named)
     if _ARGUMENTS in os.environ:
         os.environ[_ARGUMENTS] = merge_into_arguments(os.environ[_ARGUMENTS], added)
     chosen = {key: value for key, value in defaults.items() if key not in operators}
@@ -69,13 +75,13 @@ def start(settings: Mapping[str, str]) -> SparkSession:
     return builder.getOrCreate()
 
 
-def explain_start(error: Exception, output: str, jars: DeltaJars) -> tuple[str, bool]:
+def explain_start(error: Exception, output: str, jars: FoundJars) -> tuple[str, bool]:
     """Return why Spark does not start, what to do if that is known, and whether the set-up is the cause.
 
     Args:
         error: what PySpark raised.
         output: what the JVM wrote; may be empty.
-        jars: the JARs of Delta that were found.
+        jars: the JARs that were found.
     """
     reason = find_reason(output) or first_line(str(error)) or type(error).__name__
     if jars.missing and _UNRESOLVED.search(output):

@@ -7,9 +7,13 @@ from pathlib import Path
 from jobs.errors import UsageError
 from udfs.opening.roots import decode_percent, split_uri
 
+_HADOOP_SCHEMES = {"s3": "s3a", "gcs": "gs"}
+
 
 def absolute(uri: str) -> str:
-    """Return a path as an absolute path, a `file:` URI as a path, and any other URI unchanged.
+    """Return a path as an absolute path, a `file:` URI as a path, and any other URI with the scheme that Hadoop opens.
+
+    `s3://` becomes `s3a://` and `gcs://` becomes `gs://`: Hadoop opens the same objects under these names.
 
     Every path and URI that a person gives for tables or a manifest passes here. A path is literal. The rest of a URI is
     literal too, except that the path of a `file:` URI is percent-decoded.
@@ -21,10 +25,15 @@ def absolute(uri: str) -> str:
     if split is None:
         found = str(Path(uri).absolute()) if uri else ""
     else:
-        found = "/" + decode_percent(split.path) if split.is_local else uri
+        found = "/" + decode_percent(split.path) if split.is_local else _use_name_of_hadoop(uri, split.scheme)
     if not found or "\0" in found or any("\ud800" <= character <= "\udfff" for character in found):
         raise UsageError(f"{uri!r} is not a name that Spark can open: it must be UTF-8 text, not empty, without NUL")
     return found
+
+
+def _use_name_of_hadoop(uri: str, scheme: str) -> str:
+    """Return a URI with Hadoop's name of its scheme."""
+    return f"{_HADOOP_SCHEMES.get(scheme, scheme)}{uri[len(scheme) :]}"
 
 
 def local_folder(uri: str) -> Path | None:

@@ -13,9 +13,13 @@ from pyspark import SparkContext, TaskContext
 from pyspark.logger import PySparkLogger
 from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 
+from jobs.config.operation import SparkConfig
 from jobs.contracts.run_log import log
+from jobs.lake.connectors import choose_connectors
+from jobs.lake.jars import PACKAGES, join_list
 from jobs.lake.launch import launch_spark, start
 from jobs.lake.spark_installation import is_submitted
+from jobs.lake.stores import open_stores
 from jobs.lake.worker_path import share_import_path
 from jobs.signals import cancel_with
 
@@ -75,7 +79,8 @@ _QUERY_LOGGERS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 def start_session(
     app_name: str,
-    *,
+    *uris: str,
+    settings: SparkConfig | None = None,
     master: str | None = None,
     conf: Mapping[str, str] | None = None,
     spark_log: Path | None = None,
@@ -84,18 +89,25 @@ def start_session(
 
     Args:
         app_name: shown in Spark's UI and history.
+        uris: the lake and the manifest, absolute. Their stores are opened, so that a fault of their set-up is reported
+            before any work starts.
+        settings: packages and properties of the operator; None adds none.
         master: Spark master; None uses that of spark-submit, else all cores of this machine.
-        conf: settings that override the defaults of ndvr.
+        conf: properties that override the defaults of ndvr.
         spark_log: file for the output of the JVM; None keeps it in memory, for messages about errors.
 
     Raises:
         RuntimeError: called on an executor.
-        UsageError: the set-up of this machine prevents the start.
+        UsageError: the set-up of this machine prevents the start, or a store cannot be opened.
         NdvrError: Spark does not start for another reason.
     """
     if TaskContext.get() is not None:
         raise RuntimeError("start_session runs on the driver only; an executor has no session")
-    given = {"spark.app.name": app_name} | dict(conf or {})
+    connectors = choose_connectors(uris)
+    settings = settings or SparkConfig()
+    given = {"spark.app.name": app_name} | settings.conf | dict(conf or {})
+    if settings.packages:
+        given[PACKAGES] = join_list(given.get(PACKAGES), settings.packages)
     if is_submitted() or SparkContext._active_spark_context is not None:  # noqa: SLF001 - getActiveSession may start Spark Connect
         spark = start(_REQUIRED | given)
     else:
@@ -103,7 +115,8 @@ def start_session(
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if locale.getencoding().lower() != "utf-8":
             os.environ["LC_ALL"] = _UTF8_LOCALE
-        spark = launch_spark(_REQUIRED | {"spark.master": master or _LOCAL}, _LAUNCH, given, spark_log)
+        required = _REQUIRED | {"spark.master": master or _LOCAL}
+        spark = launch_spark(required, _LAUNCH, given, [connector.package for connector in connectors], spark_log)
     share_import_path(spark.sparkContext.environment, sys.path)
     cancel_with(spark.sparkContext.cancelAllJobs)
     spark.sparkContext.setLogLevel("ERROR")
@@ -112,6 +125,7 @@ def start_session(
     logging.getLogger().addFilter(_is_not_of_py4j)
     _set_defaults(spark, given)
     log.info("spark started", master=spark.sparkContext.master)
+    open_stores(spark, uris, connectors)
     return spark
 
 

@@ -54,7 +54,11 @@ def optimize_table(lake: Lake, table: Table) -> None:
 
     Neither the rows nor `Lake.version` change. Runs on: driver and executors.
     """
-    retry_conflicts(lambda: lake.spark.sql(f"OPTIMIZE {_address(lake, table)}").collect(), table.name)
+
+    def optimize() -> object:
+        return lake.spark.sql(f"OPTIMIZE {_address(lake, table)}").collect()
+
+    retry_conflicts(lambda: lake.locks.run(table.name, optimize), table.name)
 
 
 def delete_expired(lake: Lake, table: Table, condition: Column) -> None:
@@ -66,7 +70,7 @@ def delete_expired(lake: Lake, table: Table, condition: Column) -> None:
 
     stored = DeltaTable.forPath(lake.spark, lake.path(table.name))
     with temporary_conf(lake.spark, {_USER_METADATA: json.dumps(UPKEEP)}):
-        retry_conflicts(lambda: stored.delete(condition), table.name)
+        retry_conflicts(lambda: lake.locks.run(table.name, lambda: stored.delete(condition)), table.name)
 
 
 def vacuum_table(lake: Lake, table: Table, retention_hours: float, *, is_dry: bool) -> int:
@@ -84,7 +88,7 @@ def vacuum_table(lake: Lake, table: Table, retention_hours: float, *, is_dry: bo
     with temporary_conf(lake.spark, settings):
         num_files = lake.spark.sql(f"{statement} DRY RUN").count()
         if num_files and not is_dry:
-            lake.spark.sql(statement).collect()
+            lake.locks.run(table.name, lambda: lake.spark.sql(statement).collect())
     return num_files
 
 

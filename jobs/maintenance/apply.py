@@ -49,7 +49,8 @@ def run_maintenance(
         raise missing_tables_error(lake_uri)
     logs = choose_log_folder(lake_uri, log_dir)
     with log_to(logs / f"{run_id}.jsonl", run_id):
-        spark = start_session("ndvr maintain", master=master, spark_log=logs / f"{run_id}.spark.log")
+        spark_log = logs / f"{run_id}.spark.log"
+        spark = start_session("ndvr maintain", lake_uri, settings=config.spark, master=master, spark_log=spark_log)
         run = Run(run_id, now.date(), now, lake_uri, config, Progress(spark, Console(stderr=True)))
         return maintain_lake(Lake(spark, lake_uri), run, is_dry=is_dry)
 

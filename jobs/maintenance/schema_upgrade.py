@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
@@ -69,7 +70,7 @@ def apply_changes(lake: Lake, changes: Iterable[SchemaChange]) -> None:
     """
     for change in changes:
         try:
-            lake.spark.sql(change.statement)
+            lake.locks.run(change.table, partial(lake.spark.sql, change.statement))
         except (PySparkException, Py4JJavaError) as error:
             if "DELTA_NEW_CHECK_CONSTRAINT_VIOLATION" not in str(error):
                 raise

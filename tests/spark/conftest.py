@@ -11,6 +11,7 @@ import pytest
 from tests.support.catalogue import make_catalogue
 from tests.support.lakes import run_night
 from tests.support.notebooks import execute_all
+from tests.support.object_store import find_connector_jars, run_object_store
 from tests.support.session import start_test_session
 from tests.support.shared import build_once
 from tests.support.written_lake import write_lake
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import SparkSession
+
+    from tests.support.object_store import ObjectStore
 
 SETTINGS: dict[str, Any] = {}
 """The default settings."""
@@ -79,3 +82,19 @@ def written_lake(spark: SparkSession, shared_folder: Path) -> Path:
 @pytest.fixture
 def written_copy(written_lake: Path, tmp_path: Path) -> Path:
     return shutil.copytree(written_lake, tmp_path / "written")
+
+
+@pytest.fixture(scope="module")
+def running_store() -> Iterator[ObjectStore]:
+    if not find_connector_jars():
+        pytest.skip("the S3 connector is not on this machine: make test downloads it")
+    with run_object_store() as store:
+        yield store
+
+
+@pytest.fixture
+def object_store(running_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """Return a running S3 server, with the environment that names it."""
+    for name, value in running_store.environment.items():
+        monkeypatch.setenv(name, value)
+    return running_store

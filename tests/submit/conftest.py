@@ -13,7 +13,7 @@ import pytest
 
 from jobs.demo.editing.edits import EDITS
 from jobs.demo.editing.transcode import apply_edit
-from jobs.lake.delta_jars import DELTA_PACKAGE
+from jobs.lake.jars import DELTA_PACKAGE
 from tests.support.catalogue import Video, make_scene, write_manifest
 from tests.support.class_archive import java_options
 from tests.support.limits import PROCESS_SECONDS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobs.lake.delta_jars import DELTA_PACKAGE
+from jobs.lake.jars import DELTA_PACKAGE
 from tests.submit.conftest import ROOT, run_ndvr
 from tests.support.catalogue import Video, write_manifest
 from tests.support.lakes import read_rows, read_versions

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.lake.session import start_session
+from tests.support.object_store import find_connector_jars
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,6 +32,7 @@ def start_test_session(folder: Path) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "1",
         # The plans in the UI are not used.
         "spark.sql.ui.explainMode": "simple",
+        "spark.driver.extraClassPath": ":".join(map(str, find_connector_jars())),
         "spark.python.daemon.module": "tests.support.spark_daemon",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),

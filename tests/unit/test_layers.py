@@ -36,6 +36,7 @@ TORCH_FREE_MODELS = frozenset(  # the driver uses these without torch
 )
 JOBS_ORDER = (
     ("errors",),
+    ("known_faults",),
     ("machine_faults",),
     ("signals",),
     ("failures",),

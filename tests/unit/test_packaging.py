@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jobs.lake.delta_jars import DELTA_PACKAGE
+from jobs.lake.jars import DELTA_PACKAGE
 from tests.support.wheel import MODULES, PACKAGES, ROOT
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import typer
 import yaml
 
 from jobs.config.loading import load_config
-from jobs.lake.delta_jars import DELTA_PACKAGE
+from jobs.lake.jars import DELTA_PACKAGE
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"

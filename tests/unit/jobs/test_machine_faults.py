@@ -13,6 +13,52 @@ Using Spark's default log4j profile: org/apache/spark/log4j2-defaults.properties
 26/11/29 20:33:48 WARN Utils: Set SPARK_LOCAL_IP if you need to bind to another address
 """
 OUTPUTS = {
+    "no credentials": (
+        "java.nio.file.AccessDeniedException: s3a://b/x: org.apache.hadoop.fs.s3a.auth.NoAuthWithAWSException: No AWS Credentials provided by TemporaryAWSCredentialsProvider\n",
+        "there are no credentials for S3",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ),
+    "wrong key": (
+        "java.nio.file.AccessDeniedException: s3a://b/x: getFileStatus on s3a://b/x: software.amazon.awssdk.services.s3.model.S3Exception: (Service: S3, Status Code: 403):InvalidAccessKeyId\n",
+        "the store refuses the credentials (InvalidAccessKeyId)",
+        "correct or renew AWS_ACCESS_KEY_ID",
+    ),
+    "denied": (
+        "java.nio.file.AccessDeniedException: s3a://b/x: getFileStatus on s3a://b/x: software.amazon.awssdk.services.s3.model.S3Exception: Forbidden (Service: S3, Status Code: 403, Request ID: q)\n",
+        "the store denies access",
+        "let the credentials list the bucket",
+    ),
+    "no bucket": (
+        "org.apache.hadoop.fs.s3a.UnknownStoreException: `s3a://nope/x': getFileStatus on s3a://nope/x: software.amazon.awssdk.services.s3.model.NoSuchBucketException: The specified bucket does not exist (Service: S3, Status Code: 404)\n",
+        "the store has no such bucket",
+        "create the bucket",
+    ),
+    "other region": (
+        "org.apache.hadoop.fs.s3a.AWSRedirectException: Received permanent redirect response to region eu-west-1: PermanentRedirect: (Service: S3, Status Code: 301)\n",
+        "the bucket is in another region",
+        "set AWS_REGION",
+    ),
+    "no name of a bucket": ("bucket is null/empty", "this is no name of a bucket", "use 3 to 63 lower-case letters"),
+    "no connector": (
+        "java.lang.RuntimeException: java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found\n",
+        "Spark has no connector for this store (s3a)",
+        "pass --packages to spark-submit",
+    ),
+    "unknown scheme": (
+        'org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "oss"\n',
+        "Spark has no connector for oss://",
+        "name its package in spark.packages",
+    ),
+    "unknown endpoint": (
+        "java.net.UnknownHostException: getFileStatus on s3a://b/x: software.amazon.awssdk.core.exception.SdkClientException: Received an UnknownHostException when attempting to interact with a service.\n",
+        "the host of the store has no address",
+        "correct AWS_ENDPOINT_URL",
+    ),
+    "closed endpoint": (
+        "java.net.ConnectException: getFileStatus on s3a://b/x: software.amazon.awssdk.core.exception.SdkClientException: Unable to execute HTTP request: Connect to 127.0.0.1:9 [/127.0.0.1] failed: Connection refused (SDK Attempt Count: 6)\n",
+        "the store at 127.0.0.1:9 cannot be reached (Connection refused)",
+        "check that the store runs",
+    ),
     "no Java": ("JAVA_HOME is not set\n", "there is no `java` on the PATH", "install Java 17 or 21"),
     "wrong JAVA_HOME": (
         "/opt/spark/bin/spark-class: line 71: /opt/nojava/bin/java: No such file or directory\n",

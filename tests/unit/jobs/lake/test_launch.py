@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.lake.delta_jars import DeltaJars
+from jobs.lake.jars import DELTA, FoundJars
 from jobs.lake.jvm_output import keep_jvm_output, read_jvm_output
 from jobs.lake.launch import explain_start
 
 ROOT = Path(__file__).parents[4]
-COMPLETE = DeltaJars((), (), (Path("/spark/jars"), Path("/ivy/jars")))
-INCOMPLETE = COMPLETE._replace(missing=("delta-storage-4.4.0.jar",))
+COMPLETE = FoundJars((), (), (), (Path("/spark/jars"), Path("/ivy/jars")))
+INCOMPLETE = COMPLETE._replace(missing=("delta-storage-4.4.0.jar",), incomplete=(DELTA,))
 GATEWAY = RuntimeError("[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.")
 UNRESOLVED = "Exception: [unresolved dependency: io.delta#delta-storage;4.4.0: not found]"
 

@@ -26,6 +26,13 @@ def test_a_remote_uri_is_literal(name: str) -> None:
     assert absolute(f"s3a://bucket/{name}/[a]*?%20") == f"s3a://bucket/{name}/[a]*?%20"
 
 
+def test_schemes_have_the_names_of_hadoop() -> None:
+    assert absolute("s3://bucket/s3://x") == "s3a://bucket/s3://x"
+    assert absolute("S3://bucket/lake") == "s3a://bucket/lake"
+    assert absolute("gcs://bucket/lake") == "gs://bucket/lake"
+    assert absolute("hdfs://name:8020/lake") == "hdfs://name:8020/lake"
+
+
 def test_a_file_uri_is_percent_decoded() -> None:
     assert absolute("file:///a%20b/%5B1%5D?x#y") == "/a b/[1]?x#y"
 
