@@ -86,9 +86,8 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
         seconds = time.monotonic() - started
         log.info("run done", seconds=round(seconds, 3), num_described=outcome.num_described)
         _print_summary(console, lake, outcome, run, seconds)
-        for unread in summary.unread_values:
-            console.print(f"warning: {unread}", markup=False, soft_wrap=True)
-        for line in _list_last_lines(outcome, lake_uri, started_at):
+        warnings = [f"warning: {unread}" for unread in summary.unread_values]
+        for line in (*warnings, *_list_last_lines(outcome, lake_uri, started_at)):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     return outcome
 

@@ -24,6 +24,9 @@ TABLE_NAMES = (
     "cluster_events",
     "duplicates",
     "decisions",
+    "samples",
+    "answers",
+    "estimates",
     "runs",
     "claims",
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webelement import WebElement
 
 _WAIT_SECONDS = 20.0
 needs_browser = pytest.mark.skipif(
@@ -40,6 +41,12 @@ def open_browser(downloads: Path, width_px: int = 1280) -> Iterator[Chrome]:
         yield browser
     finally:
         browser.quit()
+
+
+def click(browser: Chrome, element: WebElement) -> None:
+    """Scroll an element to the centre, away from bars at the edges, and click it."""
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
 
 
 def wait_for_file(file: Path) -> Path:

@@ -41,7 +41,8 @@ def search_limits(num_right: int, num_answers: int) -> tuple[float, float]:
 @settings(max_examples=50)
 def test_one_large_stratum_has_the_limits_of_a_grid_search(counts: tuple[int, int]) -> None:
     interval = estimate_share(Answered.of([LARGE], [counts[0]], [counts[1]]))
-    assert (interval.low, interval.high) == pytest.approx(search_limits(*counts), abs=5e-5)
+    # Limits are searched in steps of 3e-4 of a logit, which is up to 8e-5 of a share.
+    assert (interval.low, interval.high) == pytest.approx(search_limits(*counts), abs=1e-4)
 
 
 @given(answered_strata())

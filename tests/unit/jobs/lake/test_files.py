@@ -34,7 +34,7 @@ def test_a_refused_rename_leaves_the_previous_folder_in_place(refused: str, monk
     def open_fake(_files: LakeFiles, uri: str) -> tuple[Any, Any]:
         return fake, uri
 
-    monkeypatch.setattr(LakeFiles, "_open", open_fake)
+    monkeypatch.setattr(LakeFiles, "open", open_fake)
     files = LakeFiles(None)  # type: ignore[arg-type]  # no session is needed
     message = rf"could not rename {refused} to \S+: check the write permissions of both folders"
     with pytest.raises(NdvrError, match=message):
