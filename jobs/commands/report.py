@@ -44,7 +44,7 @@ class ReportFacts(NamedTuple):
 
     def __str__(self) -> str:
         """Return the numbers as text."""
-        counted = f"{self.num_to_review} pairs to review, {self.num_pairs} shown"
+        counted = f"pairs to review: {self.num_to_review}, shown: {self.num_pairs}"
         clips = f", clips of {self.num_clipped_pairs} pairs: {self.clip_bytes / 1e6:.1f} MB"
         return counted + (clips if self.num_clipped_pairs else "")
 

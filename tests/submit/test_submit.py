@@ -129,7 +129,7 @@ def test_spark_submit_runs_a_command_that_needs_executors(
     arguments = ("report", "--lake", str(local_night[0]), "--out", str(out))
     done = installed.submit(tmp_path, *arguments, master="local-cluster[1,1,1024]", script="cli.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].endswith(f" pages; open {out / 'index.html'}")
+    assert done.stdout.splitlines()[-1] == f"pairs to review: 1, shown: 1; open {out / 'index.html'}"
     assert len(list((out / "pictures").glob("*-left.webp"))) == 1
 
 

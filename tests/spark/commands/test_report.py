@@ -61,7 +61,9 @@ def test_the_pages_show_the_queue_and_every_member_with_both_videos(
     items = read_items(out)
     queue = select_view(Lake(spark, str(described.lake)), "review_queue").select("left_id", "right_id").collect()
     assert {ids for ids, item in items.items() if item["reasons"]} == {tuple(row) for row in queue}
-    assert capsys.readouterr().out == (f"{len(queue)} pairs to review, {len(items)} shown; open {out / 'index.html'}\n")
+    assert capsys.readouterr().out == (
+        f"pairs to review: {len(queue)}, shown: {len(items)}; open {out / 'index.html'}\n"
+    )
     links = list_links(described.lake)
     assert len(links) >= 4
     assert links <= set(items)
