@@ -1,4 +1,4 @@
-"""The faults of a machine, of its set-up and of object stores that messages explain."""
+"""Known faults of a machine, of its set-up and of object stores, each with its cause and remedy for messages."""
 
 from __future__ import annotations
 

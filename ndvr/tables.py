@@ -101,7 +101,7 @@ class Tables:
 
         Args:
             video_ids: two videos, or one for `keep_this`.
-            verdict: a verdict of `ndvr decide`, such as `duplicate`, `not_duplicate` or `keep_this`.
+            verdict: `duplicate`, `not_duplicate` or `part` for two videos, `keep_this` for one.
             by: name of the person who decides.
             note: reason.
 

@@ -74,9 +74,9 @@ def calibrate(  # noqa: PLR0913 - each option of the command line is one
 
     With --decisions, the trees and the vectors of the model stay. The map from their sum to the probability is fitted
     again, with the model itself as prior. If --model is a new folder, the configured model is copied to it. The result
-    is cross-validated by cluster, and refused if it would be worse. Set embeddings.artefact_dir to use it.
+    is cross-validated by cluster, and refused if it is no better. Set embeddings.artefact_dir to use it.
 
-    Exit codes: 0 done; 2 bad usage; 3 the truth breaks its contract.
+    Exit codes: 0 done; 2 bad usage, or the result of --decisions is refused; 3 the truth breaks its contract.
     """
     settings = load_config(config)
     if from_decisions and truth is not None:

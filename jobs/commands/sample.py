@@ -57,7 +57,7 @@ def sample(  # noqa: PLR0913 - each option of the command line is one
 
     The sample has published pairs, duplicates without a pair, and candidates that were rejected, some of them just
     below the threshold. Pairs that were answered in an earlier sample are not shown again; their answers count.
-    Rejected candidates are not stored, so that some videos are searched again: this costs as much as a night with that
+    Rejected candidates are not stored, so some videos are searched again. This costs as much as a night with that
     number of new videos.
 
     The folder gets pages to answer with, and the same pairs as pairs.csv. `ndvr estimate --answers` reads the answers.

@@ -51,8 +51,8 @@ def serve(  # noqa: PLR0913, PLR0917 - each option of the command line is one
     """Check over HTTP whether the lake already has a video's footage.
 
     `POST /check` accepts a form with `file` (an upload) or `uri` (below the roots) and answers like `ndvr query
-    --json`. `GET /healthz` returns the index in use. `/docs` describes both, and tries them out. The service opens each
-    new index that a nightly run publishes. After SIGTERM it finishes the checks in progress, then stops. If the
+    --json`. `GET /healthz` returns the index in use. `/docs` describes both, and can send requests. The service opens
+    each new index that a nightly run publishes. After SIGTERM it finishes the checks in progress, then stops. If the
     environment variable NDVR_TOKEN is set, `/check` requires it as a bearer token. The log on standard error has one
     JSON object per line; that of a request has the verdict and the duration.
 

@@ -51,7 +51,7 @@ def sql(
         str | None, typer.Argument(help="Spark SQL.", show_default="statements from standard input, or a prompt")
     ] = None,
     output: Annotated[
-        OutputFormat, typer.Option("--format", help="Output format. Only `table` shortens long lists and bytes.")
+        OutputFormat, typer.Option("--format", help="Output format. Only `table` shortens lists, maps and structs.")
     ] = OutputFormat.TABLE,
     engine: Annotated[
         Engine, typer.Option(help="What answers: `auto` is DuckDB where its answer is that of Spark, else Spark.")

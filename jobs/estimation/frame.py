@@ -47,7 +47,7 @@ class Rejected:
 
 
 def list_published(lake: Lake, model_id: str) -> DataFrame:
-    """List the published pairs and duplicates of a model, one row for two contents. Runs on: driver and executors.
+    """List the published pairs and duplicates of a model, one row per two contents. Runs on: driver and executors.
 
     Pairs of relation `common` are left out, as in the audits. So are identical files, which nobody has to judge.
 

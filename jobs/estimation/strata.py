@@ -93,8 +93,8 @@ def plan_strata(cells: Mapping[Cell, CellFacts], num_pairs: int, min_probability
     """Combine cells to strata, and share the pairs among them.
 
     Three fifths of the pairs are published ones, if there are rejected candidates. Each of these two parts uses the
-    finest strata that get four pairs on average: by probability, relation and size of the cluster, then without the
-    cluster, then by probability alone, at last none. Populations are never mixed.
+    finest strata that get four pairs on average: by probability, relation and size of the cluster; else without the
+    cluster; else by probability alone; else one stratum for each population. Populations are never mixed.
 
     Half of the pairs of a part is shared equally. The other half follows Neyman's allocation (Cochran 1977, Sampling
     Techniques, section 5.5), with the variance that the probabilities predict, and .05 at least. A stratum gets two

@@ -1,7 +1,7 @@
 """Connectors of Spark to object stores, and their options from the environment variables of each store's own tools.
 
 Arrow reads the same variables, so that one set of variables serves the tables, the videos and the index
-(docs/decisions/0014-object-stores.md).
+(docs/decisions/0017-object-stores.md).
 """
 
 from __future__ import annotations
