@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from jobs.lake.lake import Lake
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-_MARKER = ".ndvr-report"
 DEFAULT_CLUSTERS = 1000
 
 
@@ -89,8 +88,8 @@ def report(  # noqa: PLR0913 - each option of the command line is one
     from jobs.commands.open_lake import open_lake
 
     settings = load_config(config)
-    prepare_folder(out)
     opened = open_lake(absolute(lake), settings.spark)
+    prepare_folder(out)
     facts = make_report(opened, run, out, num_clusters, settings, has_clips=has_clips)
     index = str(out / "index.html")
     text = json.dumps(facts._asdict() | {"index": index}) if as_json else f"{facts}; open {index}"
@@ -134,18 +133,23 @@ def make_report(
     return ReportFacts(queue.num_undecided, len(queue.pairs), totals.num_pairs, totals.num_bytes)
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder, or empty it if it has an earlier report, complete or not.
+def prepare_folder(folder: Path, what: str = "report") -> None:
+    """Make the folder, or empty it if it has an earlier report or sample, complete or not.
+
+    Args:
+        folder: of the pages.
+        what: "report" or "sample". The one never replaces the other.
 
     Raises:
         UsageError: the folder has other content.
     """
+    marker = folder / f".ndvr-{what}"
     if folder.exists():
-        if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARKER).exists()):
-            raise UsageError(f"--out {str(folder)!r} exists and is not a report; pass an empty or a new folder")
+        if not folder.is_dir() or (any(folder.iterdir()) and not marker.exists()):
+            raise UsageError(f"--out {str(folder)!r} exists and is not a {what}; pass an empty or a new folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / _MARKER).touch()
+    marker.touch()
 
 
 def main() -> int:

@@ -70,9 +70,9 @@ def sample(  # noqa: PLR0913 - each option of the command line is one
 
     settings = None if config is None else load_config(config)
     _refuse_answers(out)
-    prepare_folder(out)
-    opened = open_lake(absolute(lake))
+    opened = open_lake(absolute(lake), None if settings is None else settings.spark)
     run = read_published_run(opened, settings)
+    prepare_folder(out, "sample")
     started = time.monotonic()
     drawn = draw(opened, run, pairs, videos, seed)
     seconds = time.monotonic() - started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -98,4 +98,6 @@ class SparkConfig(Section):
         description="libraries as group:artifact:version, from Maven Central; the connector of the lake's store is "
         "added if none is named",
     )
-    conf: dict[str, str] = Field({}, description="properties of Spark; they override those of ndvr")
+    conf: dict[str, SecretStr] = Field(
+        {}, description="properties of Spark; they override those of ndvr; logs and tables do not show their values"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,10 @@ class Findings:
             f"{_NAMES[name]} from {format_share(now)} to {format_share(more)}"
             for name, (now, more) in self.widths.items()
         ]
-        lines.append(f"{NUM_MORE} more answers change the width of the interval: {'; '.join(changes)}")
+        if changes:
+            lines.append(f"{NUM_MORE} more answers change the width of the interval: {'; '.join(changes)}")
         num_wanted = self.num_pairs + NUM_MORE
-        lines.append(f"to draw them: ndvr sample --lake {lake} --pairs {num_wanted} --out FOLDER")
+        lines.append(f"to draw them: ndvr sample --lake {shlex.quote(lake)} --pairs {num_wanted} --out FOLDER")
         return lines
 
     def _describe_threshold(self) -> str:

@@ -39,7 +39,10 @@ def record_answers(lake: Lake, given: Sequence[PairAnswer], by: str) -> int:
     unknown = rows.join(lake.read("samples"), ["sample_id", *_PAIR], "left_anti").sort(*_PAIR).collect()
     if unknown:
         listed = shorten([f"  {row['sample_id']} {row['left_id']} {row['right_id']}" for row in unknown])
-        raise UsageError("nothing was written: these pairs are not in the sample that they name\n" + "\n".join(listed))
+        raise UsageError(
+            "nothing was written: these pairs are not in the sample that they name; pass the lake of that sample\n"
+            + "\n".join(listed)
+        )
     held = answers_in_force(lake.read("answers")).select(*_PAIR, "verdict")
     known = {(row["left_id"], row["right_id"]): row["verdict"] for row in held.collect()}
     new = [one for one in given if known.get((one.left_id, one.right_id)) != one.verdict]

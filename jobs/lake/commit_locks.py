@@ -124,8 +124,10 @@ class _Lock:
                 if self._etag is not None:
                     return
             if now - started > MAX_WAIT_SECONDS:
-                holder = self._objects.read(self._uri)
-                raise NdvrError(f"{self._uri} is locked for more than an hour by {holder}; end that driver")
+                raise NdvrError(
+                    f"the lock {self._uri!r} has been held by other drivers for an hour; end the driver that it names: "
+                    f"{self._objects.read(self._uri)}"
+                )
             time.sleep(wait_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the attempts of waiting drivers
             wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
 

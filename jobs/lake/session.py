@@ -105,7 +105,11 @@ def start_session(
         raise RuntimeError("start_session runs on the driver only; an executor has no session")
     connectors = choose_connectors(uris)
     settings = settings or SparkConfig()
-    given = {"spark.app.name": app_name} | settings.conf | dict(conf or {})
+    given = (
+        {"spark.app.name": app_name}
+        | {key: value.get_secret_value() for key, value in settings.conf.items()}
+        | dict(conf or {})
+    )
     if settings.packages:
         given[PACKAGES] = join_list(given.get(PACKAGES), settings.packages)
     if is_submitted() or SparkContext._active_spark_context is not None:  # noqa: SLF001 - getActiveSession may start Spark Connect

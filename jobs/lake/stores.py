@@ -9,6 +9,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from jobs.errors import UsageError, first_line
+from jobs.lake.connectors import CONNECTORS
 from jobs.lake.files import LakeFiles, set_hadoop_options
 from jobs.lake.location import local_folder
 from jobs.machine_faults import find_machine_fault
@@ -28,8 +29,8 @@ _MAX_REASON_CHARACTERS = 300
 def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[Connector]) -> None:
     """Set the options of the connectors, and look for each URI that is not on this machine's disks.
 
-    The Python workers get the variables of the driver. Spark sends them with each task. They are not among its
-    properties, which its UI shows.
+    The Python workers get the variables of all stores that the driver has, because videos may be in other stores than
+    the lake. Spark sends them with each task. They are not among its properties, which its UI shows.
 
     Args:
         spark: the session.
@@ -41,8 +42,8 @@ def open_stores(spark: SparkSession, uris: Iterable[str], connectors: Iterable[C
     """
     for connector in connectors:
         set_hadoop_options(spark, connector.make_options(os.environ))
-        shared = {name: os.environ[name] for name in connector.variables if name in os.environ}
-        spark.sparkContext.environment.update(shared)
+    variables = {name for connector in CONNECTORS for name in connector.variables if name in os.environ}
+    spark.sparkContext.environment.update({name: os.environ[name] for name in sorted(variables)})
     for uri in uris:
         if local_folder(uri) is None:
             _look_for(spark, uri)

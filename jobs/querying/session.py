@@ -118,7 +118,7 @@ def find_obstacle(lake_uri: str) -> str:
     """Return why DuckDB cannot answer any statement over a lake in this process; empty if it can."""
     if local_folder(lake_uri) is None:
         return "the lake is not on this machine"
-    if is_submitted() or "PYSPARK_SUBMIT_ARGS" in os.environ:
+    if is_submitted() or {"PYSPARK_SUBMIT_ARGS", "NDVR_SPARK__CONF"} & os.environ.keys():
         return "Spark has settings of its own"
     changed = sorted(
         key

@@ -63,7 +63,7 @@ def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRec
     started = time.monotonic()
     index = Store.of(f"{lake.root}/{INDEX_FOLDER}")
     last = read_card(index, run.model.model_id)
-    settings = run.config.model_dump(mode="json")
+    settings = run.config.model_dump(mode="json", exclude={"spark"})
     if last is not None and (last.tables, last.config, last.code_version) == (dict(versions), settings, CODE_VERSION):
         _point_at(index, last.model_id)
         return StageRecord(STAGE, "skipped", 0.0)

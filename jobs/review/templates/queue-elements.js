@@ -12,5 +12,13 @@ ndvr.make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// A time in a video, as format_clock in formatting.py writes it.
+ndvr.formatClock = (second) => {
+  const tenths = Math.round(second * 10);
+  const [hours, minutes, rest] = [Math.floor(tenths / 36000), Math.floor(tenths / 600) % 60, tenths % 600];
+  const clock = hours ? String(minutes).padStart(2, "0") : `${minutes}`;
+  return `${hours ? `${hours}:` : ""}${clock}:${String(Math.floor(rest / 10)).padStart(2, "0")}.${rest % 10}`;
+};
+
 ndvr.nameOf = (video) => video.title || video.id;
 ndvr.verdictNames = { duplicate: "duplicate", not_duplicate: "not a duplicate", part: "part" };

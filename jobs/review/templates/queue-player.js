@@ -7,7 +7,6 @@ ndvr.makePlayer = (pair) => {
   const { files, sizes, starts, ends, frames, fps } = pair.clips;
   const step = 1 / fps;
   const duration = frames / fps;
-  const clock = (second) => `${Math.floor(second / 60)}:${(second % 60).toFixed(1).padStart(4, "0")}`;
   const wasStacked = ndvr.isStacked ?? false;
 
   const videos = files.map((file, side) => {
@@ -44,7 +43,7 @@ ndvr.makePlayer = (pair) => {
     scrubber.value = frame;
     [0, 1].forEach((side) => {
       const share = frames > 1 ? frame / (frames - 1) : 0;
-      captions[side].textContent = `${["First", "Second"][side]} at ${clock(starts[side] + share * (ends[side] - starts[side]))}`;
+      captions[side].textContent = `${["First", "Second"][side]} at ${ndvr.formatClock(starts[side] + share * (ends[side] - starts[side]))}`;
     });
     scrubber.setAttribute("aria-valuetext", captions.map((caption) => caption.textContent).join(", "));
     play.textContent = isPlaying() ? "Pause" : "Play";

@@ -11,7 +11,6 @@ ndvr.makeTimeline = (pair) => {
   const longest = Math.max(...seconds, ...known);
   if (!pair.segments.length || !(longest > 0)) return null;
   const at = (second) => ((second / longest) * width).toFixed(1);
-  const clock = (second) => `${Math.floor(second / 60)}:${(second % 60).toFixed(1).padStart(4, "0")}`;
 
   function makeBand([leftStart, leftEnd, rightStart, rightEnd], number) {
     const corners = [[leftStart, bar], [leftEnd, bar], [rightEnd, height - bar], [rightStart, height - bar]];
@@ -20,7 +19,7 @@ ndvr.makeTimeline = (pair) => {
     const stretch = (start, end, y) => {
       return make("rect", { x: at(start), y, width: Math.max(at(end) - at(start), 2), height: bar, class: `stretch ${colour}` });
     };
-    const name = `${clock(leftStart)} to ${clock(leftEnd)} of the first is ${clock(rightStart)} to ${clock(rightEnd)} of the second`;
+    const name = `${ndvr.formatClock(leftStart)} to ${ndvr.formatClock(leftEnd)} of the first is ${ndvr.formatClock(rightStart)} to ${ndvr.formatClock(rightEnd)} of the second`;
     const band = make("polygon", { points, class: `band ${colour}` }, make("title", {}, name));
     return [band, stretch(leftStart, leftEnd, 0), stretch(rightStart, rightEnd, height - bar)];
   }
@@ -32,6 +31,6 @@ ndvr.makeTimeline = (pair) => {
     bars,
     pair.segments.map(makeBand),
   );
-  const names = pair.videos.map((_, side) => make("span", {}, `${["First", "Second"][side]} ${clock(seconds[side])}`));
+  const names = pair.videos.map((_, side) => make("span", {}, `${["First", "Second"][side]} ${ndvr.formatClock(seconds[side])}`));
   return make("div", { class: "timeline" }, make("div", { class: "names", "aria-hidden": "true" }, names), drawing);
 };

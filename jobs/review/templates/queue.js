@@ -14,7 +14,8 @@
   let current = null; // null at the end of the queue
   let saved = "";
 
-  const countDecisions = (count) => (count === 1 ? "1 decision" : `${count} decisions`);
+  const noun = sample ? "answer" : "decision";
+  const countDecisions = (count) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const placeOf = (pair) => shown.indexOf(pair);
 
   function say(text) {
@@ -24,7 +25,7 @@
   function describeState() {
     const left = shown.filter((pair) => !isDecided(pair)).length;
     const count = choices.count();
-    const unsaved = count === 0 ? "no decisions to save" : `${countDecisions(count)} to save`;
+    const unsaved = count === 0 ? `no ${noun}s to save` : `${countDecisions(count)} to save`;
     const warning = choices.isStored() ? "" : " This browser does not store them: save before you leave the page.";
     return `${left} undecided, ${unsaved}.${warning}`;
   }
@@ -57,7 +58,7 @@
   function showEnd() {
     const { make } = ndvr;
     const text = shown.length ? "Every pair is decided." : "No pair matches the filter.";
-    const hint = choices.count() ? `Save your ${countDecisions(choices.count())}, then import the file:` : "";
+    const hint = choices.count() ? `Save your ${countDecisions(choices.count())}, then run:` : "";
     const command = hint ? make("pre", {}, make("code", {}, document.body.dataset.command)) : null;
     return make("section", { class: "end" }, make("h1", {}, text), hint ? make("p", {}, hint) : null, command);
   }

@@ -121,10 +121,8 @@ def test_the_lock_of_a_killed_driver_is_replaced_and_a_renewed_one_is_waited_for
 
 def test_waiting_ends_with_the_name_of_the_driver(files: LakeFiles, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit_locks, "MAX_WAIT_SECONDS", 0.5)
-    S3Objects(files).create_new(f"{root}/_locks/pairs", "host a, pid 7")
-    with pytest.raises(
-        NdvrError, match=r"_locks/pairs is locked for more than an hour by host a, pid 7; end that driver"
-    ):
+    S3Objects(files).create_new(f"{root}/_locks/pairs", '{"host": "a", "pid": 7}')
+    with pytest.raises(NdvrError, match=r"_locks/pairs' has been held .* an hour; end the driver .*: {\"host\": \"a\""):
         CommitLocks(files, root).run("pairs", lambda: None)
 
 
