@@ -123,7 +123,7 @@
   function withdraw() {
     if (!current) return;
     const found = choices.verdictOf(current);
-    if (choices.withdraw(current)) show("Your decision on this pair is withdrawn.");
+    if (choices.withdraw(current)) show(`Your ${noun} on this pair is withdrawn.`);
     else if (found) say(`${found.decided_by} decided this pair earlier: withdraw it with ndvr decide --withdraw.`);
     else say("Nothing is decided on this pair.");
   }
@@ -150,7 +150,7 @@
   }
 
   function clear() {
-    if (!window.confirm("Delete all your decisions that this browser stores for this queue?")) return;
+    if (!window.confirm(`Delete all your ${noun}s that this browser stores for this queue?`)) return;
     choices.clear();
     go(current, "Deleted.");
   }

@@ -160,10 +160,8 @@ def test_invalid_usage_is_explained(
     Lake(spark, str(lake_copy)).create(samples.TABLE)
     code, _, error = run(capsys, "estimate", *options, *by)
     assert code == 2
-    assert (
-        "nothing was written: these pairs are not in the sample that they name; pass the lake of that sample\n  s checker discs\n"
-        in error
-    )
+    assert "nothing was written: these pairs are not in the sample that they name; pass the lake of that" in error
+    assert "\n  s checker discs\n" in error
     assert "no pair of a sample has an answer: pass a file of answers" in run(capsys, "estimate", *options)[2]
     assert "no sample s in " in run(capsys, "estimate", *options, "--sample", "s")[2]
     other = tmp_path / "other.yaml"
