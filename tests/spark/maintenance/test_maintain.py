@@ -103,7 +103,7 @@ def test_expired_rows_and_files_are_deleted_and_others_are_kept(
     assert tables["pairs"]["num_vacuumed_files"] == 0
     assert {row["model_id"] for row in read_rows(folder, "pairs")} == {MODEL, "averaged-kept-v1"}
     assert {row["model_id"] for row in read_rows(folder, "clusters")} == {MODEL}
-    assert read_rows(folder, "embeddings") == []
+    assert {row["model_id"] for row in read_rows(folder, "embeddings")} == {MODEL}
     for table in ("descriptors", "thumbnails"):
         assert {row["descriptor_id"] for row in read_rows(folder, table)} == {"tiny-v1", "kept-v1"}
     assert {row["run_id"] for row in read_rows(folder, "runs")} == {SECOND}
