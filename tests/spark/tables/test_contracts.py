@@ -20,8 +20,9 @@ from jobs.commands.decide import record_decisions
 from jobs.errors import ContractError
 from jobs.lake.lake import Lake
 from jobs.pipeline import TABLES
-from jobs.tables import attempts, manifest, pairs
+from jobs.tables import answers, attempts, estimates, manifest, pairs, samples
 from tests.support.lakes import make_run, read_rows, read_versions
+from tests.support.written_lake import append_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,15 +60,27 @@ VIOLATIONS = {
     ("decisions", "verdict_is_known"): {"verdict": "'perhaps'"},
     ("decisions", "ids_are_ordered"): {"left_id": "right_id"},
     ("decisions", "is_signed"): {"decided_by": "''"},
+    ("samples", "ids_are_ordered"): {"left_id": "right_id"},
+    ("samples", "probability_is_in_range"): {"match_probability": "1.01"},
+    ("samples", "stratum_has_pairs"): {"stratum_size": "0"},
+    ("answers", "verdict_is_known"): {"verdict": "'perhaps'"},
+    ("answers", "ids_are_ordered"): {"left_id": "right_id"},
+    ("answers", "is_signed"): {"answered_by": "''"},
     ("runs", "status_is_known"): {"status": "'perhaps'"},
 }
 
 
 @pytest.fixture(scope="module")
 def shared_copy(described: Described, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Path:
-    """Return a lake for the writes of this module, all rejected. It has a decision, because runs make none."""
+    """Return a lake for the writes of this module, all rejected. It has rows of persons, because runs make none."""
     copy = shutil.copytree(described.lake, tmp_path_factory.mktemp("contracts") / "lake")
-    record_decisions(Lake(spark, str(copy)), [make_decision(["discs", "glow"], "not_duplicate")], "ann")
+    lake = Lake(spark, str(copy))
+    record_decisions(lake, [make_decision(["discs", "glow"], "not_duplicate")], "ann")
+    pair = {"sample_id": "s", "left_id": "discs", "right_id": "glow", "stratum": "s", "stratum_size": 1.0}
+    answer = {"verdict": "part", "answered_by": "ann"}
+    for table, row in ((samples.TABLE, pair), (answers.TABLE, pair | answer), (estimates.TABLE, pair)):
+        lake.create(table)
+        append_rows(lake, table, [row])
     return copy
 
 
@@ -90,26 +103,24 @@ def test_no_key_of_the_ddl_is_nullable(table: Table) -> None:
 
 
 @by_name
-def test_the_stored_columns_are_those_of_the_ddl_with_nullability_and_comments(
-    table: Table, described: Described
-) -> None:
-    stored = stored_fields(described.lake, table)
+def test_the_stored_columns_are_those_of_the_ddl_with_nullability_and_comments(table: Table, shared_copy: Path) -> None:
+    stored = stored_fields(shared_copy, table)
     assert {name: (field["nullable"], field["metadata"]["comment"]) for name, field in stored.items()} == {
         field.name: (field.nullable, field.metadata["comment"]) for field in table.schema.fields
     }
 
 
 @by_name
-def test_the_stored_table_has_its_checks_and_grain(table: Table, described: Described) -> None:
-    metadata = DeltaTable(str(described.lake / table.name)).metadata()
+def test_the_stored_table_has_its_checks_and_grain(table: Table, shared_copy: Path) -> None:
+    metadata = DeltaTable(str(shared_copy / table.name)).metadata()
     stored = {key: value for key, value in metadata.configuration.items() if key.startswith("delta.constraints.")}
     assert stored == {f"delta.constraints.{name}": expression for name, expression in table.checks.items()}
     assert metadata.description == table.grain
 
 
 @by_name
-def test_the_stored_table_is_clustered_by_its_key(table: Table, described: Described, spark: SparkSession) -> None:
-    detail = spark.sql(f"DESCRIBE DETAIL delta.`{described.lake / table.name}`").first()
+def test_the_stored_table_is_clustered_by_its_key(table: Table, shared_copy: Path, spark: SparkSession) -> None:
+    detail = spark.sql(f"DESCRIBE DETAIL delta.`{shared_copy / table.name}`").first()
     assert detail is not None
     assert detail["clusteringColumns"] == list(table.key)
 
