@@ -66,6 +66,7 @@ VIOLATIONS = {
     ("answers", "verdict_is_known"): {"verdict": "'perhaps'"},
     ("answers", "ids_are_ordered"): {"left_id": "right_id"},
     ("answers", "is_signed"): {"answered_by": "''"},
+    ("estimates", "has_answers"): {"num_answers": "0"},
     ("runs", "status_is_known"): {"status": "'perhaps'"},
 }
 
@@ -78,7 +79,11 @@ def shared_copy(described: Described, tmp_path_factory: pytest.TempPathFactory, 
     record_decisions(lake, [make_decision(["discs", "glow"], "not_duplicate")], "ann")
     pair = {"sample_id": "s", "left_id": "discs", "right_id": "glow", "stratum": "s", "stratum_size": 1.0}
     answer = {"verdict": "part", "answered_by": "ann"}
-    for table, row in ((samples.TABLE, pair), (answers.TABLE, pair | answer), (estimates.TABLE, pair)):
+    for table, row in (
+        (samples.TABLE, pair),
+        (answers.TABLE, pair | answer),
+        (estimates.TABLE, {"sample_id": "s", "num_answers": 1}),
+    ):
         lake.create(table)
         append_rows(lake, table, [row])
     return copy
