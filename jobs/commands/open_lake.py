@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def open_lake(lake_uri: str, settings: SparkConfig | None = None) -> Lake:
     """Start a session and create a temporary view of each table of the lake, with the name of the table.
 
+    Views of another lake that this process has opened before are replaced or dropped.
+
     Args:
         lake_uri: absolute path or URI.
         settings: packages and properties of the session; None takes them from the environment.
@@ -31,6 +33,9 @@ def open_lake(lake_uri: str, settings: SparkConfig | None = None) -> Lake:
     stored = [table for table in TABLES if DeltaTable.isDeltaTable(spark, lake.path(table.name))]
     if not stored:
         raise no_tables(lake_uri)
-    for table in stored:
-        lake.read(table.name).createOrReplaceTempView(table.name)
+    for table in TABLES:
+        if table in stored:
+            lake.read(table.name).createOrReplaceTempView(table.name)
+        else:
+            spark.catalog.dropTempView(table.name)
     return lake

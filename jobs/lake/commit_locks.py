@@ -113,16 +113,20 @@ class _Lock:
     def _acquire(self) -> None:
         started = seen_at = time.monotonic()
         seen: str | None = None
-        wait_seconds = _FIRST_WAIT_SECONDS
-        while not self._try_to_acquire():
+        text, wait_seconds = self._describe(), _FIRST_WAIT_SECONDS
+        while True:
+            self._etag = self._objects.create_new(self._uri, text)
+            if self._etag is not None:
+                return
             current, now = self._objects.find_etag(self._uri), time.monotonic()
             if current != seen:
                 seen, seen_at = current, now
+                self._etag = self._find_own(text)
             elif current is not None and now - seen_at > LEASE_SECONDS:
-                self._etag = self._objects.replace(self._uri, self._describe(), current)
+                self._etag = self._objects.replace(self._uri, text, current) or self._find_own(text)
                 log.warning("lock of a killed driver replaced", lock=self._uri, has_replaced=self._etag is not None)
-                if self._etag is not None:
-                    return
+            if self._etag is not None:
+                return
             if now - started > MAX_WAIT_SECONDS:
                 raise NdvrError(
                     f"the lock {self._uri!r} has been held by other drivers for an hour; end the driver that it names: "
@@ -131,18 +135,19 @@ class _Lock:
             time.sleep(wait_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - spreads the attempts of waiting drivers
             wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
 
-    def _try_to_acquire(self) -> bool:
-        """Create the object. A client that loses the response tries again and then finds its own object."""
-        text = self._describe()
-        self._etag = self._objects.create_new(self._uri, text)
-        if self._etag is None and self._objects.read(self._uri) == text:
-            self._etag = self._objects.find_etag(self._uri)
-        return self._etag is not None
+    def _find_own(self, text: str) -> str | None:
+        """Return the ETag of the object if it has this text of this driver; None otherwise.
+
+        A client that loses the response of a write tries again, and is refused because its first try succeeded.
+        """
+        etag = self._objects.find_etag(self._uri)
+        return etag if etag is not None and self._objects.read(self._uri) == text else None
 
     def _keep_renewing(self) -> None:
         while not self._is_released.wait(BEAT_SECONDS):
             with suppress(Py4JError, OSError):  # the store may be unavailable for a while; the next beat tries again
-                renewed = self._objects.replace(self._uri, self._describe(), self._etag or "")
+                text = self._describe()
+                renewed = self._objects.replace(self._uri, text, self._etag or "") or self._find_own(text)
                 if renewed is None:
                     log.warning("lock lost", lock=self._uri)
                     return

@@ -12,9 +12,16 @@ from py4j.protocol import Py4JJavaError
 if TYPE_CHECKING:
     from jobs.lake.files import LakeFiles
 
-# What S3A raises if the condition of a write does not hold: status 412, 409 of two writes at once, 404 of a deleted
-# object.
-_CHANGED = ("RemoteFileChangedException", "ConditionalRequestConflict", "FileNotFoundException")
+# What the connector raises if the condition of a request does not hold: status 412, 409 of two writes at once, 404 of a
+# deleted object.
+_CHANGED = (
+    "RemoteFileChangedException",
+    "ConditionalRequestConflict",
+    "FileNotFoundException",
+    "NoSuchKeyException",
+    "Status Code: 404",
+    "Status Code: 412",
+)
 
 
 class S3Objects:
@@ -30,18 +37,18 @@ class S3Objects:
         self._files = files
 
     def read(self, uri: str) -> str | None:
-        """Read a small file in UTF-8; None if it does not exist."""
+        """Read a small object in UTF-8; None if it does not exist, or changes meanwhile."""
         files, path = self._files.open(uri)
         try:
             stream = files.open(path)
+            try:
+                return bytes(stream.readAllBytes()).decode("utf-8")
+            finally:
+                stream.close()
         except Py4JJavaError as error:
-            if "FileNotFoundException" in str(error.java_exception):
+            if any(sign in str(error) for sign in _CHANGED):
                 return None
             raise
-        try:
-            return bytes(stream.readAllBytes()).decode("utf-8")
-        finally:
-            stream.close()
 
     def create_new(self, uri: str, text: str) -> str | None:
         """Create an object of S3 by a conditional PUT; return its ETag, or None if it exists.
@@ -74,7 +81,7 @@ class S3Objects:
             stream.write(bytearray(text, "utf-8"))
             stream.close()
         except Py4JJavaError as error:
-            if any(sign in str(error.java_exception) for sign in _CHANGED):
+            if any(sign in str(error) for sign in _CHANGED):
                 return None
             raise
         return self.find_etag(uri)

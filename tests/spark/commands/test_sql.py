@@ -14,7 +14,7 @@ import pytest
 from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.lake.read_only import find_effect
-from jobs.pipeline import TABLES
+from jobs.pipeline import NIGHTLY_TABLES
 from tests.support.lakes import read_rows, read_versions
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_bytes_are_printed_as_hexadecimal(described: Described, capsys: pytest.C
     assert len(bytes.fromhex(json.loads(capsys.readouterr().out)["head"])) == 2
 
 
-@pytest.mark.parametrize("table", [table.name for table in TABLES])
+@pytest.mark.parametrize("table", [table.name for table in NIGHTLY_TABLES])
 def test_every_table_can_be_queried(table: str, described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(f"FROM {table} |> AGGREGATE count(*) AS n", described.lake, "--format", "json") == 0
     # people make decisions; a run makes none

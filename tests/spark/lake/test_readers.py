@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from jobs.pipeline import TABLES
+from jobs.pipeline import NIGHTLY_TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobs.contracts.table import Table
     from tests.spark.conftest import Described
 
-by_name = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+by_name = pytest.mark.parametrize("table", NIGHTLY_TABLES, ids=lambda table: table.name)
 
 
 def comparable(value: Any) -> Any:
@@ -38,7 +38,7 @@ def as_set(rows: list[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def spark_rows(described: Described, spark: SparkSession) -> dict[str, list[str]]:
-    stored = {table.name: spark.read.format("delta").load(str(described.lake / table.name)) for table in TABLES}
+    stored = {table.name: spark.read.format("delta").load(str(described.lake / table.name)) for table in NIGHTLY_TABLES}
     return {name: as_set([row.asDict() for row in rows.collect()]) for name, rows in stored.items()}
 
 
