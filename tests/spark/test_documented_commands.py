@@ -19,7 +19,7 @@ from tests.support.documented import find_ndvr, read_blocks
 if TYPE_CHECKING:
     from pathlib import Path
 
-VIDEOS = {"A": "rome", "B": "rome-again"}
+VIDEOS = {"A": "rome", "B": "rome-again", "C": "graphs-1", "D": "my-cat"}
 DECISIONS = "left_id,right_id,verdict,note\ngraphs-1,graphs-2,not_duplicate,other slides\n"
 TRUTH = (
     "left_id,right_id,relation,transform,left_start_seconds,left_end_seconds,right_start_seconds,right_end_seconds\n"

@@ -111,7 +111,7 @@ def test_the_sql_is_printed_without_spark(capsys: pytest.CaptureFixture[str]) ->
     assert printed.startswith("CREATE SCHEMA IF NOT EXISTS `ndvr`;\n\n")
     assert printed.count(";\n\n") == 1 + len(storable_views())
     assert "changes_since_last_run" not in printed, "it reads an earlier version of a table"
-    assert "FROM delta.`s3://bucket/lake/duplicates` d" in printed
+    assert "FROM delta.`s3a://bucket/lake/duplicates` d" in printed
     assert "{" not in printed
 
 
