@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 from qdrant_client import QdrantClient, models
 
@@ -57,7 +58,7 @@ def make_row(video_id: str, index: int, model_id: str = MODEL, content: str | No
 def written(spark: SparkSession, written_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four videos with a window each, one more window of a file that was replaced, and a video of another model."""
     folder = shutil.copytree(written_lake, tmp_path_factory.mktemp("export") / "lake")
-    spark.sql(f"DELETE FROM delta.`{folder}/embeddings`")
+    DeltaTable.forPath(spark, str(folder / "embeddings")).delete()
     rows = [make_row(video_id, index) for video_id in VIDEOS for index in (0, 1)]
     rows += [make_row("rome", 2, content="sha-before"), make_row("rome", 0, OTHER_MODEL)]
     append_rows(Lake(spark, str(folder)), embeddings.TABLE, rows)
