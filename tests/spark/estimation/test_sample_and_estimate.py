@@ -170,6 +170,8 @@ def test_invalid_usage_is_explained(
     code, _, error = run(capsys, "sample", *options, "--out", str(out), "--config", str(other))
     assert code == 2
     assert ", and the settings name averaged-" in error
+    assert not out.exists(), "a refused command changes nothing"
+    out.mkdir()
     (out / "pairs.csv").write_text("sample_id,left_id,right_id,verdict\ns,checker,discs,part\n", encoding="utf-8")
     code, _, error = run(capsys, "sample", *options, "--out", str(out))
     assert code == 2
