@@ -44,7 +44,8 @@ def main() -> None:
     delay_seconds = given.delay_ms / 1000
     with run_object_store(lambda app: delay(app, delay_seconds)) as store:
         rows = [race(store, given.commits, has_locks=has_locks) for has_locks in (False, True)]
-    print_table(("locks", "commits", "lost", "doubled", "drivers that failed", "seconds per commit"), rows)
+    headings = ("locks", "commits", "lost", "doubled", "drivers that failed", "seconds per commit")
+    print_table(f"{_NUM_DRIVERS} drivers, one table", headings, [[str(cell) for cell in row] for row in rows])
     sys.exit(any(rows[1][2:5]))
 
 
