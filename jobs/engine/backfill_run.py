@@ -62,7 +62,7 @@ def run_backfill(
     logs = choose_log_folder(lake_uri, log_dir)
     settings = config.model_dump(mode="json")
     with logged(logs, run_id, "backfill started", manifest=manifest_uri, lake=lake_uri, config=settings):
-        uris = [lake_uri] if manifest_uri is None else [lake_uri, manifest_uri]
+        uris = _list_uris(lake_uri, manifest_uri)
         spark_log = logs / f"{run_id}.spark.log"
         lake = open_lake_for_run("ndvr backfill", uris, config.spark, spark_log, master, console)
         run = _make_run(lake, run_id, manifest_uri, config, console)
@@ -82,7 +82,7 @@ def read_progress(
         UsageError: the lake has no tables.
         ContractError: the manifest breaks its contract.
     """
-    uris = [lake_uri] if manifest_uri is None else [lake_uri, manifest_uri]
+    uris = _list_uris(lake_uri, manifest_uri)
     lake = Lake(start_session("ndvr backfill", *uris, settings=config.spark, master=master), lake_uri)
     if not all(lake.exists(table) for table in NIGHTLY_TABLES):
         raise UsageError(f"no tables in {lake_uri!r}; pass the lake of an earlier run to --lake")
@@ -90,6 +90,11 @@ def read_progress(
     rows = _read_manifest(lake, run, manifest_uri)
     present = lake.read("manifest").where("removed_at IS NULL") if rows is None else rows.where("NOT is_removed")
     return count_states(add_shard(present.select("video_id", "published_at")), lake, run)[0]
+
+
+def _list_uris(lake_uri: str, manifest_uri: str | None) -> list[str]:
+    """Return the URIs whose stores the session opens."""
+    return [lake_uri] if manifest_uri is None else [lake_uri, manifest_uri]
 
 
 def _make_run(lake: Lake, run_id: str, manifest_uri: str | None, config: Config, console: Console) -> Run:

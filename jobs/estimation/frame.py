@@ -61,13 +61,7 @@ def list_published(lake: Lake, model_id: str) -> DataFrame:
     paired = lake.read("pairs").where(of_model & (F.col("relation") != "common"))
     by_content = _add_contents(paired.select(*_PAIR, "match_probability", "relation"), contents)
     paired = by_content.groupBy(*_CONTENTS).agg(F.min(F.struct(*_PAIR, "match_probability", "relation")).alias("pair"))
-    rows = lake.read("duplicates").where(of_model)
-    ordered = rows.select(
-        F.least("video_id", "duplicate_of").alias("left_id"),
-        F.greatest("video_id", "duplicate_of").alias("right_id"),
-        F.col("match_probability"),
-        F.col("relation"),
-    )
+    ordered = _read_ordered_duplicates(lake, model_id).select(*_PAIR, "match_probability", "relation")
     weight = F.create_map(*[F.lit(part) for item in _KINDS.items() for part in item])[F.col("relation")]
     claims = _add_contents(ordered, contents).withColumn("weight", weight)
     claims = claims.groupBy(*_CONTENTS).agg(
@@ -164,12 +158,17 @@ def _add_cluster_size(rows: DataFrame, lake: Lake, model_id: str) -> DataFrame:
     return joined.withColumn("cluster_size", F.when(is_one, F.col("size")))
 
 
+def _read_ordered_duplicates(lake: Lake, model_id: str) -> DataFrame:
+    """Read the rows of `duplicates` of a model, with left_id and right_id in the order of `pairs`."""
+    ends = {"left_id": F.least("video_id", "duplicate_of"), "right_id": F.greatest("video_id", "duplicate_of")}
+    return lake.read("duplicates").where(F.col("model_id") == model_id).withColumns(ends)
+
+
 def _leave_out_published(rows: DataFrame, lake: Lake, model_id: str, stored: DataFrame) -> DataFrame:
     """Leave out the candidates that are published, as pairs of any relation or as duplicates by a path."""
     of_model = F.col("model_id") == model_id
     contents = stored.where("segment_index = 0").select("video_id", "content_sha256")
-    ends = {"left_id": F.least("video_id", "duplicate_of"), "right_id": F.greatest("video_id", "duplicate_of")}
-    claimed = lake.read("duplicates").where(of_model).withColumns(ends).select(*_PAIR)
+    claimed = _read_ordered_duplicates(lake, model_id).select(*_PAIR)
     known = lake.read("pairs").where(of_model).select(*_PAIR).unionByName(claimed)
     named = _add_contents(known, contents).select(*_CONTENTS).distinct()
     return _add_contents(rows, contents).join(named, _CONTENTS, "left_anti").drop(*_CONTENTS)
