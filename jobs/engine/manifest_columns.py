@@ -78,7 +78,7 @@ def load_json(spark: SparkSession, uri: str) -> tuple[list[str], DataFrame]:
         The names of the top-level fields, and the rows, with values as text or nested. If Spark cannot use a line,
         the last column is `CORRUPT` with the text of such lines.
     """
-    reader = given_files_reader(spark).option("lineSep", "\n")
+    reader = given_files_reader(spark, uri).option("lineSep", "\n")
     lines = reader.text(uri).where(F.col("value").rlike(_NOT_BLANK))
     options = {"primitivesAsString": "true", "columnNameOfCorruptRecord": CORRUPT}
     with temporary_conf(spark, {"spark.sql.caseSensitive": "true"}):  # names may differ by case only, also nested ones

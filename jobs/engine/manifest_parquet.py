@@ -74,7 +74,7 @@ def load_parquet(spark: SparkSession, uri: str, needed: Sequence[str]) -> DataFr
     paths = files.list_visible(uri)
     readings = _read_columns(files, paths[0], needed) if paths else {}
     if all(reading is not None and reading.convert is None for reading in readings.values()):
-        return given_files_reader(spark).parquet(uri)
+        return given_files_reader(spark, uri).parquet(uri)
     # Files of one folder may store a column in different units, so each group of equal files is read on its own.
     groups: dict[str, list[str]] = {}
     for path in paths:
@@ -108,7 +108,9 @@ def _read_alike(spark: SparkSession, uri: str, readings: dict[str, _Reading | No
     """Read files with the same columns, and convert the values."""
     readable = {name: reading for name, reading in readings.items() if reading is not None}
     schema = StructType([StructField(name, reading.spark_type) for name, reading in readable.items()])
-    reader = given_files_reader(spark) if paths == [uri] else given_files_reader(spark).option("basePath", uri)
+    reader = (
+        given_files_reader(spark, uri) if paths == [uri] else given_files_reader(spark, uri).option("basePath", uri)
+    )
     rows = reader.schema(schema).parquet(*paths)
     converted = list(readable.values())
     converted += [_Reading(StringType())] * (len(rows.columns) - len(converted))  # of folders such as `year=2024`

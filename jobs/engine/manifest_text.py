@@ -68,7 +68,7 @@ def _keep(rows: DataFrame) -> DataFrame:
 def _read_lines(spark: SparkSession, uri: str) -> DataFrame:
     """Read the lines of each file with their place: `start` of the split in bytes, and `number` in the split."""
     return (
-        given_files_reader(spark)
+        given_files_reader(spark, uri)
         .option("lineSep", "\n")  # otherwise a CR ends a line, also inside quotes
         .text(uri)
         .select(

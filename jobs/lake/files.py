@@ -17,6 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
 
 from jobs.errors import NdvrError, first_line
+from jobs.lake.location import local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +53,18 @@ def literal_reader(spark: SparkSession) -> DataFrameReader:
     return spark.read.option("__globPaths__", "false")
 
 
-def given_files_reader(spark: SparkSession) -> DataFrameReader:
-    """Return a `literal_reader` of files that a person gives. Runs on: driver."""
-    return literal_reader(spark).options(**_WITHOUT_CHECKSUMS)
+def given_files_reader(spark: SparkSession, uri: str) -> DataFrameReader:
+    """Return a `literal_reader` of the files that a person gives under an absolute path or URI. Runs on: driver."""
+    return literal_reader(spark).options(**_options_of_given_files(uri))
+
+
+def _options_of_given_files(uri: str) -> Mapping[str, str]:
+    """Return the options of Hadoop with which given files are read.
+
+    Those of local files must not reach another file system: Hadoop caches it with the options of its first use, and
+    S3A cannot write without the usual local file system.
+    """
+    return {} if local_folder(uri) is None else _WITHOUT_CHECKSUMS
 
 
 def set_hadoop_options(spark: SparkSession, options: Mapping[str, str]) -> None:
@@ -195,7 +205,7 @@ class LakeFiles:
         context: Any = self._spark.sparkContext
         jvm = context._jvm  # noqa: SLF001
         configuration = jvm.org.apache.hadoop.conf.Configuration(context._jsc.hadoopConfiguration())  # noqa: SLF001
-        for key, value in _WITHOUT_CHECKSUMS.items():
+        for key, value in _options_of_given_files(uri).items():
             configuration.set(key, value)
         parquet = jvm.org.apache.parquet.hadoop
         file = parquet.util.HadoopInputFile.fromPath(self.open(uri)[1], configuration)

@@ -47,11 +47,16 @@ class Installed:
     config: Path
 
     def submit(
-        self, folder: Path, *arguments: str, master: str, script: str = "nightly.py"
+        self,
+        folder: Path,
+        *arguments: str,
+        master: str,
+        script: str = "nightly.py",
+        packages: tuple[str, ...] = (DELTA_PACKAGE,),
     ) -> subprocess.CompletedProcess[str]:
         """Run spark-submit in the folder of another project. The code is only in the zip."""
         project = make_project(folder / "project")
-        options = ("--packages", DELTA_PACKAGE, "--py-files", str(self.zip_file))
+        options = ("--packages", ",".join(packages), "--py-files", str(self.zip_file))
         return self.spark.submit(self.scripts / script, *arguments, master=master, options=options, folder=project)
 
     def arguments(self, lake: Path, manifest: Path | None = None, config: Path | None = None) -> list[str]:

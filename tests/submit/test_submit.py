@@ -14,6 +14,8 @@ from jobs.lake.jars import DELTA_PACKAGE
 from tests.submit.conftest import ROOT, run_ndvr
 from tests.support.catalogue import Video, write_manifest
 from tests.support.lakes import read_rows, read_versions
+from tests.support.object_store import S3_PACKAGE, find_connector_jars, run_object_store
+from tests.support.spark_cluster import can_hide_files
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from tests.submit.conftest import Installed
 
 pytestmark = pytest.mark.slow
+
+IVY_HOME = Path.home() / ".ivy2.5.2"
 
 TABLES = (
     "manifest",
@@ -34,6 +38,8 @@ TABLES = (
     "duplicates",
 )
 RUN_COLUMNS = ("run_id", "described_at", "last_tried_at", "next_retry_at")
+PLACE_COLUMNS = ("uri", "detail")
+"""What differs between the same videos in two places."""
 LOOK = """
 import json
 from pyspark import TaskContext
@@ -65,13 +71,23 @@ for name, profile in (("WITH", gpu_profile(1.0)), ("WITHOUT", gpu_profile(0.0)))
     print(name, one.mapInPandas(find_gpus, "found STRING", profile=profile).first()[0])
 """
 
+READ = """
+import json
+from pyspark.sql import SparkSession
 
-def read_content(lake: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of all tables without the columns that differ between runs."""
-    return {
-        table: [{k: v for k, v in row.items() if k not in RUN_COLUMNS} for row in read_rows(lake, table)]
+spark = SparkSession.builder.enableHiveSupport().getOrCreate()
+queries = ("SELECT video_id, duplicate_of FROM ndvr.duplicates", "SELECT duplicate_of FROM ndvr.current_duplicates")
+print("ROWS", json.dumps([[list(row) for row in spark.sql(query).collect()] for query in queries]))
+"""
+
+
+def read_content(lake: Path, without: tuple[str, ...] = RUN_COLUMNS) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of all tables, sorted, without the columns that may differ."""
+    rows = {
+        table: [{k: v for k, v in row.items() if k not in without} for row in read_rows(lake, table)]
         for table in TABLES
     }
+    return {table: sorted(found, key=str) for table, found in rows.items()}
 
 
 def test_the_command_of_the_wheel_runs_the_nightly_job(
@@ -112,6 +128,35 @@ def test_a_cluster_makes_the_same_tables_as_one_machine(
     assert read_content(lake) == read_content(local_night[0])
 
 
+def test_a_cluster_without_a_shared_disk_makes_the_same_tables_in_a_store(
+    installed: Installed,
+    local_night: tuple[Path, subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Manifest, videos and lake are on an S3 server. The executors see no file of the driver and no credential."""
+    if not find_connector_jars() or not can_hide_files():
+        pytest.skip("make test downloads the S3 connector; hiding files takes user namespaces")
+    driver, lake = tmp_path / "driver", tmp_path / "lake"
+    driver.mkdir()
+    shutil.copy(installed.config, driver)
+    hidden = (driver, installed.scripts, installed.manifest.parent, installed.zip_file, installed.config, IVY_HOME)
+    with run_object_store() as store:
+        bucket = store.make_bucket()
+        store.upload(installed.manifest.parent, bucket)
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TMPDIR", str(driver))
+        with installed.spark.standalone_cluster(tmp_path / "cluster", hidden) as master:
+            arguments = ("--manifest", f"s3://{bucket}/manifest.csv", "--lake", f"s3://{bucket}/lake")
+            settings = ("--config", str(driver / installed.config.name))
+            done = installed.submit(driver, *arguments, *settings, master=master, packages=(DELTA_PACKAGE, S3_PACKAGE))
+        assert done.returncode == 0, done.stdout + done.stderr
+        store.download(bucket, "lake", lake)
+    differing = (*RUN_COLUMNS, *PLACE_COLUMNS)
+    assert read_content(lake, differing) == read_content(local_night[0], differing)
+
+
 def test_spark_submit_runs_a_command_on_the_driver(
     installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -119,6 +164,33 @@ def test_spark_submit_runs_a_command_on_the_driver(
     done = installed.submit(tmp_path, *arguments, "--format", "csv", master="local[1]", script="cli.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == ["video_id,duplicate_of", "tiles-low,tiles"]
+
+
+def test_another_session_reads_the_tables_and_views_of_a_hive_metastore(
+    ndvr: Path, installed: Installed, local_night: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    metastore = {
+        "spark.sql.catalogImplementation": "hive",
+        "spark.sql.warehouse.dir": str(tmp_path / "warehouse"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={tmp_path}/metastore;create=true",
+    }
+    arguments = ("views", "--lake", str(local_night[0]), "--schema", "ndvr", "--tables")
+    created = run_ndvr(ndvr, tmp_path, *arguments, NDVR_SPARK__CONF=json.dumps(metastore))
+    assert created.returncode == 0, created.stderr
+    assert {"`ndvr`.`duplicates`", "`ndvr`.`current_duplicates`"} <= set(created.stdout.splitlines())
+    script = tmp_path / "read.py"
+    script.write_text(READ, encoding="utf-8")
+    delta = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    }
+    options = [part for key, value in (metastore | delta).items() for part in ("--conf", f"{key}={value}")]
+    read = installed.spark.submit(
+        script, master="local[1]", options=("--packages", DELTA_PACKAGE, *options), folder=tmp_path
+    )
+    assert read.returncode == 0, read.stdout + read.stderr
+    (rows,) = (line.removeprefix("ROWS ") for line in read.stdout.splitlines() if line.startswith("ROWS "))
+    assert json.loads(rows) == [[["tiles-low", "tiles"]], [["tiles"]]]
 
 
 def test_spark_submit_runs_a_command_that_needs_executors(

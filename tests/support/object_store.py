@@ -24,6 +24,7 @@ logging.getLogger("werkzeug").setLevel(logging.WARNING)  # otherwise each reques
 REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": REGION}
 _S3 = next(connector.package for connector in CONNECTORS if "s3a" in connector.schemes)
+S3_PACKAGE = _S3.coordinate
 
 
 def find_connector_jars() -> list[Path]:
@@ -66,6 +67,15 @@ class ObjectStore:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 self.client.upload_file(str(file), bucket, file.relative_to(folder).as_posix())
+
+    def download(self, bucket: str, prefix: str, folder: Path) -> None:
+        """Download the objects below a prefix into a folder, under their paths relative to it."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+        for key in [entry["Key"] for page in pages for entry in page.get("Contents", ())]:
+            file = folder / key.removeprefix(f"{prefix}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not key.endswith("/"):
+                self.client.download_file(bucket, key, str(file))
 
 
 class _Serialised:

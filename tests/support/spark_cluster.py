@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from tests.support.class_archive import java_options
 from tests.support.limits import PROCESS_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # The optimising compiler is not worth its time in a short test run.
 _JAVA_OPTIONS = f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC {java_options()}"
@@ -97,15 +99,24 @@ class SparkHome:
         )
 
     @contextmanager
-    def standalone_cluster(self, folder: Path) -> Iterator[str]:
-        """Start a master and two workers of one core each; yield the URL of the master, and stop them at the end."""
+    def standalone_cluster(self, folder: Path, hidden: Sequence[Path] = ()) -> Iterator[str]:
+        """Start a master and two workers of one core each; yield the URL of the master, and stop them at the end.
+
+        Args:
+            folder: for the files of the cluster; created.
+            hidden: folders and files that are empty for the workers and their executors, as if these were on another
+                machine. It takes a user namespace: see `can_hide_files`.
+        """
         port, ui_port = _free_ports(2)
         url = f"spark://127.0.0.1:{port}"
         master = ("master.Master", "--port", str(port), "--webui-port", str(ui_port))
         worker = ("worker.Worker", "--cores", "1", "--memory", "1g", "--webui-port", "0")
         daemons = [self._start(folder / "master", *master)]
         try:
-            daemons += [self._start(at, *worker, "--work-dir", str(at), url) for at in (folder / "1", folder / "2")]
+            daemons += [
+                self._start(at, *worker, "--work-dir", str(at), url, hidden=hidden)
+                for at in (folder / "1", folder / "2")
+            ]
             _wait_for_workers(ui_port, 2)
             yield url
         finally:
@@ -114,12 +125,36 @@ class SparkHome:
             for daemon in daemons:
                 daemon.wait(PROCESS_SECONDS)
 
-    def _start(self, folder: Path, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a daemon that writes its log into its folder."""
+    def _start(self, folder: Path, kind: str, *arguments: str, hidden: Sequence[Path] = ()) -> subprocess.Popen[bytes]:
+        """Start a daemon that writes its log into its folder. It has no credentials of stores."""
         folder.mkdir(parents=True)
         command = [str(self.path / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", "--host", "127.0.0.1"]
+        environment = {name: value for name, value in self.environment.items() if not name.startswith("AWS_")}
         with (folder / "log").open("wb") as log:
-            return subprocess.Popen([*command, *arguments], cwd=folder, env=self.environment, stdout=log, stderr=log)
+            return subprocess.Popen(
+                [*(_hide(hidden) if hidden else ()), *command, *arguments],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+
+def can_hide_files() -> bool:
+    """Return whether this machine lets a process have file systems of its own."""
+    tool = shutil.which("unshare")
+    return tool is not None and not subprocess.run([*_hide(), "true"], capture_output=True, check=False).returncode
+
+
+def _hide(paths: Sequence[Path] = ()) -> list[str]:
+    """Return the start of a command that runs with these folders and files empty."""
+    mounts = [
+        f"mount -t tmpfs none {shlex.quote(str(path))}"
+        if path.is_dir()
+        else f"mount --bind /dev/null {shlex.quote(str(path))}"
+        for path in paths
+    ]
+    return ["unshare", "--map-root-user", "--mount", "sh", "-ec", "\n".join([*mounts, 'exec "$@"']), "sh"]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -94,7 +94,7 @@ def test_every_name_is_literal(spark: SparkSession, files: LakeFiles, tmp_path: 
     try:
         (folder / f"n{name}").write_text("one", encoding="utf-8")
         assert files.list_visible(f"{folder}/n{name}") == [f"{folder}/n{name}"]
-        assert [row[0] for row in given_files_reader(spark).text(f"{folder}/n{name}").collect()] == ["one"]
+        assert [row[0] for row in given_files_reader(spark, str(folder)).text(f"{folder}/n{name}").collect()] == ["one"]
         spark.range(1).write.parquet(f"{folder}/rows")
         assert literal_reader(spark).parquet(f"{folder}/rows").count() == 1
         files.write_text(f"{folder}/text", name)
