@@ -20,5 +20,8 @@ MasterOption = Annotated[
     str | None, typer.Option(help="Spark master.", show_default="that of spark-submit, otherwise local[*,4]")
 ]
 LogDirOption = Annotated[
-    Path | None, typer.Option(help="Folder for logs.", show_default="LAKE/_logs; ./ndvr-logs if LAKE is remote")
+    Path | None,
+    typer.Option(
+        help="Folder for logs.", show_default="LAKE/_logs; ./ndvr-logs if LAKE is remote, and LAKE/_logs at the end"
+    ),
 ]

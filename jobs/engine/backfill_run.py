@@ -13,12 +13,12 @@ from jobs.contracts.run_ids import make_run_id
 from jobs.contracts.run_log import log
 from jobs.engine.backfill import Backfill
 from jobs.engine.backlog import add_shard, count_states
-from jobs.engine.lifecycle import logged, open_lake_for_run
+from jobs.engine.lifecycle import open_lake_for_run
 from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
-from jobs.lake.location import choose_log_folder
+from jobs.lake.run_logs import logged
 from jobs.lake.session import start_session
 from jobs.pipeline import NIGHTLY_TABLES
 from jobs.tables import manifest
@@ -49,7 +49,7 @@ def run_backfill(
         config: validated settings.
         budget: limits of this run.
         master: Spark master, or None for the default.
-        log_dir: folder for the logs of the run; None for LAKE/_logs, or `ndvr-logs` here if the lake is remote.
+        log_dir: folder for the logs of the run: see `jobs.lake.run_logs.RunLogs`.
 
     Returns:
         The progress of the backfill after the run.
@@ -59,12 +59,11 @@ def run_backfill(
     """
     console = Console(stderr=True)
     run_id = make_run_id(datetime.now(UTC))
-    logs = choose_log_folder(lake_uri, log_dir)
     settings = config.model_dump(mode="json")
-    with logged(logs, run_id, "backfill started", manifest=manifest_uri, lake=lake_uri, config=settings):
+    with logged(lake_uri, log_dir, run_id) as logs:
+        log.info("backfill started", manifest=manifest_uri, lake=lake_uri, config=settings)
         uris = _list_uris(lake_uri, manifest_uri)
-        spark_log = logs / f"{run_id}.spark.log"
-        lake = open_lake_for_run("ndvr backfill", uris, config.spark, spark_log, master, console)
+        lake = open_lake_for_run("ndvr backfill", uris, config.spark, logs, master, console)
         run = _make_run(lake, run_id, manifest_uri, config, console)
         job = Backfill(lake, run, _read_manifest(lake, run, manifest_uri), budget, console)
         outcome = job.run()

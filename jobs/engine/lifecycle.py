@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from jobs.contracts.run_log import log, log_to
+from jobs.contracts.run_log import log
 from jobs.engine.claims import Claims
 from jobs.errors import NdvrError
 from jobs.lake.lake import Lake
@@ -18,34 +18,19 @@ from jobs.pipeline import NIGHTLY_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
     from jobs.config.operation import SparkConfig
     from jobs.contracts.run import Run
     from jobs.contracts.table import Table
+    from jobs.lake.run_logs import RunLogs
 
 _NUM_TABLES_AT_ONCE = 4  # opening a table is mostly waiting for the driver's planner and for the file system
 
 
-@contextmanager
-def logged(logs: Path, run_id: str, event: str, **fields: object) -> Iterator[None]:
-    """Send the log to `RUN_ID.jsonl` during the block, and log that the run starts. Runs on: driver.
-
-    Args:
-        logs: folder of the log files.
-        run_id: id of the run.
-        event: message of the first line of the log.
-        fields: fields of that line.
-    """
-    with log_to(logs / f"{run_id}.jsonl", run_id):
-        log.info(event, **fields)
-        yield
-
-
 def open_lake_for_run(
-    app_name: str, uris: Sequence[str], settings: SparkConfig, spark_log: Path, master: str | None, console: Console
+    app_name: str, uris: Sequence[str], settings: SparkConfig, logs: RunLogs, master: str | None, console: Console
 ) -> Lake:
     """Start the session of a run, with a status line at a terminal, and return its lake. Runs on: driver.
 
@@ -53,12 +38,13 @@ def open_lake_for_run(
         app_name: name in Spark's UI.
         uris: absolute path or URI of the lake, then of the manifest if the run reads one.
         settings: packages and properties of the operator.
-        spark_log: file for the output of the JVM.
+        logs: files for the output of the JVM and for the log.
         master: Spark master, or None for the default.
         console: console of the person who waits.
     """
     with console.status("starting Spark"):
-        spark = start_session(app_name, *uris, settings=settings, master=master, spark_log=spark_log)
+        spark = start_session(app_name, *uris, settings=settings, master=master, spark_log=logs.spark)
+    logs.open_lake(spark)
     return Lake(spark, uris[0])
 
 

@@ -14,14 +14,14 @@ from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run
 from jobs.contracts.run_ids import make_run_id
 from jobs.contracts.run_log import log
-from jobs.engine.lifecycle import logged, open_lake_for_run
+from jobs.engine.lifecycle import open_lake_for_run
 from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.engine.metrics import check_client
 from jobs.engine.results import write_open_command
 from jobs.engine.runner import Runner
 from jobs.engine.summary_writer import RunSummaryWriter
-from jobs.lake.location import choose_log_folder
+from jobs.lake.run_logs import logged
 from jobs.lake.session import named_jobs
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
         config: validated settings.
         run_date: the date that the run is for.
         master: Spark master, or None for the default.
-        log_dir: folder for the logs of the run; None for LAKE/_logs, or `ndvr-logs` here if the lake is remote.
+        log_dir: folder for the logs of the run: see `jobs.lake.run_logs.RunLogs`.
         publish_anyway: report failed gates, but publish.
         as_json: write the summary to standard output, however the run ends.
 
@@ -65,15 +65,12 @@ def run_nightly(  # noqa: PLR0913 - the options of the command line
     console = Console(stderr=True)
     started_at, started = datetime.now(UTC), time.monotonic()
     run_id = make_run_id(started_at)
-    logs = choose_log_folder(lake_uri, log_dir)
     summary = RunSummaryWriter(run_id, run_date, started_at, manifest_uri, lake_uri, config)
     settings = config.model_dump(mode="json")
-    with (
-        logged(logs, run_id, "run started", manifest=manifest_uri, lake=lake_uri, config=settings),
-        summary.written_to(logs / f"{run_id}.summary.json", as_json=as_json),
-    ):
-        uris, spark_log = (lake_uri, manifest_uri), logs / f"{run_id}.spark.log"
-        lake = open_lake_for_run("ndvr nightly", uris, config.spark, spark_log, master, console)
+    with logged(lake_uri, log_dir, run_id) as logs, summary.written_to(logs.summary, as_json=as_json):
+        log.info("run started", manifest=manifest_uri, lake=lake_uri, config=settings)
+        uris = (lake_uri, manifest_uri)
+        lake = open_lake_for_run("ndvr nightly", uris, config.spark, logs, master, console)
         run = Run(run_id, run_date, started_at, manifest_uri, config, Progress(lake.spark, console))
         _ = run.calibration, run.roots, run.search  # invalid settings fail before any work starts
         summary.model_id, summary.fingerprint = run.model.model_id, run.fingerprint

@@ -76,6 +76,11 @@ def set_hadoop_options(spark: SparkSession, options: Mapping[str, str]) -> None:
             configuration.set(key, value)
 
 
+def java_message(error: Exception) -> str:
+    """Return the message of the Java exception that caused an error, or that of the error itself."""
+    return str(getattr(error, "java_exception", error))
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """A file or folder.

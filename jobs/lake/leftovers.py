@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jobs.contracts.run_ids import parse_run_time
+from jobs.lake.run_logs import LOGS
 
 if TYPE_CHECKING:
     from jobs.config.operation import MaintenanceConfig
@@ -44,7 +45,7 @@ def inspect_staging(files: LakeFiles, root: str, config: MaintenanceConfig, now:
 def find_old_logs(files: LakeFiles, root: str, config: MaintenanceConfig, now: datetime) -> list[FileEntry]:
     """Find the logs that are older than `keep_run_days`. Runs on: driver."""
     oldest = now - timedelta(days=config.keep_run_days)
-    return [entry for entry in files.list_folder(f"{root}/_logs") if entry.modified_at < oldest]
+    return [entry for entry in files.list_folder(f"{root}/{LOGS}") if entry.modified_at < oldest]
 
 
 def find_orphaned_indexes(files: LakeFiles, root: str, model_ids: set[str]) -> list[FileEntry]:

@@ -44,16 +44,3 @@ def local_folder(uri: str) -> Path | None:
 def no_tables(lake_uri: str) -> UsageError:
     """Return the error of a lake without tables."""
     return UsageError(f"no tables in {lake_uri!r}; pass the lake of a nightly run to --lake")
-
-
-def choose_log_folder(lake_uri: str, log_dir: Path | None) -> Path:
-    """Return the folder for a run's logs.
-
-    It is `log_dir` if given, else `_logs` in a local lake, else `ndvr-logs` in the current folder.
-
-    Args:
-        lake_uri: absolute path or URI.
-        log_dir: the command-line option, or None.
-    """
-    folder = local_folder(lake_uri)
-    return log_dir or (folder / "_logs" if folder is not None else Path("ndvr-logs").absolute())

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 
 from jobs.errors import UsageError, first_line
 from jobs.lake.connectors import CONNECTORS
-from jobs.lake.files import LakeFiles, set_hadoop_options
+from jobs.lake.files import LakeFiles, java_message, set_hadoop_options
 from jobs.lake.location import local_folder
 from jobs.machine_faults import find_machine_fault
 
@@ -53,7 +53,7 @@ def _look_for(spark: SparkSession, uri: str) -> None:
     try:
         LakeFiles(spark).look_once(uri, _FEW_ATTEMPTS)
     except (Py4JJavaError, PySparkException) as error:
-        text = str(getattr(error, "java_exception", error))
+        text = java_message(error)
         fault = find_machine_fault(text)
         reason = "check the URI and its store" if fault is None else f"{fault.cause}; {fault.remedy}"
         raise UsageError(

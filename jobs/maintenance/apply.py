@@ -11,9 +11,10 @@ from rich.console import Console
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run
 from jobs.contracts.run_ids import make_run_id
-from jobs.contracts.run_log import log, log_to
+from jobs.contracts.run_log import log
 from jobs.lake.lake import Lake
-from jobs.lake.location import choose_log_folder, local_folder
+from jobs.lake.location import local_folder
+from jobs.lake.run_logs import logged
 from jobs.lake.session import start_session
 from jobs.lake.table_maintenance import delete_expired, measure_table, optimize_table, vacuum_table
 from jobs.maintenance.plan import choose_retention, missing_tables_error, plan_maintenance
@@ -37,7 +38,7 @@ def run_maintenance(
         config: validated settings, with the model in use.
         is_dry: report the plan without changes.
         master: Spark master, or None.
-        log_dir: folder for the log; None for `_logs` in the lake, or `ndvr-logs` here if the lake is remote.
+        log_dir: folder for the log: see `jobs.lake.run_logs.RunLogs`.
 
     Raises:
         UsageError: the lake has no tables, or the config names no model.
@@ -47,10 +48,9 @@ def run_maintenance(
     folder = local_folder(lake_uri)
     if folder is not None and not folder.is_dir():
         raise missing_tables_error(lake_uri)
-    logs = choose_log_folder(lake_uri, log_dir)
-    with log_to(logs / f"{run_id}.jsonl", run_id):
-        spark_log = logs / f"{run_id}.spark.log"
-        spark = start_session("ndvr maintain", lake_uri, settings=config.spark, master=master, spark_log=spark_log)
+    with logged(lake_uri, log_dir, run_id) as logs:
+        spark = start_session("ndvr maintain", lake_uri, settings=config.spark, master=master, spark_log=logs.spark)
+        logs.open_lake(spark)
         run = Run(run_id, now.date(), now, lake_uri, config, Progress(spark, Console(stderr=True)))
         return maintain_lake(Lake(spark, lake_uri), run, is_dry=is_dry)
 

@@ -153,6 +153,7 @@ def test_a_cluster_without_a_shared_disk_makes_the_same_tables_in_a_store(
             done = installed.submit(driver, *arguments, *settings, master=master, packages=(DELTA_PACKAGE, S3_PACKAGE))
         assert done.returncode == 0, done.stdout + done.stderr
         store.download(bucket, "lake", lake)
+    assert {"".join(file.suffixes) for file in (lake / "_logs").iterdir()} >= {".jsonl", ".summary.json"}
     differing = (*RUN_COLUMNS, *PLACE_COLUMNS)
     assert read_content(lake, differing) == read_content(local_night[0], differing)
 
