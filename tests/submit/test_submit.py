@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.lake.jars import DELTA_PACKAGE
-from tests.submit.conftest import ROOT, run_ndvr
+from tests.submit.conftest import run_ndvr
 from tests.support.catalogue import Video, write_manifest
 from tests.support.lakes import read_rows, read_versions
 from tests.support.object_store import S3_PACKAGE, find_connector_jars, run_object_store
@@ -40,37 +39,6 @@ TABLES = (
 RUN_COLUMNS = ("run_id", "described_at", "last_tried_at", "next_retry_at")
 PLACE_COLUMNS = ("uri", "detail")
 """What differs between the same videos in two places."""
-LOOK = """
-import json
-from pyspark import TaskContext
-from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
-from jobs.lake.session import gpu_profile, start_session
-
-def find_code(_):
-    import models, udfs.describing.describe
-    from models.embedding_models import find_model
-    dims = find_model("auto", "efficientnet_lite0_ndvr", "efficientnet_lite0_ndvr-1fps-0").load().projection.shape[1]
-    return json.dumps([udfs.describing.describe.__file__, models.__file__, dims])
-
-def find_gpus(batches):
-    import pandas as pd
-    from models.describer import choose_device
-    task = TaskContext.get()
-    for _ in batches:
-        gpus = task.resources().get("gpu")
-        addresses = gpus.addresses if gpus else []
-        yield pd.DataFrame({"found": [json.dumps([addresses, task.cpus(), choose_device(addresses)])]})
-
-spark = start_session("found by tasks")
-ids = spark.range(8, numPartitions=4).select(F.udf(find_code, StringType())("id"))
-import jobs.lake.session
-print("CODE", json.dumps([jobs.lake.session.__file__, sorted({row[0] for row in ids.collect()})]))
-one = spark.range(1, numPartitions=1)
-for name, profile in (("WITH", gpu_profile(1.0)), ("WITHOUT", gpu_profile(0.0))):
-    print(name, one.mapInPandas(find_gpus, "found STRING", profile=profile).first()[0])
-"""
-
 READ = """
 import json
 from pyspark.sql import SparkSession
@@ -204,48 +172,6 @@ def test_spark_submit_runs_a_command_that_needs_executors(
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"pairs to review: 1, shown: 1; open {out / 'index.html'}"
     assert len(list((out / "pictures").glob("*-left.webp"))) == 1
-
-
-@pytest.fixture(scope="module")
-def found(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a script finds on the driver and in tasks on two executors, each with a GPU of a fake nvidia-smi."""
-    folder = tmp_path_factory.mktemp("found")
-    tools, empty = folder / "bin", folder / "empty"
-    tools.mkdir()
-    empty.mkdir()
-    (tools / "nvidia-smi").write_text("#!/bin/sh\necho 3\n", encoding="utf-8")
-    discover = Path(shutil.copy(ROOT / "deploy" / "spark" / "discover_gpus.sh", folder))
-    for tool in (tools / "nvidia-smi", discover):
-        tool.chmod(0o755)
-    asked = {f"spark.{of}.resource.gpu.amount": "1" for of in ("worker", "executor")}
-    asked |= {f"spark.{of}.resource.gpu.discoveryScript": str(discover) for of in ("worker", "executor")}
-    conf = folder / "gpu.conf"
-    conf.write_text("".join(f"{key} {value}\n" for key, value in asked.items()), encoding="utf-8")
-    script = folder / "look.py"
-    script.write_text(LOOK, encoding="utf-8")
-    options = ("--packages", DELTA_PACKAGE, "--properties-file", str(conf), "--py-files", str(installed.zip_file))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(tools), prepend=":")
-        done = installed.spark.submit(script, master="local-cluster[2,1,1024]", options=options, folder=empty)
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = re.findall(r"^(CODE|WITH|WITHOUT) (.*)$", done.stdout, flags=re.MULTILINE)
-    return {name: json.loads(text) for name, text in lines}
-
-
-def test_driver_and_executors_use_code_and_artefacts_of_the_zip(installed: Installed, found: dict[str, Any]) -> None:
-    on_driver, on_executors = found["CODE"]
-    name = installed.zip_file.name
-    assert re.fullmatch(rf".*/{name}/jobs/lake/session.py", on_driver)
-    assert len(on_executors) in (1, 2)  # one path for each executor
-    for udfs_file, models_file, dims in map(json.loads, on_executors):
-        assert re.fullmatch(rf".*/{name}/udfs/describing/describe.py", udfs_file)
-        assert re.fullmatch(rf".*/{name}/models/__init__.py", models_file)
-        assert dims > 0
-
-
-def test_only_a_describing_task_has_the_gpu_of_its_executor(found: dict[str, Any]) -> None:
-    assert found["WITH"] == [["3"], 1, "cpu"]
-    assert found["WITHOUT"] == [[], 1, "cpu"]
 
 
 def test_the_exit_code_for_an_invalid_config_is_2(installed: Installed, tmp_path: Path) -> None:
