@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.review.formatting import explain_path, format_clock, format_video_facts, list_evidence
 from jobs.review.match_sentence import describe_match
+from udfs.clustering.containment import name_relation_to
 from udfs.illustrating.clips import CLIP_FPS
 from udfs.illustrating.pictures import is_part
 
@@ -88,9 +89,9 @@ def _list_badges(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> lis
 def _list_own_badges(queued: QueuedPair, own: ReviewedVideo, other: ReviewedVideo, side: int) -> list[str]:
     row = queued.pair.row
     badges = ["kept"] if own.video_id == queued.keeper_id else []
-    if row is not None and row["relation"] == "contained":
-        is_inner = (row["left_coverage"] >= row["right_coverage"]) == (side == 0)
-        badges += [] if is_inner else ["contains the other"]
+    if row is not None:
+        coverages = [row[f"{name}_coverage"] for name in (_SIDES[side], _SIDES[1 - side])]
+        badges += ["contains the other"] * (name_relation_to(row["relation"], *coverages) == "contains")
     if (own.duration_seconds or 0.0) >= (other.duration_seconds or 0.0) + _MIN_LONGER_SECONDS:
         badges.append("longer")
     if _count_pixels(own) > _count_pixels(other):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jobs.contracts import published_runs
 from jobs.lake.quoting import quote_name
+from udfs.clustering.containment import write_relation_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ _SHARED = {  # replaced in this order, so that a part may contain those after it
   GROUP BY left_id, right_id
   HAVING NOT max_by(is_withdrawn, decided_at)
 )""",
+    # The relation of a side `s` of a pair to the other side.
+    "{RELATION_TO}": write_relation_to("s.relation", "s.coverage", "s.other_coverage"),
     # The present videos with the content that the model in use embedded; see jobs.contracts.presence.
     "{CONTENTS}": """(
   SELECT e.video_id, e.content_sha256, e.end_seconds
