@@ -16,6 +16,7 @@ from jobs.config.loading import load_config
 from jobs.contracts.run_log import log
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
 from jobs.tables import clusters, decisions, duplicates, pairs, runs
 
 if TYPE_CHECKING:
@@ -114,9 +115,7 @@ def make_report(
     from jobs.review.queue_selection import select_queue
     from jobs.review.report_data import Queue
 
-    for table in (runs.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE, decisions.TABLE):
-        if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
+    require_tables(lake, runs.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE, decisions.TABLE)
     history = read_history(lake, run_id)
     tables = {name: read_as_published(lake, name, history[0]) for name in ("clusters", "pairs", "duplicates")}
     overview = read_overview(lake, history, tables["clusters"], tables["pairs"])

@@ -41,11 +41,6 @@ def local_folder(uri: str) -> Path | None:
     return Path(uri) if split_uri(uri) is None else None
 
 
-def no_tables(lake_uri: str) -> UsageError:
-    """Return the error of a lake without tables."""
-    return UsageError(f"no tables in {lake_uri!r}; pass the lake of a nightly run to --lake")
-
-
 def choose_log_folder(lake_uri: str, log_dir: Path | None) -> Path:
     """Return the folder for a run's logs.
 

@@ -14,9 +14,10 @@ from jobs.contracts.run_ids import make_run_id
 from jobs.contracts.run_log import log, log_to
 from jobs.lake.lake import Lake
 from jobs.lake.location import choose_log_folder, local_folder
+from jobs.lake.required_tables import no_tables
 from jobs.lake.session import start_session
 from jobs.lake.table_maintenance import delete_expired, measure_table, optimize_table, vacuum_table
-from jobs.maintenance.plan import choose_retention, missing_tables_error, plan_maintenance
+from jobs.maintenance.plan import choose_retention, plan_maintenance
 from jobs.maintenance.report import MaintenanceReport, TableReport
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run_maintenance(
     run_id = make_run_id(now)
     folder = local_folder(lake_uri)
     if folder is not None and not folder.is_dir():
-        raise missing_tables_error(lake_uri)
+        raise no_tables(lake_uri)
     logs = choose_log_folder(lake_uri, log_dir)
     with log_to(logs / f"{run_id}.jsonl", run_id):
         spark_log = logs / f"{run_id}.spark.log"

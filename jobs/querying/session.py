@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from jobs.errors import UsageError
-from jobs.lake.location import local_folder, no_tables
+from jobs.lake.location import local_folder
+from jobs.lake.required_tables import no_tables
 from jobs.lake.spark_installation import find_spark_home, is_submitted, read_defaults
 from jobs.querying.duckdb_engine import DuckDBEngine
 from jobs.querying.kinds import UnsupportedError

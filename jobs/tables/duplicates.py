@@ -33,7 +33,7 @@ TABLE = Table(
         duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster, or the longer video that contains it',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
         cluster_id STRING NOT NULL COMMENT 'the cluster of duplicate_of; duplicate_of itself if it is in none',
-        relation STRING NOT NULL COMMENT 'of video_id to duplicate_of: copy, contained (in it), contains (it) or overlap',
+        relation STRING NOT NULL COMMENT 'of video_id to duplicate_of: copy, contained, contains or overlap',
         match_probability DOUBLE NOT NULL COMMENT 'probability of that, in [0, 1]; 1 if only a decision says so',
         cosine_similarity DOUBLE COMMENT 'similarity of the two, in [-1, 1]; null if their contents form no pair',
         is_direct BOOLEAN NOT NULL COMMENT 'true if the two form a pair or were decided; false if by a path of pairs',

@@ -31,7 +31,9 @@ def name_relation_to(relation: str, own_coverage: float, other_coverage: float) 
 
 def write_relation_to(relation: str, own_coverage: str, other_coverage: str) -> str:
     """Return `name_relation_to` as an expression in SQL over three columns."""
-    return f"CASE WHEN {relation} = 'contained' AND {own_coverage} < {other_coverage} THEN 'contains' ELSE {relation} END"
+    return (
+        f"CASE WHEN {relation} = 'contained' AND {own_coverage} < {other_coverage} THEN 'contains' ELSE {relation} END"
+    )
 
 
 class Container(Protocol):

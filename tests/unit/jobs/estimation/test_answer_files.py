@@ -37,7 +37,7 @@ def test_the_file_of_the_pages_is_read(tmp_path: Path) -> None:
     [
         ("s,a,b,keep_this", "the verdict must be one of duplicate, part, not_duplicate, or empty, got 'keep_this'"),
         ("s,a,,part", "a row must have sample_id, left_id, right_id, verdict and optionally note"),
-        ("s,a,b,part\ns,b,a,part", "line 3: a and b: already answered in line 2"),
+        ("s,a,b,part\ns,b,a,part", "line 3: a and b: already in line 2"),
     ],
 )
 def test_a_fault_refuses_the_file(tmp_path: Path, line: str, fault: str) -> None:
