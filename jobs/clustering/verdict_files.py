@@ -102,7 +102,7 @@ def read_verdicts(
 def _read_rows(path: Path) -> Iterator[tuple[int, Any, str | None]]:
     """Yield the line, content and fault of each row."""
     if path.suffix not in _FORMATS:
-        raise UsageError(f"{str(path)!r} has an unknown format; its name must end in {', '.join(_FORMATS)}")
+        raise UsageError(f"{str(path)!r} has an unknown format; its name must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}")
     lines = path.read_bytes().split(b"\n")
     if path.suffix != ".csv":
         yield from read_json_lines(lines)
