@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FORMATS = (".csv", ".json", ".jsonl", ".ndjson")
+_FORMAT_NAMES = f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
 _MAX_FAULTS_SHOWN = 10
 
 
-class Verdict(Protocol):
+class VerdictRow(Protocol):
     """A row of a file, with the videos that it is about."""
 
     @property
@@ -25,7 +26,7 @@ class Verdict(Protocol):
         """The smaller and the larger video_id; the same id twice if it is about one video."""
 
 
-_Row = TypeVar("_Row", bound=Verdict)
+_Row = TypeVar("_Row", bound=VerdictRow)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def read_verdicts(
 def _read_rows(path: Path) -> Iterator[tuple[int, Any, str | None]]:
     """Yield the line, content and fault of each row."""
     if path.suffix not in _FORMATS:
-        raise UsageError(f"{str(path)!r} has an unknown format; its name must end in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}")
+        raise UsageError(f"{str(path)!r} has an unknown format; its name must end in {_FORMAT_NAMES}")
     lines = path.read_bytes().split(b"\n")
     if path.suffix != ".csv":
         yield from read_json_lines(lines)
