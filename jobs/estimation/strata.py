@@ -31,7 +31,7 @@ class Cell(NamedTuple):
     Attributes:
         population: one of the four above.
         band: range of probabilities, by its number from the lowest.
-        kind: "copy" or "part".
+        kind: "copy", or "partial" for any other relation.
         cluster: "small cluster", "large cluster", or "no cluster" for pairs of videos that are not in one cluster.
     """
 

@@ -8,7 +8,7 @@ from jobs.review.formatting import explain_path, format_clock, format_video_fact
 from jobs.review.match_sentence import describe_match
 from udfs.clustering.containment import name_relation_to
 from udfs.illustrating.clips import CLIP_FPS
-from udfs.illustrating.pictures import is_part
+from udfs.illustrating.pictures import is_crop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ def _make_picture(strip: Strip) -> dict[str, Any]:
 def _list_regions(row: Mapping[str, Any] | None) -> list[Sequence[float]] | None:
     """Return what each picture shows of the other, as fractions of its size; None if both show the whole picture."""
     regions = [row[f"{side}_region"] for side in _SIDES] if row is not None else []
-    return regions if any(is_part(region) for region in regions) and None not in regions else None
+    return regions if any(is_crop(region) for region in regions) and None not in regions else None
 
 
 def _list_badges(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> list[list[str]]:

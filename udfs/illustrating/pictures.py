@@ -60,7 +60,7 @@ def choose_moments(segments: Iterable[AlignedSegment], num_moments: int) -> Mome
     return Moments(tuple(left for left, _ in moments), tuple(right for _, right in moments))
 
 
-def is_part(region: Sequence[float] | None) -> bool:
+def is_crop(region: Sequence[float] | None) -> bool:
     """Return whether a region is a part of its picture that a strip outlines.
 
     Args:

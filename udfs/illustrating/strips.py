@@ -8,7 +8,7 @@ from udfs.describing.describe import get_worker_pool
 from udfs.describing.missing_thumbnails import ThumbnailRequest, make_thumbnails
 from udfs.errors import RowError
 from udfs.illustrating.frames import read_thumbnails
-from udfs.illustrating.pictures import draw_strip, is_part, outline
+from udfs.illustrating.pictures import draw_strip, is_crop, outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,6 +123,6 @@ def _illustrate_pair(
 
 def _draw(frames: Frames, region: Sequence[float] | None, cell_px: int) -> bytes:
     """Draw the strip of one side, with an outline around the region that the other side shows, if it is a part."""
-    if region is None or not is_part(region):
+    if region is None or not is_crop(region):
         return draw_strip(frames.pictures, cell_px)
     return draw_strip([outline(picture, region) for picture in frames.pictures], cell_px)

@@ -12,7 +12,7 @@ from udfs.illustrating.pictures import (
     choose_moments,
     draw_similarity_matrix,
     draw_strip,
-    is_part,
+    is_crop,
     outline,
 )
 from udfs.verifying.features import Segment, VideoFeatures
@@ -67,7 +67,7 @@ def test_a_strip_of_noise_does_not_exceed_the_size_limit() -> None:
     ],
 )
 def test_a_region_of_nearly_the_whole_picture_is_not_outlined(region: tuple[float, ...] | None, expected: bool) -> None:
-    assert is_part(region) is expected
+    assert is_crop(region) is expected
 
 
 @pytest.mark.parametrize("grey", [0, 255])
