@@ -1,4 +1,4 @@
-"""`ndvr report`: makes the review pages of a run, with pictures and buttons for decisions."""
+"""`ndvr report`: makes the report of a run: its numbers, and the queue of pairs to review."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def report(  # noqa: PLR0913 - each option of the command line is one
         typer.Option("--json", help="Print one JSON object: numbers of pairs, clips, and the path of index.html."),
     ] = False,
 ) -> None:
-    """Make pages to review a run: a queue of pairs with their frames at matched seconds, and buttons for decisions.
+    """Make the report of a run: its numbers, and a queue of pairs with frames at matched seconds and buttons to decide.
 
     Open index.html in a browser; it works offline and needs no server. The pages save your decisions as a file that
     `ndvr decide --file` imports.
