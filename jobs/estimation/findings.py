@@ -95,6 +95,8 @@ class Findings:
         found = self.threshold
         if found is None:
             return f"no threshold reaches a precision of {wanted}; {in_use}"
+        if found.min_probability == self.min_probability:
+            return f"{in_use}, which reaches a precision of {wanted}: precision {found.precision}"
         return (
             f"a precision of {wanted} needs pairs.min_match_probability {found.min_probability:.3f}: precision "
             f"{found.precision}, {found.found_share:.3f} times the right pairs that are published now; {in_use}"

@@ -48,10 +48,10 @@ class JudgedPairs:
         """Return the numbers of pairs, for the model card."""
         num_positive = int(self.is_positive.sum())
         num_left_out = self.num_judged - len(self.is_positive)
-        return (
-            f"{num_positive} judged pairs that share footage and {len(self.is_positive) - num_positive} that do not; "
-            f"{num_left_out} left out: {self.num_unclear} unclear, the others without evidence"
-        )
+        used = f"{num_positive} judged pairs that share footage and {len(self.is_positive) - num_positive} that do not"
+        if not num_left_out:
+            return used
+        return f"{used} ({self.num_unclear} unclear and {num_left_out - self.num_unclear} without evidence left out)"
 
 
 def read_judged_pairs(lake: Lake, model_id: str, config: Config) -> JudgedPairs:

@@ -84,6 +84,17 @@ def test_the_threshold_is_the_lowest_that_reaches_the_precision() -> None:
     assert low.found_share == pytest.approx((125 + 200 / 3) / 125)
 
 
+def test_the_threshold_in_use_is_kept_if_no_answer_is_between() -> None:
+    answered = make_answered()
+    answered["verdict"] = answered["verdict"].where(answered["match_probability"] >= 0.9)
+    answered["min_probability"] = 0.743
+    kept = choose_threshold(answered, 0.99)
+    assert kept is not None
+    assert kept.min_probability == 0.743
+    shown = Findings.of(answered, 0.99).to_lines("/data/lake")[4]
+    assert shown.startswith("the threshold in use is 0.743, which reaches a precision of .99: precision 1 (")
+
+
 def test_no_threshold_reaches_a_precision_that_the_surest_pair_misses() -> None:
     answered = make_answered()
     answered.loc[answered["match_probability"] == 0.99, "verdict"] = "not_duplicate"
