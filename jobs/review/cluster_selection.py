@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PAIRS_PER_CLUSTER = 20
 MAX_ILLUSTRATED_PAIRS = 4000
-"""Pairs of a report with pictures; with `udfs.illustrating.pictures.MAX_STRIP_BYTES` it stays below 200 MB."""
+"""Pairs of a report with pictures; with `udfs.illustrating.pictures.MAX_STRIP_BYTES` it takes 200 MB at most."""
 ORDERS = {
     "least-certain": ("min_probability", "cluster_id"),
     "largest": ("-num_members", "cluster_id"),

@@ -149,7 +149,7 @@ def _make_request(number: int, pair: ReviewedPair, videos: Mapping[str, Reviewed
 def _write(pair: ReviewedPair, row: Row, name: str, folder: Path) -> None:
     """Write the pictures of one pair."""
     pair.left, pair.right = (
-        _write_picture(row[f"{side}_strip"], f"{PICTURES}/{name}-{side}.webp", folder, row[f"{side}_seconds"])
+        _write_picture(row[f"{side}_strip"], f"{PICTURES}/{name}-{side}.jpg", folder, row[f"{side}_seconds"])
         if row[f"{side}_strip"]
         else Strip(tuple(row[f"{side}_seconds"]), error_code=row[f"{side}_error"] or "NOT_SHOWN")
         for side in _SIDES

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STRIPS_DDL = (
     "left_id STRING NOT NULL, right_id STRING NOT NULL, "
     "left_seconds ARRAY<DOUBLE> NOT NULL COMMENT 'of the frames shown', right_seconds ARRAY<DOUBLE> NOT NULL, "
-    "left_strip BINARY COMMENT 'WebP; null where the video could not be read', right_strip BINARY, "
+    "left_strip BINARY COMMENT 'JPEG; null where the video could not be read', right_strip BINARY, "
     "left_error STRING COMMENT 'error_code, if the video could not be read', right_error STRING, "
     "match BINARY COMMENT 'WebP of the frame similarities, as it was passed in', "
     "segments ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'aligned segments, as they were passed in'"

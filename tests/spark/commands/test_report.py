@@ -67,7 +67,7 @@ def test_the_pages_show_the_queue_and_every_member_with_both_videos(
     links = list_links(described.lake)
     assert len(links) >= 4
     assert links <= set(items)
-    assert len(list((out / "pictures").glob("*-left.webp"))) == len(items)
+    assert len(list((out / "pictures").glob("*-left.jpg"))) == len(items)
     assert len(list((out / "pictures").glob("*-match.webp"))) == len(items)
     assert "Schachbrett, groß" in {video["title"] for item in items.values() for video in item["videos"]}
     shown = items["checker", "checker-webm"]
@@ -86,7 +86,7 @@ def test_the_pages_show_the_queue_and_every_member_with_both_videos(
 
 
 def list_strips(report: Path) -> set[str]:
-    return {file.name for side in ("left", "right") for file in (report / "pictures").glob(f"*-{side}.webp")}
+    return {file.name for side in ("left", "right") for file in (report / "pictures").glob(f"*-{side}.jpg")}
 
 
 def test_videos_are_shown_from_their_thumbnails_if_their_files_are_gone(
