@@ -108,6 +108,29 @@ def test_more_answers_narrow_the_intervals() -> None:
     assert all(more < now for now, more in widths.values())
 
 
+@pytest.mark.parametrize("stratum", ["rejected", "paths"])
+def test_without_an_answer_about_a_published_pair_no_threshold_is_chosen(stratum: str) -> None:
+    answered = make_answered()
+    answered["verdict"] = answered["verdict"].where(answered["stratum"] == stratum)
+    findings = Findings.of(answered, 0.99)
+    assert findings.threshold is None
+    assert "no pair of the table pairs has an answer, so no threshold can be chosen; the threshold in use is 0.750" in (
+        findings.to_lines("/data/lake")
+    )
+
+
+def test_one_answer_is_counted_as_one() -> None:
+    answered = make_answered()
+    answered["verdict"] = answered["verdict"].where(answered.index == 0)
+    assert Findings.of(answered, 0.99).to_lines("/data/lake")[1].endswith("to 1), 1 answer")
+
+
+def test_nothing_is_said_about_more_answers_if_every_pair_of_the_lake_has_one() -> None:
+    answered = make_answered().assign(verdict="duplicate")
+    answered["stratum_size"] = answered.groupby("stratum")["stratum"].transform("size").astype(float)
+    assert len(Findings.of(answered, 0.99).to_lines("/data/lake")) == 5
+
+
 def test_findings_are_printed_for_people_and_programs() -> None:
     findings = Findings.of(make_answered(), 0.99)
     lines = findings.to_lines("/data/lake")
