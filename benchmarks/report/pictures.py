@@ -32,7 +32,7 @@ def measure_pictures(folder: Path, num_pairs: int, settings: DescribeSettings) -
     pairs, whole, stored = _read_tables(folder, num_pairs)
     matched = pd.DataFrame([_make_pair(number, pair, whole, stored) for number, pair in enumerate(pairs)])
     started = time.process_time()
-    found = pd.concat(match_batches(iter([matched]), NUM_MOMENTS)).to_dict("records")
+    found: list[Any] = pd.concat(match_batches(iter([matched]), NUM_MOMENTS)).to_dict("records")
     rows = pd.DataFrame([_choose(pair, row, stored) for pair, row in zip(pairs, found, strict=True)])
     drawn = pd.concat(make_strips(iter([rows]), settings, FRAME_PX))
     return (time.process_time() - started) / len(drawn)
