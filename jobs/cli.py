@@ -40,7 +40,7 @@ JOBS = {
     "serve": Job("Ask", "jobs.commands.serve", "Answer the same question over HTTP."),
     "why": Job("Ask", "jobs.commands.why", "Explain why two videos are in one cluster, or not."),
     "quarantine": Job("Ask", "jobs.commands.quarantine", "List failed videos, or release them for a retry."),
-    "report": Job("Review", "jobs.commands.report", "Build review pages with pictures."),
+    "report": Job("Review", "jobs.commands.report", "Make the report of a run, with the pairs to review."),
     "sample": Job("Review", "jobs.commands.sample", "Draw pairs for people to judge blind."),
     "estimate": Job("Review", "jobs.commands.estimate", "Measure precision and recall from their answers."),
     "decide": Job("Review", "jobs.commands.decide", "Record decisions that all later runs obey."),

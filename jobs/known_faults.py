@@ -184,7 +184,7 @@ STORE_FAULTS = (
     ),
     KnownFault(
         r"bucket is null/empty",
-        "this is no name of a bucket",
+        "the bucket in the URI has no valid name",
         "use 3 to 63 lower-case letters, digits, dots and hyphens",
     ),
     KnownFault(

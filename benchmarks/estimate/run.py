@@ -54,6 +54,7 @@ class Population:
         return Answered.of([float(n) for n in self.sizes], right.tolist(), list(self.drawn))
 
 
+_ROUNDING = 1e-9
 _EVEN, _UNEVEN = (2000,) * 5, (60, 200, 900, 3000, 9000)
 PRECISION = (
     Population(".5, one stratum", (5000,), (0.5,), (100,)),
@@ -125,19 +126,23 @@ METHODS: dict[str, Callable[[Answered], Interval]] = {
 
 
 def measure_precision(population: Population, num_draws: int, seed: int) -> list[str]:
-    """Return a row: the truth, the coverage of each method, and the mean width of the first."""
+    """Return a row: the truth, the coverage of each method, how often each limit of the first misses, and its width."""
     rng = np.random.default_rng(seed)
     covered, width = dict.fromkeys(METHODS, 0), 0.0
+    missed = [0, 0]
     for _ in range(num_draws):
         answered = population.draw(rng)
         for name, method in METHODS.items():
             interval = method(answered)
             covered[name] += contains(interval, population.truth)
-            width += interval.width if name == "ndvr" else 0.0
+            if name == "ndvr":
+                width += interval.width
+                missed[0] += interval.low > population.truth + _ROUNDING
+                missed[1] += interval.high < population.truth - _ROUNDING
     return [
         population.name,
         f"{population.truth:.4f}",
-        *(f"{count / num_draws:.3f}" for count in covered.values()),
+        *(f"{count / num_draws:.3f}" for count in (*covered.values(), *missed)),
         f"{width / num_draws:.3f}",
     ]
 
@@ -158,7 +163,7 @@ def measure_recall(found: Population, missed: Population, num_draws: int, seed: 
 
 def contains(interval: Interval, truth: float) -> bool:
     """Return whether an interval contains the truth, except for errors of floating-point numbers."""
-    return interval.low - 1e-9 <= truth <= interval.high + 1e-9
+    return interval.low - _ROUNDING <= truth <= interval.high + _ROUNDING
 
 
 def main() -> None:
@@ -168,7 +173,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the samples")
     arguments = parser.parse_args()
     rows = [measure_precision(one, arguments.draws, arguments.seed) for one in PRECISION]
-    print_table("precision: share of intervals that contain it", ("population", "truth", *METHODS, "width"), rows)
+    headings = ("population", "truth", *METHODS, "low misses", "high misses", "width")
+    print_table("precision: share of intervals that contain it", headings, rows)
     pairs = [measure_recall(*one, arguments.draws, arguments.seed) for one in RECALL]
     print_table("recall", ("pairs found", "truth", "ndvr", "width"), pairs)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql import functions as F
 
-from jobs.errors import UsageError
-from udfs.reading.csv_records import read_csv_records
-from udfs.reading.json_lines import read_json_lines
+from jobs.clustering.verdict_files import RowRules, read_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pyspark.sql import Column, DataFrame
@@ -19,8 +17,7 @@ if TYPE_CHECKING:
 VERDICTS = ("duplicate", "not_duplicate", "part", "keep_this")
 APART = ("not_duplicate", "part")
 """Verdicts that keep two videos out of one cluster. `part`: they share footage, but neither is a copy of the other."""
-_COLUMNS = ("left_id", "right_id", "verdict", "note")
-_MAX_FAULTS_SHOWN = 10
+_RULES = RowRules(("left_id", "right_id", "verdict", "note"))
 
 
 class Decision(NamedTuple):
@@ -69,75 +66,34 @@ def read_decisions(path: Path) -> list[Decision]:
     right_id is empty or missing for keep_this.
 
     Raises:
-        UsageError: the file does not exist, its format is unknown, or rows are invalid; the message lists the first
-            ten.
+        UsageError: see `read_verdicts`.
     """
-    if not path.is_file():
-        raise UsageError(f"file of decisions {str(path)!r} does not exist")
-    decisions: list[Decision] = []
-    faults: list[str] = []
-    first_lines: dict[tuple[str, str], int] = {}
-    for line, row, fault in read_rows(path):
-        try:
-            decision = _read_row(row, fault)
-        except ValueError as error:
-            faults.append(f"  line {line}: {error}")
-            continue
-        if (first := first_lines.setdefault(decision.subject, line)) != line:
-            faults.append(
-                f"  line {line}: {' and '.join(dict.fromkeys(decision.subject))}: already decided in line {first}"
-            )
-        decisions.append(decision)
-    if faults:
-        raise UsageError(f"{str(path)!r}: nothing was written\n" + "\n".join(shorten(faults)))
-    return decisions
+    return read_verdicts(path, "decisions", _RULES, _make_from_row)
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, Any, str | None]]:
-    """Yield the line, content and fault of each row."""
-    if path.suffix not in {".csv", ".json", ".jsonl", ".ndjson"}:
-        raise UsageError(f"{str(path)!r} has an unknown format; its name must end in .csv, .json, .jsonl or .ndjson")
-    lines = path.read_bytes().split(b"\n")
-    if path.suffix != ".csv":
-        yield from read_json_lines(lines)
-        return
-    records = read_csv_records(lines)
-    header = next(records, None)
-    if header is None:
-        return
-    names = header.cells
-    if header.fault or len(set(names)) < len(names):
-        yield header.line, None, header.fault or f"a column occurs twice in the header {','.join(names)!r:.100}"
-        return
-    for record in records:
-        yield record.line, None if record.fault else dict(zip(names, record.cells, strict=True)), record.fault
-
-
-def _read_row(row: Any, fault: str | None) -> Decision:  # noqa: ANN401 -- a line of JSON may hold anything
-    """Make a decision from a row.
-
-    Raises:
-        ValueError: the row has a fault, has other columns or is not a valid decision.
-    """
-    if fault is not None:
-        raise ValueError(fault)
-    if not isinstance(row, dict) or not set(row) <= set(_COLUMNS):
-        raise ValueError(f"a row must have left_id, right_id, verdict and optionally note, got {row!r:.100}")
-    if not all(isinstance(value, str | None) for value in row.values()):
-        raise ValueError(f"every value must be text, got {row!r:.100}")
-    ids = [row[name] for name in ("left_id", "right_id") if row.get(name)]
+def _make_from_row(row: Mapping[str, str | None]) -> Decision:
+    """Make a decision from a row; ValueError if it is not valid."""
+    ids = [video_id for name in ("left_id", "right_id") if (video_id := row.get(name))]
     return make_decision(ids, row.get("verdict") or "", row.get("note"))
 
 
-def shorten(faults: Sequence[str]) -> list[str]:
-    """Return the first ten faults, and a line with the number of the others."""
-    rest = len(faults) - _MAX_FAULTS_SHOWN
-    return [*faults[:_MAX_FAULTS_SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
+def write_newest_decision(value: str) -> str:
+    """Return the SQL aggregate over decisions about the same videos: a value of the newest, which applies."""
+    return f"max_by({value}, decided_at)"
+
+
+DECISIONS_IN_FORCE = f"""(
+  SELECT left_id, right_id, {write_newest_decision("verdict")} AS verdict
+  FROM {{decisions}}
+  GROUP BY left_id, right_id
+  HAVING NOT {write_newest_decision("is_withdrawn")}
+)"""  # noqa: S608 -- of literals
+"""SQL of `decisions_in_force`, with the columns that views read."""
 
 
 def newest_decisions(decisions: DataFrame) -> DataFrame:
     """Select the newest row about each pair or video, also if it is a withdrawal. Runs on: driver."""
-    newest = decisions.groupBy("left_id", "right_id").agg(F.max_by(F.struct("*"), "decided_at").alias("newest"))
+    newest = decisions.groupBy("left_id", "right_id").agg(F.expr(write_newest_decision("struct(*)")).alias("newest"))
     return newest.select("newest.*")
 
 

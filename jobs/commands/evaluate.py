@@ -20,6 +20,7 @@ from jobs.evaluation.measure import EvaluationReport, Rules, measure
 from jobs.evaluation.published import load_cc_web, load_fivr, load_svd, load_vcdb
 from jobs.evaluation.truth import SEGMENT_COLUMNS, Truth, load_truth
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
 from jobs.tables import clusters, manifest, pairs, runs
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def evaluate_lake(
         UsageError: a table is missing, the model has no pairs, or pairs exist but no run has been published.
         ContractError: the truth has no positive pairs of the lake's videos.
     """
-    for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE):
-        if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; give --lake the folder of a nightly run")
+    require_tables(lake, manifest.TABLE, pairs.TABLE, clusters.TABLE)
     model = _choose_model(lake, model_id)
     rules = Rules(min_score=min_probability)
     of_model = F.col("model_id").eqNullSafe(F.lit(model))

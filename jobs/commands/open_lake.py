@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs.config.loading import load_config
 from jobs.lake.lake import Lake
-from jobs.lake.location import no_tables
+from jobs.lake.required_tables import no_tables
 from jobs.lake.session import start_session
 from jobs.pipeline import TABLES
 

@@ -15,6 +15,7 @@ from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.contracts.times import as_utc_text
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
 from jobs.tables import quarantine as table
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def release_videos(lake: Lake, video_ids: Sequence[str], codes: Sequence[str] = 
 
 def _collect(lake: Lake, condition: Column) -> list[Row]:
     """Return the rows that meet a condition, with times as text."""
-    if not lake.exists(table.TABLE):
-        raise UsageError(f"no table quarantine in {lake.root!r}; pass the lake of a nightly run to --lake")
+    require_tables(lake, table.TABLE)
     in_utc = {name: as_utc_text(F.col(name)) for name in ("next_retry_at", "last_tried_at")}
     rows = lake.read("quarantine").where(condition).withColumns(in_utc)
     return rows.select(*_LISTED).sort("error_code", "video_id").collect()

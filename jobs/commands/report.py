@@ -1,4 +1,4 @@
-"""`ndvr report`: makes the review pages of a run, with pictures and buttons for decisions."""
+"""`ndvr report`: makes the report of a run: its numbers, and the queue of pairs to review."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from jobs.config.loading import load_config
 from jobs.contracts.run_log import log
 from jobs.errors import UsageError
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
 from jobs.tables import clusters, decisions, duplicates, pairs, runs
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def report(  # noqa: PLR0913 - each option of the command line is one
         typer.Option("--json", help="Print one JSON object: numbers of pairs, clips, and the path of index.html."),
     ] = False,
 ) -> None:
-    """Make pages to review a run: a queue of pairs with their frames at matched seconds, and buttons for decisions.
+    """Make the report of a run: its numbers, and a queue of pairs with frames at matched seconds and buttons to decide.
 
     Open index.html in a browser; it works offline and needs no server. The pages save your decisions as a file that
     `ndvr decide --file` imports.
@@ -114,9 +115,7 @@ def make_report(
     from jobs.review.queue_selection import select_queue
     from jobs.review.report_data import Queue
 
-    for table in (runs.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE, decisions.TABLE):
-        if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
+    require_tables(lake, runs.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE, decisions.TABLE)
     history = read_history(lake, run_id)
     tables = {name: read_as_published(lake, name, history[0]) for name in ("clusters", "pairs", "duplicates")}
     overview = read_overview(lake, history, tables["clusters"], tables["pairs"])

@@ -15,8 +15,8 @@ from jobs.clustering.explanation import ClusterExplainer, Explanation
 from jobs.commands import options
 from jobs.commands.command_line import Command, run_command, show_examples
 from jobs.config.loading import load_config
-from jobs.errors import UsageError
 from jobs.lake.location import absolute
+from jobs.lake.required_tables import require_tables
 from jobs.review.verdict import choose_pair_verifier, describe_look, verify_two
 from jobs.tables import clusters, decisions, manifest, pairs, runs
 
@@ -74,9 +74,7 @@ def explain(lake: Lake, left: str, right: str, relations: tuple[str, ...], model
     Raises:
         UsageError: a table is missing, no run has been published, or a video is not in the manifest.
     """
-    for table in (manifest.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE):
-        if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
+    require_tables(lake, manifest.TABLE, pairs.TABLE, clusters.TABLE, decisions.TABLE)
     return ClusterExplainer(lake, runs.choose_model(lake, model_id), relations).explain(left, right)
 
 

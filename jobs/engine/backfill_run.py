@@ -18,6 +18,7 @@ from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
 from jobs.errors import UsageError
 from jobs.lake.lake import Lake
+from jobs.lake.required_tables import require_tables
 from jobs.lake.run_logs import logged
 from jobs.lake.session import start_session
 from jobs.pipeline import NIGHTLY_TABLES
@@ -78,13 +79,12 @@ def read_progress(
     """Return the progress of a backfill; writes nothing. Runs on: driver and executors.
 
     Raises:
-        UsageError: the lake has no tables.
+        UsageError: the lake lacks a table.
         ContractError: the manifest breaks its contract.
     """
     uris = _list_uris(lake_uri, manifest_uri)
     lake = Lake(start_session("ndvr backfill", *uris, settings=config.spark, master=master), lake_uri)
-    if not all(lake.exists(table) for table in NIGHTLY_TABLES):
-        raise UsageError(f"no tables in {lake_uri!r}; pass the lake of an earlier run to --lake")
+    require_tables(lake, *NIGHTLY_TABLES)
     run = _make_run(lake, make_run_id(datetime.now(UTC)), manifest_uri, config, Console(stderr=True))
     rows = _read_manifest(lake, run, manifest_uri)
     present = lake.read("manifest").where("removed_at IS NULL") if rows is None else rows.where("NOT is_removed")

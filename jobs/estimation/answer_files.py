@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobs.clustering.decisions import read_rows, shorten
-from jobs.errors import UsageError
+from jobs.clustering.verdict_files import RowRules, read_verdicts
 from jobs.tables.answers import VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-LIST_COLUMNS = ("sample_id", "left_id", "right_id", "verdict", "note", "left_uri", "right_uri")
+_NAMED = ("sample_id", "left_id", "right_id")
+_RULES = RowRules((*_NAMED, "verdict", "note"), ignored=("left_uri", "right_uri"), required=_NAMED)
+LIST_COLUMNS = (*_RULES.columns, *_RULES.ignored)
 """The columns of the blind list. People fill in `verdict` and `note`."""
-_COLUMNS = frozenset({*LIST_COLUMNS})
-_REQUIRED = ("sample_id", "left_id", "right_id")
 
 
 class PairAnswer(NamedTuple):
@@ -36,6 +35,11 @@ class PairAnswer(NamedTuple):
     verdict: str
     note: str | None = None
 
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The pair that the answer is about."""
+        return self.left_id, self.right_id
+
 
 def write_list(rows: Iterable[Mapping[str, Any]], uris: Mapping[str, str], path: Path) -> None:
     """Write the pairs of a sample as CSV, with empty verdicts and without anything that the night found out."""
@@ -43,7 +47,7 @@ def write_list(rows: Iterable[Mapping[str, Any]], uris: Mapping[str, str], path:
         writer = csv.DictWriter(file, LIST_COLUMNS, lineterminator="\n", restval="")
         writer.writeheader()
         for row in rows:
-            named = {name: row[name] for name in _REQUIRED}
+            named = {name: row[name] for name in _NAMED}
             writer.writerow(
                 named | {f"{side}_uri": uris.get(row[f"{side}_id"], "") for side in ("left", "right")}
             )  # fmt: skip
@@ -55,46 +59,17 @@ def read_answers(path: Path) -> list[PairAnswer]:
     Rows without a verdict are skipped pairs. The columns left_uri and right_uri of the list are ignored.
 
     Raises:
-        UsageError: the file does not exist, its format is unknown, or rows are invalid; the message lists the first
-            ten.
+        UsageError: see `read_verdicts`.
     """
-    if not path.is_file():
-        raise UsageError(f"file of answers {str(path)!r} does not exist")
-    answers: list[PairAnswer] = []
-    faults: list[str] = []
-    first_lines: dict[tuple[str, str], int] = {}
-    for line, row, fault in read_rows(path):
-        try:
-            answer = _read_row(row, fault)
-        except ValueError as error:
-            faults.append(f"  line {line}: {error}")
-            continue
-        if answer is None:
-            continue
-        pair = (answer.left_id, answer.right_id)
-        if (first := first_lines.setdefault(pair, line)) != line:
-            faults.append(f"  line {line}: {answer.left_id} and {answer.right_id}: already answered in line {first}")
-        answers.append(answer)
-    if faults:
-        raise UsageError(f"{str(path)!r}: nothing was written\n" + "\n".join(shorten(faults)))
-    return answers
+    return read_verdicts(path, "answers", _RULES, _make_from_row)
 
 
-def _read_row(row: Any, fault: str | None) -> PairAnswer | None:  # noqa: ANN401 -- a line of JSON may hold anything
-    """Make an answer from a row; None if it has no verdict.
-
-    Raises:
-        ValueError: the row has a fault, has other columns or is not a valid answer.
-    """
-    if fault is not None:
-        raise ValueError(fault)
-    if not isinstance(row, dict) or not set(row) <= _COLUMNS or not all(row.get(name) for name in _REQUIRED):
-        raise ValueError(f"a row must have sample_id, left_id, right_id, verdict and optionally note, got {row!r:.100}")
-    if not all(isinstance(value, str | None) for value in row.values()):
-        raise ValueError(f"every value must be text, got {row!r:.100}")
-    if not (row.get("verdict") or "").strip():
+def _make_from_row(row: Mapping[str, str | None]) -> PairAnswer | None:
+    """Make an answer from a row; None if it has no verdict; ValueError if it is not valid."""
+    verdict = (row.get("verdict") or "").strip()
+    if not verdict:
         return None
-    if row["verdict"] not in VERDICTS:
-        raise ValueError(f"the verdict must be one of {', '.join(VERDICTS)}, or empty, got {row['verdict']!r}")
-    left_id, right_id = sorted((row["left_id"], row["right_id"]))
-    return PairAnswer(row["sample_id"], left_id, right_id, row["verdict"], row.get("note") or None)
+    if verdict not in VERDICTS:
+        raise ValueError(f"the verdict must be one of {', '.join(VERDICTS)}, or empty, got {verdict!r}")
+    left_id, right_id = sorted((str(row["left_id"]), str(row["right_id"])))
+    return PairAnswer(str(row["sample_id"]), left_id, right_id, verdict, row.get("note") or None)

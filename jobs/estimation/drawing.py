@@ -141,7 +141,7 @@ def _add_cells(rows: DataFrame, min_probability: float) -> DataFrame:
     return rows.withColumns(
         {
             "band": band,
-            "kind": F.when(is_copy, "copy").otherwise("part"),
+            "kind": F.when(is_copy, "copy").otherwise("partial"),
             "cluster": cluster,
             "is_in_pairs": F.col("relation").isNotNull() & (F.col("population") != REJECTED),
         }

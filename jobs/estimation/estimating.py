@@ -101,9 +101,12 @@ def group_answers(rows: pd.DataFrame, is_right: NDArray[np.bool_]) -> Answered |
 
 
 def choose_threshold(answered: pd.DataFrame, precision: float) -> Threshold | None:
-    """Return the lowest threshold whose pairs reach a precision, by the estimate; None if no threshold does.
+    """Return the lowest threshold whose pairs reach a precision, by the estimate.
 
-    Thresholds below the one in use are tried too, because rejected candidates are in the sample. The interval of the
+    It is None if no threshold does, or if no pair that is published has an answer.
+
+    Thresholds below the one in use are tried too, because rejected candidates are in the sample. If no answer is about
+    a pair between the threshold found and a lower one that is in use, the one in use is returned. The interval of the
     precision takes the share of a stratum above the threshold as known.
 
     Args:
@@ -112,7 +115,7 @@ def choose_threshold(answered: pd.DataFrame, precision: float) -> Threshold | No
     """
     is_known = answered["verdict"].notna() & ~_is_only_by_path(answered)
     rows = answered[is_known].sort_values("match_probability", kind="stable")
-    if rows.empty:
+    if not rows["is_published"].any():
         return None
     is_right = shares_footage(rows)
     weights = (rows["stratum_size"] / rows.groupby("stratum")["stratum"].transform("size")).to_numpy(np.float64)
@@ -133,6 +136,9 @@ def choose_threshold(answered: pd.DataFrame, precision: float) -> Threshold | No
     if part is None:
         return None
     found = float(above[0][reaches[0]]) / published if published else 1.0
+    in_use = float(answered["min_probability"].iloc[0])
+    if in_use < threshold and not ((probabilities >= in_use) & (probabilities < threshold)).any():
+        threshold = in_use
     return Threshold(threshold, _share(estimate_share(part), part), found)
 
 

@@ -77,25 +77,34 @@ class Findings:
         lines = [f"sample {made.sample_id}: {made.num_answers} of {self.num_pairs} pairs have an answer"]
         for name, what in _NAMES.items():
             share = getattr(made, name)
-            lines.append(f"{what:<26}{share}, {share.num_answers} answers" if share else f"{what:<26}not measured")
+            lines.append(f"{what:<26}{share}, {_count(share.num_answers)}" if share else f"{what:<26}not measured")
         lines.append(self._describe_threshold())
         changes = [
             f"{_NAMES[name]} from {format_share(now)} to {format_share(more)}"
             for name, (now, more) in self.widths.items()
+            if now > 0  # otherwise every pair has an answer
         ]
         if changes:
+            num_wanted = self.num_pairs + NUM_MORE
             lines.append(f"{NUM_MORE} more answers change the width of the interval: {'; '.join(changes)}")
-        num_wanted = self.num_pairs + NUM_MORE
-        lines.append(f"to draw them: ndvr sample --lake {shlex.quote(lake)} --pairs {num_wanted} --out FOLDER")
+            lines.append(f"to draw them: ndvr sample --lake {shlex.quote(lake)} --pairs {num_wanted} --out FOLDER")
         return lines
 
     def _describe_threshold(self) -> str:
         """Return a line about the threshold for the wanted precision."""
         in_use, wanted = f"the threshold in use is {self.min_probability:.3f}", format_share(self.wanted)
         found = self.threshold
+        if self.estimate.pairs_precision is None:
+            return f"no pair of the table pairs has an answer, so no threshold can be chosen; {in_use}"
         if found is None:
             return f"no threshold reaches a precision of {wanted}; {in_use}"
+        if found.min_probability == self.min_probability:
+            return f"{in_use}, which reaches a precision of {wanted}: precision {found.precision}"
         return (
             f"a precision of {wanted} needs pairs.min_match_probability {found.min_probability:.3f}: precision "
             f"{found.precision}, {found.found_share:.3f} times the right pairs that are published now; {in_use}"
         )
+
+
+def _count(num_answers: int) -> str:
+    return f"{num_answers} answer{'s' * (num_answers != 1)}"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PAIR = ["left_id", "right_id"]
 _CONTENTS = ["left_content", "right_content"]
 _FRAME = ("left_id", "right_id", "population", "match_probability", "relation", "duplicate_relation", "cluster_size")
-_KINDS = {"copy": 2, "contained": 1, "overlap": 0}
+_KINDS = {"copy": 3, "contained": 2, "contains": 1, "overlap": 0}
 
 
 @dataclass(frozen=True)

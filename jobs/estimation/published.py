@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
-from jobs.contracts.published_runs import IS_PUBLISHED
+from jobs.contracts.published_runs import IS_PUBLISHED, write_newest
 from jobs.contracts.run import choose_verifier, find_configured_model
 from jobs.errors import UsageError
+from jobs.lake.required_tables import require_tables
 from jobs.tables import runs
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def read_published_run(lake: Lake, config: Config | None) -> PublishedRun:
     Raises:
         UsageError: no run is published, its settings cannot be used, or the settings name another model than its own.
     """
-    if not lake.exists(runs.TABLE):
-        raise UsageError(f"no table runs in {lake.root!r}; pass the lake of a nightly run to --lake")
-    newest = F.max_by(F.struct("run_id", "model_id", "config"), F.struct("started_at", "run_id")).alias("newest")
+    require_tables(lake, runs.TABLE)
+    newest = F.expr(write_newest("struct(run_id, model_id, config)")).alias("newest")
     row = lake.read("runs").where(IS_PUBLISHED).agg(newest).collect()[0]["newest"]
     if row is None:
         raise UsageError(f"no run has been published in {lake.root!r}; run ndvr nightly first")

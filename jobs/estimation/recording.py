@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from jobs.clustering.decisions import shorten
+from jobs.clustering.verdict_files import shorten
 from jobs.contracts.times import from_unix_micros
 from jobs.errors import UsageError
 from jobs.lake.file_skipping import covers
+from jobs.lake.required_tables import require_tables
+from jobs.lake.row_times import choose_time
 from jobs.tables import answers, estimates, samples
 from jobs.tables.answers import answers_in_force
 
@@ -47,8 +48,8 @@ def record_answers(lake: Lake, given: Sequence[PairAnswer], by: str) -> int:
     known = {(row["left_id"], row["right_id"]): row["verdict"] for row in held.collect()}
     new = [one for one in given if known.get((one.left_id, one.right_id)) != one.verdict]
     if new:
-        now = datetime.now(UTC)
-        values = [(*one[:4], by.strip(), now, one.note) for one in new]
+        answered_at = choose_time(lake, answers.TABLE, "answered_at")
+        values = [(*one[:4], by.strip(), answered_at, one.note) for one in new]
         lake.append(answers.TABLE, lake.spark.createDataFrame(values, answers.TABLE.schema).coalesce(1))
     return len(new)
 
@@ -86,13 +87,13 @@ def read_answered(lake: Lake, sample_id: str | None) -> pd.DataFrame:
 def write_estimate(lake: Lake, estimate: Estimate, model_id: str, run_id: str) -> None:
     """Append an estimate to the table `estimates`."""
     lake.create(estimates.TABLE)
-    row = estimates.make_row(estimate, model_id, run_id, datetime.now(UTC))
+    estimated_at = choose_time(lake, estimates.TABLE, "estimated_at")
+    row = estimates.make_row(estimate, model_id, run_id, estimated_at)
     lake.append(estimates.TABLE, lake.spark.createDataFrame([row], estimates.TABLE.schema).coalesce(1))
 
 
 def _require_samples(lake: Lake) -> None:
-    if not lake.exists(samples.TABLE):
-        raise UsageError(f"no table samples in {lake.root!r}: draw a sample first with ndvr sample")
+    require_tables(lake, samples.TABLE, remedy="draw a sample first with ndvr sample")
 
 
 def list_unanswered(lake: Lake, rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -17,7 +17,10 @@ MIN_PAIRS = 10
 """Of a sample: two of each population, and some more."""
 SMALL_CLUSTER = 3
 """Videos of the largest small cluster."""
+_GROUPS = ((IN_DUPLICATES, BY_PATH), (IN_PAIRS,), (REJECTED,))
+"""Each group has pairs of the sample of its own, so that each figure rests on enough answers."""
 _PUBLISHED_SHARE = 0.6
+_DUPLICATES_SHARE = 0.6  # of the published pairs
 _PAIRS_PER_STRATUM = 4
 _MIN_DRAWN = 2
 _LEAST_VARIANCE = 0.05
@@ -31,7 +34,7 @@ class Cell(NamedTuple):
     Attributes:
         population: one of the four above.
         band: range of probabilities, by its number from the lowest.
-        kind: "copy" or "part".
+        kind: "copy", or "partial" for any other relation.
         cluster: "small cluster", "large cluster", or "no cluster" for pairs of videos that are not in one cluster.
     """
 
@@ -92,11 +95,13 @@ def find_cluster_kind(cluster_size: int | None) -> str:
 def plan_strata(cells: Mapping[Cell, CellFacts], num_pairs: int, min_probability: float) -> list[Stratum]:
     """Combine cells to strata, and share the pairs among them.
 
-    Three fifths of the pairs are published ones, if there are rejected candidates. Each of these two parts uses the
-    finest strata that get four pairs on average: by probability, relation and size of the cluster; else without the
-    cluster; else by probability alone; else one stratum for each population. Populations are never mixed.
+    Three fifths of the pairs are published ones, and three fifths of these are rows of `duplicates`, which people act
+    on. The others are published pairs without such a row, and rejected candidates. What a group cannot use, the others
+    get. Each group uses the finest strata that get four pairs on average: by probability, relation and size of the
+    cluster; else without the cluster; else by probability alone; else one stratum for each population. Populations are
+    never mixed.
 
-    Half of the pairs of a part is shared equally. The other half follows Neyman's allocation (Cochran 1977, Sampling
+    Half of the pairs of a group is shared equally. The other half follows Neyman's allocation (Cochran 1977, Sampling
     Techniques, section 5.5), with the variance that the probabilities predict, and .05 at least. A stratum gets two
     pairs at least, or all that it has.
 
@@ -105,20 +110,25 @@ def plan_strata(cells: Mapping[Cell, CellFacts], num_pairs: int, min_probability
         num_pairs: pairs of the sample, `MIN_PAIRS` or more.
         min_probability: the threshold.
     """
-    parts = [{cell: facts for cell, facts in cells.items() if (cell.population == REJECTED) == is_rejected}
-             for is_rejected in (False, True)]  # fmt: skip
-    available = [sum(facts.num_pairs for facts in part.values()) for part in parts]
-    num_published = min(available[0], max(round(_PUBLISHED_SHARE * num_pairs), num_pairs - available[1]))
-    budgets = (num_published, min(available[1], num_pairs - num_published))
+    groups = [{cell: facts for cell, facts in cells.items() if cell.population in names} for names in _GROUPS]
+    of_duplicates, of_pairs, of_rejected = (sum(facts.num_pairs for facts in group.values()) for group in groups)
+    published, rejected = _divide(num_pairs, _PUBLISHED_SHARE, of_duplicates + of_pairs, of_rejected)
+    budgets = (*_divide(published, _DUPLICATES_SHARE, of_duplicates, of_pairs), rejected)
     return [
         stratum
-        for part, budget in zip(parts, budgets, strict=True)
-        for stratum in _plan_part(part, budget, min_probability)
+        for group, budget in zip(groups, budgets, strict=True)
+        for stratum in _plan_group(group, budget, min_probability)
     ]
 
 
-def _plan_part(cells: Mapping[Cell, CellFacts], budget: int, min_probability: float) -> list[Stratum]:
-    """Plan the strata of published pairs, or those of rejected candidates."""
+def _divide(num_pairs: int, share: float, first: int, second: int) -> tuple[int, int]:
+    """Divide pairs between two groups with `first` and `second` pairs; `share` is that of the first."""
+    of_first = min(first, max(round(share * num_pairs), num_pairs - second))
+    return of_first, min(second, num_pairs - of_first)
+
+
+def _plan_group(cells: Mapping[Cell, CellFacts], budget: int, min_probability: float) -> list[Stratum]:
+    """Plan the strata of one of the groups."""
     levels = (4, 3, 2, 1)
     level = next((n for n in levels if len(_group(cells, n)) * _PAIRS_PER_STRATUM <= budget), levels[-1])
     groups = _group(cells, level)

@@ -39,8 +39,3 @@ def _use_name_of_hadoop(uri: str, scheme: str) -> str:
 def local_folder(uri: str) -> Path | None:
     """Return the local folder that an absolute path or URI names; None if it is remote."""
     return Path(uri) if split_uri(uri) is None else None
-
-
-def no_tables(lake_uri: str) -> UsageError:
-    """Return the error of a lake without tables."""
-    return UsageError(f"no tables in {lake_uri!r}; pass the lake of a nightly run to --lake")

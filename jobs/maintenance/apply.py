@@ -14,10 +14,11 @@ from jobs.contracts.run_ids import make_run_id
 from jobs.contracts.run_log import log
 from jobs.lake.lake import Lake
 from jobs.lake.location import local_folder
+from jobs.lake.required_tables import no_tables
 from jobs.lake.run_logs import logged
 from jobs.lake.session import start_session
 from jobs.lake.table_maintenance import delete_expired, measure_table, optimize_table, vacuum_table
-from jobs.maintenance.plan import choose_retention, missing_tables_error, plan_maintenance
+from jobs.maintenance.plan import choose_retention, plan_maintenance
 from jobs.maintenance.report import MaintenanceReport, TableReport
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run_maintenance(
     run_id = make_run_id(now)
     folder = local_folder(lake_uri)
     if folder is not None and not folder.is_dir():
-        raise missing_tables_error(lake_uri)
+        raise no_tables(lake_uri)
     with logged(lake_uri, log_dir, run_id) as logs:
         spark = start_session("ndvr maintain", lake_uri, settings=config.spark, master=master, spark_log=logs.spark)
         logs.open_lake(spark)

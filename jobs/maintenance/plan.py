@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jobs.engine.runner import SEEN_TABLES
-from jobs.errors import UsageError
 from jobs.lake.leftovers import StagingArea, find_old_logs, find_orphaned_indexes, inspect_staging
+from jobs.lake.required_tables import no_tables
 from jobs.lake.table_maintenance import find_time_replaced
 from jobs.maintenance.expiry import expire_models, expire_runs
 from jobs.pipeline import TABLES
@@ -51,18 +51,13 @@ def plan_maintenance(lake: Lake, run: Run) -> MaintenancePlan:
     """
     tables = [table for table in TABLES if lake.exists(table)]
     if not tables:
-        raise missing_tables_error(lake.root)
+        raise no_tables(lake.root)
     now, config = run.started_at, run.config.maintenance
     deletions = expire_models(lake, run.model, config, now) + expire_runs(lake, config, now)
     staging = inspect_staging(lake.files, lake.root, config, now)
     unneeded = [*staging.abandoned, *find_old_logs(lake.files, lake.root, config, now)]
     unneeded += find_orphaned_indexes(lake.files, lake.root, _read_embedded_models(lake))
     return MaintenancePlan(tables, deletions, staging, unneeded)
-
-
-def missing_tables_error(lake_uri: str) -> UsageError:
-    """Return the error for a lake without tables."""
-    return UsageError(f"no tables in {lake_uri!r}; set --lake to the folder of a nightly run")
 
 
 def choose_retention(lake: Lake, table: Table, staging: StagingArea, config: MaintenanceConfig) -> float:

@@ -33,7 +33,8 @@ class Match:
     cluster_id: str | None
     """Its cluster; None if it is in no cluster."""
     relation: str
-    """copy, contained, overlap or common, as `pairs.relation`; copy if the files are identical."""
+    """Of the video in question to this one: copy, contained, contains, overlap or common; copy if the files are
+    identical."""
     match_probability: float
     """Probability that the two share footage, in [0, 1]; 1 if the files are identical."""
     cosine_similarity: float

@@ -11,7 +11,7 @@ from jobs.errors import TimeLimitError
 from jobs.one_video.answer import Answer, Match, choose_exact_match, choose_original, get_original_id, rank_matches
 from jobs.one_video.stored_pictures import StoredPictures
 from models.verifier import EVIDENCE
-from udfs.clustering.evidence import name_relation_to
+from udfs.clustering.containment import name_relation_to
 from udfs.registering.look_batches import look_batches
 from udfs.verifying.verify_batches import align_batches
 
@@ -124,7 +124,7 @@ def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], 
     mine, theirs = ("left", "right") if row["left_id"] == "" else ("right", "left")
     relation = name_relation_to(row["relation"], row[f"{mine}_coverage"], row[f"{theirs}_coverage"])
     # A video that contains the match is no duplicate of it, whatever joins clusters.
-    is_original = relation == "contained" or (row["relation"] in context.relations and row["relation"] != "contained")
+    is_original = relation == "contained" or relation in context.relations
     bounds = {name: row[f"{mine}_{name}"] for name in _BOUNDS}
     return Match(
         video_id=other.video_id,
@@ -135,7 +135,7 @@ def _make_match(context: MatchContext, other: StoredVideo, row: dict[str, Any], 
         and _has_other_keeper(other, video_id),
         keeper_id=other.keeper_id,
         cluster_id=other.cluster_id,
-        relation=row["relation"],
+        relation=relation,
         match_probability=row["match_probability"],
         cosine_similarity=row["cosine_similarity"],
         alignment_similarity=row["alignment_similarity"],

@@ -7,10 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from jobs.errors import UsageError
-from jobs.lake.location import local_folder, no_tables
+from jobs.lake.location import local_folder
+from jobs.lake.required_tables import no_tables
 from jobs.lake.spark_installation import find_spark_home, is_submitted, read_defaults
 from jobs.querying.duckdb_engine import DuckDBEngine
+from jobs.querying.early_checks import check_tables, explain_effect, find_writing_word
 from jobs.querying.kinds import UnsupportedError
+from jobs.views.queries import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +22,11 @@ if TYPE_CHECKING:
     from jobs.querying.answer import AnswerRows
     from jobs.querying.spark_engine import SparkEngine
 
+_CATALOG = "spark.sql.catalog"
 _HARMLESS = (
+    _CATALOG,
     "spark.sql.adaptive",
     "spark.sql.autoBroadcast",
-    "spark.sql.catalog",
     "spark.sql.extensions",
     "spark.sql.shuffle",
     "spark.sql.ui",
@@ -79,12 +83,16 @@ class QuerySession:
             UsageError: the lake has no tables; the statement is invalid, fails on a value, or may do more than read; or
                 `--engine duckdb` is given and DuckDB might give another answer than Spark.
         """
+        if not self._is_writing and (word := find_writing_word(statement)):
+            raise explain_effect(word)
         reason = self._reason
         if self._duckdb is not None:
             try:
                 return self._duckdb.answer(statement)
             except UnsupportedError as error:
                 reason = str(error)
+                if not (self._is_writing or sets_catalog()):
+                    check_tables(statement, [*self._duckdb.list_names(), BEFORE], self._lake_uri)
         if self._engine == Engine.DUCKDB:
             raise UsageError(f"DuckDB does not answer this: {reason}; leave out --engine duckdb, so that Spark answers")
         return self._start_spark(reason).answer(statement)
@@ -126,3 +134,8 @@ def find_obstacle(lake_uri: str) -> str:
         if key.startswith("spark.sql.") and not key.startswith(_HARMLESS)
     )
     return f"spark-defaults.conf sets {changed[0]}" if changed else ""
+
+
+def sets_catalog() -> bool:
+    """Return whether the operator set a catalog, which may have tables beside those of the lake."""
+    return any(key.startswith(_CATALOG) for key in read_defaults(find_spark_home()))

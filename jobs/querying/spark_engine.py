@@ -18,6 +18,7 @@ from jobs.errors import UsageError, first_line
 from jobs.lake.read_only import find_effect
 from jobs.pipeline import TABLES
 from jobs.querying.answer import AnswerRows
+from jobs.querying.early_checks import explain_effect
 from jobs.sharing.cells import collect_cells
 from jobs.views.selection import add_temp_views
 
@@ -56,9 +57,7 @@ class SparkEngine:
         try:
             effect = None if self._is_writing else find_effect(spark, statement)
             if effect is not None:
-                raise UsageError(
-                    f"nothing was run: the statement may do more than read ({effect}); pass --write to run it"
-                )
+                raise explain_effect(effect)
             add_temp_views(self._lake, statement, {table.name for table in TABLES if self._lake.exists(table)})
             rows = spark.sql(statement)
             return AnswerRows(rows.columns, collect_cells(rows))

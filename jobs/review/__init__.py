@@ -1,1 +1,1 @@
-"""Review pages: the clusters of a run, as a folder of files that a browser opens offline."""
+"""The report of a run: a folder of pages, with the queue of pairs to review, that a browser opens offline."""

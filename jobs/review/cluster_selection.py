@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 MAX_PAIRS_PER_CLUSTER = 20
 MAX_ILLUSTRATED_PAIRS = 4000
-"""Pairs of a report with pictures; with `udfs.illustrating.pictures.MAX_STRIP_BYTES` it stays below 200 MB."""
+"""Pairs of a report with pictures; with `udfs.illustrating.pictures.MAX_STRIP_BYTES` it takes 200 MB at most."""
 ORDERS = {
     "least-certain": ("min_probability", "cluster_id"),
     "largest": ("-num_members", "cluster_id"),
     "newest": ("-changed_in", "cluster_id"),
 }
 """Order of clusters -> its sort columns; a minus means descending."""
-PARTS = "parts"
+CONTAINED = "contained"
 """The order of contained videos, besides the orders of clusters: the least certain first."""
 LINK_COLUMNS = (
     "match_probability",
@@ -75,7 +75,7 @@ def select_clusters(
 
 
 def select_contained(
-    duplicates: DataFrame, clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_parts: int
+    duplicates: DataFrame, clusters: DataFrame, pairs: DataFrame, decisions: DataFrame, max_videos: int
 ) -> list[ReviewedCluster]:
     """Read the videos that are contained in longer ones without being their copies, the least certain first.
 
@@ -84,12 +84,14 @@ def select_contained(
         clusters: rows of the same model; a member of the longer video's cluster is left out, whatever its relation.
         pairs: rows of the same model.
         decisions: the table.
-        max_parts: limit of the result, at least 1.
+        max_videos: limit of the result, at least 1.
     """
-    parts = duplicates.where(F.col("relation") == "contained").join(clusters, ["video_id", "cluster_id"], "left_anti")
+    contained = duplicates.where(F.col("relation") == "contained").join(
+        clusters, ["video_id", "cluster_id"], "left_anti"
+    )
     members = (
-        parts.orderBy("match_probability", "video_id", "duplicate_of")
-        .limit(max_parts)
+        contained.orderBy("match_probability", "video_id", "duplicate_of")
+        .limit(max_videos)
         .select(
             "cluster_id",
             "video_id",
@@ -103,15 +105,15 @@ def select_contained(
         pair = _read_pair(row)
         found.append(
             ReviewedCluster(
-                row["cluster_id"], 2, pair.probability, row["run_id"], pair.joined_by, "", [pair], is_part=True
+                row["cluster_id"], 2, pair.probability, row["run_id"], pair.joined_by, "", [pair], is_contained=True
             )
         )
-    return sorted(found, key=lambda part: (part.min_probability, part.pairs[0].ids))
+    return sorted(found, key=lambda one: (one.min_probability, one.pairs[0].ids))
 
 
 def sort_clusters(clusters: Iterable[ReviewedCluster], order: str) -> list[ReviewedCluster]:
-    """Return the clusters in one of ORDERS, or the contained videos for PARTS, sorted like the least certain."""
-    ordered = [cluster for cluster in clusters if cluster.is_part == (order == PARTS)]
+    """Return the clusters in one of ORDERS, or the contained videos for CONTAINED, sorted like the least certain."""
+    ordered = [cluster for cluster in clusters if cluster.is_contained == (order == CONTAINED)]
     for column in reversed(ORDERS.get(order, ORDERS["least-certain"])):
         name = column.removeprefix("-")
         ordered.sort(key=lambda cluster: getattr(cluster, name), reverse=column.startswith("-"))

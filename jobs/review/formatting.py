@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from jobs.review.verdict import describe_look
-from udfs.illustrating.pictures import is_part
+from udfs.illustrating.pictures import is_crop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def list_evidence(queued: QueuedPair) -> list[tuple[str, str]]:
     evidence += [] if aligned is None else [("aligned frames", f"{aligned:.3f} similar")]
     seen = describe_look(row["place_agreement"], row["change_agreement"])
     evidence += [("second look", seen)] if seen else []
-    is_outlined = is_part(row["left_region"]) or is_part(row["right_region"])
+    is_outlined = is_crop(row["left_region"]) or is_crop(row["right_region"])
     return [*evidence, ("yellow outline", "the part that the other video shows")] if is_outlined else evidence
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jobs.review.report_data import ReviewedPair, ReviewedVideo
 
 PICTURES = "pictures"
-_FRAME_PX = 224  # of a thumbnail, so that a frame can be enlarged
-_NUM_MOMENTS = 6
+FRAME_PX = 224  # of a thumbnail, so that a frame can be enlarged
+NUM_MOMENTS = 6
 _PAIRS_PER_TASK = 16
 _SIDES = ("left", "right")
 _SIDE_COLUMNS = ("frame_seconds", "frame_vectors", "frame_backgrounds")
@@ -67,7 +67,7 @@ def illustrate_pairs(
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     settings = describe_settings(config.describe, Roots.of(*config.manifest.roots))
     rows = _choose_pictures(pairs, videos, lake, model_id).mapInPandas(
-        partial(make_strips, settings=settings, frame_px=_FRAME_PX), STRIPS_DDL
+        partial(make_strips, settings=settings, frame_px=FRAME_PX), STRIPS_DDL
     )
     numbers = {pair.ids: number for number, pair in enumerate(pairs)}
     for row in keep_on_executors("strips", rows).toLocalIterator():
@@ -93,7 +93,7 @@ def _choose_pictures(
     features = _join_features(requests, whole, stored).repartition(num_tasks, "task")
     # Kept, because it is read three times.
     matched = keep_on_executors(
-        "matched", features.mapInPandas(partial(match_batches, num_moments=_NUM_MOMENTS), MATCHED_DDL)
+        "matched", features.mapInPandas(partial(match_batches, num_moments=NUM_MOMENTS), MATCHED_DDL)
     )
     chosen = _join_thumbnails(requests.join(matched, "number"), stored)
     return chosen.repartition(num_tasks, "task").sortWithinPartitions("task", "number")
@@ -149,7 +149,7 @@ def _make_request(number: int, pair: ReviewedPair, videos: Mapping[str, Reviewed
 def _write(pair: ReviewedPair, row: Row, name: str, folder: Path) -> None:
     """Write the pictures of one pair."""
     pair.left, pair.right = (
-        _write_picture(row[f"{side}_strip"], f"{PICTURES}/{name}-{side}.webp", folder, row[f"{side}_seconds"])
+        _write_picture(row[f"{side}_strip"], f"{PICTURES}/{name}-{side}.jpg", folder, row[f"{side}_seconds"])
         if row[f"{side}_strip"]
         else Strip(tuple(row[f"{side}_seconds"]), error_code=row[f"{side}_error"] or "NOT_SHOWN")
         for side in _SIDES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobs.review.formatting import format_clock
+from udfs.clustering.containment import name_relation_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 _MIN_SPEED_CHANGE = 0.02  # slower or faster by less is the same speed, within the accuracy of the bounds
 _MIN_START_SECONDS = 0.25  # an earlier start is the start of the video
-_RELATIONS = {
+_RELATIONS = {  # of the first video to the second
     "copy": "Each shows all of the other",
+    "contained": "The second contains the first",
+    "contains": "The first contains the second",
     "overlap": "They share a part",
     "common": "They share a part that many other videos have too",
 }
@@ -33,7 +36,9 @@ def describe_match(pair: ReviewedPair) -> str:
         return ""
     segments = pair.segments or [_enclosing_segment(pair.row)]
     how = [_describe_order(segments), _describe_speed(segments[0]), _describe_start(segments)]
-    return f"{_describe_relation(pair.row)}: {', '.join(text for text in how if text)}."
+    row = pair.row
+    relation = name_relation_to(row["relation"], row["left_coverage"], row["right_coverage"])
+    return f"{_RELATIONS[relation]}: {', '.join(text for text in how if text)}."
 
 
 def measure_speed(segment: Segment) -> float:
@@ -46,13 +51,6 @@ def measure_speed(segment: Segment) -> float:
 def _enclosing_segment(row: Mapping[str, Any]) -> Segment:
     bounds = (float(row[f"{side}_{end}_seconds"]) for side in ("left", "right") for end in ("start", "end"))
     return next(bounds), next(bounds), next(bounds), next(bounds)
-
-
-def _describe_relation(row: Mapping[str, Any]) -> str:
-    if row["relation"] != "contained":
-        return _RELATIONS[row["relation"]]
-    is_left = row["left_coverage"] >= row["right_coverage"]
-    return f"The {'second' if is_left else 'first'} contains the {'first' if is_left else 'second'}"
 
 
 def _describe_order(segments: Sequence[Segment]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.config.settings import Config
+from jobs.contracts.published_runs import IS_PUBLISHED, write_newest
 from jobs.contracts.times import from_unix_micros
 from jobs.errors import UsageError
 from jobs.pipeline import STAGES, TABLES
@@ -39,18 +40,18 @@ def read_history(lake: Lake, run_id: str | None) -> list[RunFacts]:
     """
     runs = lake.read("runs").withColumn("started_micros", F.unix_micros("started_at"))
     whole = runs.where("stage = 'run'")
-    chosen = whole.where(F.col("run_id") == run_id) if run_id else whole.where("status = 'done'")
-    newest = chosen.orderBy(F.desc("started_micros"), F.desc("run_id")).limit(1).collect()
-    if not newest:
+    chosen = whole.where(F.col("run_id") == run_id) if run_id else whole.where(IS_PUBLISHED)
+    newest = chosen.agg(F.expr(write_newest("struct(*)")).alias("newest")).collect()[0]["newest"]
+    if newest is None:
         raise UsageError(
             f"no run {run_id} in {lake.root!r}; the table runs lists all runs"
             if run_id
             else f"no run has been published in {lake.root!r}; run ndvr nightly first"
         )
-    if newest[0]["status"] != "done":
-        raise UsageError(f"run {run_id} failed and published nothing: {newest[0]['error_detail'] or ''}".rstrip(": "))
+    if newest["status"] != "done":
+        raise UsageError(f"run {run_id} failed and published nothing: {newest['error_detail'] or ''}".rstrip(": "))
     earlier = (
-        whole.where(F.col("started_micros") <= newest[0]["started_micros"])
+        whole.where(F.col("started_micros") <= newest["started_micros"])
         .orderBy(F.desc("started_micros"), F.desc("run_id"))
         .limit(_MAX_HISTORY)
         .collect()

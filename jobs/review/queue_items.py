@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.review.formatting import explain_path, format_clock, format_video_facts, list_evidence
 from jobs.review.match_sentence import describe_match
+from udfs.clustering.containment import name_relation_to
 from udfs.illustrating.clips import CLIP_FPS
-from udfs.illustrating.pictures import is_part
+from udfs.illustrating.pictures import is_crop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +77,7 @@ def _make_picture(strip: Strip) -> dict[str, Any]:
 def _list_regions(row: Mapping[str, Any] | None) -> list[Sequence[float]] | None:
     """Return what each picture shows of the other, as fractions of its size; None if both show the whole picture."""
     regions = [row[f"{side}_region"] for side in _SIDES] if row is not None else []
-    return regions if any(is_part(region) for region in regions) and None not in regions else None
+    return regions if any(is_crop(region) for region in regions) and None not in regions else None
 
 
 def _list_badges(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> list[list[str]]:
@@ -88,9 +89,9 @@ def _list_badges(queued: QueuedPair, videos: Mapping[str, ReviewedVideo]) -> lis
 def _list_own_badges(queued: QueuedPair, own: ReviewedVideo, other: ReviewedVideo, side: int) -> list[str]:
     row = queued.pair.row
     badges = ["kept"] if own.video_id == queued.keeper_id else []
-    if row is not None and row["relation"] == "contained":
-        is_inner = (row["left_coverage"] >= row["right_coverage"]) == (side == 0)
-        badges += [] if is_inner else ["contains the other"]
+    if row is not None:
+        coverages = [row[f"{name}_coverage"] for name in (_SIDES[side], _SIDES[1 - side])]
+        badges += ["contains the other"] * (name_relation_to(row["relation"], *coverages) == "contains")
     if (own.duration_seconds or 0.0) >= (other.duration_seconds or 0.0) + _MIN_LONGER_SECONDS:
         badges.append("longer")
     if _count_pixels(own) > _count_pixels(other):

@@ -48,7 +48,7 @@ def select_queue(tables: Mapping[str, DataFrame], max_clusters: int) -> list[Que
     queue = _read_queue(tables)
     of_model = {name: tables[name] for name in ("clusters", "pairs", "decisions")}
     shown = select_clusters(**of_model, max_clusters=max_clusters)
-    shown += select_contained(tables["duplicates"], **of_model, max_parts=max_clusters)
+    shown += select_contained(tables["duplicates"], **of_model, max_videos=max_clusters)
     return merge_pairs([*queue, *_list_links(shown)])[:MAX_ILLUSTRATED_PAIRS]
 
 
@@ -104,7 +104,7 @@ def _list_links(shown: list[ReviewedCluster]) -> Iterable[QueuedPair]:
         cluster = clusters[pair.ids]
         relation = "decision" if pair.row is None else pair.row["relation"]
         queued = QueuedPair(pair, (), pair.probability, relation)
-        if not cluster.is_part:
+        if not cluster.is_contained:
             queued.cluster_id, queued.keeper_id = cluster.cluster_id, cluster.keeper_id
             queued.num_members = cluster.num_members
         yield queued

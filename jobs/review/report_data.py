@@ -150,7 +150,7 @@ class ReviewedPair:
 class ReviewedCluster:
     """A cluster and the pairs of it that are shown, the least certain first.
 
-    A video that is contained in a longer one without being its copy is shown as a cluster of the two: `is_part` is
+    A video that is contained in a longer one without being its copy is shown as a cluster of the two: `is_contained` is
     true, and the keeper is the longer video.
     """
 
@@ -161,7 +161,7 @@ class ReviewedCluster:
     keeper_id: str
     keeper_reason: str
     pairs: list[ReviewedPair] = field(default_factory=list)
-    is_part: bool = False
+    is_contained: bool = False
 
 
 @dataclass

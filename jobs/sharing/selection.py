@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.presence import select_present
 from jobs.errors import UsageError
+from jobs.lake.required_tables import require_tables
 from jobs.tables import embeddings, manifest, runs
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def choose_model(lake: Lake, model_id: str | None) -> str:
     Raises:
         UsageError: a table is missing, no run has been published, or the model has no vectors in this lake.
     """
-    for table in (manifest.TABLE, embeddings.TABLE, runs.TABLE):
-        if not lake.exists(table):
-            raise UsageError(f"no table {table.name} in {lake.root!r}; pass the lake of a nightly run to --lake")
+    require_tables(lake, manifest.TABLE, embeddings.TABLE, runs.TABLE)
     chosen = runs.choose_model(lake, model_id)
     known = sorted(row["model_id"] for row in lake.read("embeddings").select("model_id").distinct().collect())
     if chosen not in known:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.clustering.decisions import decisions_in_force
 from jobs.contracts.table import Table
-from udfs.clustering.containment import CONTAINER_RANK
+from udfs.clustering.containment import CONTAINER_RANK, write_relation_to
 from udfs.clustering.evidence import CLAIM_DDL, WANTED_DDL, claim_batches
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ TABLE = Table(
     checks={
         "is_not_its_own_duplicate": "video_id <> duplicate_of",
         "probability_is_in_range": "match_probability BETWEEN 0 AND 1",
-        "relation_is_known": "relation IN ('copy', 'contained', 'overlap')",
+        "relation_is_known": "relation IN ('copy', 'contained', 'contains', 'overlap')",
     },
     ddl="""
         video_id STRING NOT NULL COMMENT 'the duplicate',
         duplicate_of STRING NOT NULL COMMENT 'the keeper of its cluster, or the longer video that contains it',
         model_id STRING NOT NULL COMMENT 'the model whose pairs made the cluster',
         cluster_id STRING NOT NULL COMMENT 'the cluster of duplicate_of; duplicate_of itself if it is in none',
-        relation STRING NOT NULL COMMENT 'of video_id to duplicate_of: a copy, contained in it, or an overlap',
+        relation STRING NOT NULL COMMENT 'of video_id to duplicate_of: copy, contained, contains or overlap',
         match_probability DOUBLE NOT NULL COMMENT 'probability of that, in [0, 1]; 1 if only a decision says so',
         cosine_similarity DOUBLE COMMENT 'similarity of the two, in [-1, 1]; null if their contents form no pair',
         is_direct BOOLEAN NOT NULL COMMENT 'true if the two form a pair or were decided; false if by a path of pairs',
@@ -127,7 +127,7 @@ def _select_contained(
     """
     refused = decisions.where("verdict = 'not_duplicate'").select("left_id", "right_id")
     parts = pairs.where("relation = 'contained'").join(refused, ["left_id", "right_id"], "left_anti")
-    is_left = F.col("left_coverage") >= F.col("right_coverage")
+    is_left = F.expr(write_relation_to("relation", "left_coverage", "right_coverage")) == "contained"
     sides = parts.select(
         F.when(is_left, F.col("left_id")).otherwise(F.col("right_id")).alias("video_id"),
         F.when(is_left, F.col("right_id")).otherwise(F.col("left_id")).alias("longer_id"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.contracts.run import add_windows_to_id, find_windows
 from jobs.errors import UsageError
-from jobs.training.decided_pairs import read_decided_pairs
+from jobs.training.judged_pairs import read_judged_pairs
 from jobs.training.recalibration import apply_map, recalibrate
 from models.artefact import CARD_FILE, find_folder, pack_artefact, read_artefact, unpack_artefact, write_artefact
 from models.embedding_models import find_model
@@ -52,23 +52,23 @@ def calibrate_on_decisions(lake: Lake, model: Path, config: Config) -> str:
         raise UsageError(f"model {found.model_id} has no verifier to refit: fit one with ndvr calibrate --truth")
     tensors, card = unpack_artefact(read_artefact(find_folder(found.artefact)))
     prior = _read_prior(found.verifier, card.metrics)
-    decided = read_decided_pairs(lake, add_windows_to_id(found, find_windows(config)).model_id, config)
-    logits = prior.intercept + prior.slope * prior.sum_trees(decided.evidence)
-    result = recalibrate(logits, decided.is_positive, decided.groups)
+    judged = read_judged_pairs(lake, add_windows_to_id(found, find_windows(config)).model_id, config)
+    logits = prior.intercept + prior.slope * prior.sum_trees(judged.evidence)
+    result = recalibrate(logits, judged.is_positive, judged.groups)
     losses = f"log loss on held-out clusters {result.loss_before:.4f} before and {result.loss_after:.4f} after"
     if not result.is_better:
         raise UsageError(
-            f"the verifier was not refitted: it would predict no better ({losses}, {decided.describe()}). Its card is "
+            f"the verifier was not refitted: it would predict no better ({losses}, {judged.describe()}). Its card is "
             "unchanged"
         )
-    verifier = apply_map(prior, result.fitted, f"{prior.fitted_on}; refitted on {decided.describe()}")
+    verifier = apply_map(prior, result.fitted, f"{prior.fitted_on}; refitted on {judged.describe()}")
     kept = {name: getattr(prior, name) for name in _FIELDS}
     measured = {name: round(value, _DECIMALS) for name, value in result.to_metrics().items()}
-    metrics = dict(card.metrics) | {METRIC: {"pairs": len(decided.is_positive), **measured, _PRIOR: kept}}
+    metrics = dict(card.metrics) | {METRIC: {"pairs": len(judged.is_positive), **measured, _PRIOR: kept}}
     write_artefact(model, pack_artefact(tensors, replace(card, verifier=verifier, metrics=metrics)))
     before = result.fitted.invert(prior.min_probability)
     return (
-        f"verifier refitted on {decided.describe()}; {losses}; a pair at the threshold of {prior.min_probability:.3f} "
+        f"verifier refitted on {judged.describe()}; {losses}; a pair at the threshold of {prior.min_probability:.3f} "
         f"had probability {before:.3f} before"
     )
 

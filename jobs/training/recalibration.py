@@ -1,4 +1,4 @@
-"""Refits the last step of a verifier, its map to a probability, on labelled pairs of a lake. Numpy and scipy only."""
+"""Refits the last step of a verifier, its map to a probability, on judged pairs of a lake. Numpy and scipy only."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def recalibrate(logits: Values, is_positive: Flags, groups: Groups) -> Recalibra
     least = min(num_positive, len(logits) - num_positive)
     if len(logits) < MIN_PAIRS or least < MIN_OF_A_KIND or len(np.unique(groups)) < 2:  # noqa: PLR2004 - one to fit on
         raise UsageError(
-            f"{num_positive} labelled pairs share footage and {len(logits) - num_positive} do not, of "
+            f"{num_positive} judged pairs share footage and {len(logits) - num_positive} do not, of "
             f"{len(np.unique(groups))} clusters: at least {MIN_PAIRS} pairs, {MIN_OF_A_KIND} of each kind and two "
             "clusters are needed; answer a sample (ndvr sample) or decide about more pairs"
         )
@@ -145,7 +145,7 @@ def apply_map(verifier: Verifier, fitted: LogitMap, fitted_on: str) -> Verifier:
     Args:
         verifier: the verifier whose logits were mapped.
         fitted: the map.
-        fitted_on: description of the labelled pairs.
+        fitted_on: description of the judged pairs.
     """
     opened = fitted.predict(find_logits(np.array([verifier.min_open_probability])))[0]
     return replace(

@@ -8,8 +8,10 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from jobs.clustering.decisions import DECISIONS_IN_FORCE
 from jobs.contracts import published_runs
 from jobs.lake.quoting import quote_name
+from udfs.clustering.containment import write_relation_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +25,9 @@ CERTAIN_FROM = 0.9
 NUM_LARGE_CLUSTERS = 20
 """Clusters whose least probable pair is in the review queue, because a wrong pair there misplaces many videos."""
 _SHARED = {  # replaced in this order, so that a part may contain those after it
-    # The decisions in force: the newest about the same videos, unless it is a withdrawal.
-    "{DECIDED}": """(
-  SELECT left_id, right_id, max_by(verdict, decided_at) AS verdict
-  FROM {decisions}
-  GROUP BY left_id, right_id
-  HAVING NOT max_by(is_withdrawn, decided_at)
-)""",
+    "{DECIDED}": DECISIONS_IN_FORCE,
+    # The relation of a side `s` of a pair to the other side.
+    "{RELATION_TO}": write_relation_to("s.relation", "s.coverage", "s.other_coverage"),
     # The present videos with the content that the model in use embedded; see jobs.contracts.presence.
     "{CONTENTS}": """(
   SELECT e.video_id, e.content_sha256, e.end_seconds

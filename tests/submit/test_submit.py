@@ -171,7 +171,7 @@ def test_spark_submit_runs_a_command_that_needs_executors(
     done = installed.submit(tmp_path, *arguments, master="local-cluster[1,1,1024]", script="cli.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"pairs to review: 1, shown: 1; open {out / 'index.html'}"
-    assert len(list((out / "pictures").glob("*-left.webp"))) == 1
+    assert len(list((out / "pictures").glob("*-left.jpg"))) == 1
 
 
 def test_the_exit_code_for_an_invalid_config_is_2(installed: Installed, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def list_pages(root: Path = ROOT) -> list[Path]:
 
 
 def list_sources(root: Path = ROOT) -> list[Path]:
-    """Return the Python modules outside of the tests, and the templates and scripts of the review pages."""
+    """Return the Python modules outside of the tests, and the templates and scripts of the report."""
     modules = [root / "ndvr_start.py", *(file for folder in SOURCES for file in (root / folder).rglob("*.py"))]
     templates = [file for kind in ("*.html", "*.js") for file in (root / "jobs").rglob(kind)]
     return sorted(modules + templates)

@@ -1,4 +1,7 @@
-"""Which video of a cluster is reported to contain another one. Stdlib only: Spark and Python use the same rule."""
+"""Which video of a pair contains the other, and which of several is reported to contain a video.
+
+Stdlib only: Spark and Python use the same rules.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,31 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def name_relation_to(relation: str, own_coverage: float, other_coverage: float) -> str:
+    """Name the relation of one video of a pair to the other. `write_relation_to` is this rule in SQL.
+
+    A pair of relation `contained` is `contained` for the video inside, which is the one with the higher coverage, and
+    `contains` for the other one. Other relations are the same for both. The coverages of a contained pair are never
+    equal: see `udfs.verifying.relation.name_relation`.
+
+    Args:
+        relation: of the pair, as in `pairs`.
+        own_coverage: share of the content of the video that is shared, in [0, 1].
+        other_coverage: that share of the other video.
+
+    Returns:
+        `copy`, `contained`, `contains`, `overlap` or `common`.
+    """
+    return "contains" if relation == "contained" and own_coverage < other_coverage else relation
+
+
+def write_relation_to(relation: str, own_coverage: str, other_coverage: str) -> str:
+    """Return `name_relation_to` as an expression in SQL over three columns."""
+    return (
+        f"CASE WHEN {relation} = 'contained' AND {own_coverage} < {other_coverage} THEN 'contains' ELSE {relation} END"
+    )
 
 
 class Container(Protocol):

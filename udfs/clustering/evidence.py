@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from udfs.clustering.containment import name_relation_to
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -24,8 +26,6 @@ CLAIM_DDL = (
     "video_id STRING, duplicate_of STRING, cluster_id STRING, relation STRING, match_probability DOUBLE, "
     "cosine_similarity DOUBLE, is_direct BOOLEAN, is_exact BOOLEAN"
 )
-_STRENGTHS = ("overlap", "contained", "copy")
-"""Relations of a video to another one, in ascending order of what they claim of the video."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Claim:
     """What is known of a video and another one.
 
     Attributes:
-        relation: `copy`; `contained` if the other one shows at least .8 of the content of this one; or `overlap`.
+        relation: `copy`; `contained` if the other one shows at least .8 of the content of this one; `contains` if this
+            one shows as much of the other; or `overlap`.
         match_probability: that the relation holds, in [0, 1].
         cosine_similarity: of the whole videos, in [-1, 1]; None if they were not compared.
         is_direct: whether the two contents were compared, or a person decided about the two videos.
@@ -52,33 +53,19 @@ DECIDED = Claim("copy", 1.0, None)
 """The claim of a person about two videos that form no pair."""
 
 
-def name_relation_to(relation: str, own_coverage: float, other_coverage: float) -> str:
-    """Name the relation of one video of a pair to the other.
-
-    A pair of relation `contained` is `contained` for the video with the higher coverage. For the other one, which
-    contains it, it is an `overlap`: part of that video is nowhere else. Common footage is an `overlap` too.
-
-    Args:
-        relation: of the pair, as in `pairs`.
-        own_coverage: share of the content of the video that is shared, in [0, 1].
-        other_coverage: that share of the other video.
-    """
-    if relation == "contained":
-        return "contained" if own_coverage >= other_coverage else "overlap"
-    return "copy" if relation == "copy" else "overlap"
-
-
 def follow(step: Claim, rest: Claim) -> Claim:
     """Return the claim about the ends of a path: of a video and the next one, and of that one and the last.
 
-    A file that is identical to the next one has the claim of that one. Otherwise the path claims the weaker relation,
-    with the probability that both steps are right if pairs err independently. The ends were not compared.
+    A file that is identical to the next one has the claim of that one. Otherwise the path claims what both steps imply,
+    with the probability that both are right if pairs err independently. A copy in one step leaves the relation of the
+    other; two steps of one relation have that relation; the rest are overlaps. The ends were not compared.
     """
     if step.is_exact:
         return rest
     if rest.is_exact:
         return step
-    relation = min(step.relation, rest.relation, key=_STRENGTHS.index)
+    named = {step.relation, rest.relation} - {"copy"} or {"copy"}
+    relation = named.pop() if len(named) == 1 else "overlap"
     return Claim(relation, step.match_probability * rest.match_probability, None, is_direct=False)
 
 
@@ -143,5 +130,6 @@ def _read_claim(row: Mapping[str, Any]) -> Claim | None:
         return IDENTICAL
     if row["relation"] is not None:
         relation = name_relation_to(row["relation"], row["own_coverage"], row["other_coverage"])
+        relation = "overlap" if relation == "common" else relation
         return Claim(relation, row["match_probability"], row["cosine_similarity"])
     return DECIDED if row["is_decided"] else None

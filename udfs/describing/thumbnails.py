@@ -78,7 +78,8 @@ def decode_in_colour(thumbnails: Iterable[bytes]) -> list[NDArray[np.uint8]]:
     """
     import cv2
 
-    return [np.ascontiguousarray(_decode(thumbnail, cv2.IMREAD_COLOR)[:, :, ::-1]) for thumbnail in thumbnails]
+    pictures = (cv2.cvtColor(_decode(thumbnail, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) for thumbnail in thumbnails)
+    return [picture.astype(np.uint8, copy=False) for picture in pictures]
 
 
 def _decode(thumbnail: bytes, flags: int) -> NDArray[np.uint8]:

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from udfs.verifying.features import VideoFeatures
     from udfs.verifying.lines import AlignedSegment
 
-MAX_STRIP_BYTES = 18_000
-"""The size limit of a picture: 4,000 pairs, each with two strips and a similarity matrix, stay below 200 MB."""
-_QUALITIES = (60, 45, 30, 15, 0)  # of WebP; the first that is small enough is used
+MAX_STRIP_BYTES, MAX_MATRIX_BYTES = 22_000, 6_000
+"""The size limits: 4,000 pairs, each with two strips and a similarity matrix, take 200 MB at most."""
+_STRIP_QUALITIES = (60, 45, 35, 25, 15, 8, 1)
+"""Of JPEG; the first that is small enough is used. Thumbnails are JPEG too: encoding them as WebP takes five times as
+long, and pictures of the same size are no closer to the thumbnails."""
+_MATRIX_QUALITIES = (60, 45, 30, 15, 0)  # of WebP, which is smaller for flat areas with lines
 _GAP_PX = 4
 _BACKGROUND_GREY = 24  # around frames: differs from the light and the dark page background
 _MATRIX_PX = 180  # longer side
@@ -60,7 +63,7 @@ def choose_moments(segments: Iterable[AlignedSegment], num_moments: int) -> Mome
     return Moments(tuple(left for left, _ in moments), tuple(right for _, right in moments))
 
 
-def is_part(region: Sequence[float] | None) -> bool:
+def is_crop(region: Sequence[float] | None) -> bool:
     """Return whether a region is a part of its picture that a strip outlines.
 
     Args:
@@ -89,13 +92,15 @@ def outline(frame: NDArray[np.uint8], region: Sequence[float]) -> NDArray[np.uin
 
 
 def draw_strip(frames: Sequence[NDArray[np.uint8]], cell_px: int) -> bytes:
-    """Draw frames of one size side by side, each centred in a cell: WebP of at most MAX_STRIP_BYTES."""
+    """Draw frames of one size side by side, each centred in a cell: JPEG of at most MAX_STRIP_BYTES."""
+    from PIL import Image
+
     height, width, _ = frames[0].shape
     strip = np.full((height, len(frames) * (cell_px + _GAP_PX) - _GAP_PX, 3), _BACKGROUND_GREY, dtype=np.uint8)
     for number, frame in enumerate(frames):
         left = number * (cell_px + _GAP_PX) + (cell_px - width) // 2
         strip[:, left : left + width] = frame
-    return _encode(strip)
+    return _encode(Image.fromarray(strip), "JPEG", _STRIP_QUALITIES, MAX_STRIP_BYTES, optimize=True)
 
 
 def draw_similarity_matrix(left: VideoFeatures, right: VideoFeatures, segments: Iterable[AlignedSegment]) -> bytes:
@@ -103,7 +108,7 @@ def draw_similarity_matrix(left: VideoFeatures, right: VideoFeatures, segments: 
 
     Similarities are normalised by the background (`compare_frames`). All matrices have one scale: frames that are
     similar enough to show one picture have full brightness, and unrelated frames are dark. Returns WebP of at most
-    MAX_STRIP_BYTES.
+    MAX_MATRIX_BYTES.
     """
     from matplotlib import colormaps
     from PIL import Image, ImageDraw
@@ -122,7 +127,7 @@ def draw_similarity_matrix(left: VideoFeatures, right: VideoFeatures, segments: 
     lines = [(rs * across, ls * down, re * across, le * down) for (ls, le), (rs, re) in segments]
     for (fill, thickness), line in itertools.product((("black", 5), ("white", 2)), lines):
         pen.line(line, fill=fill, width=thickness)
-    return _encode(drawn)
+    return _encode(drawn, "WEBP", _MATRIX_QUALITIES, MAX_MATRIX_BYTES, method=1)
 
 
 def _fit_matrix(right_seconds: float, left_seconds: float) -> tuple[int, int]:
@@ -133,16 +138,13 @@ def _fit_matrix(right_seconds: float, left_seconds: float) -> tuple[int, int]:
     return fit_inside(aspect, 1.0, _MATRIX_PX)
 
 
-def _encode(picture: NDArray[np.uint8] | Image.Image) -> bytes:
-    """Encode as WebP at the best quality that is small enough."""
-    from PIL import Image
-
-    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+def _encode(image: Image.Image, encoding: str, qualities: Iterable[int], max_bytes: int, **options: int) -> bytes:
+    """Encode at the first quality that is small enough, or at the last."""
     encoded = b""
-    for quality in _QUALITIES:
+    for quality in qualities:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=quality, method=1)
+        image.save(buffer, encoding, quality=quality, **options)
         encoded = buffer.getvalue()
-        if len(encoded) <= MAX_STRIP_BYTES:
+        if len(encoded) <= max_bytes:
             break
     return encoded

@@ -8,7 +8,7 @@ from udfs.describing.describe import get_worker_pool
 from udfs.describing.missing_thumbnails import ThumbnailRequest, make_thumbnails
 from udfs.errors import RowError
 from udfs.illustrating.frames import read_thumbnails
-from udfs.illustrating.pictures import draw_strip, is_part, outline
+from udfs.illustrating.pictures import draw_strip, is_crop, outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STRIPS_DDL = (
     "left_id STRING NOT NULL, right_id STRING NOT NULL, "
     "left_seconds ARRAY<DOUBLE> NOT NULL COMMENT 'of the frames shown', right_seconds ARRAY<DOUBLE> NOT NULL, "
-    "left_strip BINARY COMMENT 'WebP; null where the video could not be read', right_strip BINARY, "
+    "left_strip BINARY COMMENT 'JPEG; null where the video could not be read', right_strip BINARY, "
     "left_error STRING COMMENT 'error_code, if the video could not be read', right_error STRING, "
     "match BINARY COMMENT 'WebP of the frame similarities, as it was passed in', "
     "segments ARRAY<ARRAY<DOUBLE>> NOT NULL COMMENT 'aligned segments, as they were passed in'"
@@ -123,6 +123,6 @@ def _illustrate_pair(
 
 def _draw(frames: Frames, region: Sequence[float] | None, cell_px: int) -> bytes:
     """Draw the strip of one side, with an outline around the region that the other side shows, if it is a part."""
-    if region is None or not is_part(region):
+    if region is None or not is_crop(region):
         return draw_strip(frames.pictures, cell_px)
     return draw_strip([outline(picture, region) for picture in frames.pictures], cell_px)

@@ -22,7 +22,7 @@ sides AS (
 expanded AS (
   SELECT a.video_id,
     b.video_id AS other_id,
-    CASE WHEN s.relation = 'contained' AND s.coverage < s.other_coverage THEN 'contains' ELSE s.relation END AS relation,
+    {RELATION_TO} AS relation,
     s.match_probability,
     false AS is_exact,
     s.start_seconds,

@@ -67,7 +67,7 @@ def test_the_pages_show_the_queue_and_every_member_with_both_videos(
     links = list_links(described.lake)
     assert len(links) >= 4
     assert links <= set(items)
-    assert len(list((out / "pictures").glob("*-left.webp"))) == len(items)
+    assert len(list((out / "pictures").glob("*-left.jpg"))) == len(items)
     assert len(list((out / "pictures").glob("*-match.webp"))) == len(items)
     assert "Schachbrett, groß" in {video["title"] for item in items.values() for video in item["videos"]}
     shown = items["checker", "checker-webm"]
@@ -86,7 +86,7 @@ def test_the_pages_show_the_queue_and_every_member_with_both_videos(
 
 
 def list_strips(report: Path) -> set[str]:
-    return {file.name for side in ("left", "right") for file in (report / "pictures").glob(f"*-{side}.webp")}
+    return {file.name for side in ("left", "right") for file in (report / "pictures").glob(f"*-{side}.jpg")}
 
 
 def test_videos_are_shown_from_their_thumbnails_if_their_files_are_gone(
@@ -140,7 +140,7 @@ def test_the_least_certain_contained_videos_are_selected_without_members_of_the_
         ("scene", "film", 0.8),
         ("clip", "film", 0.9),
     ]
-    assert all(part.is_part for part in parts)
+    assert all(part.is_contained for part in parts)
 
 
 def test_an_unknown_run_or_a_foreign_folder_exits_with_2(
@@ -166,7 +166,7 @@ def test_a_blind_queue_of_any_pairs_has_their_frames(described: Described, spark
     assert len(list_strips(tmp_path)) == 4
 
 
-def test_the_queue_has_the_rows_and_reasons_of_the_view_and_decided_pairs(
+def test_the_queue_has_the_rows_and_reasons_of_the_view_and_judged_pairs(
     spark: SparkSession, written_lake: Path
 ) -> None:
     lake = Lake(spark, str(written_lake))

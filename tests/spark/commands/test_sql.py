@@ -15,6 +15,7 @@ from jobs.cli import app
 from jobs.commands.command_line import run_command
 from jobs.lake.read_only import find_effect
 from jobs.pipeline import NIGHTLY_TABLES
+from jobs.querying.early_checks import WRITING_WORDS, find_writing_word
 from tests.support.lakes import read_rows, read_versions
 
 if TYPE_CHECKING:
@@ -273,13 +274,18 @@ def test_a_statement_that_may_write_is_recognised(statement: str, spark: SparkSe
     assert find_effect(spark, statement) is not None
 
 
+def test_the_words_that_are_refused_before_spark_starts_begin_no_statement_that_reads() -> None:
+    assert {find_writing_word(statement) for statement in READING} == {None}
+    assert {find_writing_word(statement) for statement in WRITING} - {None} == WRITING_WORDS
+
+
 def test_a_statement_that_writes_runs_with_write_only(
     written_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = read_versions(written_copy)
     program = f"SELECT TRANSFORM(video_id) USING 'tee {tmp_path}/made' FROM manifest"  # noqa: S608 -- as a person writes it
     for statement, effect in (
-        ("DELETE FROM decisions", "DeleteFromTable"),
+        ("DELETE FROM decisions", "DELETE"),
         ("WITH x AS (SELECT * FROM decisions) INSERT INTO decisions SELECT * FROM x", "InsertIntoStatement"),
         (program, "ScriptTransformation"),
     ):

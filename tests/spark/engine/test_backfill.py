@@ -228,4 +228,4 @@ def test_a_missing_lake_has_no_stored_manifest(
     assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere")]) == 2
     assert "no manifest in" in capsys.readouterr().err
     assert run_command(app, ["backfill", "--lake", str(tmp_path / "nowhere"), "--status"]) == 2
-    assert "no tables in" in capsys.readouterr().err
+    assert "no table manifest in" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from jobs.contracts.run import find_configured_model
 from jobs.lake.lake import Lake
 from jobs.tables import answers, decisions
 from jobs.training import calibrate_decisions
-from jobs.training.decided_pairs import read_decided_pairs
+from jobs.training.judged_pairs import read_judged_pairs
 from jobs.training.recalibration import LogitMap, Recalibration
 from models.artefact import CARD_FILE, TENSORS_FILE, ModelCard
 from tests.support.lakes import read_rows
@@ -50,7 +50,7 @@ def test_the_verifier_is_refitted_on_judged_pairs_from_its_prior_or_refused(
     lake, model = Lake(spark, str(lake_copy)), tmp_path / "model"
     code, error = run(capsys, lake_copy, model)
     assert code == 2
-    assert "no pair is decided or answered in " in error
+    assert "no pair is judged in " in error
 
     videos = sorted(row["video_id"] for row in read_rows(lake_copy, "descriptors"))
     copies = [(row["left_id"], row["right_id"]) for row in read_rows(lake_copy, "pairs")]
@@ -59,7 +59,7 @@ def test_the_verifier_is_refitted_on_judged_pairs_from_its_prior_or_refused(
     lake.create(decisions.TABLE)
     decided = [(*pair, "duplicate", False, "ann", NOW, None) for pair in copies]
     lake.append(decisions.TABLE, spark.createDataFrame(decided, decisions.TABLE.schema))
-    found = read_decided_pairs(lake, find_configured_model(Config()).model_id, Config())
+    found = read_judged_pairs(lake, find_configured_model(Config()).model_id, Config())
     assert found.num_judged == len(copies) + len(others)
     assert int(found.is_positive.sum()) == len(copies)
     assert len(set(found.groups[found.is_positive])) > 1

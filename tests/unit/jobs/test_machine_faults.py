@@ -38,7 +38,11 @@ OUTPUTS = {
         "the bucket is in another region",
         "set AWS_REGION",
     ),
-    "no name of a bucket": ("bucket is null/empty", "this is no name of a bucket", "use 3 to 63 lower-case letters"),
+    "no name of a bucket": (
+        "bucket is null/empty",
+        "the bucket in the URI has no valid name",
+        "use 3 to 63 lower-case letters",
+    ),
     "no connector": (
         "java.lang.RuntimeException: java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found\n",
         "Spark has no connector for this store (s3a)",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from udfs.clustering.containment import name_relation_to, write_relation_to
 from udfs.clustering.evidence import (
     CLAIM_DDL,
     DECIDED,
@@ -16,10 +18,12 @@ from udfs.clustering.evidence import (
     claim_batches,
     find_claims,
     follow,
-    name_relation_to,
 )
+from udfs.verifying.relation import name_relation
 
-RELATIONS = ("overlap", "contained", "copy")
+RELATIONS = ("overlap", "contained", "contains", "copy")
+IMPLIED = {"copy": {*RELATIONS}, "contained": {"contained", "overlap"}, "contains": {"contains", "overlap"}}
+"""What a relation of a step allows its path to claim."""
 CLAIMS = st.one_of(
     st.sampled_from([IDENTICAL, DECIDED]),
     st.builds(Claim, st.sampled_from(RELATIONS), st.floats(0, 1), st.floats(-1, 1)),
@@ -53,7 +57,7 @@ def test_a_claim_is_at_most_each_of_those_that_it_rests_on(
         rests_on.append(known[at, KEEPER])
         for pair in rests_on:
             assert claim.match_probability <= pair.match_probability
-            assert RELATIONS.index(claim.relation) <= RELATIONS.index(pair.relation)
+            assert claim.relation in IMPLIED.get(pair.relation, {"overlap"})
             assert pair.is_exact or not claim.is_exact
         if (video_id, KEEPER) in known:
             assert claim == known[video_id, KEEPER]
@@ -71,7 +75,23 @@ def test_the_claim_of_a_path_does_not_depend_on_where_it_is_divided(first: Claim
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_at_most_one_side_of_a_contained_pair_is_contained(own: float, other: float) -> None:
     sides = (name_relation_to("contained", own, other), name_relation_to("contained", other, own))
+    assert set(sides) <= {"contained", "contains"}
     assert sides.count("contained") == (2 if own == other else 1)
+
+
+@pytest.mark.parametrize("relation", ["copy", "contained", "overlap", "common"])
+def test_the_relation_to_the_other_video_is_the_same_in_sql(relation: str) -> None:
+    values = [f"('{relation}', {own / 10}, {other / 10})" for own in range(11) for other in range(11)]
+    named = f"SELECT {write_relation_to('r', 'a', 'b')}, r, a, b FROM (VALUES {', '.join(values)}) t(r, a, b)"  # noqa: S608 -- of literals
+    for in_sql, *side in duckdb.sql(named).fetchall():
+        assert in_sql == name_relation_to(side[0], float(side[1]), float(side[2]))
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 100), st.floats(0, 100))
+def test_the_coverages_of_a_contained_pair_are_not_equal(
+    left: float, right: float, left_seconds: float, right_seconds: float
+) -> None:
+    assert name_relation(left, right, left_seconds, right_seconds) != "contained" or left != right
 
 
 def test_a_member_without_evidence_is_not_claimed_to_be_a_duplicate() -> None:

@@ -76,7 +76,7 @@ def test_every_fault_of_a_file_is_listed_with_its_line(tmp_path: Path) -> None:
         read_decisions(file)
     assert str(raised.value).splitlines()[1:] == [
         "  line 2: no JSON (Expecting value at character 1): 'nonsense'",
-        "  line 3: a and b: already decided in line 1",
+        "  line 3: a and b: already in line 1",
         "  line 4: every value must be text, got {'left_id': 'c', 'right_id': 3, 'verdict': 'duplicate'}",
     ]
 

@@ -84,6 +84,17 @@ def test_the_threshold_is_the_lowest_that_reaches_the_precision() -> None:
     assert low.found_share == pytest.approx((125 + 200 / 3) / 125)
 
 
+def test_the_threshold_in_use_is_kept_if_no_answer_is_between() -> None:
+    answered = make_answered()
+    answered["verdict"] = answered["verdict"].where(answered["match_probability"] >= 0.9)
+    answered["min_probability"] = 0.743
+    kept = choose_threshold(answered, 0.99)
+    assert kept is not None
+    assert kept.min_probability == 0.743
+    shown = Findings.of(answered, 0.99).to_lines("/data/lake")[4]
+    assert shown.startswith("the threshold in use is 0.743, which reaches a precision of .99: precision 1 (")
+
+
 def test_no_threshold_reaches_a_precision_that_the_surest_pair_misses() -> None:
     answered = make_answered()
     answered.loc[answered["match_probability"] == 0.99, "verdict"] = "not_duplicate"
@@ -95,6 +106,29 @@ def test_more_answers_narrow_the_intervals() -> None:
     widths = predict_widths(answered, estimate_sample(answered, "s", DRAWN_AT))
     assert set(widths) == {"pairs_precision", "duplicates_precision", "recall"}
     assert all(more < now for now, more in widths.values())
+
+
+@pytest.mark.parametrize("stratum", ["rejected", "paths"])
+def test_without_an_answer_about_a_published_pair_no_threshold_is_chosen(stratum: str) -> None:
+    answered = make_answered()
+    answered["verdict"] = answered["verdict"].where(answered["stratum"] == stratum)
+    findings = Findings.of(answered, 0.99)
+    assert findings.threshold is None
+    assert "no pair of the table pairs has an answer, so no threshold can be chosen; the threshold in use is 0.750" in (
+        findings.to_lines("/data/lake")
+    )
+
+
+def test_one_answer_is_counted_as_one() -> None:
+    answered = make_answered()
+    answered["verdict"] = answered["verdict"].where(answered.index == 0)
+    assert Findings.of(answered, 0.99).to_lines("/data/lake")[1].endswith("to 1), 1 answer")
+
+
+def test_nothing_is_said_about_more_answers_if_every_pair_of_the_lake_has_one() -> None:
+    answered = make_answered().assign(verdict="duplicate")
+    answered["stratum_size"] = answered.groupby("stratum")["stratum"].transform("size").astype(float)
+    assert len(Findings.of(answered, 0.99).to_lines("/data/lake")) == 5
 
 
 def test_findings_are_printed_for_people_and_programs() -> None:

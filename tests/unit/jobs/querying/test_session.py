@@ -40,6 +40,52 @@ def test_spark_starts_with_the_reason_if_duckdb_refuses(lake: str) -> None:
     assert reasons == ["RAND() is not translated (Rand)"]
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            "-- a\ndrop table runs",
+            r"nothing was run: the statement may do more than read \(DROP\); pass --write to run",
+        ),
+        ("SELECT * FROM rums", r"no table or view rums in '.*lake'; did you mean runs\? SHOW TABLES lists all"),
+        ("WITH a AS (SELECT 1 AS x) SELECT rand() FROM a, nowhere b", "no table or view nowhere in '.*'; SHOW TABLES"),
+        ("SELECT rand() IN (SELECT x FROM samples)", "no table or view samples in "),
+    ],
+)
+def test_a_statement_is_refused_before_spark_starts(lake: str, statement: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        QuerySession(lake, refuse).answer(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM RUNS",
+        "WITH nowhere AS (SELECT 1 AS x) SELECT rand() FROM Nowhere",
+        "SELECT * FROM range(3), runs",
+        "SELECT * FROM default.nowhere",
+        "SELECT * FROM delta.`/nowhere`",
+        "SELECT * FROM runs LATERAL VIEW explode(map_keys(error_counts)) codes AS code",
+        "SELECT * FROM duplicates_before_last_run",
+        "SELECT 'not closed",
+    ],
+)
+def test_spark_decides_about_other_statements(lake: str, statement: str) -> None:
+    with pytest.raises(SparkStartedError):
+        QuerySession(lake, refuse).answer(statement)
+
+
+def test_tables_of_another_catalog_and_of_earlier_statements_may_exist(
+    lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SparkStartedError):
+        QuerySession(lake, refuse, is_writing=True).answer("SELECT * FROM made_before")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    (tmp_path / "spark-defaults.conf").write_text("spark.sql.catalogImplementation hive\n")
+    with pytest.raises(SparkStartedError):
+        QuerySession(lake, refuse).answer("SELECT * FROM table_of_hive")
+
+
 def test_an_engine_can_be_chosen(lake: str) -> None:
     with pytest.raises(SparkStartedError):
         QuerySession(lake, refuse, Engine.SPARK).answer("SELECT count(*) FROM runs")

@@ -12,7 +12,7 @@ from udfs.illustrating.pictures import (
     choose_moments,
     draw_similarity_matrix,
     draw_strip,
-    is_part,
+    is_crop,
     outline,
 )
 from udfs.verifying.features import Segment, VideoFeatures
@@ -23,9 +23,9 @@ def segment(left_start: float, left_end: float, right_start: float, right_end: f
     return AlignedSegment(Segment(left_start, left_end), Segment(right_start, right_end))
 
 
-def open_picture(encoded: bytes) -> np.ndarray:
+def open_picture(encoded: bytes, encoding: str = "JPEG") -> np.ndarray:
     with Image.open(io.BytesIO(encoded)) as image:
-        assert image.format == "WEBP"
+        assert image.format == encoding
         return np.asarray(image.convert("RGB"))
 
 
@@ -67,7 +67,7 @@ def test_a_strip_of_noise_does_not_exceed_the_size_limit() -> None:
     ],
 )
 def test_a_region_of_nearly_the_whole_picture_is_not_outlined(region: tuple[float, ...] | None, expected: bool) -> None:
-    assert is_part(region) is expected
+    assert is_crop(region) is expected
 
 
 @pytest.mark.parametrize("grey", [0, 255])
@@ -96,7 +96,7 @@ def make_features(num_frames: int, dim: int = 6) -> VideoFeatures:
 
 def test_the_similarity_matrix_is_bright_where_frames_are_similar_and_segments_are_white() -> None:
     video = make_features(6)
-    matrix = open_picture(draw_similarity_matrix(video, video, [segment(0.0, 6.0, 0.0, 6.0)])).astype(int)
+    matrix = open_picture(draw_similarity_matrix(video, video, [segment(0.0, 6.0, 0.0, 6.0)]), "WEBP").astype(int)
     assert matrix.shape == (180, 180, 3)
     assert matrix[90, 90].min() > 180
     red, green, blue = matrix[5, 25]  # beside the line, in the first cell of the diagonal: the yellow of viridis
@@ -110,10 +110,10 @@ def test_the_similarity_matrix_of_unrelated_videos_has_no_bright_cell() -> None:
     vectors = np.zeros((6, 6), np.float32)
     vectors[:, 0], vectors[:, 5] = 0.12, 0.99  # cosine 0.12 to the first frame of the left video, 0 to the others
     right = replace(make_features(6), vectors=vectors)
-    matrix = open_picture(draw_similarity_matrix(make_features(5), right, [])).astype(int)
+    matrix = open_picture(draw_similarity_matrix(make_features(5), right, []), "WEBP").astype(int)
     assert matrix[:, :, 1].max() < 140  # the green of viridis rises with the similarity, up to 231
 
 
 def test_the_similarity_matrix_of_a_clip_and_a_film_keeps_a_minimum_aspect_ratio() -> None:
-    assert open_picture(draw_similarity_matrix(make_features(2), make_features(200), [])).shape == (60, 180, 3)
-    assert open_picture(draw_similarity_matrix(make_features(3000), make_features(2), [])).shape == (180, 60, 3)
+    assert open_picture(draw_similarity_matrix(make_features(2), make_features(200), []), "WEBP").shape == (60, 180, 3)
+    assert open_picture(draw_similarity_matrix(make_features(3000), make_features(2), []), "WEBP").shape == (180, 60, 3)

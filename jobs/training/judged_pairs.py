@@ -27,7 +27,7 @@ _PAIR = ["left_id", "right_id"]
 
 
 @dataclass(frozen=True)
-class DecidedPairs:
+class JudgedPairs:
     """Judged pairs with evidence.
 
     Attributes:
@@ -48,13 +48,13 @@ class DecidedPairs:
         """Return the numbers of pairs, for the model card."""
         num_positive = int(self.is_positive.sum())
         num_left_out = self.num_judged - len(self.is_positive)
-        return (
-            f"{num_positive} judged pairs that share footage and {len(self.is_positive) - num_positive} that do not; "
-            f"{num_left_out} left out: {self.num_unclear} unclear, the others without evidence"
-        )
+        used = f"{num_positive} judged pairs that share footage and {len(self.is_positive) - num_positive} that do not"
+        if not num_left_out:
+            return used
+        return f"{used} ({self.num_unclear} unclear and {num_left_out - self.num_unclear} without evidence left out)"
 
 
-def read_decided_pairs(lake: Lake, model_id: str, config: Config) -> DecidedPairs:
+def read_judged_pairs(lake: Lake, model_id: str, config: Config) -> JudgedPairs:
     """Read the judged pairs of a lake, and verify them again for their evidence. Runs on: driver and executors.
 
     A decision applies before an answer about the same pair. A decision `not_duplicate` says that two videos must not be
@@ -62,14 +62,12 @@ def read_decided_pairs(lake: Lake, model_id: str, config: Config) -> DecidedPair
     align have no evidence.
 
     Raises:
-        UsageError: nothing is decided or answered, or the lake has no embeddings of the model.
+        UsageError: no pair is judged, or the lake has no embeddings of the model.
     """
     judged = _read_judged(lake)
     num_judged = judged.count()
     if not num_judged:
-        raise UsageError(
-            f"no pair is decided or answered in {lake.root!r}: use ndvr decide, or ndvr sample and estimate"
-        )
+        raise UsageError(f"no pair is judged in {lake.root!r}: use ndvr decide, or ndvr sample and estimate")
     named = sorted({video_id for row in judged.select(*_PAIR).collect() for video_id in row})
     segments = lake.read("embeddings").where((F.col("model_id") == model_id) & covers("video_id", named))
     if segments.isEmpty():
@@ -81,7 +79,7 @@ def read_decided_pairs(lake: Lake, model_id: str, config: Config) -> DecidedPair
     kept = found[~is_unclear]
     evidence = np.array(kept["evidence"].to_list(), dtype=np.float64)
     is_positive = kept["is_positive"].to_numpy(dtype=bool)
-    return DecidedPairs(evidence, is_positive, _group(lake, kept, model_id), num_judged, int(is_unclear.sum()))
+    return JudgedPairs(evidence, is_positive, _group(lake, kept, model_id), num_judged, int(is_unclear.sum()))
 
 
 def _read_judged(lake: Lake) -> DataFrame:
