@@ -119,14 +119,11 @@ def _count_obeyed(lake: Lake) -> int:
 
 def _count_changes(lake: Lake, run: Run) -> tuple[int, int]:
     """Return how many rows of `duplicates` the run added and removed, from the metrics of its commit."""
-    from delta.tables import DeltaTable
-
-    history = DeltaTable.forPath(lake.spark, lake.path(duplicates.TABLE.name)).history(1)
-    row = history.select("userMetadata", "operationMetrics").collect()[0]
-    if json.loads(row["userMetadata"] or "{}").get("run_id") != run.run_id:
+    newest = next(lake.commits(duplicates.TABLE))
+    if json.loads(newest.user_metadata or "{}").get("run_id") != run.run_id:
         return 0, 0
-    metrics = row["operationMetrics"] or {}
-    return int(metrics.get("numTargetRowsInserted", 0)), int(metrics.get("numTargetRowsDeleted", 0))
+    added, removed = (int(newest.metrics.get(f"numTargetRows{change}", 0)) for change in ("Inserted", "Deleted"))
+    return added, removed
 
 
 def format_bytes(num_bytes: int) -> str:

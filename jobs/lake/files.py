@@ -7,6 +7,7 @@ Delta opens the lake through the same classes, with the same connectors and cred
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from pyspark.sql.types import StructType
 from jobs.errors import NdvrError, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pyspark.sql import DataFrameReader, SparkSession
     from pyspark.sql.types import DataType
@@ -85,6 +86,29 @@ class FileEntry:
     num_bytes: int
 
 
+class ListedFile:
+    """A file of a folder that was listed.
+
+    Args:
+        files: its Hadoop file system.
+        status: what the listing says of it. With this, opening it takes no other request than the read.
+    """
+
+    def __init__(self, files: Any, status: Any) -> None:  # noqa: ANN401 - Java objects have no Python type
+        self.name: str = status.getPath().getName()
+        self.modified_seconds: float = status.getModificationTime() / 1000
+        self._files, self._status = files, status
+
+    def read_lines(self) -> Iterator[str]:
+        """Yield the lines of the file in UTF-8."""
+        stream = self._files.openFile(self._status.getPath()).withFileStatus(self._status).build().get()
+        with closing(stream):
+            java: Any = SparkContext._jvm.java.io  # type: ignore[union-attr] # noqa: SLF001
+            reader = java.BufferedReader(java.InputStreamReader(stream, "UTF-8"))
+            while (line := reader.readLine()) is not None:
+                yield line
+
+
 class LakeFiles:
     """Lists, measures, writes, replaces and deletes files of any lake that Hadoop can open. Runs on: driver.
 
@@ -107,6 +131,16 @@ class LakeFiles:
         Folders are not measured, so this costs one listing. Empty if the folder does not exist.
         """
         return {status.getPath().getName(): status.getModificationTime() / 1000 for status in self._list_statuses(uri)}
+
+    def list_files(self, uri: str, pattern: str) -> list[ListedFile]:
+        """List the files of a folder whose names match a pattern of Hadoop, in any order, with one listing.
+
+        Empty if the folder does not exist.
+        """
+        context: Any = self._spark.sparkContext
+        matches = context._jvm.org.apache.hadoop.fs.GlobFilter(pattern)  # noqa: SLF001
+        files = self.open(uri)[0]
+        return [ListedFile(files, status) for status in self._list_statuses(uri, matches)]
 
     def measure(self, uri: str) -> FileEntry:
         """Measure an existing file or folder."""
@@ -235,11 +269,11 @@ class LakeFiles:
         path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
         return path.getFileSystem(context._jsc.hadoopConfiguration()), path  # noqa: SLF001
 
-    def _list_statuses(self, uri: str) -> Any:  # noqa: ANN401 - a Java array has no Python type
-        """Return the status of each entry of a folder; empty if the folder does not exist."""
+    def _list_statuses(self, uri: str, *filters: Any) -> Any:  # noqa: ANN401 - Java objects have no Python type
+        """Return the status of each entry of a folder that a filter accepts; empty if the folder does not exist."""
         files, path = self.open(uri)
         try:
-            return files.listStatus(path)
+            return files.listStatus(path, *filters)
         except Py4JJavaError as error:
             if "FileNotFoundException" in str(error.java_exception):
                 return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
@@ -17,7 +18,7 @@ from jobs.lake.commits import first_lines, read_commits, retry_conflicts
 from jobs.lake.files import LakeFiles, literal_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -105,27 +106,21 @@ class Lake:
 
         Commits of maintenance are ignored, so that compacted files do not cause a rebuild.
         """
-        for limit in (1, 20, None):  # each commit costs the read of a file
-            changed = [commit.version for commit in self.commits(table, limit) if commit.changes_rows]
-            if changed:
-                return changed[0]
-        return -1
+        return next((commit.version for commit in self.commits(table) if commit.changes_rows), -1)
 
     def last_version_with_same_rows(self, table: Table, version: int) -> int | None:
         """Return the last version that has the rows of `version`; None if the current version still has them.
 
         If the log no longer contains the commits that follow, it is `version` itself.
         """
-        commits = self.commits(table, None)
-        if commits[-1].version > version + 1:
+        later = list(takewhile(lambda commit: commit.version > version, self.commits(table)))
+        if later and later[-1].version > version + 1:
             return version
-        return next((c.version - 1 for c in reversed(commits) if c.version > version and c.changes_rows), None)
+        return next((commit.version - 1 for commit in reversed(later) if commit.changes_rows), None)
 
-    def commits(self, table: Table, limit: int | None) -> list[Commit]:
-        """Read the newest `limit` commits, or all that the log contains, newest first."""
-        from delta.tables import DeltaTable
-
-        return read_commits(DeltaTable.forPath(self.spark, self.path(table.name)).history(limit))
+    def commits(self, table: Table) -> Iterator[Commit]:
+        """Yield the commits that the log contains, newest first; each costs the read of a file."""
+        return read_commits(self.files, self.path(table.name))
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows to the staging area and read them back, so that the query that made them runs once.
