@@ -47,11 +47,12 @@ JOBS_ORDER = (
     ("tables",),
     ("views",),
     ("pipeline",),
+    ("sharing.cells",),
+    ("querying",),
     ("one_video",),
     ("engine",),
     ("evaluation", "estimation"),
     ("training", "review", "sharing", "maintenance"),
-    ("querying",),
     (
         *("commands.unexpected_error", "commands.command_line"),
         *("commands.open_lake", "commands.options", "commands.printing"),
