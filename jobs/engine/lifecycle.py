@@ -58,7 +58,9 @@ def open_lake_for_run(
         console: console of the person who waits.
     """
     with console.status("starting Spark"):
-        spark = start_session(app_name, *uris, settings=settings, master=master, spark_log=spark_log)
+        spark = start_session(
+            app_name, *uris, settings=settings, master=master, spark_log=spark_log, writes_archive=True
+        )
     return Lake(spark, uris[0])
 
 

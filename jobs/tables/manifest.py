@@ -207,9 +207,11 @@ def check_lost(merged: DataFrame, stored: DataFrame, config: QualityConfig) -> N
         QualityError: the share is above `quality.max_lost_fraction`, and at least `quality.min_attempts` files were
             found before; or all files are lost, of two videos or more.
     """
+    unreadable = merged.where("removed_at IS NULL AND file_error IS NOT NULL")
+    if unreadable.isEmpty():
+        return
     found = stored.where("removed_at IS NULL AND file_error IS NULL AND size_bytes IS NOT NULL")
-    is_lost = "removed_at IS NULL AND file_error IS NOT NULL"
-    lost = merged.where(is_lost).join(found.select("video_id", "uri"), ["video_id", "uri"], "left_semi")
+    lost = unreadable.join(found.select("video_id", "uri"), ["video_id", "uri"], "left_semi")
     sample = F.min(F.struct("video_id", "file_detail")).alias("first")
     faults = lost.groupBy("file_error").agg(F.count("*").alias("num_videos"), sample).sort("file_error").collect()
     num_lost = sum(fault["num_videos"] for fault in faults)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 import boto3
@@ -80,6 +81,42 @@ class _Serialised:
             return self._app(environ, start_response)
         with self._writing:
             return self._app(environ, start_response)
+
+
+class Request(NamedTuple):
+    """A request that the server got.
+
+    Attributes:
+        kind: GET, HEAD, PUT, DELETE, POST, or LIST for a listing.
+        key: of the object, or the prefix of a listing.
+    """
+
+    kind: str
+    key: str
+
+
+class RequestLog:
+    """Records the requests to a server: `run_object_store(log.wrap)`.
+
+    Attributes:
+        requests: in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def wrap(self, app: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Return the server with this log."""
+
+        def serve(environ: dict[str, Any], start_response: Any) -> Any:
+            query = parse_qs(environ.get("QUERY_STRING", ""))
+            bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+            is_listing = environ["REQUEST_METHOD"] == "GET" and bool(bucket) and not key
+            kind = "LIST" if is_listing else environ["REQUEST_METHOD"]
+            self.requests.append(Request(kind, query.get("prefix", [""])[0] if is_listing else key))
+            return app(environ, start_response)
+
+        return serve
 
 
 @contextmanager

@@ -78,7 +78,7 @@ ENTRY_POINTS = frozenset({"cli", "nightly", "backfill", "maintain", "upgrade"})
 FILE_SYSTEM_CALLS = {
     "_jvm": "jobs.lake.files",
     "_jsc": "jobs.lake.files",
-    "_gateway": "jobs.lake.files",
+    "_gateway": "jobs.lake.class_archive",
     "from_uri": "udfs.opening.filesystems",
 }
 """Attributes that reach a file system, and the one module that may use each (docs/decisions/0011-file-systems.md)."""
