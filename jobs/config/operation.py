@@ -104,6 +104,6 @@ class SparkConfig(Section):
     )
     class_archives: Path | None = Field(
         Path("~/.cache/ndvr"),
-        description="folder for the classes that Spark loads, 200 MB: the first run stores them when it ends, and later commands "
-        "on this machine start faster; null: none",
+        description="folder for the classes that Spark loads, 200 MB: the first run stores them when it ends, and "
+        "later commands start faster; null: none",
     )

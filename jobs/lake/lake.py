@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
+# Tasks move their files into the folder, and the driver does not move them again: in S3 a move is a copy. Nothing reads
+# the folder before the job has succeeded, and a repeated task writes the same names.
+_COMMITTER = "mapreduce.fileoutputcommitter"
+_STAGED = {f"{_COMMITTER}.algorithm.version": "2", f"{_COMMITTER}.marksuccessfuljobs": "false"}
+
 
 def _same_key(key: tuple[str, ...]) -> str:
     """Return the SQL condition that source and target have the same key."""
@@ -130,7 +135,7 @@ class Lake:
         """
         self._check_columns(table, rows, "was built with")
         path = f"{self.root}/_staging/{run.run_id}/{table.name}"
-        rows.select(*[f.name for f in table.schema.fields]).write.mode("overwrite").parquet(path)
+        rows.select(*[f.name for f in table.schema.fields]).write.options(**_STAGED).mode("overwrite").parquet(path)
         staged = literal_reader(self.spark).schema(table.schema).parquet(path)
         self._staged[table.name] = staged
         return staged
@@ -138,7 +143,7 @@ class Lake:
     def checkpoint(self, name: str, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows that a build uses more than once to the staging area, and read them back."""
         path = f"{self.root}/_staging/{run.run_id}/_{name}"
-        rows.write.mode("overwrite").parquet(path)
+        rows.write.options(**_STAGED).mode("overwrite").parquet(path)
         return literal_reader(self.spark).schema(rows.schema).parquet(path)
 
     def read_version(self, table: Table, version: int) -> DataFrame | None:

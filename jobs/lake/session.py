@@ -123,8 +123,7 @@ def start_session(
         if locale.getencoding().lower() != "utf-8":
             os.environ["LC_ALL"] = _UTF8_LOCALE
         required = _REQUIRED | {"spark.master": master or _LOCAL}
-        packages = [connector.package for connector in connectors]
-        archives = ClassArchives(settings.class_archives, writes_archive)
+        packages, archives = [one.package for one in connectors], ClassArchives(settings.class_archives, writes_archive)
         spark = launch_spark(required, _LAUNCH, given, packages, spark_log, archives)
     share_import_path(spark.sparkContext.environment, sys.path)
     cancel_with(spark.sparkContext.cancelAllJobs)
