@@ -262,4 +262,5 @@ class Runner:
         whole.audit_values = self.outcome.audit_values
         rows = runs.make_rows([*self.outcome.records, whole], self._run)
         with named_jobs(self._lake.spark, self._run, "record"):
-            self._lake.append(runs.TABLE, self._lake.spark.createDataFrame(rows, runs.TABLE.schema), self._run)
+            recorded_rows = self._lake.spark.createDataFrame(rows, runs.TABLE.schema).coalesce(1)  # one file a run
+            self._lake.append(runs.TABLE, recorded_rows, self._run)
