@@ -155,11 +155,13 @@ def make_clips(folder: Path) -> Path:
     return clips
 
 
-def write_inputs(folder: Path, clips: Path, listed: Sequence[Path]) -> tuple[Path, Path]:
-    """Write a manifest of some clips, and a config with their folder as a root."""
+def write_inputs(folder: Path, clips: Path, listed: Sequence[Path] | None = None) -> tuple[Path, Path]:
+    """Write a manifest of the listed clips, by default all, and a config with their folder as a root."""
     manifest, config = folder / "manifest.csv", folder / "config.yaml"
     with manifest.open("w", newline="") as file:
-        csv.writer(file).writerows([("video_id", "uri"), *((clip.name, str(clip)) for clip in listed)])
+        csv.writer(file).writerows(
+            [("video_id", "uri"), *((clip.name, str(clip)) for clip in listed or sorted(clips.iterdir()))]
+        )
     config.write_text(f"manifest:\n  roots: ['{clips}']\n")
     return manifest, config
 
