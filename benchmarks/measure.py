@@ -52,6 +52,18 @@ def measure(work: Callable[[], object]) -> Cost:
     return read_clocks() - started
 
 
+def measure_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
+    """Run a command in the repository and return its cost.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    variables = os.environ | (environment or {})
+    return measure(
+        lambda: subprocess.run(command, cwd=REPOSITORY, env=variables, check=True, stderr=subprocess.DEVNULL)
+    )
+
+
 @dataclass(frozen=True)
 class Event:
     """A line of the log of the nightly job, and the cost from the start of its process to this line."""

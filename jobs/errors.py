@@ -13,6 +13,11 @@ def first_line(message: str) -> str:
     return next((line.strip() for line in message.splitlines() if line.strip()), "")
 
 
+def java_message(error: Exception) -> str:
+    """Return the message of the Java exception that caused an error, or that of the error itself."""
+    return str(getattr(error, "java_exception", error))
+
+
 class NdvrError(Exception):
     """Base class of the errors that end a run. Exit code 1."""
 

@@ -23,7 +23,8 @@ from jobs.tables import (
 )
 
 PIPELINE = (
-    Stage(manifest.TABLE, reads=("manifest_source", "manifest"), build=manifest.build),
+    # Its build writes the rows with the checked files before it returns them.
+    Stage(manifest.TABLE, reads=("manifest_source", "manifest"), build=manifest.build, is_staged=False),
     Loop(
         (
             Stage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -100,4 +101,9 @@ class SparkConfig(Section):
     )
     conf: dict[str, SecretStr] = Field(
         {}, description="properties of Spark; they override those of ndvr; logs and tables do not show their values"
+    )
+    class_archives: Path | None = Field(
+        Path("~/.cache/ndvr"),
+        description="folder for the classes that Spark loads, 200 MB: the first run stores them when it ends, and "
+        "later commands start faster; null: none",
     )

@@ -113,6 +113,11 @@ class ManifestConfig(Section):
     look_at_files: bool = Field(
         True, description="check size and time of each listed file, and describe a replaced file again"
     )
+    check_days: Positive = Field(
+        1,
+        description="check each file on one day of this many, chosen by a hash of its id; new, moved and lost files in "
+        "every run",
+    )
 
 
 class QuarantineConfig(Section):

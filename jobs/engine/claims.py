@@ -30,12 +30,16 @@ class Claims:
     Args:
         lake: lake that the runs share.
         run: run that claims.
+
+    Attributes:
+        is_exhausted: whether no video was pending at the last choice, not even one that another run had claimed.
     """
 
     def __init__(self, lake: Lake, run: Run) -> None:
         self._lake = lake
         self._run = run
         self._heartbeat = Heartbeat(lake, run.run_id)
+        self.is_exhausted = False
 
     def claim_batch(self, select: Callable[[], DataFrame], limit: int) -> list[Row]:
         """Choose videos in the order of a hash and claim them before other runs do.
@@ -72,7 +76,9 @@ class Claims:
         if active:
             others = self._read_claims().where(F.col("run_id").isin(*active))
             rows = rows.join(others.select("video_id"), "video_id", "left_anti")
-        return rows.orderBy(F.xxhash64("video_id"), "video_id").limit(limit).collect()
+        chosen = rows.orderBy(F.xxhash64("video_id"), "video_id").limit(limit).collect()
+        self.is_exhausted = not chosen and not active
+        return chosen
 
     def _claim(self, chosen: list[Row]) -> list[Row]:
         """Claim the videos and return those that no other run had claimed before."""

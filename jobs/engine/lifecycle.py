@@ -43,7 +43,9 @@ def open_lake_for_run(
         console: console of the person who waits.
     """
     with console.status("starting Spark"):
-        spark = start_session(app_name, *uris, settings=settings, master=master, spark_log=logs.spark)
+        spark = start_session(
+            app_name, *uris, settings=settings, master=master, spark_log=logs.spark, writes_archive=True
+        )
     logs.open_lake(spark)
     return Lake(spark, uris[0])
 

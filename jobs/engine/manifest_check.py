@@ -13,6 +13,7 @@ from jobs.errors import ContractError
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+_FLAG, _TIME = "is_removed", "published_at"
 _NUM_SHOWN = 3
 _MAX_SHOWN_CHARACTERS = 100
 
@@ -40,43 +41,40 @@ class UnreadValues(NamedTuple):
 def check_values(rows: DataFrame, uri: str) -> list[UnreadValues]:
     """Check `published_at` and `is_removed` of a manifest, and log the values that are read as null.
 
-    Runs on: driver; executors read each of the columns once.
+    Runs on: driver; executors read both columns, in one query.
 
     Raises:
         ContractError: an `is_removed` has an unknown value, or `published_at` has values, but none has the form of a
             date.
     """
-    _check_flags(rows, uri, "is_removed")
-    unread = _check_times(rows, uri, "published_at")
-    for found in unread:
-        log.warning("values read as null", manifest=uri, **found._asdict())
-    return unread
-
-
-def _check_flags(rows: DataFrame, uri: str, name: str) -> None:
-    """Raise ContractError if a value is neither true nor false nor empty."""
-    if name not in rows.columns:
-        return
-    shown = _show(rows, has_text(name) & read_flag(rows, name).isNull(), name)
-    if shown:
-        raise ContractError(
-            f"manifest {uri!r}: rows have an unknown {name}; {FLAG_RULE}; the first: {'; '.join(shown)}"
-        )
-
-
-def _check_times(rows: DataFrame, uri: str, name: str) -> list[UnreadValues]:
-    """Return the values that are no usable dates; raise ContractError if none has the form of a date."""
-    if name not in rows.columns:
+    is_unknown, is_unread = _find_unknown_flags(rows), _find_unread_times(rows)
+    if is_unknown is None and is_unread is None:
         return []
-    is_bad = has_text(name) & read_time(rows, name).isNull()
-    counts = rows.agg(F.count_if(is_bad).alias("bad"), F.count_if(has_form_of_time(rows, name)).alias("dates"))
-    num_bad, num_dates = counts.collect()[0]
-    if not num_bad:
+    no = F.lit(False)
+    has_form = no if is_unread is None else has_form_of_time(rows, _TIME)
+    bad = [no if is_bad is None else is_bad for is_bad in (is_unknown, is_unread)]
+    num_unknown, num_unread, num_dates = rows.agg(*map(F.count_if, (*bad, has_form))).collect()[0]
+    if num_unknown:
+        shown = "; ".join(_show(rows, bad[0], _FLAG))
+        raise ContractError(f"manifest {uri!r}: rows have an unknown {_FLAG}; {FLAG_RULE}; the first: {shown}")
+    if not num_unread:
         return []
-    sample = _show(rows, is_bad, name)
+    unread = UnreadValues(_TIME, num_unread, _show(rows, bad[1], _TIME), TIME_RULE)
     if not num_dates:
-        raise ContractError(f"manifest {uri!r}: {name} has no dates; {TIME_RULE}; the first: {'; '.join(sample)}")
-    return [UnreadValues(name, num_bad, sample, TIME_RULE)]
+        shown = "; ".join(unread.sample)
+        raise ContractError(f"manifest {uri!r}: {_TIME} has no dates; {TIME_RULE}; the first: {shown}")
+    log.warning("values read as null", manifest=uri, **unread._asdict())
+    return [unread]
+
+
+def _find_unknown_flags(rows: DataFrame) -> Column | None:
+    """Return the condition that an is_removed is neither true nor false nor empty; None without the column."""
+    return has_text(_FLAG) & read_flag(rows, _FLAG).isNull() if _FLAG in rows.columns else None
+
+
+def _find_unread_times(rows: DataFrame) -> Column | None:
+    """Return the condition that a published_at is no usable date; None without the column."""
+    return has_text(_TIME) & read_time(rows, _TIME).isNull() if _TIME in rows.columns else None
 
 
 def _show(rows: DataFrame, is_bad: Column, name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, StringType, StructType
 
-from jobs.lake.files import given_files_reader
+from jobs.lake.readers import given_files_reader
 from jobs.lake.session import temporary_conf
 from jobs.tables.manifest import KNOWN_COLUMNS, OTHER_COLUMNS, map_without_nulls
 from udfs.reading.manifest_batches import FAULT

@@ -27,7 +27,8 @@ from pyspark.sql.types import (
 
 from jobs.contracts.run_log import log
 from jobs.engine.manifest_columns import ColumnError
-from jobs.lake.files import LakeFiles, given_files_reader
+from jobs.lake.files import LakeFiles
+from jobs.lake.readers import given_files_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

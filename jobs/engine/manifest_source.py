@@ -18,7 +18,7 @@ from jobs.lake.session import temporary_conf
 from jobs.tables.manifest import KNOWN_COLUMNS, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -102,34 +102,53 @@ def _load(spark: SparkSession, uri: str, file_format: str) -> tuple[list[str], D
 
 
 def _check(rows: DataFrame, names: Sequence[str], uri: str) -> None:
-    """Raise ContractError for the first rule that the manifest breaks."""
+    """Raise ContractError for the first rule that the manifest breaks.
+
+    One query counts all faults. The first bad rows are read only if there are any.
+    """
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
-    if CORRUPT in rows.columns and (not missing or not names):
-        _reject_rows(rows, F.col(CORRUPT).isNotNull(), uri, "cannot be parsed", F.col(CORRUPT))
     if missing:
+        if CORRUPT in rows.columns and not names:
+            _reject_rows(rows, F.col(CORRUPT).isNotNull(), uri, "cannot be parsed", F.col(CORRUPT))
         raise ContractError(
             f"manifest {uri!r} lacks the column(s) {', '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
-    rows = rows.drop(CORRUPT)
     video_id, video_uri = (F.col(name).cast("string") for name in REQUIRED_COLUMNS)
-    _reject_rows(rows, video_id.isNull() | (F.trim(video_id) == ""), uri, "have no video_id", show_row(rows))
     is_text = F.is_valid_utf8(video_id) & F.is_valid_utf8(F.coalesce(video_uri, F.lit("")))
-    _reject_rows(rows, ~is_text, uri, "have a video_id or uri that is not UTF-8", show_row(rows))
-    if rows.isEmpty():
+    faults = {
+        "cannot be parsed": F.col(CORRUPT).isNotNull() if CORRUPT in rows.columns else F.lit(False),
+        "have no video_id": video_id.isNull() | (F.trim(video_id) == ""),
+        "have a video_id or uri that is not UTF-8": ~is_text,
+    }
+    num_rows, num_clashes, num_bad = _count_faults(rows, faults)
+    for (problem, is_bad), count in zip(faults.items(), num_bad, strict=True):
+        if count:
+            is_parsed = problem != "cannot be parsed"
+            _reject_rows(rows, is_bad, uri, problem, show_row(rows.drop(CORRUPT)) if is_parsed else F.col(CORRUPT))
+    if not num_rows:
         raise ContractError(f"manifest {uri!r} has no rows; it needs at least one video")
-    clashes = (
-        rows.select("video_id", F.coalesce(video_uri, F.lit("")).alias("uri"))
-        .groupBy("video_id")
-        .agg(
-            F.count_distinct("uri").alias("num_uris"),
-            F.min("uri").alias("uri"),
-            F.max("uri").alias("other_uri"),
-        )
-        .where("num_uris > 1")
-        .drop("num_uris")
-    )
-    problem = "have the same video_id and different values of uri"
-    _reject_rows(clashes, F.lit(True), uri, problem, show_row(clashes))
+    if num_clashes:
+        clashes = _by_video(rows).where("uri <> other_uri").select("video_id", "uri", "other_uri")
+        problem = "have the same video_id and different values of uri"
+        _reject_rows(clashes, F.lit(True), uri, problem, show_row(clashes))
+
+
+def _count_faults(rows: DataFrame, faults: Mapping[str, Column]) -> tuple[int, int, list[int]]:
+    """Count the rows, the video_ids with different values of uri, and the rows with each fault, in one query."""
+    # Read all columns, because JSON parses a row only as far as a query needs.
+    whole = F.count(F.to_json(F.struct("*"))) if CORRUPT in rows.columns else F.lit(0)
+    counts = [F.count("*"), *map(F.count_if, faults.values()), whole]
+    names = [f"_count{number}" for number in range(len(counts))]
+    counted = _by_video(rows, *[count.alias(name) for count, name in zip(counts, names, strict=True)])
+    sums = [F.coalesce(F.sum(name), F.lit(0)) for name in names]
+    found = counted.agg(F.count_if(F.col("uri") != F.col("other_uri")), *sums).collect()[0]
+    return found[1], found[0], list(found[2:-1])
+
+
+def _by_video(rows: DataFrame, *counts: Column) -> DataFrame:
+    """Return the smallest and the largest uri of each video_id, and other aggregates."""
+    video_uri = F.coalesce(F.col("uri").cast("string"), F.lit(""))
+    return rows.groupBy("video_id").agg(F.min(video_uri).alias("uri"), F.max(video_uri).alias("other_uri"), *counts)
 
 
 def _reject_rows(rows: DataFrame, is_bad: Column, uri: str, problem: str, shown: Column) -> None:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.errors import ContractError
-from jobs.lake.files import given_files_reader
+from jobs.lake.readers import given_files_reader
 from udfs.reading.manifest_batches import (
     FAULT,
     FAULTS_DDL,

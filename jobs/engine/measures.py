@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from jobs.contracts.run import Run
+    from jobs.engine.recorded_runs import EarlierRuns
     from jobs.lake.lake import Lake
 
 
@@ -73,40 +74,16 @@ class Measures:
         return {name: count / of for name, (count, of) in ratios.items() if of}
 
 
-@dataclass(frozen=True)
-class EarlierRuns:
-    """The earlier runs, as recorded in `runs`.
-
-    Attributes:
-        rejected: run_ids of the failed runs since the last published run.
-        last_of_model: run_id of the last run that was published with the model in use; empty without one.
-        history: `audit_values` of the published runs that recorded them, the newest first.
-    """
-
-    rejected: list[str]
-    last_of_model: str
-    history: list[dict[str, float]]
-
-
-def read_earlier_runs(lake: Lake, run: Run) -> EarlierRuns:
-    """Read the earlier runs: one row per run, a few hundred. Runs on: driver."""
-    whole = lake.read("runs").where("stage = 'run'").select("run_id", "status", "model_id", "audit_values").collect()
-    rows = sorted(whole, reverse=True, key=lambda row: row["run_id"])
-    published = [row for row in rows if row["status"] == "done"]
-    last = published[0]["run_id"] if published else ""
-    return EarlierRuns(
-        [row["run_id"] for row in rows if row["run_id"] > last],
-        next((row["run_id"] for row in published if row["model_id"] == run.model.model_id), ""),
-        [dict(row["audit_values"]) for row in published if row["audit_values"] is not None],
-    )
-
-
-def measure_attempts(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
+def measure_attempts(lake: Lake, run: Run, earlier: EarlierRuns, *, has_attempts: bool) -> Measures:
     """Count the videos that this run and the rejected runs before it tried, by their present state.
+
+    Without attempts of this run (`has_attempts`) and rejected runs there are none, and no table is read.
 
     Videos that backfills tried are not counted, because old videos may fail more often. Nor are lost files, which say
     nothing of the videos that were tried: `jobs.tables.manifest.check_lost` has their limit. Runs on: driver.
     """
+    if not has_attempts and not earlier.rejected:
+        return Measures()
     is_counted_run = F.col("run_id").isin(run.run_id, *earlier.rejected)
     described = lake.read("descriptors").where(is_counted_run & (F.col("descriptor_id") == run.model.descriptor_id))
     lost = _select_lost(lake, run).join(lake.read("manifest").where("file_error IS NOT NULL"), "video_id", "left_semi")
@@ -119,7 +96,10 @@ def measure_attempts(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
 
 def count_lost(lake: Lake, run: Run) -> dict[str, int]:
     """Count the videos in quarantine that were described before, by error_code. Runs on: driver."""
-    lost = lake.read("quarantine").join(_select_lost(lake, run), "video_id", "left_semi")
+    held = lake.read("quarantine")
+    if held.isEmpty():
+        return {}
+    lost = held.join(_select_lost(lake, run), "video_id", "left_semi")
     counts = lost.groupBy("error_code").count().collect()
     return {row["error_code"]: row["count"] for row in sorted(counts, key=lambda row: (-row["count"], row[0]))}
 
@@ -132,10 +112,10 @@ def _select_lost(lake: Lake, run: Run) -> DataFrame:
     return held.join(listed, "video_id", "left_semi").join(described, "video_id", "left_semi")
 
 
-def measure_staged(lake: Lake, run: Run, earlier: EarlierRuns) -> Measures:
+def measure_staged(lake: Lake, run: Run, earlier: EarlierRuns, *, has_attempts: bool) -> Measures:
     """Count everything that the audits need, in staged and stored rows. Runs on: driver; counts on executors."""
     of_model = F.col("model_id") == run.model.model_id
-    tried = measure_attempts(lake, run, earlier)
+    tried = measure_attempts(lake, run, earlier, has_attempts=has_attempts)
     present = select_present(lake.read("manifest"), lake.read("quarantine"))
     embedded = lake.read("embeddings").where(of_model & (F.col("segment_index") == 0)).select("video_id", "run_id")
     videos = embedded.join(present, "video_id", "left_semi")

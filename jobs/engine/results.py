@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +17,11 @@ from pyspark.sql import functions as F
 from jobs.clustering.decisions import decisions_in_force, select_about
 from jobs.contracts.presence import select_present
 from jobs.contracts.run_log import log
+from jobs.lake.location import local_folder
 from jobs.lake.session import named_jobs
+from jobs.querying.duckdb_engine import DuckDBEngine
+from jobs.querying.kinds import UnsupportedError
+from jobs.querying.session import find_obstacle
 from jobs.tables import duplicates
 from jobs.tables.estimates import read_last_estimate
 from jobs.views.queries import select_view
@@ -31,6 +36,11 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _NUM_QUERIES_AT_ONCE = 5
+_STATEMENTS = {
+    "to_review": "SELECT count(*) FROM review_queue",
+    "reclaimable": "SELECT sum(reclaimable_bytes) FROM reclaimable_bytes",
+    "decisions": "SELECT count(*) FROM decisions",
+}
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _BYTES_PER_UNIT = 1000
 
@@ -84,25 +94,40 @@ def read_results(lake: Lake, run: Run, *, has_new_duplicates: bool) -> Results |
     Returns:
         None, with a warning in the log, if they cannot be read: the run is published, whatever its last lines say.
     """
+    known = _answer_without_spark(lake)
 
-    def ask(read: Callable[[], _Answer]) -> _Answer:
+    def ask(name: str, read: Callable[[], _Answer]) -> _Answer:
+        if name in known:
+            return known[name]  # type: ignore[return-value] # these readers return integers too
         with named_jobs(lake.spark, run, "results"):  # in each thread, because job names belong to a thread
             return read()
 
     try:
         with ThreadPoolExecutor(_NUM_QUERIES_AT_ONCE) as pool:
-            to_review = pool.submit(ask, lambda: select_view(lake, "review_queue").count())
-            reclaimable = pool.submit(ask, lambda: _sum_reclaimable(lake))
-            obeyed = pool.submit(ask, lambda: _count_obeyed(lake))
-            changes = pool.submit(ask, lambda: _count_changes(lake, run)) if has_new_duplicates else None
-            estimate = pool.submit(ask, lambda: read_last_estimate(lake, run.model.model_id))
-            added, removed = changes.result() if changes else (0, 0)
+            to_review = pool.submit(ask, "to_review", lambda: select_view(lake, "review_queue").count())
+            reclaimable = pool.submit(ask, "reclaimable", lambda: _sum_reclaimable(lake))
+            obeyed = pool.submit(ask, "obeyed", lambda: _count_obeyed(lake))
+            estimate = pool.submit(ask, "estimate", lambda: read_last_estimate(lake, run.model.model_id))
+            added, removed = _count_changes(lake, run) if has_new_duplicates else (0, 0)
             return Results(
                 added, removed, obeyed.result(), reclaimable.result(), to_review.result(), estimate.result()
             )  # fmt: skip
     except (PySparkException, Py4JError, OSError) as error:
         log.warning("results not read", why=str(error))
         return None
+
+
+def _answer_without_spark(lake: Lake) -> dict[str, int]:
+    """Return the numbers that DuckDB can read, which takes a tenth of the time of Spark on a small lake."""
+    folder = local_folder(lake.root)
+    if folder is None or find_obstacle(lake.root):
+        return {}
+    engine = DuckDBEngine(folder)
+    found: dict[str, int] = {}
+    for name, statement in _STATEMENTS.items():
+        with suppress(UnsupportedError):
+            found[name] = int(engine.answer(statement).rows[0][0] or 0)
+    return found if found.pop("decisions", None) != 0 else found | {"obeyed": 0}
 
 
 def _sum_reclaimable(lake: Lake) -> int:
@@ -119,14 +144,11 @@ def _count_obeyed(lake: Lake) -> int:
 
 def _count_changes(lake: Lake, run: Run) -> tuple[int, int]:
     """Return how many rows of `duplicates` the run added and removed, from the metrics of its commit."""
-    from delta.tables import DeltaTable
-
-    history = DeltaTable.forPath(lake.spark, lake.path(duplicates.TABLE.name)).history(1)
-    row = history.select("userMetadata", "operationMetrics").collect()[0]
-    if json.loads(row["userMetadata"] or "{}").get("run_id") != run.run_id:
+    newest = next(lake.commits(duplicates.TABLE))
+    if json.loads(newest.user_metadata or "{}").get("run_id") != run.run_id:
         return 0, 0
-    metrics = row["operationMetrics"] or {}
-    return int(metrics.get("numTargetRowsInserted", 0)), int(metrics.get("numTargetRowsDeleted", 0))
+    added, removed = (int(newest.metrics.get(f"numTargetRows{change}", 0)) for change in ("Inserted", "Deleted"))
+    return added, removed
 
 
 def format_bytes(num_bytes: int) -> str:

@@ -8,16 +8,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import functions as F
-
 from jobs.contracts.presence import select_present
 from jobs.contracts.run import CODE_VERSION
 from jobs.contracts.run_log import log
 from jobs.contracts.stage import Loop, Stage, StageRecord
 from jobs.engine.audits import audit, audit_estimate, report_failed_gates
 from jobs.engine.lifecycle import recorded
-from jobs.engine.measures import count_lost, measure_attempts, measure_staged, read_earlier_runs
+from jobs.engine.measures import count_lost, measure_attempts, measure_staged
 from jobs.engine.outcome import Outcome
+from jobs.engine.recorded_runs import find_start, read_recorded_runs
 from jobs.engine.results import read_results
 from jobs.engine.run_stage import provide_batch, run_stage
 from jobs.errors import QualityError
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from jobs.contracts.run import Run
     from jobs.engine.claims import Claims
+    from jobs.engine.recorded_runs import RecordedRuns
     from jobs.lake.lake import Lake
 
 SEEN_TABLES = (embeddings.TABLE, manifest.TABLE, quarantine.TABLE)
@@ -72,9 +72,10 @@ class Runner:
         self._started = time.monotonic()
         with recorded(self._lake, self._run, self._record) as claims:
             with named_jobs(self._lake.spark, self._run, "plan"):
-                self._run_steps(claims)
+                recorded_runs = read_recorded_runs(self._lake)
+                self._run_steps(claims, recorded_runs)
             with named_jobs(self._lake.spark, self._run, "audit"):
-                self._audit()
+                self._audit(recorded_runs)
             self._publish()
             if self._run.verifier is not None:
                 versions = {name: self._version(name) for name in INDEXED_TABLES}
@@ -84,13 +85,13 @@ class Runner:
         self.outcome.results = read_results(self._lake, self._run, has_new_duplicates=is_rebuilt)
         return self.outcome
 
-    def _run_steps(self, claims: Claims) -> None:
+    def _run_steps(self, claims: Claims, recorded_runs: RecordedRuns) -> None:
         """Run the stages that are not up to date, in the order of PIPELINE."""
-        last = self._last_records()
+        last = recorded_runs.built
         self._version("decisions")  # looked up before they are read: later decisions are for the next run
         for step in PIPELINE:
             if isinstance(step, Loop):
-                self._run_loop(step, claims)
+                self._run_loop(step, claims, recorded_runs.idle)
             elif self._is_current(step, last.get(step.name)):
                 self.outcome.records.append(StageRecord(step.name, "skipped", 0.0))
             else:
@@ -104,14 +105,25 @@ class Runner:
                 record.input_rows = self._count_inputs(step)
                 self.outcome.records.append(record)
 
-    def _run_loop(self, loop: Loop, claims: Claims) -> None:
-        """Describe in batches until no video is due. Each batch is committed before the next one starts."""
+    def _run_loop(self, loop: Loop, claims: Claims, idle: Mapping[str, Any] | None) -> None:
+        """Describe in batches until no video is due. Each batch is committed before the next one starts.
+
+        The record of a run that finds no video due names the versions of the tables that it read. With these versions
+        and settings, the next run (`idle`) does not search them again.
+        """
+        first = loop.stages[0]
         for batch in itertools.count(1):
+            versions = {name: self._version(name) for name in attempts.DUE_READS}
             with named_jobs(self._lake.spark, self._run, f"attempts, batch {batch}: select"):
-                due = claims.claim_batch(self._select_due, self._run.config.describe.videos_per_commit)
+                is_idle = batch == 1 and self._is_still_idle(idle, versions)
+                due = (
+                    [] if is_idle else claims.claim_batch(self._select_due, self._run.config.describe.videos_per_commit)
+                )
             if not due:
-                first = loop.stages[0]
-                self.outcome.add(StageRecord(first.name, "done", 0.0, 0, input_rows={first.reads[0]: 0}))
+                is_idle = is_idle or (batch == 1 and claims.is_exhausted)
+                record = StageRecord(first.name, "done", 0.0, 0, input_rows={first.reads[0]: 0})
+                record.input_versions = versions if is_idle else {}
+                self.outcome.add(record)
                 break
             provide_batch(self._lake, self._run, due)
             records = [run_stage(stage, self._lake, self._run, batch) for stage in loop.stages]
@@ -122,19 +134,31 @@ class Runner:
                 self.outcome.add(record)
                 self._forget(record.stage)
 
+    def _is_still_idle(self, idle: Mapping[str, Any] | None, versions: Mapping[str, int]) -> bool:
+        """Return whether no video is due because a run found none, and neither tables, settings nor time changed it."""
+        if idle is None or idle["input_versions"] != versions or not self._has_same_settings(idle):
+            return False
+        return attempts.select_due_by_time(self._read_due_inputs(), self._run, find_start(idle)).isEmpty()
+
     def _select_due(self) -> DataFrame:
         """Select the videos that must be described, given the current tables."""
-        return attempts.select_due({name: self._lake.read(name) for name in attempts.DUE_READS}, self._run)
+        return attempts.select_due(self._read_due_inputs(), self._run)
 
-    def _audit(self) -> None:
+    def _read_due_inputs(self) -> dict[str, DataFrame]:
+        return {name: self._lake.read(name) for name in attempts.DUE_READS}
+
+    def _audit(self, recorded_runs: RecordedRuns) -> None:
         """Check the staged tables against the quality gates; without staged tables, check the attempts.
 
         Raises:
             QualityError: a gate failed and is not overridden.
         """
-        earlier = read_earlier_runs(self._lake, self._run)
+        if self._lake.version(runs.TABLE) != recorded_runs.version:  # another run has ended meanwhile
+            recorded_runs = read_recorded_runs(self._lake)
+        earlier = recorded_runs.select_earlier(self._run.model.model_id)
+        has_attempts = any(record.num_rows for record in self.outcome.records if record.stage == attempts.TABLE.name)
         measure = measure_staged if self._staged else measure_attempts
-        measures = measure(self._lake, self._run, earlier)
+        measures = measure(self._lake, self._run, earlier, has_attempts=has_attempts)
         self.outcome.lost_counts = count_lost(self._lake, self._run)
         self.outcome.audit_values = measures.values
         quality = self._run.config.quality
@@ -227,12 +251,6 @@ class Runner:
         present = select_present(stored["manifest"], stored["quarantine"])
         return stored["embeddings"].join(present, "video_id", "left_semi")
 
-    def _last_records(self) -> dict[str, Mapping[str, object]]:
-        """Return the newest record of each stage that completed in a published run."""
-        done = self._lake.read("runs").where("status = 'done' AND output_version IS NOT NULL")
-        newest = done.groupBy("stage").agg(F.max_by(F.struct("*"), "started_at").alias("row"))
-        return {row["stage"]: row["row"].asDict() for row in newest.collect()}
-
     def _record(self, failure: BaseException | None) -> None:
         """Append the rows of this run to `runs`."""
         by_name = {stage.name: stage for stage in STAGES if not stage.is_transient}
@@ -244,4 +262,5 @@ class Runner:
         whole.audit_values = self.outcome.audit_values
         rows = runs.make_rows([*self.outcome.records, whole], self._run)
         with named_jobs(self._lake.spark, self._run, "record"):
-            self._lake.append(runs.TABLE, self._lake.spark.createDataFrame(rows, runs.TABLE.schema), self._run)
+            recorded_rows = self._lake.spark.createDataFrame(rows, runs.TABLE.schema).coalesce(1)  # one file a run
+            self._lake.append(runs.TABLE, recorded_rows, self._run)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import functions as F
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from jobs.contracts.run_log import log
-from jobs.contracts.times import from_unix_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from pyspark.sql import DataFrame
     from tenacity import RetryCallState
 
+    from jobs.lake.files import LakeFiles
+
 _Result = TypeVar("_Result")
+
+_COMMIT_FILES = "[0-9]" * 20 + ".json"
 
 # Names from Delta's history. An added column is not in this list: the rows then have one value more.
 _MAINTENANCE_OPERATIONS = frozenset(
@@ -65,12 +66,14 @@ class Commit:
         timestamp: time of the commit, UTC.
         operation: Delta's name of the operation.
         user_metadata: text stored by the writer; JSON if the writer is ndvr.
+        metrics: what the operation counted, by Delta's names, such as numTargetRowsInserted.
     """
 
     version: int
     timestamp: datetime
     operation: str
     user_metadata: str | None
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def changes_rows(self) -> bool:
@@ -84,11 +87,34 @@ class Commit:
         return not (isinstance(metadata, dict) and metadata.get("is_upkeep") is True)
 
 
-def read_commits(history: DataFrame) -> list[Commit]:
-    """Read the commits of a table's history, in its order. Runs on: driver."""
-    columns = ("version", F.unix_micros("timestamp"), "operation", "userMetadata")
-    rows = history.select(*columns).collect()
-    return [Commit(version, from_unix_micros(micros), *others) for version, micros, *others in rows]
+def read_commits(files: LakeFiles, table: str) -> Iterator[Commit]:
+    """Yield the commits that the log of a table contains, newest first. Runs on: driver.
+
+    This costs one listing, and the read of a file for each commit; `DeltaTable.history` runs a Spark job. As there, the
+    time of a commit is that of its file. Source: "Delta Log Entries" and "Commit Provenance Information" of the Delta
+    protocol.
+
+    Args:
+        files: of the lake.
+        table: path or URI of the table.
+    """
+    for file in sorted(
+        files.list_files(f"{table}/_delta_log", _COMMIT_FILES), key=lambda file: file.name, reverse=True
+    ):
+        provenance = _find_provenance(file.read_lines())
+        yield Commit(
+            int(file.name.partition(".")[0]),
+            datetime.fromtimestamp(file.modified_seconds, UTC),
+            provenance.get("operation", ""),
+            provenance.get("userMetadata"),
+            provenance.get("operationMetrics") or {},
+        )
+
+
+def _find_provenance(lines: Iterable[str]) -> dict[str, Any]:
+    """Return the commitInfo among the actions of a commit, which usually comes first; empty without one."""
+    actions = (json.loads(line) for line in lines)
+    return next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
 
 
 def retry_conflicts(write: Callable[[], _Result], what: str) -> _Result:

@@ -22,6 +22,7 @@ _S3_PROVIDERS = (
     "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
 )
 """Keys in the properties of Spark first, then the standard chain of AWS: environment, files, roles."""
+_FILE_MANAGER = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 _S3_VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -55,7 +56,14 @@ def make_s3_options(environ: Mapping[str, str]) -> dict[str, str]:
     Source: the page "S3A: configuring AWS" of Hadoop 3.5.0, and "Service-specific endpoints" of the AWS SDKs. Stores
     other than AWS rarely have a host name for each bucket, so their buckets are in the path.
     """
-    options = {"fs.s3a.aws.credentials.provider": ",".join(_S3_PROVIDERS)}
+    options = {
+        "fs.s3a.aws.credentials.provider": ",".join(_S3_PROVIDERS),
+        # A new file or folder is written without looking first whether there is another at its place or above it.
+        # Delta and ndvr write to new names, and a commit holds a lock.
+        "fs.s3a.performance.flags": "create,mkdir",
+        # Delta renames the checksum of each version through this class. The default one makes 12 requests more.
+        "spark.sql.streaming.checkpointFileManagerClass": _FILE_MANAGER,
+    }
     if all(environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")):
         # As Spark does when its JVM starts; a notebook may set the variables later.
         options["fs.s3a.access.key"] = environ["AWS_ACCESS_KEY_ID"]

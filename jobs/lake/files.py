@@ -7,6 +7,7 @@ Delta opens the lake through the same classes, with the same connectors and cred
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,19 +18,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
 
 from jobs.errors import NdvrError, first_line
-from jobs.lake.location import local_folder
+from jobs.lake.readers import options_of_given_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from pyspark.sql import DataFrameReader, SparkSession
+    from pyspark.sql import SparkSession
     from pyspark.sql.types import DataType
 
-# The local file system of Hadoop looks for a file of checksums first, and fails if the name of the file has a colon.
-_WITHOUT_CHECKSUMS = {
-    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "fs.file.impl.disable.cache": "true",
-}
 # Where Hadoop's own values come from; all other sources are of the operator.
 _HADOOP_DEFAULTS = {"core-default.xml", "programmatically"}
 
@@ -44,29 +40,6 @@ def find_charset_of_names() -> str:
     return charset
 
 
-def literal_reader(spark: SparkSession) -> DataFrameReader:
-    r"""Return a reader that takes every path literally. All reads of files go through it. Runs on: driver.
-
-    A plain `spark.read` takes a path with one of the characters []{}?*\ as a pattern, and reads all files that match.
-    """
-    # `DataSource.GLOB_PATHS_KEY` of Spark; Spark itself sets it for paths that are not patterns (SPARK-32810).
-    return spark.read.option("__globPaths__", "false")
-
-
-def given_files_reader(spark: SparkSession, uri: str) -> DataFrameReader:
-    """Return a `literal_reader` of the files that a person gives under an absolute path or URI. Runs on: driver."""
-    return literal_reader(spark).options(**_options_of_given_files(uri))
-
-
-def _options_of_given_files(uri: str) -> Mapping[str, str]:
-    """Return the options of Hadoop with which given files are read.
-
-    Those of local files must not reach another file system: Hadoop caches it with the options of its first use, and
-    S3A cannot write without the usual local file system.
-    """
-    return {} if local_folder(uri) is None else _WITHOUT_CHECKSUMS
-
-
 def set_hadoop_options(spark: SparkSession, options: Mapping[str, str]) -> None:
     """Set options of Hadoop that the operator has not set, before any file system is opened. Runs on: driver."""
     context: Any = spark.sparkContext
@@ -74,11 +47,6 @@ def set_hadoop_options(spark: SparkSession, options: Mapping[str, str]) -> None:
     for key, value in options.items():
         if set(configuration.getPropertySources(key) or ()) <= _HADOOP_DEFAULTS:
             configuration.set(key, value)
-
-
-def java_message(error: Exception) -> str:
-    """Return the message of the Java exception that caused an error, or that of the error itself."""
-    return str(getattr(error, "java_exception", error))
 
 
 @dataclass(frozen=True)
@@ -98,6 +66,29 @@ class FileEntry:
     modified_at: datetime
     num_files: int
     num_bytes: int
+
+
+class ListedFile:
+    """A file of a folder that was listed.
+
+    Args:
+        files: its Hadoop file system.
+        status: what the listing says of it. With this, opening it takes no other request than the read.
+    """
+
+    def __init__(self, files: Any, status: Any) -> None:  # noqa: ANN401 - Java objects have no Python type
+        self.name: str = status.getPath().getName()
+        self.modified_seconds: float = status.getModificationTime() / 1000
+        self._files, self._status = files, status
+
+    def read_lines(self) -> Iterator[str]:
+        """Yield the lines of the file in UTF-8."""
+        stream = self._files.openFile(self._status.getPath()).withFileStatus(self._status).build().get()
+        with closing(stream):
+            java: Any = SparkContext._jvm.java.io  # type: ignore[union-attr] # noqa: SLF001
+            reader = java.BufferedReader(java.InputStreamReader(stream, "UTF-8"))
+            while (line := reader.readLine()) is not None:
+                yield line
 
 
 class LakeFiles:
@@ -122,6 +113,16 @@ class LakeFiles:
         Folders are not measured, so this costs one listing. Empty if the folder does not exist.
         """
         return {status.getPath().getName(): status.getModificationTime() / 1000 for status in self._list_statuses(uri)}
+
+    def list_files(self, uri: str, pattern: str) -> list[ListedFile]:
+        """List the files of a folder whose names match a pattern of Hadoop, in any order, with one listing.
+
+        Empty if the folder does not exist.
+        """
+        context: Any = self._spark.sparkContext
+        matches = context._jvm.org.apache.hadoop.fs.GlobFilter(pattern)  # noqa: SLF001
+        files = self.open(uri)[0]
+        return [ListedFile(files, status) for status in self._list_statuses(uri, matches)]
 
     def measure(self, uri: str) -> FileEntry:
         """Measure an existing file or folder."""
@@ -210,7 +211,7 @@ class LakeFiles:
         context: Any = self._spark.sparkContext
         jvm = context._jvm  # noqa: SLF001
         configuration = jvm.org.apache.hadoop.conf.Configuration(context._jsc.hadoopConfiguration())  # noqa: SLF001
-        for key, value in _options_of_given_files(uri).items():
+        for key, value in options_of_given_files(uri).items():
             configuration.set(key, value)
         parquet = jvm.org.apache.parquet.hadoop
         file = parquet.util.HadoopInputFile.fromPath(self.open(uri)[1], configuration)
@@ -250,11 +251,11 @@ class LakeFiles:
         path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
         return path.getFileSystem(context._jsc.hadoopConfiguration()), path  # noqa: SLF001
 
-    def _list_statuses(self, uri: str) -> Any:  # noqa: ANN401 - a Java array has no Python type
-        """Return the status of each entry of a folder; empty if the folder does not exist."""
+    def _list_statuses(self, uri: str, *filters: Any) -> Any:  # noqa: ANN401 - Java objects have no Python type
+        """Return the status of each entry of a folder that a filter accepts; empty if the folder does not exist."""
         files, path = self.open(uri)
         try:
-            return files.listStatus(path)
+            return files.listStatus(path, *filters)
         except Py4JJavaError as error:
             if "FileNotFoundException" in str(error.java_exception):
                 return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
@@ -14,10 +15,11 @@ from jobs.contracts.run_log import log
 from jobs.errors import ContractError
 from jobs.lake.commit_locks import CommitLocks
 from jobs.lake.commits import first_lines, read_commits, retry_conflicts
-from jobs.lake.files import LakeFiles, literal_reader
+from jobs.lake.files import LakeFiles
+from jobs.lake.readers import literal_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pyspark.sql import Column, DataFrame, SparkSession
 
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from jobs.lake.commits import Commit
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+
+# Tasks move their files into the folder, and the driver does not move them again: in S3 a move is a copy. Nothing reads
+# the folder before the job has succeeded, and a repeated task writes the same names.
+_COMMITTER = "mapreduce.fileoutputcommitter"
+_STAGED = {f"{_COMMITTER}.algorithm.version": "2", f"{_COMMITTER}.marksuccessfuljobs": "false"}
 
 
 def _same_key(key: tuple[str, ...]) -> str:
@@ -105,27 +112,21 @@ class Lake:
 
         Commits of maintenance are ignored, so that compacted files do not cause a rebuild.
         """
-        for limit in (1, 20, None):  # each commit costs the read of a file
-            changed = [commit.version for commit in self.commits(table, limit) if commit.changes_rows]
-            if changed:
-                return changed[0]
-        return -1
+        return next((commit.version for commit in self.commits(table) if commit.changes_rows), -1)
 
     def last_version_with_same_rows(self, table: Table, version: int) -> int | None:
         """Return the last version that has the rows of `version`; None if the current version still has them.
 
         If the log no longer contains the commits that follow, it is `version` itself.
         """
-        commits = self.commits(table, None)
-        if commits[-1].version > version + 1:
+        later = list(takewhile(lambda commit: commit.version > version, self.commits(table)))
+        if later and later[-1].version > version + 1:
             return version
-        return next((c.version - 1 for c in reversed(commits) if c.version > version and c.changes_rows), None)
+        return next((commit.version - 1 for commit in reversed(later) if commit.changes_rows), None)
 
-    def commits(self, table: Table, limit: int | None) -> list[Commit]:
-        """Read the newest `limit` commits, or all that the log contains, newest first."""
-        from delta.tables import DeltaTable
-
-        return read_commits(DeltaTable.forPath(self.spark, self.path(table.name)).history(limit))
+    def commits(self, table: Table) -> Iterator[Commit]:
+        """Yield the commits that the log contains, newest first; each costs the read of a file."""
+        return read_commits(self.files, self.path(table.name))
 
     def stage(self, table: Table, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows to the staging area and read them back, so that the query that made them runs once.
@@ -135,7 +136,7 @@ class Lake:
         """
         self._check_columns(table, rows, "was built with")
         path = f"{self.root}/_staging/{run.run_id}/{table.name}"
-        rows.select(*[f.name for f in table.schema.fields]).write.mode("overwrite").parquet(path)
+        rows.select(*[f.name for f in table.schema.fields]).write.options(**_STAGED).mode("overwrite").parquet(path)
         staged = literal_reader(self.spark).schema(table.schema).parquet(path)
         self._staged[table.name] = staged
         return staged
@@ -143,7 +144,7 @@ class Lake:
     def checkpoint(self, name: str, rows: DataFrame, run: Run) -> DataFrame:
         """Write rows that a build uses more than once to the staging area, and read them back."""
         path = f"{self.root}/_staging/{run.run_id}/_{name}"
-        rows.write.mode("overwrite").parquet(path)
+        rows.write.options(**_STAGED).mode("overwrite").parquet(path)
         return literal_reader(self.spark).schema(rows.schema).parquet(path)
 
     def read_version(self, table: Table, version: int) -> DataFrame | None:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from jobs.lake.class_archive import ClassArchives
     from jobs.lake.jars import FoundJars, Package
 
 # Ivy found a module in no repository, or could not download it.
 _UNRESOLVED = re.compile("unresolved dependency|download failed|Server access error", re.IGNORECASE)
 _ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
+_JAVA_OPTIONS = "spark.driver.defaultJavaOptions"
 # What PySpark raises if the JVM ends early, refuses connections, or has other classes than it expects.
 _START_ERRORS = (PySparkException, Py4JError, OSError, EOFError, TypeError)
 
@@ -35,6 +37,7 @@ def launch_spark(
     given: Mapping[str, str],
     connectors: Iterable[Package],
     spark_log: Path | None,
+    archives: ClassArchives,
 ) -> SparkSession:
     """Start a JVM with the JARs of Delta and of connectors, and a session in it. Runs on: driver.
 
@@ -44,6 +47,7 @@ def launch_spark(
         given: properties that override all others.
         connectors: added unless the operator names them.
         spark_log: file for the output of the JVM; None keeps it in memory.
+        archives: those of loaded classes.
 
     Raises:
         UsageError: the set-up of this machine prevents the start.
@@ -58,13 +62,21 @@ def launch_spark(
     if _ARGUMENTS in os.environ:
         os.environ[_ARGUMENTS] = merge_into_arguments(os.environ[_ARGUMENTS], added)
     chosen = {key: value for key, value in defaults.items() if key not in operators}
+    archive = None if _JAVA_OPTIONS in named else archives.find(home, jars.cached)
+    if archive is not None:
+        chosen[_JAVA_OPTIONS] = f"{chosen.get(_JAVA_OPTIONS, '')} {archive.java_options}".strip()
     with keep_jvm_output(spark_log) as output:
         try:
-            return start(chosen | dict(settings) | dict(given) | added)
+            spark = start(chosen | dict(settings) | dict(given) | added)
         except _START_ERRORS as error:
+            if archive is not None:
+                archive.delete()
             message, is_setup = explain_start(error, output.read(), jars)
             line = f"Spark does not start: {message}; {write_jvm_output(output)}"
             raise (UsageError if is_setup else NdvrError)(line) from error
+    if archive is not None:
+        archive.finish_at_exit()
+    return spark
 
 
 def start(settings: Mapping[str, str]) -> SparkSession:

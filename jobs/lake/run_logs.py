@@ -11,8 +11,8 @@ from pyspark.errors import PySparkException
 from rich.console import Console
 
 from jobs.contracts.run_log import log_to
-from jobs.errors import first_line
-from jobs.lake.files import LakeFiles, java_message
+from jobs.errors import first_line, java_message
+from jobs.lake.files import LakeFiles
 from jobs.lake.location import local_folder
 
 if TYPE_CHECKING:

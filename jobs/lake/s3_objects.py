@@ -5,6 +5,7 @@ Source: "S3A: conditional writes" of Hadoop 3.5.0, and "Conditional requests" of
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JJavaError
@@ -87,5 +88,10 @@ class S3Objects:
         return self.find_etag(uri)
 
     def delete(self, uri: str) -> None:
-        """Delete an object; do nothing if it does not exist."""
-        self._files.delete(uri)
+        """Delete an object with one request; do nothing if it does not exist.
+
+        `FileSystem.delete` also looks what it is, lists the folder, and marks a folder that is empty now.
+        """
+        files, path = self._files.open(uri)
+        with closing(files.createBulkDelete(path.getParent())) as deletion:
+            deletion.bulkDelete([path])

@@ -15,6 +15,7 @@ from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 
 from jobs.config.operation import SparkConfig
 from jobs.contracts.run_log import log
+from jobs.lake.class_archive import ClassArchives
 from jobs.lake.connectors import choose_connectors
 from jobs.lake.jars import PACKAGES, join_list
 from jobs.lake.launch import launch_spark, start
@@ -84,6 +85,7 @@ def start_session(
     master: str | None = None,
     conf: Mapping[str, str] | None = None,
     spark_log: Path | None = None,
+    writes_archive: bool = False,
 ) -> SparkSession:
     """Return the session of this process; the first call creates it. Runs on: driver.
 
@@ -95,6 +97,7 @@ def start_session(
         master: Spark master; None uses that of spark-submit, else all cores of this machine.
         conf: properties that override the defaults of ndvr.
         spark_log: file for the output of the JVM; None keeps it in memory, for messages about errors.
+        writes_archive: whether the JVM stores its classes when this process ends (`jobs.lake.class_archive`).
 
     Raises:
         RuntimeError: called on an executor.
@@ -120,7 +123,8 @@ def start_session(
         if locale.getencoding().lower() != "utf-8":
             os.environ["LC_ALL"] = _UTF8_LOCALE
         required = _REQUIRED | {"spark.master": master or _LOCAL}
-        spark = launch_spark(required, _LAUNCH, given, [connector.package for connector in connectors], spark_log)
+        packages, archives = [one.package for one in connectors], ClassArchives(settings.class_archives, writes_archive)
+        spark = launch_spark(required, _LAUNCH, given, packages, spark_log, archives)
     share_import_path(spark.sparkContext.environment, sys.path)
     cancel_with(spark.sparkContext.cancelAllJobs)
     spark.sparkContext.setLogLevel("ERROR")

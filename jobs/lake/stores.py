@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from jobs.errors import UsageError, first_line
+from jobs.errors import UsageError, first_line, java_message
 from jobs.lake.connectors import CONNECTORS
-from jobs.lake.files import LakeFiles, java_message, set_hadoop_options
+from jobs.lake.files import LakeFiles, set_hadoop_options
 from jobs.lake.location import local_folder
 from jobs.machine_faults import find_machine_fault
 

@@ -45,7 +45,7 @@ def measure_table(lake: Lake, table: Table) -> TableSize:
     """Measure a table. Runs on: driver."""
     detail = lake.spark.sql(f"DESCRIBE DETAIL {_address(lake, table)}").collect()[0]
     stored = lake.files.measure(lake.path(table.name))
-    version = lake.commits(table, 1)[0].version
+    version = next(lake.commits(table)).version
     return TableSize(version, detail["numFiles"], detail["sizeInBytes"], stored.num_files, stored.num_bytes)
 
 
@@ -100,8 +100,8 @@ def find_time_replaced(lake: Lake, table: Table, version: int) -> float | None:
     newest = lake.last_version_with_same_rows(table, version)
     if newest is None:
         return None
-    replaced = [commit.timestamp for commit in lake.commits(table, None) if commit.version == newest + 1]
-    return replaced[0].timestamp() if replaced else None
+    replaced = next((commit for commit in lake.commits(table) if commit.version == newest + 1), None)
+    return None if replaced is None else replaced.timestamp.timestamp()
 
 
 def _address(lake: Lake, table: Table) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
-from jobs.lake.files import literal_reader
+from jobs.lake.readers import literal_reader
 from jobs.sharing.card import make_card, write_readme
 from jobs.sharing.selection import count_dims
 

@@ -20,6 +20,7 @@ from udfs.describing.description import ATTEMPT_DDL, REQUEST_DDL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from pyspark.sql import Column, DataFrame, Row, SparkSession
 
@@ -84,6 +85,23 @@ def select_due(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     return due.select("video_id", "uri").join(
         _select_described_content(described, inputs["thumbnails"], run), "video_id", "left"
     )
+
+
+def select_due_by_time(inputs: Mapping[str, DataFrame], run: Run, since: datetime) -> DataFrame:
+    """Select the videos that time alone may have made due since a run that found none, from the same rows.
+
+    These are failed videos whose wait is over, and files whose time was in the future then. Other videos that are due
+    need a change in one of DUE_READS. Runs on: driver.
+
+    Args:
+        inputs: the tables in DUE_READS.
+        run: this run.
+        since: start of that run, UTC.
+    """
+    tried = inputs["quarantine"].where(~is_waiting(run))
+    modified_at = F.col("modified_at")
+    dated = inputs["manifest"].where((modified_at > F.lit(since)) & (modified_at <= F.lit(run.started_at)))
+    return tried.select("video_id").unionAll(dated.select("video_id"))
 
 
 def _select_described_content(described: DataFrame, thumbnails: DataFrame, run: Run) -> DataFrame:

@@ -51,6 +51,7 @@ OTHER_COLUMNS = "other_columns"
 _FILE = ("size_bytes", "modified_at")
 _FILE_STATE = (*_FILE, "file_error", "file_changed_at")
 _LOOKED_DDL = "size_bytes BIGINT, modified_at TIMESTAMP, error STRING, detail STRING"
+_OF_CHECK = ("file_detail", "is_checked")
 _MIN_VIDEOS_OF_LOST_STORE = 2
 
 
@@ -71,7 +72,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     named = normalise(inputs["manifest_source"], run)
     merged = run.checkpoint("merged", _merge(named, stored, run))
     check_lost(merged, stored, run.config.quality)
-    merged = merged.drop("file_detail")
+    merged = merged.drop(*_OF_CHECK)
     if not run.config.manifest.is_complete:
         return merged
     gone = stored.join(named.select("video_id"), "video_id", "left_anti")
@@ -100,7 +101,7 @@ def merge_known(named: DataFrame, stored: DataFrame, run: Run) -> DataFrame:
 
 
 def _merge(named: DataFrame, stored: DataFrame, run: Run) -> DataFrame:
-    """Return the rows of `merge_known`, with `file_detail`: why a file could not be opened."""
+    """Return the rows of `merge_known`, with `file_detail`, why a file could not be opened, and `is_checked`."""
     columns = ("uri", "removed_at", *_FILE_STATE)
     known = stored.select("video_id", *[F.col(name).alias(f"known_{name}") for name in columns])
     rows = _check_files(named.join(known, "video_id", "left"), run)
@@ -115,7 +116,7 @@ def _merge(named: DataFrame, stored: DataFrame, run: Run) -> DataFrame:
         "file_changed_at": changed_at,
         "file_detail": F.col("file.detail"),
     }
-    return rows.withColumns(state | facts).select(*stored.columns, "file_detail")
+    return rows.withColumns(state | facts).select(*stored.columns, *_OF_CHECK)
 
 
 def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
@@ -141,16 +142,18 @@ def _convert_columns(source: DataFrame, run: Run) -> DataFrame:
 
 
 def _check_files(rows: DataFrame, run: Run) -> DataFrame:
-    """Add the struct `file`: size and time of each file, or its fault.
+    """Add the struct `file`, size and time of each file or its fault, and `is_checked`.
 
-    It is null for removed videos, and if files are not checked.
+    The struct is null for removed videos, and if files are not checked. That of a file which is not checked today is
+    what an earlier run found.
     """
     if not run.config.manifest.look_at_files:
-        return rows.withColumn("file", F.lit(None).cast(StructType.fromDDL(_LOOKED_DDL)))
+        no_file = F.lit(None).cast(StructType.fromDDL(_LOOKED_DDL))
+        return rows.withColumns({"file": no_file, "is_checked": F.lit(False)})
     roots = run.roots
 
-    def look(uri: str | None, is_removed: bool) -> Looked | None:
-        if is_removed:
+    def look(uri: str | None, is_checked: bool) -> Looked | None:
+        if not is_checked:
             return None
         try:
             facts = read_file_facts(uri, roots)
@@ -160,7 +163,29 @@ def _check_files(rows: DataFrame, run: Run) -> DataFrame:
 
     # Spark would call a deterministic function once for each field of its struct.
     look_once = F.udf(look, _LOOKED_DDL, useArrow=False).asNondeterministic()
-    return rows.withColumn("file", look_once("uri", "is_removed"))
+    rows = rows.withColumn("is_checked", ~F.col("is_removed") & _is_due_for_check(run))
+    known = F.struct(
+        F.col("known_size_bytes").alias("size_bytes"),
+        F.col("known_modified_at").alias("modified_at"),
+        F.lit(None).cast("string").alias("error"),
+        F.lit(None).cast("string").alias("detail"),
+    )
+    is_known = ~F.col("is_removed") & ~F.col("is_checked")
+    looked = rows.withColumn("file", look_once("uri", "is_checked"))
+    return looked.withColumn("file", F.when(is_known, known).otherwise(F.col("file")))
+
+
+def _is_due_for_check(run: Run) -> Column:
+    """Return the condition that a file is checked today: on one day of `manifest.check_days`, chosen by its video_id.
+
+    A file that is new, moved, restored or without a known size is checked in every run, and so is one that could not be
+    opened at the last check.
+    """
+    num_days = run.config.manifest.check_days
+    is_found = F.col("known_file_error").isNull() & F.col("known_size_bytes").isNotNull()
+    is_kept = F.col("uri").eqNullSafe(F.col("known_uri")) & F.col("known_removed_at").isNull() & is_found
+    today = run.started_at.date().toordinal() % num_days
+    return ~is_kept | (F.pmod(F.xxhash64("video_id"), F.lit(num_days)) == today)
 
 
 def map_without_nulls(values: Mapping[str, Column]) -> Column:
@@ -199,7 +224,8 @@ def check_lost(merged: DataFrame, stored: DataFrame, config: QualityConfig) -> N
     quarantined one by one. Runs on: driver.
 
     Args:
-        merged: rows of the table after this run's check, with `file_detail`.
+        merged: rows of the table after this run's check, with `file_detail` and `is_checked`. Files that were not
+            checked do not count.
         stored: rows of the table before it.
         config: the limits.
 
@@ -207,9 +233,13 @@ def check_lost(merged: DataFrame, stored: DataFrame, config: QualityConfig) -> N
         QualityError: the share is above `quality.max_lost_fraction`, and at least `quality.min_attempts` files were
             found before; or all files are lost, of two videos or more.
     """
+    unreadable = merged.where("removed_at IS NULL AND file_error IS NOT NULL")
+    if unreadable.isEmpty():
+        return
     found = stored.where("removed_at IS NULL AND file_error IS NULL AND size_bytes IS NOT NULL")
-    is_lost = "removed_at IS NULL AND file_error IS NOT NULL"
-    lost = merged.where(is_lost).join(found.select("video_id", "uri"), ["video_id", "uri"], "left_semi")
+    unchecked = merged.where("NOT is_checked AND removed_at IS NULL")
+    found = found.join(unchecked.select("video_id"), "video_id", "left_anti")
+    lost = unreadable.join(found.select("video_id", "uri"), ["video_id", "uri"], "left_semi")
     sample = F.min(F.struct("video_id", "file_detail")).alias("first")
     faults = lost.groupBy("file_error").agg(F.count("*").alias("num_videos"), sample).sort("file_error").collect()
     num_lost = sum(fault["num_videos"] for fault in faults)

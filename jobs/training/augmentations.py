@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 from jobs.clustering.components import connected_components
 from jobs.contracts.describing import describe_settings
 from jobs.errors import UsageError, first_line
-from jobs.lake.files import literal_reader
 from jobs.lake.read_only import check_expression
+from jobs.lake.readers import literal_reader
 from jobs.lake.session import gpu_profile
 from jobs.training.selection import select_videos
 from jobs.training.stored_batches import StoredBatches

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import AnalysisException
 
-from jobs.lake.files import literal_reader
+from jobs.lake.readers import literal_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

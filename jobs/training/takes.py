@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.contracts.describing import describe_settings
-from jobs.lake.files import literal_reader
+from jobs.lake.readers import literal_reader
 from jobs.lake.session import gpu_profile
 from jobs.training.augmentations import find_roots
 from jobs.training.stored_batches import StoredBatches

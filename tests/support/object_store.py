@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 import boto3
@@ -33,16 +34,30 @@ def find_connector_jars() -> list[Path]:
     return [] if found.missing else list(found.cached)
 
 
+class Request(NamedTuple):
+    """A request that the server got.
+
+    Attributes:
+        kind: GET, HEAD, PUT, DELETE, POST, or LIST for a listing.
+        key: of the object, or the prefix of a listing.
+    """
+
+    kind: str
+    key: str
+
+
 class ObjectStore:
     """A running server.
 
     Attributes:
         endpoint: its URL.
         client: a client of it.
+        requests: that it has got, in their order.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, requests: list[Request]) -> None:
         self.endpoint = endpoint
+        self.requests = requests
         self.client = boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -92,6 +107,20 @@ class _Serialised:
             return self._app(environ, start_response)
 
 
+def _log_requests(app: Callable[[Any, Any], Any], requests: list[Request]) -> Callable[[Any, Any], Any]:
+    """Return the server with a log of its requests, in the order in which they come."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+        is_listing = environ["REQUEST_METHOD"] == "GET" and bool(bucket) and not key
+        kind = "LIST" if is_listing else environ["REQUEST_METHOD"]
+        requests.append(Request(kind, query.get("prefix", [""])[0] if is_listing else key))
+        return app(environ, start_response)
+
+    return serve
+
+
 @contextmanager
 def run_object_store(wrap: Callable[[Any], Any] = lambda app: app) -> Iterator[ObjectStore]:
     """Run a server on a free port during the block.
@@ -99,11 +128,12 @@ def run_object_store(wrap: Callable[[Any], Any] = lambda app: app) -> Iterator[O
     Args:
         wrap: returns the WSGI application that is run, given the one of the server. It can delay and refuse requests.
     """
-    server = make_server("127.0.0.1", 0, wrap(_Serialised()), threaded=True)
+    requests: list[Request] = []
+    server = make_server("127.0.0.1", 0, _log_requests(wrap(_Serialised()), requests), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield ObjectStore(f"http://127.0.0.1:{server.server_port}")
+        yield ObjectStore(f"http://127.0.0.1:{server.server_port}", requests)
     finally:
         server.shutdown()
         thread.join()

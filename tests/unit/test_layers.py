@@ -47,11 +47,12 @@ JOBS_ORDER = (
     ("tables",),
     ("views",),
     ("pipeline",),
+    ("sharing.cells",),
+    ("querying",),
     ("one_video",),
     ("engine",),
     ("evaluation", "estimation"),
     ("training", "review", "sharing", "maintenance"),
-    ("querying",),
     (
         *("commands.unexpected_error", "commands.command_line"),
         *("commands.open_lake", "commands.options", "commands.printing"),
@@ -77,7 +78,7 @@ ENTRY_POINTS = frozenset({"cli", "nightly", "backfill", "maintain", "upgrade"})
 FILE_SYSTEM_CALLS = {
     "_jvm": "jobs.lake.files",
     "_jsc": "jobs.lake.files",
-    "_gateway": "jobs.lake.files",
+    "_gateway": "jobs.lake.class_archive",
     "from_uri": "udfs.opening.filesystems",
 }
 """Attributes that reach a file system, and the one module that may use each (docs/decisions/0011-file-systems.md)."""
@@ -295,7 +296,7 @@ def test_files_are_read_by_literal_paths() -> None:
     """A plain `spark.read` takes a path as a pattern; tables of Delta have no patterns."""
     plain_read = re.compile(r"spark\.read\b(?!\.format\(\"delta\"\))")
     found = {module for module, source in project_sources("jobs") if plain_read.search(source)}
-    assert found == {"jobs.lake.files"}
+    assert found == {"jobs.lake.readers"}
 
 
 def test_no_two_public_classes_share_a_name() -> None:

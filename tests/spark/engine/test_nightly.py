@@ -6,7 +6,10 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from delta.tables import DeltaTable
+
 from jobs.config.settings import DescribeConfig
+from jobs.tables.attempts import DUE_READS
 from models.embedding_models import find_model
 from tests.support.catalogue import BROKEN, CATALOGUE
 from tests.support.lakes import read_metadata, read_rows, read_versions, run_night
@@ -14,8 +17,12 @@ from tests.support.lakes import read_metadata, read_rows, read_versions, run_nig
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pyspark.sql import SparkSession
+
     from tests.spark.conftest import Described
 
+MAX_IDLE_JOBS = 40
+"""Spark jobs of a run that finds nothing to do, after such a run."""
 COPIES = {
     ("a-checker-caption", "checker"),
     ("a-checker-caption", "checker-webm"),
@@ -205,3 +212,20 @@ def test_a_repeated_run_changes_no_table_except_runs(described: Described, lake_
         "index": "skipped",
     }
     assert (outcome.num_described, outcome.error_counts.total()) == (0, 0)
+
+
+def test_a_run_after_an_idle_run_does_not_search_for_videos_until_one_is_due(
+    spark: SparkSession, described: Described, lake_copy: Path
+) -> None:
+    for _ in range(2):
+        run_night(described.manifest, lake_copy, described.settings)
+    rows = [row for row in read_rows(lake_copy, "runs") if row["stage"] == "attempts"]
+    _, idle, last = sorted(rows, key=lambda row: str(row["run_id"]))
+    assert dict(last["input_versions"]) == dict(idle["input_versions"])
+    assert {name for name, _ in last["input_versions"]} == set(DUE_READS)
+    jobs = [len(spark.sparkContext.statusTracker().getJobIdsForGroup(row["run_id"])) for row in (idle, last)]
+    assert jobs[1] < jobs[0]
+    assert jobs[1] <= MAX_IDLE_JOBS
+    table = DeltaTable.forPath(spark, str(lake_copy / "quarantine"))
+    table.update("error_code = 'EMPTY_FILE'", {"next_retry_at": "last_tried_at"})
+    assert run_night(described.manifest, lake_copy, described.settings).error_counts == {"EMPTY_FILE": 1}

@@ -47,6 +47,10 @@ COMMANDS = (
 """The commands that read or write a lake; `query` has another exit code."""
 
 
+MAX_IDLE_REQUESTS = 480
+"""Of a night that finds nothing to do. Half are listings of the logs of tables, one for each time a table is read."""
+
+
 def read_compared(spark: SparkSession, lake: str) -> dict[str, list[tuple[Any, ...]]]:
     rows = {table: spark.read.format("delta").load(f"{lake}/{table}") for table in COMPARED}
     return {table: sorted(map(tuple, rows[table].select(*columns).collect())) for table, columns in COMPARED.items()}
@@ -68,6 +72,11 @@ def test_a_night_in_a_store_leaves_the_tables_of_the_night_on_disk_and_every_com
     )
     stored = read_compared(spark, absolute(lake))
     assert stored == read_compared(spark, str(described.lake))
+    num_before = len(object_store.requests)
+    run_nightly(
+        absolute(f"{bucket}/manifest.csv"), absolute(lake), Config(**described.settings), NIGHT, log_dir=tmp_path
+    )
+    assert len(object_store.requests) - num_before <= MAX_IDLE_REQUESTS
     copy, keeper = next((row[0], row[1]) for row in stored["duplicates"] if row[2] == "copy")
     values = {"lake": lake, "bucket": bucket, "folder": tmp_path, "copy": copy, "keeper": keeper}
     for command in COMMANDS:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +15,10 @@ from jobs.errors import NdvrError, UsageError
 from jobs.lake import commit_locks
 from jobs.lake.commit_locks import CommitLocks
 from jobs.lake.files import LakeFiles
+from jobs.lake.lake import Lake
 from jobs.lake.s3_objects import S3Objects
 from jobs.lake.session import start_session
+from jobs.tables import claims
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tests.support.object_store import ObjectStore
+
+
+MAX_COMMIT_REQUESTS = 21
+"""To append a row: 4 for the lock, 3 for the data, 4 for the commit, 9 for its checksum, and a listing of the log."""
 
 
 @pytest.fixture
@@ -49,6 +57,18 @@ def test_an_object_is_created_once_and_replaced_only_if_it_has_not_changed(files
     objects.delete(uri)
     assert (objects.read(uri), objects.find_etag(uri)) == (None, None)
     assert objects.replace(uri, "5", str(second)) is None
+
+
+def test_a_commit_takes_few_requests(spark: SparkSession, object_store: ObjectStore, root: str) -> None:
+    lake = Lake(spark, root)
+    lake.create(claims.TABLE)
+    rows = spark.createDataFrame([("a", "d", "r", datetime(2024, 5, 1, tzinfo=UTC))], claims.TABLE.schema).coalesce(1)
+    lake.append(claims.TABLE, rows)
+    num_before = len(object_store.requests)
+    lake.append(claims.TABLE, rows)
+    found = Counter(request.kind for request in object_store.requests[num_before:])
+    assert found.total() <= MAX_COMMIT_REQUESTS, found
+    assert {"LIST": found["LIST"], "DELETE": found["DELETE"]} == {"LIST": 4, "DELETE": 2}
 
 
 def test_drivers_commit_one_after_the_other(files: LakeFiles, root: str) -> None:

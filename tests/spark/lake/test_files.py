@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from py4j.protocol import Py4JJavaError
 
-from jobs.lake.files import LakeFiles, given_files_reader, literal_reader
+from jobs.lake.files import LakeFiles
+from jobs.lake.readers import given_files_reader, literal_reader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from jobs.commands.command_line import run_command
 from jobs.contracts.manifest_values import FALSE_WORDS, TRUE_WORDS, keep_in_range, read_flag, read_time
 from jobs.engine.manifest_check import check_values
 from jobs.engine.manifest_source import read_manifest
-from jobs.errors import ContractError, UsageError
+from jobs.errors import ContractError, QualityError, UsageError
 from jobs.tables import attempts, descriptors, manifest, thumbnails
 from tests.support.catalogue import make_scene
 from tests.support.lakes import TINY, make_run, none_in_quarantine
@@ -538,3 +539,37 @@ def test_an_invalid_manifest_is_one_error_before_any_table_is_created(
     assert f"manifest '{path}'" in line
     assert message in line
     assert [folder.name for folder in lake.iterdir()] == ["_logs"]
+
+
+def test_each_file_is_checked_on_one_of_the_days_and_an_outage_is_found_on_each_of_them(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    files = {f"video-{number:02}": tmp_path / f"{number}.mp4" for number in range(40)}
+    rows = [(video_id, str(file), {}) for video_id, file in files.items()]
+    source = spark.createDataFrame(rows, "video_id STRING, uri STRING, other_columns MAP<STRING, STRING>")
+    settings = TINY | {"manifest": {"check_days": 4}, "quality": {"min_attempts": 3}}
+    first = make_run(spark, tmp_path / "manifest.csv", settings)
+
+    def build(stored: DataFrame, day: int) -> DataFrame:
+        run = replace(first, started_at=first.started_at + timedelta(days=day))
+        return manifest.build({"manifest_source": source, "manifest": stored}, run)
+
+    def find_sizes(rows: DataFrame) -> dict[str, int]:
+        return {row["video_id"]: row["size_bytes"] for row in rows.select("video_id", "size_bytes").collect()}
+
+    for file in files.values():
+        file.write_bytes(b"1")
+    stored = build(nothing(spark), 0).localCheckpoint()
+    assert find_sizes(stored) == dict.fromkeys(files, 1)
+    for file in files.values():
+        file.write_bytes(b"22")
+    changed = [{name for name, size in find_sizes(build(stored, day)).items() if size == 2} for day in range(1, 5)]
+    assert sorted(name for names in changed for name in names) == sorted(files)
+    assert all(changed)
+    for file in files.values():
+        file.unlink()
+    for day in range(1, 5):
+        with pytest.raises(
+            QualityError, match=rf"the files of {len(changed[day - 1])} of {len(changed[day - 1])} known"
+        ):
+            build(stored, day)

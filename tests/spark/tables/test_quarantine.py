@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.contracts.run import Run
 
 TRIED_DDL = "video_id STRING, uri STRING, error_code STRING, error_detail STRING"
 SETTINGS = TINY | {"quarantine": {"retry_after_hours": 2.0, "max_attempts": 3}}
@@ -98,10 +101,8 @@ def test_attempts_of_a_video_without_uri_are_counted_too(
     assert build(spark, tmp_path, before, [("none", None, "MISSING_URI")])["none"]["attempts"] == 2
 
 
-def test_present_videos_that_are_neither_described_nor_waiting_are_due(
-    spark: SparkSession, tmp_path: Path, earlier: DataFrame
-) -> None:
-    run = make_run(spark, tmp_path / "m.csv", SETTINGS)
+def make_inputs(spark: SparkSession, earlier: DataFrame, run: Run) -> dict[str, DataFrame]:
+    """Make tables with one video for each reason why a video is due or not."""
     descriptor_id = run.model.descriptor_id
     given_up = [("given-up", "CORRUPT", 3, None, EARLIER, "/v/given-up.mp4", "bits", "run-0")]
     tried_now = [("tried-now", "CORRUPT", 1, EARLIER, OF_RUN, "/v/tried-now.mp4", "bits", run.run_id)]
@@ -121,7 +122,7 @@ def test_present_videos_that_are_neither_described_nor_waiting_are_due(
     held += [("lost", "NOT_FOUND", 1, None, EARLIER, "/v/lost.mp4", "gone", "run-0")]
     names = ("new", *done, "once", "waiting", "given-up", "tried-now")
     rows = [(name, f"/v/{name}.mp4", OF_RUN if name == "removed" else None) for name in names]
-    inputs = {
+    return {
         "manifest": spark.createDataFrame(
             [
                 (*row, *looked_at.get(row[0], (9, EARLIER)), changed_at.get(row[0]))
@@ -143,6 +144,13 @@ def test_present_videos_that_are_neither_described_nor_waiting_are_due(
         ),
         "quarantine": earlier.unionByName(spark.createDataFrame(given_up + tried_now + held, quarantine.TABLE.schema)),
     }
+
+
+def test_present_videos_that_are_neither_described_nor_waiting_are_due(
+    spark: SparkSession, tmp_path: Path, earlier: DataFrame
+) -> None:
+    run = make_run(spark, tmp_path / "m.csv", SETTINGS)
+    inputs = make_inputs(spark, earlier, run)
     due = {row["video_id"]: row for row in attempts.select_due(inputs, run).collect()}
     files = {"moved", "resized", "rewritten", "older", "restored", "again"}
     assert due.keys() == {"new", "other", "once", "waiting", "without"} | files
@@ -155,3 +163,20 @@ def test_present_videos_that_are_neither_described_nor_waiting_are_due(
         "again",
     }
     assert described_content["restored"] == (9, "sha of restored")
+
+
+@pytest.mark.parametrize(
+    ("since_hour", "now_hour", "found"),
+    [(-24, 0, {"rewritten", "waiting"}), (0, 2, {"ahead"}), (2, 3, set())],
+    ids=["a file gets its date and a wait ends", "a file had a date in the future", "nothing happens"],
+)
+def test_videos_that_time_alone_makes_due_are_found_without_a_search(
+    spark: SparkSession, tmp_path: Path, earlier: DataFrame, since_hour: int, now_hour: int, found: set[str]
+) -> None:
+    run = make_run(spark, tmp_path / "m.csv", SETTINGS)
+    inputs = make_inputs(spark, earlier, run)
+    runs = [replace(run, started_at=run.started_at + timedelta(hours=hour)) for hour in (since_hour, now_hour)]
+    then, now = ({row["video_id"] for row in attempts.select_due(inputs, one).collect()} for one in runs)
+    by_time = attempts.select_due_by_time(inputs, runs[1], runs[0].started_at).collect()
+    assert now - then == found
+    assert found <= {row["video_id"] for row in by_time}

@@ -40,7 +40,11 @@ def test_connectors_have_the_version_of_the_hadoop_in_pyspark() -> None:
 
 def test_s3_needs_no_variable_where_a_role_or_a_file_has_the_credentials() -> None:
     options = make_s3_options({})
-    assert list(options) == ["fs.s3a.aws.credentials.provider"]
+    assert list(options) == [
+        "fs.s3a.aws.credentials.provider",
+        "fs.s3a.performance.flags",
+        "spark.sql.streaming.checkpointFileManagerClass",
+    ]
     assert options["fs.s3a.aws.credentials.provider"].endswith(
         ",software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
     )
