@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
-from pyspark.sql.types import MapType, StructField
 
 from jobs.contracts.run_log import log
 from jobs.errors import ContractError
@@ -17,6 +16,7 @@ from jobs.lake.commit_locks import CommitLocks
 from jobs.lake.commits import first_lines, read_commits, retry_conflicts
 from jobs.lake.files import LakeFiles
 from jobs.lake.readers import literal_reader
+from jobs.lake.row_changes import find_changes, same_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,16 +33,6 @@ _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # the folder before the job has succeeded, and a repeated task writes the same names.
 _COMMITTER = "mapreduce.fileoutputcommitter"
 _STAGED = {f"{_COMMITTER}.algorithm.version": "2", f"{_COMMITTER}.marksuccessfuljobs": "false"}
-
-
-def _same_key(key: tuple[str, ...]) -> str:
-    """Return the SQL condition that source and target have the same key."""
-    return " AND ".join(f"target.`{k}` = source.`{k}`" for k in key)
-
-
-def _comparable(column: Column, field: StructField) -> Column:
-    """Make a column comparable with `<=>`; Spark cannot compare maps."""
-    return F.array_sort(F.map_entries(column)) if isinstance(field.dataType, MapType) else column
 
 
 def _repeated_key_error(table: Table) -> ContractError:
@@ -220,7 +210,7 @@ class Lake:
             merge = (
                 DeltaTable.forPath(self.spark, self.path(table.name))
                 .alias("target")
-                .merge(changes.alias("source"), _same_key(table.key))
+                .merge(changes.alias("source"), same_key(table.key))
                 .whenMatchedDelete(condition=F.col("source._change") == "delete")
                 .whenMatchedUpdate(condition=F.lit(not is_insert_only), set=values)
                 .whenNotMatchedInsert(values=values)
@@ -228,31 +218,13 @@ class Lake:
             self.commit(table, run, merge.execute)
 
     def _changes(self, table: Table, rows: DataFrame, run: Run, within: DataFrame | None) -> DataFrame:
-        """Select the rows to insert, update or delete; the column `_change` names the operation."""
-        fields = {f.name: f for f in table.schema.fields}
-        compared = table.compared or tuple(n for n in fields if n not in {*table.key, *table.audit_columns})
-        target = self.read(table.name).select(*table.key, *compared)
+        """Select the rows to insert, update or delete: see `jobs.lake.row_changes.find_changes`."""
+        stored = self.read(table.name)
         if table.is_replaced and "model_id" in table.key:
-            target = target.where(F.col("model_id") == run.model.model_id)
+            stored = stored.where(F.col("model_id") == run.model.model_id)
         if within is not None:
-            target = target.join(within.select(*table.key), [*table.key], "left_semi")
-        differs = F.lit(False)
-        for name in compared:
-            old, new = (_comparable(F.col(f"{side}.`{name}`"), fields[name]) for side in ("target", "source"))
-            differs = differs | ~old.eqNullSafe(new)
-        first_key = table.key[0]
-        change = (
-            F.when(F.col(f"target.`{first_key}`").isNull(), "insert")
-            .when(F.col(f"source.`{first_key}`").isNull(), "delete")
-            .when(differs, "update")
-        )
-        columns = [
-            (F.coalesce(f"source.`{n}`", f"target.`{n}`") if n in table.key else F.col(f"source.`{n}`")).alias(n)
-            for n in fields
-        ]
-        how = "full_outer" if table.is_replaced else "left"
-        joined = rows.alias("source").join(target.alias("target"), F.expr(_same_key(table.key)), how)
-        return joined.select(*columns, change.alias("_change")).where("_change IS NOT NULL")
+            stored = stored.join(within.select(*table.key), [*table.key], "left_semi")
+        return find_changes(table, rows, stored)
 
     def append(self, table: Table, rows: DataFrame, run: Run | None = None) -> None:
         """Append rows without a check of their keys; `run` is None if a person writes them."""
