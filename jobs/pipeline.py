@@ -14,11 +14,14 @@ from jobs.tables import (
     duplicates,
     embeddings,
     estimates,
+    fingerprints,
     manifest,
     pairs,
     quarantine,
     runs,
     samples,
+    search_cells,
+    segment_codes,
     thumbnails,
 )
 
@@ -39,9 +42,23 @@ PIPELINE = (
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
+    Stage(fingerprints.TABLE, reads=("embeddings", "fingerprints"), build=fingerprints.build),
+    Stage(
+        search_cells.TABLE,
+        reads=("manifest", "quarantine", "embeddings", "fingerprints", "seen_embeddings", "search_cells"),
+        build=search_cells.build,
+    ),
+    Stage(
+        segment_codes.TABLE,
+        reads=("manifest", "quarantine", "embeddings", "fingerprints", "search_cells", "segment_codes"),
+        build=segment_codes.build,
+    ),
     Stage(
         pairs.TABLE,
-        reads=("manifest", "quarantine", "embeddings", "thumbnails", "descriptors", "seen_embeddings", "pairs"),
+        reads=(
+            *("manifest", "quarantine", "embeddings", "fingerprints", "search_cells", "segment_codes"),
+            *("thumbnails", "descriptors", "seen_embeddings", "pairs"),
+        ),
         build=pairs.build,
         is_published=True,
     ),

@@ -168,7 +168,10 @@ class PairsConfig(Section):
         200.0, description="plan auto: use cells if exact search needs more operations"
     )
     block_rows: Positive = Field(32_768, description="embeddings in one block; a task loads two blocks")
-    cell_rows: Positive = Field(1000, description="average number of embeddings in a cell")
+    cell_rows: Positive = Field(1000, description="average number of embeddings in a cell when cells are trained")
+    max_cell_growth: PositiveFloat = Field(
+        4.0, description="ndvr maintain retrains the cells of a lake that has grown by more than this factor"
+    )
     min_search_recall: Fraction = Field(
         0.99, description="share of the pairs that cells must find, estimated on a sample"
     )
@@ -177,6 +180,10 @@ class PairsConfig(Section):
     )
     recall_rows: Annotated[int, Field(ge=0)] = Field(
         512, description="approximate number of embeddings on which recall is estimated"
+    )
+    searched_again_fraction: Fraction = Field(
+        0.01,
+        description="after cells are retrained, share of the stored videos that each night searches again; 0: none",
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the cells and samples")
 

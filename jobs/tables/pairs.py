@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.contracts.presence import select_present
 from jobs.contracts.run import keep_on_executors
 from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
+from jobs.pairing.cell_search import recheck_pairs
+from jobs.pairing.cells import read_cells
 from jobs.pairing.common_footage import relabel_common_footage
 from jobs.pairing.pictures import PictureSources, add_pictures
-from jobs.pairing.representatives import find_representatives, mark_unsearched, select_representative_segments
+from jobs.pairing.searched import choose_searched_again, find_searched_videos, open_index
 from udfs.registering.look_batches import LOOK_COLUMNS, LOOKED_DDL, VERIFIED_DDL, look_batches
 from udfs.searching.inverted_index import search_inverted_index
 from udfs.verifying.verify_batches import ALIGNED_DDL, align_batches
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jobs.config.settings import PairsConfig
     from jobs.contracts.run import Run
     from jobs.pairing.candidates import Plan
+    from jobs.pairing.cell_search import CellIndex
     from models.verifier import Verifier
 
 TABLE = Table(
@@ -79,19 +81,18 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
 
     Runs on: driver; search and alignment on executors.
     """
-    present = select_present(inputs["manifest"], inputs["quarantine"])
-    stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).join(present, "video_id", "left_semi")
-    seen = inputs.get("seen_embeddings") if run.config.pairs.incremental else None
-    seen = seen.where(F.col("model_id") == run.model.model_id) if seen is not None else None
-    videos = run.checkpoint("videos", mark_unsearched(find_representatives(stored), seen))
-    segments = select_representative_segments(stored, videos)
-    if run.verifier is None:
-        segments = segments.where("segment_index = 0")
-    plan = plan_search(segments, run.config.pairs)
+    cells = read_cells(inputs["search_cells"], run.model.model_id)
+    known = find_searched_videos(inputs, run, cells)
+    stored, videos = known.stored, known.videos
+    plan = plan_search(known.segments, run.config.pairs, has_cells=cells is not None)
     is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
     if not is_incremental:
         videos = videos.withColumn("is_unsearched", F.lit(True))
-    searched = _search(segments, plan, run)
+    index = open_index(inputs, run, known, cells) if cells is not None and plan.name == "cells" else None
+    kept = _select_searched_pairs(inputs["pairs"], videos, run) if is_incremental else None
+    searched = _search(known.segments, plan, run, index)
+    if kept is not None and choose_searched_again(run, cells) is not None:
+        searched = replace(searched, rows=searched.rows.join(kept, ["left_id", "right_id"], "left_anti"))
     identical = _pair_identical_vectors(videos)
     whole = stored.where("segment_index = 0").join(
         videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
@@ -106,7 +107,7 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
         candidates = _join_features(searched.rows.unionByName(identical), whole, sources.thumbnails)
         found, unseen = _verify_candidates(candidates, whole, sources, run.verifier, run)
     rows = found.unionByName(_pair_identical_content(videos, run))
-    rows = rows.unionByName(_select_searched_pairs(inputs["pairs"], videos, run)) if is_incremental else rows
+    rows = rows.unionByName(kept) if kept is not None else rows
     if run.verifier is not None:
         rows = relabel_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
     return replace(searched, rows=rows, unseen_pairs=unseen)
@@ -192,15 +193,16 @@ def _verify_candidates(
     return found, pictured.unseen
 
 
-def _search(segments: DataFrame, plan: Plan, run: Run) -> Built:
+def _search(segments: DataFrame, plan: Plan, run: Run, index: CellIndex | None) -> Built:
     """Search the representatives as configured: left_id, right_id, cosine_similarity, with the plan and its recall."""
-    config = run.config.pairs
+    threshold = run.min_searched_similarity
     if run.verifier is None and run.search == "inverted_index":
-        vectors = segments.select("video_id", "vector")
-        return Built(search_inverted_index(vectors, run.calibration.min_cosine_similarity), "inverted_index")
-    threshold = run.calibration.min_cosine_similarity if run.verifier is None else config.min_candidate_similarity
-    found = search_candidates(segments, threshold, config, plan, run.checkpoint)
-    return Built(found.rows, plan.name, found.recall)
+        return Built(search_inverted_index(segments.select("video_id", "vector"), threshold), "inverted_index")
+    found = search_candidates(segments, threshold, run.config.pairs, plan, run.checkpoint, index)
+    # With a verifier, the frames of a candidate decide. Without one, the similarities are published.
+    is_approximate = run.verifier is None and plan.name == "cells"
+    rows = recheck_pairs(found.rows, segments, threshold) if is_approximate else found.rows
+    return Built(rows, plan.name, found.recall)
 
 
 def _pair_identical_vectors(videos: DataFrame) -> DataFrame:
