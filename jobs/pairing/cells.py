@@ -79,7 +79,7 @@ def train_cells(
     """
     import numpy as np
 
-    num_cells = max(1, min(_MAX_CELLS, num_rows // config.cell_rows))
+    num_cells = choose_num_cells(num_rows, config)
     wanted = min(_MAX_TRAINING_ROWS, max(_TRAINING_ROWS_PER_CELL * num_cells, num_cells))
     sample = sample_rows(vectors, wanted, num_rows, config.seed)
     num_cells = min(num_cells, len(sample))
@@ -94,6 +94,11 @@ def train_cells(
     log.info("cells trained", num_cells=num_cells, num_probes=num_probes, num_sampled=len(sample), margin=error.margin)
     shares = np.bincount(nearest[:, 0], minlength=num_cells) / len(sample)
     return Cells(centroids, num_probes, error.margin), Training(num_rows, len(sample), recall, shares)
+
+
+def choose_num_cells(num_rows: int, config: PairsConfig) -> int:
+    """Return the number of cells for a number of vectors, by `cell_rows`."""
+    return max(1, min(_MAX_CELLS, num_rows // config.cell_rows))
 
 
 def read_cells(stored: DataFrame, model_id: str) -> Cells | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,18 +81,8 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
 
     Runs on: driver; search and alignment on executors.
     """
-    cells = read_cells(inputs["search_cells"], run.model.model_id)
-    known = find_searched_videos(inputs, run, cells)
-    stored, videos = known.stored, known.videos
-    plan = plan_search(known.segments, run.config.pairs, has_cells=cells is not None)
-    is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
-    if not is_incremental:
-        videos = videos.withColumn("is_unsearched", F.lit(True))
-    index = open_index(inputs, run, known, cells) if cells is not None and plan.name == "cells" else None
-    kept = _select_searched_pairs(inputs["pairs"], videos, run) if is_incremental else None
-    searched = _search(known.segments, plan, run, index)
-    if kept is not None and choose_searched_again(run, cells) is not None:
-        searched = replace(searched, rows=searched.rows.join(kept, ["left_id", "right_id"], "left_anti"))
+    candidates = find_candidates(inputs, run)
+    stored, videos, kept, searched = candidates.stored, candidates.videos, candidates.kept, candidates.searched
     identical = _pair_identical_vectors(videos)
     whole = stored.where("segment_index = 0").join(
         videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
@@ -104,13 +94,45 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
         sources = PictureSources.of(
             inputs["thumbnails"], inputs["descriptors"], run.model.descriptor_id, run.config.describe, run.roots
         )
-        candidates = _join_features(searched.rows.unionByName(identical), whole, sources.thumbnails)
-        found, unseen = _verify_candidates(candidates, whole, sources, run.verifier, run)
+        featured = _join_features(searched.rows.unionByName(identical), whole, sources.thumbnails)
+        found, unseen = _verify_candidates(featured, whole, sources, run.verifier, run)
     rows = found.unionByName(_pair_identical_content(videos, run))
     rows = rows.unionByName(kept) if kept is not None else rows
     if run.verifier is not None:
         rows = relabel_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
     return replace(searched, rows=rows, unseen_pairs=unseen)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of a run, and the stored pairs that it keeps.
+
+    Attributes:
+        stored: rows of `embeddings` of present videos.
+        videos: as `jobs.pairing.representatives.mark_unsearched` returns them; all unsearched in a full search.
+        kept: rows of `pairs` that are not searched again; None in a full search.
+        searched: left_id, right_id, cosine_similarity, with the plan and its recall.
+    """
+
+    stored: DataFrame
+    videos: DataFrame
+    kept: DataFrame | None
+    searched: Built
+
+
+def find_candidates(inputs: Mapping[str, DataFrame], run: Run) -> Candidates:
+    """Choose the videos to search, and search them. Runs on: driver; search on executors."""
+    cells = read_cells(inputs["search_cells"], run.model.model_id)
+    known = find_searched_videos(inputs, run, cells)
+    plan = plan_search(known.segments, run.config.pairs, has_cells=cells is not None)
+    is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
+    videos = known.videos if is_incremental else known.videos.withColumn("is_unsearched", F.lit(True))
+    kept = _select_searched_pairs(inputs["pairs"], videos, run) if is_incremental else None
+    index = open_index(inputs, run, known, cells) if cells is not None and plan.name == "cells" else None
+    searched = _search(known.segments, plan, run, index)
+    if kept is not None and choose_searched_again(run, cells) is not None:
+        searched = replace(searched, rows=searched.rows.join(kept, ["left_id", "right_id"], "left_anti"))
+    return Candidates(known.stored, videos, kept, searched)
 
 
 def find_evidence(segments: DataFrame, sources: PictureSources, config: PairsConfig) -> DataFrame:
