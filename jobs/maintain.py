@@ -42,12 +42,12 @@ def maintain(
 ) -> None:
     """Compact the tables' files, and delete what is no longer needed.
 
-    It retrains the cells of the search if they no longer fit, unless a run is active; the next run then searches a
-    share of the videos again. In each table, it deletes rows of expired models and records of old runs. It joins small files and clusters them on
-    the key (OPTIMIZE). It deletes files that no version within `maintenance.retention_hours` reads (VACUUM). Files that
-    an active run may read, and the embeddings that the next search compares with, are kept longer. Then it deletes the
-    staging folders of killed runs, and old logs. Rows that nightly runs read do not change, so the next run has no
-    extra work. It may run beside nightly runs.
+    It retrains the cells of the search if they no longer fit, unless a run is active; the next runs then search a share
+    of the videos again. In each table, it deletes rows of expired models and records of old runs. It joins small files
+    and clusters them on the key (OPTIMIZE). It deletes files that no version within `maintenance.retention_hours` reads
+    (VACUUM). Files that an active run may read, and the embeddings that the next search compares with, are kept longer.
+    Then it deletes the staging folders of killed runs, and old logs. Otherwise rows that nightly runs read do not
+    change, so the next run has no extra work. It may run beside nightly runs.
 
     Exit codes: 0 done; 2 bad usage or config, or the lake has no tables.
     """

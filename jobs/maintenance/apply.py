@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import Config
     from jobs.contracts.table import Table
-    from jobs.maintenance.cells import maintain_cells
-from jobs.maintenance.plan import MaintenancePlan
+    from jobs.maintenance.plan import MaintenancePlan
 
 
 def run_maintenance(
