@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run import keep_on_executors
-from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.pairing.common_footage import relabel_common_footage
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import PairsConfig
     from jobs.contracts.run import Run
+    from jobs.contracts.stage import Built
     from models.verifier import Verifier
 
 TABLE = Table(
