@@ -75,13 +75,13 @@ def choose_plan(num_rows: int, num_unsearched: int, dim: int, config: PairsConfi
         num_unsearched: number of vectors that the last search did not see.
         dim: number of dimensions.
         config: `plan`, `incremental`, `max_exact_teraflop`.
-        has_cells: whether the lake has cells for the vectors.
+        has_cells: whether the lake has cells for the vectors, and exact search is not configured.
     """
     limit = config.max_exact_teraflop
     new = (2 * num_rows - num_unsearched) * num_unsearched * dim / 1e12
     whole = num_rows**2 * dim / 1e12
     by_cells = num_unsearched if config.incremental else num_rows
-    if has_cells and config.plan != "exact":
+    if has_cells:
         return Plan("cells", "the lake has cells", num_rows, by_cells)
     if config.incremental and num_unsearched < num_rows and new <= limit:
         return Plan("incremental", f"{new:.3g} TFLOP for new vectors, at most {limit:g}", num_rows, num_unsearched)
@@ -103,8 +103,10 @@ def plan_search(vectors: DataFrame, config: PairsConfig, *, has_cells: bool = Fa
     counts = vectors.groupBy("is_unsearched").count().collect()
     num_rows = sum(row["count"] for row in counts)
     num_unsearched = sum(row["count"] for row in counts if row["is_unsearched"])
-    first = vectors.select(F.size("vector")).first()
-    plan = choose_plan(num_rows, num_unsearched, first[0] if first is not None else 0, config, has_cells=has_cells)
+    # The size is asked for only where it counts, because Spark reads a row group of vectors for it.
+    first = None if has_cells else vectors.select(F.size("vector")).first()
+    dim = first[0] if first is not None else 0
+    plan = choose_plan(num_rows, num_unsearched, dim, config, has_cells=has_cells)
     log.info("search planned", plan=plan.name, why=plan.reason, num_vectors=num_rows, num_new=num_unsearched)
     return plan
 

@@ -45,11 +45,12 @@ def find_candidates(inputs: Mapping[str, DataFrame], run: Run) -> Candidates:
     """Choose the videos to search, and search them. Runs on: driver; search on executors."""
     cells = read_cells(inputs["search_cells"], run.model.model_id)
     known = find_searched_videos(inputs, run, cells)
-    plan = plan_search(known.segments, run.config.pairs, has_cells=cells is not None)
+    has_cells = cells is not None and run.config.pairs.plan != "exact" and run.search == "faiss"
+    plan = plan_search(known.segments, run.config.pairs, has_cells=has_cells)
     is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
     videos = known.videos if is_incremental else known.videos.withColumn("is_unsearched", F.lit(True))
     kept = _select_searched_pairs(inputs["pairs"], videos, run) if is_incremental else None
-    index = open_index(inputs, run, known, cells) if cells is not None and plan.name == "cells" else None
+    index = open_index(inputs, run, known, cells) if cells is not None and has_cells else None
     searched = _search(known.segments, plan, run, index)
     if kept is not None and choose_searched_again(run, cells) is not None:
         searched = replace(searched, rows=searched.rows.join(kept, ["left_id", "right_id"], "left_anti"))

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.contracts.run_log import log
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search
-from jobs.pairing.cells import read_cells, train_cells
+from jobs.pairing.cells import train_cells
 from jobs.pairing.searched import find_searched_videos
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> DataFrame:
     Runs on: driver, with a sample of vectors. Later versions are trained by `ndvr maintain` only.
     """
     stored, embedded = inputs["search_cells"], inputs["embeddings"].where(F.col("model_id") == run.model.model_id)
-    if not _may_need_cells(embedded, run) or read_cells(stored, run.model.model_id) is not None:
+    is_made = not stored.where(F.col("model_id") == run.model.model_id).isEmpty()
+    if is_made or not _may_need_cells(embedded, run):
         return stored.limit(0)
     segments = find_searched_videos(inputs, run).segments
     plan = plan_search(segments, run.config.pairs)

@@ -194,7 +194,6 @@ def test_the_plan_is_chosen_by_what_exact_search_would_cost(
     assert choose_plan(num_rows, num_unsearched, 256, PairsConfig(**told)) == expected
 
 
-def test_cells_of_the_lake_are_used_unless_exact_search_is_configured() -> None:
+def test_cells_of_the_lake_are_used_whatever_exact_search_would_cost() -> None:
     assert choose_plan(1000, 10, 256, PairsConfig(), has_cells=True) == Plan("cells", "the lake has cells", 1000, 10)
     assert choose_plan(1000, 10, 256, PairsConfig(incremental=False), has_cells=True).num_unsearched == 1000
-    assert choose_plan(1000, 10, 256, PairsConfig(plan="exact"), has_cells=True).name == "incremental"
