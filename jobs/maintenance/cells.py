@@ -64,7 +64,7 @@ def maintain_cells(lake: Lake, run: Run, *, is_dry: bool, is_alone: bool) -> Cel
     """
     if not all(lake.exists(table) for table in (search_cells.TABLE, segment_codes.TABLE)):
         return None
-    run = replace(run, checkpoint=partial(lake.checkpoint, run=run))
+    run = run if is_dry else replace(run, checkpoint=partial(lake.checkpoint, run=run))
     cells = read_cells(lake.read("search_cells"), run.model.model_id)
     if cells is None:
         return None

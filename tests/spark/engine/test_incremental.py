@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import functions as F
 
-from jobs.pairing.representatives import fingerprint_videos
-from jobs.tables import embeddings, pairs, search_cells, segment_codes
-from tests.support.lakes import TINY, make_run, none_in_quarantine, present_in
+from jobs.tables import embeddings, pairs
+from tests.support.lakes import TINY, make_run, make_search_inputs, none_in_quarantine, present_in
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -60,14 +58,12 @@ def search(spark: SparkSession, told: dict[str, Any], lake: Lake, seen: Lake, fo
     """Run one night's search after one that has seen some videos and found some pairs."""
     run = make_run(spark, Path("/manifest.csv"), TINY | {"pairs": {"min_cosine_similarity": THRESHOLD} | told})
     rows = embed(spark, lake, run.model.model_id)
-    hashed = fingerprint_videos(rows.union(embed(spark, seen, run.model.model_id)).distinct())
+    known = rows.union(embed(spark, seen, run.model.model_id)).distinct()
     inputs = {
         "manifest": present_in(rows),
         "quarantine": none_in_quarantine(spark),
         "embeddings": rows,
-        "fingerprints": hashed.withColumn("model_id", F.lit(run.model.model_id)),
-        "search_cells": spark.createDataFrame([], search_cells.TABLE.schema),
-        "segment_codes": spark.createDataFrame([], segment_codes.TABLE.schema),
+        **make_search_inputs(known, run.model.model_id),
         "seen_embeddings": embed(spark, seen, run.model.model_id),
         "pairs": spark.createDataFrame(found, pairs.TABLE.schema),
     }
