@@ -10,7 +10,7 @@ from jobs.contracts.run_log import log
 from jobs.lake.file_skipping import covers
 from jobs.pairing.sampling import add_spread, is_in_sample
 from udfs.searching.cell_groups import make_cell_assigner
-from udfs.searching.cell_queries import MATCHED_DDL, Queries, make_cell_searcher
+from udfs.searching.cell_queries import MATCHED_DDL, CellQueries, make_cell_searcher
 from udfs.searching.cells import plan_cells
 from udfs.searching.codes import CodedRows
 from udfs.searching.groups import FOUND_DDL, GROUPED_DDL, make_group_searcher
@@ -47,7 +47,7 @@ class CellIndex(NamedTuple):
     codes: DataFrame
 
 
-class Matches(NamedTuple):
+class CellMatches(NamedTuple):
     """What a search by cells found.
 
     Attributes:
@@ -66,7 +66,7 @@ def search_new(
     min_cosine_similarity: float,
     config: PairsConfig,
     checkpoint: Callable[[str, DataFrame], DataFrame],
-) -> Matches | None:
+) -> CellMatches | None:
     """Compare new segments with all by the rule of the cells; None if there are too many to send to every task.
 
     The stored codes are read once and not moved, and only where a cell may have a partner. In the same pass the sample
@@ -87,14 +87,14 @@ def search_new(
     codes = index.codes.join(F.broadcast(new), "video_id", "left_semi")
     queries = _collect_queries(codes, is_in_sample(config.recall_rows, num_new, config.seed + 1), index.cells)
     if queries is None:
-        return Matches(_no_pairs(index), None)
+        return CellMatches(_no_pairs(index), None)
     matched = _match(_skip_cells(index, queries), queries, min_cosine_similarity)
     best = F.max(F.when(~F.col("is_sampled"), F.col("cosine_similarity"))).alias("cosine_similarity")
     pairs = matched.groupBy("left_id", "right_id").agg(best, F.bool_or("is_sampled").alias("is_sampled"))
     kept = checkpoint("candidates", pairs)
     is_found = F.col("cosine_similarity").isNotNull()
     recall = _measure_recall(kept.where("is_sampled").select(is_found.alias("is_found")))
-    return Matches(kept.where(is_found).drop("is_sampled"), recall)
+    return CellMatches(kept.where(is_found).drop("is_sampled"), recall)
 
 
 def search_all(
@@ -102,7 +102,7 @@ def search_all(
     min_cosine_similarity: float,
     config: PairsConfig,
     checkpoint: Callable[[str, DataFrame], DataFrame],
-) -> Matches:
+) -> CellMatches:
     """Compare all segments with one another by the rule of the cells: a join that moves every code to its cells.
 
     Args and returns: as `search_new`. The pairs are written before their recall is estimated, in one more pass.
@@ -110,7 +110,7 @@ def search_all(
     stored, querying = _count_cells(index)
     num_rows = int(stored.sum())
     if not num_rows:
-        return Matches(_no_pairs(index), None)
+        return CellMatches(_no_pairs(index), None)
     min_tasks = GROUPS_PER_CORE * index.codes.sparkSession.sparkContext.defaultParallelism
     plan = plan_cells(stored, querying, block_rows=config.block_rows, min_tasks=min_tasks)
     log.info("cells planned", num_split=int((plan.num_blocks > 1).sum()), num_tasks=plan.num_tasks)
@@ -121,11 +121,11 @@ def search_all(
     sampled = index.codes.where(is_in_sample(config.recall_rows, num_rows, config.seed + 1))
     sample = _collect_queries(sampled, F.lit(True), index.cells)
     if sample is None:
-        return Matches(kept, None)
+        return CellMatches(kept, None)
     truth = _match(index.codes.where(F.col("cell") < sample.num_sampled_cells), sample, min_cosine_similarity)
     pairs = truth.where("is_sampled").select("left_id", "right_id").distinct()
     marked = pairs.join(kept.withColumn("is_found", F.lit(True)), ["left_id", "right_id"], "left")
-    return Matches(kept, _measure_recall(marked.select(F.coalesce("is_found", F.lit(False)).alias("is_found"))))
+    return CellMatches(kept, _measure_recall(marked.select(F.coalesce("is_found", F.lit(False)).alias("is_found"))))
 
 
 def keep_most_similar(found: DataFrame) -> DataFrame:
@@ -151,7 +151,7 @@ def recheck_pairs(found: DataFrame, vectors: DataFrame, min_cosine_similarity: f
     return both.select(*columns).mapInArrow(make_pair_checker(min_cosine_similarity), FOUND_DDL)
 
 
-def _collect_queries(codes: DataFrame, is_sampled: Column, cells: Cells) -> Queries | None:
+def _collect_queries(codes: DataFrame, is_sampled: Column, cells: Cells) -> CellQueries | None:
     """Collect codes on the driver, sorted by id; None if there are none."""
     import numpy as np
 
@@ -161,16 +161,16 @@ def _collect_queries(codes: DataFrame, is_sampled: Column, cells: Cells) -> Quer
         return None
     sample = np.flatnonzero(rows.column("is_sampled").to_numpy())
     count = len(cells.centroids)
-    return Queries(CodedRows.read(rows), sample, count if count < _RECALL_CELLS else count // 8)
+    return CellQueries(CodedRows.read(rows), sample, count if count < _RECALL_CELLS else count // 8)
 
 
-def _match(codes: DataFrame, queries: Queries, min_cosine_similarity: float) -> DataFrame:
+def _match(codes: DataFrame, queries: CellQueries, min_cosine_similarity: float) -> DataFrame:
     """Compare stored codes with queries: rows of MATCHED_DDL, several per pair."""
     searcher = make_cell_searcher(queries, min_cosine_similarity)
     return codes.select("video_id", "probe_cells", "code").mapInArrow(searcher, MATCHED_DDL)
 
 
-def _skip_cells(index: CellIndex, queries: Queries) -> DataFrame:
+def _skip_cells(index: CellIndex, queries: CellQueries) -> DataFrame:
     """Leave out the files without a cell that may have a partner of a query or is in the sample of recall."""
     needed = {*queries.by_probe, *range(queries.num_sampled_cells if len(queries.sample) else 0)}
     most = _MAX_CELLS_TO_SKIP_FILES * len(index.cells.centroids)

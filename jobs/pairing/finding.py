@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Candidates:
+class FoundCandidates:
     """The candidates of a run, and the stored pairs that it keeps.
 
     Attributes:
@@ -41,7 +41,7 @@ class Candidates:
     searched: Built
 
 
-def find_candidates(inputs: Mapping[str, DataFrame], run: Run) -> Candidates:
+def find_candidates(inputs: Mapping[str, DataFrame], run: Run) -> FoundCandidates:
     """Choose the videos to search, and search them. Runs on: driver; search on executors."""
     cells = read_cells(inputs["search_cells"], run.model.model_id)
     known = find_searched_videos(inputs, run, cells)
@@ -54,7 +54,7 @@ def find_candidates(inputs: Mapping[str, DataFrame], run: Run) -> Candidates:
     searched = _search(known.segments, plan, run, index)
     if kept is not None and choose_searched_again(run, cells) is not None:
         searched = replace(searched, rows=searched.rows.join(kept, ["left_id", "right_id"], "left_anti"))
-    return Candidates(known.stored, videos, kept, searched)
+    return FoundCandidates(known.stored, videos, kept, searched)
 
 
 def _search(segments: DataFrame, plan: Plan, run: Run, index: CellIndex | None) -> Built:

@@ -23,7 +23,7 @@ MATCHED_DDL = "left_id STRING, right_id STRING, cosine_similarity DOUBLE, is_sam
 
 
 @dataclass(frozen=True)
-class Queries:
+class CellQueries:
     """The new segments that a search compares with stored ones, and a sample of them.
 
     Attributes:
@@ -53,7 +53,7 @@ class Queries:
 
 
 def make_cell_searcher(
-    queries: Queries, min_cosine_similarity: float
+    queries: CellQueries, min_cosine_similarity: float
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that compares stored codes with queries: (video_id, probe_cells, code) -> MATCHED_DDL.
 
@@ -68,7 +68,7 @@ def make_cell_searcher(
 
 
 def _search_partition(
-    batches: Iterator[pa.RecordBatch], queries: Queries, min_cosine_similarity: float
+    batches: Iterator[pa.RecordBatch], queries: CellQueries, min_cosine_similarity: float
 ) -> Iterator[pa.RecordBatch]:
     """Search the rows of a partition, table by table."""
     import numpy as np
@@ -88,7 +88,7 @@ def _search_partition(
                 yield _make_batch(keep_most_similar(found), names, is_sampled=is_sampled)
 
 
-def find_blocks(stored: CodedRows, queries: Queries) -> Blocks:
+def find_blocks(stored: CodedRows, queries: CellQueries) -> Blocks:
     """Yield the rows to compare.
 
     First the rows of each cell with the queries that probe it, then the rows that probe a cell with the queries of that

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.udfs.searching.test_cells import DIM, assign, draw_vectors, encode
-from udfs.searching.cell_queries import Queries, make_cell_searcher
+from udfs.searching.cell_queries import CellQueries, make_cell_searcher
 from udfs.searching.codes import CodedRows, decode, measure_code_error
 from udfs.searching.groups import make_group_searcher
 from udfs.searching.pair_search import make_pair_checker
@@ -27,7 +27,7 @@ faiss.omp_set_num_threads(1)
 
 def search(stored: pa.Table, new: pa.Table, threshold: float) -> Found:
     """Search stored rows with new ones, as one task of a night does."""
-    queries = Queries(CodedRows.read(new), np.array([], np.int64), 0)
+    queries = CellQueries(CodedRows.read(new), np.array([], np.int64), 0)
     return keep_best(make_cell_searcher(queries, threshold)(iter(stored.to_batches(max_chunksize=7))))
 
 
@@ -93,7 +93,7 @@ def test_codes_with_a_margin_and_a_check_find_what_vectors_find_in_the_same_cell
 def test_a_sample_is_compared_with_all_rows_of_the_first_cells(count: int, seed: int) -> None:
     coded = encode(draw_vectors(count, seed), 4, 1)
     rows = CodedRows.read(coded)
-    queries = Queries(rows, np.arange(2), 3)
+    queries = CellQueries(rows, np.arange(2), 3)
     found = [
         row for batch in make_cell_searcher(queries, THRESHOLD)(iter(coded.to_batches())) for row in batch.to_pylist()
     ]
