@@ -52,6 +52,7 @@ PIPELINE = (
         segment_codes.TABLE,
         reads=("manifest", "quarantine", "embeddings", "fingerprints", "search_cells", "segment_codes"),
         build=segment_codes.build,
+        is_appended=True,
     ),
     Stage(
         pairs.TABLE,

@@ -143,7 +143,8 @@ def search_candidates(
         return SearchResult(_search_blocks(vectors, min_cosine_similarity, config, plan))
     if index is None:
         cells, _ = train_cells(vectors, plan.num_rows, min_cosine_similarity, config)
-        segments = vectors.select("video_id", "segment_index", "vector")
+        run_id = F.lit("").alias("run_id")  # the codes of this search are one file set, so no file is skipped
+        segments = vectors.select("video_id", "segment_index", run_id, "vector")
         index = CellIndex(cells, checkpoint("codes", encode_segments(segments, cells)))
     return _search_codes(index, vectors, min_cosine_similarity - index.cells.margin, config, plan, checkpoint)
 

@@ -40,7 +40,8 @@ class CellIndex(NamedTuple):
 
     Attributes:
         cells: the cells of the codes.
-        codes: video_id, segment_index, cell, probe_cells, code; every searched segment once. It is read several times.
+        codes: video_id, segment_index, cell, probe_cells, code, run_id; every searched segment once. It is read several
+            times.
     """
 
     cells: Cells
@@ -84,7 +85,10 @@ def search_new(
     """
     if num_new > MAX_QUERIES:
         return None
-    codes = index.codes.join(F.broadcast(new), "video_id", "left_semi")
+    new = F.broadcast(new)
+    run_ids = index.codes.select("video_id", "run_id").join(new, "video_id", "left_semi").select("run_id").distinct()
+    written = index.codes.where(covers("run_id", [row["run_id"] for row in run_ids.collect()]))  # skips older files
+    codes = written.join(new, "video_id", "left_semi")
     queries = _collect_queries(codes, is_in_sample(config.recall_rows, num_new, config.seed + 1), index.cells)
     if queries is None:
         return CellMatches(_no_pairs(index), None)

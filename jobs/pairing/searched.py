@@ -110,7 +110,7 @@ def open_index(inputs: Mapping[str, DataFrame], run: Run, searched: SearchedVide
     differing = run.checkpoint("uncoded", both.where("is_coded IS NULL OR is_wanted IS NULL"))
     counts = differing.agg(F.count("is_coded").alias("unwanted"), F.count("is_wanted").alias("missing")).collect()[0]
     log.info("codes compared", num_unwanted=counts["unwanted"], num_missing=counts["missing"])
-    columns = ("video_id", "segment_index", "cell", "probe_cells", "code")
+    columns = ("video_id", "segment_index", "cell", "probe_cells", "code", "run_id")
     if counts["unwanted"]:
         stored = stored.join(broadcast_few(differing.where("is_wanted IS NULL").select(*key)), key, "left_anti")
     codes = stored.where("segment_index = 0") if run.verifier is None else stored
@@ -118,7 +118,7 @@ def open_index(inputs: Mapping[str, DataFrame], run: Run, searched: SearchedVide
     if counts["missing"]:
         missing = broadcast_few(differing.where("is_coded IS NULL").select("video_id", "content_sha256"))
         segments = searched.segments.join(missing, ["video_id", "content_sha256"], "left_semi")
-        encoded = encode_segments(segments.select("video_id", "segment_index", "vector"), cells)
+        encoded = encode_segments(segments.select("video_id", "segment_index", "run_id", "vector"), cells)
         codes = codes.unionByName(run.checkpoint("missing", encoded.select(*columns)))
     return CellIndex(cells, codes)
 

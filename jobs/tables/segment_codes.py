@@ -25,7 +25,7 @@ TABLE = Table(
     key=("video_id", "model_id", "cells_version", "content_hash", "segment_index"),
     compared=("cell",),
     clustered_by=("model_id", "cells_version", "cell"),
-    num_indexed_columns=6,
+    num_indexed_columns=7,
     checks={"own_cell_is_first": "cell = probe_cells[0]", "has_code": "length(code) > 0"},
     ddl="""
         model_id STRING NOT NULL COMMENT 'the model that made the vector',
