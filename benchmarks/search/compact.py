@@ -86,7 +86,7 @@ def make_forms(vectors: NDArray[np.float32]) -> list[Form]:
 
 
 def measure(
-    form: Form, vectors: NDArray[np.float32], exact: set[tuple[int, int]], exact_seconds: float, similarity: float
+    form: Form, vectors: NDArray[np.float32], exact: NDArray[np.bool_], exact_seconds: float, similarity: float
 ) -> tuple[str, ...]:
     """Search with full queries in decoded vectors, with a threshold that is lower by the margin."""
     codes = form.encode(vectors)
@@ -105,8 +105,8 @@ def measure(
         str(form.num_bytes),
         f"{rms:.5f}",
         f"{margin:.4f}",
-        f"{len(found & exact) / len(exact):.4f}",
-        f"{len(found) / len(exact):.2f}",
+        f"{(found & exact).sum() / exact.sum():.4f}",
+        f"{found.sum() / exact.sum():.2f}",
         f"{seconds:.2f}",
         f"{decoding:.2f}",
         f"{(seconds + decoding) / exact_seconds:.2f}",
@@ -115,12 +115,11 @@ def measure(
 
 def search(
     queries: NDArray[np.float32], rows: NDArray[np.float32], similarity: float
-) -> tuple[set[tuple[int, int]], float]:
-    """Return the pairs of a query and a row that reach a similarity, and the seconds."""
+) -> tuple[NDArray[np.bool_], float]:
+    """Return which pairs of a query and a row reach a similarity, bool (queries, rows), and the seconds."""
     started = time.monotonic()
-    one, other = np.nonzero(queries @ rows.T >= similarity)
-    seconds = time.monotonic() - started
-    return set(zip(one.tolist(), other.tolist(), strict=True)), seconds
+    reached: NDArray[np.bool_] = queries @ rows.T >= similarity
+    return reached, time.monotonic() - started
 
 
 if __name__ == "__main__":
