@@ -262,6 +262,9 @@ class Config(BaseSettings):
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change exactly if a setting that affects the rows of tables changes."""
-        others = {"training", "quality", "maintenance", "metrics", "spark"}
+        others: dict[str, bool | set[str]] = dict.fromkeys(
+            ("training", "quality", "maintenance", "metrics", "spark"), True
+        )
+        others["pairs"] = {"max_cell_growth", "searched_again_fraction"}  # upkeep of a search that goes on
         canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
