@@ -94,5 +94,9 @@ TABLES = (
     claims.TABLE,
 )
 """All tables, in the order in which they are documented."""
+_SEARCH_TABLES = (fingerprints.TABLE, search_cells.TABLE, segment_codes.TABLE)
 NIGHTLY_TABLES = tuple(table for table in TABLES if table not in _MEASUREMENTS)
 """The tables that every run needs. `ndvr sample` and `ndvr estimate` make the others when they are first used."""
+REQUIRED_TABLES = tuple(table for table in NIGHTLY_TABLES if table not in _SEARCH_TABLES)
+"""The tables of every lake that a run has written. A lake of an earlier version gets those of its search in its next
+run."""

@@ -25,7 +25,7 @@ from jobs.evaluation.model_comparison import Comparison, compare_models
 from jobs.lake.lake import Lake
 from jobs.lake.location import absolute
 from jobs.lake.session import start_session
-from jobs.pipeline import NIGHTLY_TABLES
+from jobs.pipeline import REQUIRED_TABLES
 from jobs.tables import runs
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int
     Raises:
         UsageError: a table is missing, or there is nothing to compare.
     """
-    missing = [table.name for table in NIGHTLY_TABLES if not lake.exists(table)]
+    missing = [table.name for table in REQUIRED_TABLES if not lake.exists(table)]
     if missing:
         raise UsageError(f"no table {missing[0]} in {lake.root!r}; give --lake the folder of a nightly run")
     now = datetime.now(UTC)

@@ -20,7 +20,7 @@ from jobs.errors import UsageError
 from jobs.lake.lake import Lake
 from jobs.lake.location import choose_log_folder
 from jobs.lake.session import start_session
-from jobs.pipeline import NIGHTLY_TABLES
+from jobs.pipeline import REQUIRED_TABLES
 from jobs.tables import manifest
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def read_progress(
     """
     uris = _list_uris(lake_uri, manifest_uri)
     lake = Lake(start_session("ndvr backfill", *uris, settings=config.spark, master=master), lake_uri)
-    if not all(lake.exists(table) for table in NIGHTLY_TABLES):
+    if not all(lake.exists(table) for table in REQUIRED_TABLES):
         raise UsageError(f"no tables in {lake_uri!r}; pass the lake of an earlier run to --lake")
     run = _make_run(lake, make_run_id(datetime.now(UTC)), manifest_uri, config, Console(stderr=True))
     rows = _read_manifest(lake, run, manifest_uri)
