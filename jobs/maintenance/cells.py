@@ -101,7 +101,7 @@ def find_reason_to_retrain(lake: Lake, run: Run, cells: Cells) -> str | None:
         return (
             f"{num_rows} segments, made for {made_for['num_rows']}; pairs.max_cell_growth is {config.max_cell_growth:g}"
         )
-    if config.num_probes not in {None, cells.num_probes} and len(cells.centroids) >= (config.num_probes or 0):
+    if config.num_probes is not None and cells.num_probes != min(config.num_probes, choose_num_cells(num_rows, config)):
         return f"{cells.num_probes} probes; pairs.num_probes is {config.num_probes}"
     searches = lake.read("runs").where((F.col("model_id") == model_id) & (F.col("stage") == "pairs"))
     searches = searches.where("search_plan = 'cells' AND search_recall IS NOT NULL AND status = 'done'")

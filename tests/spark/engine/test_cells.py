@@ -144,18 +144,18 @@ def test_three_nights_leave_the_pairs_of_one_run_over_the_same_cells(
 
 
 def test_a_night_trains_no_cells_and_encodes_new_videos_only(nights: Searched) -> None:
-    assert [night["search_cells"].num_rows for night in nights.records] == [5, 0, 0]
+    assert [night["search_cells"].num_rows for night in nights.records] == [4, 0, 0]
     assert [night["segment_codes"].num_rows for night in nights.records] == [99, 21, 12]  # v003 took the place of v002
     assert {night["pairs"].search_plan for night in nights.records} == {"cells"}
     assert all(night["pairs"].search_recall is not None for night in nights.records)
 
 
 def test_maintenance_retrains_cells_and_the_next_night_searches_a_share_again(nights: Searched) -> None:
-    lake, told = nights.lake, {"num_probes": 5, "searched_again_fraction": 1.0}
+    lake, told = nights.lake, {"num_probes": 6, "searched_again_fraction": 1.0}
     run = make_night(lake.spark, lake, 3, told)
     plan = maintain_cells(lake, run, is_dry=True, is_alone=True)
     assert plan is not None
-    assert (plan.version, plan.reason, plan.num_unwanted_videos) == (1, "2 probes; pairs.num_probes is 5", 4)
+    assert (plan.version, plan.reason, plan.num_unwanted_videos) == (1, "2 probes; pairs.num_probes is 6", 4)
     assert maintain_cells(lake, run, is_dry=False, is_alone=True) == plan
     codes = (
         lake.read("segment_codes").groupBy("cells_version").agg(F.count("*"), F.count_distinct("video_id")).collect()
