@@ -42,11 +42,12 @@ def maintain(
 ) -> None:
     """Compact the tables' files, and delete what is no longer needed.
 
-    In each table, it deletes rows of expired models and records of old runs. It joins small files and clusters them on
-    the key (OPTIMIZE). It deletes files that no version within `maintenance.retention_hours` reads (VACUUM). Files that
-    an active run may read, and the embeddings that the next search compares with, are kept longer. Then it deletes the
-    staging folders of killed runs, and old logs. Rows that nightly runs read do not change, so the next run has no
-    extra work. It may run beside nightly runs.
+    It retrains the cells of the search if they no longer fit, unless a run is active; the next runs then search a share
+    of the videos again. In each table, it deletes rows of expired models and records of old runs. It joins small files
+    and clusters them on the key (OPTIMIZE). It deletes files that no version within `maintenance.retention_hours` reads
+    (VACUUM). Files that an active run may read, and the embeddings that the next search compares with, are kept longer.
+    Then it deletes the staging folders of killed runs, and old logs. Otherwise rows that nightly runs read do not
+    change, so the next run has no extra work. It may run beside nightly runs.
 
     Exit codes: 0 done; 2 bad usage or config, or the lake has no tables.
     """
@@ -62,6 +63,9 @@ def _print_report(report: MaintenanceReport, *, is_dry: bool) -> None:
     from jobs.commands.printing import print_rows
 
     print_rows(REPORT_COLUMNS, make_report_rows(report), "dry run: nothing was changed" if is_dry else None)
+    if report.cells is not None and report.cells.reason is not None:
+        what = "to retrain" if is_dry else "retrained"
+        sys.stdout.write(f"{what}: the cells of the search, version {report.cells.version}: {report.cells.reason}\n")
     for run_id in report.going:
         sys.stdout.write(f"active run, its files are kept: {run_id}\n")
     for uri in report.removed:

@@ -14,11 +14,14 @@ from jobs.tables import (
     duplicates,
     embeddings,
     estimates,
+    fingerprints,
     manifest,
     pairs,
     quarantine,
     runs,
     samples,
+    search_cells,
+    segment_codes,
     thumbnails,
 )
 
@@ -40,9 +43,24 @@ PIPELINE = (
         )
     ),
     Stage(embeddings.TABLE, reads=("descriptors", "embeddings"), build=embeddings.build),
+    Stage(fingerprints.TABLE, reads=("embeddings", "fingerprints"), build=fingerprints.build),
+    Stage(
+        search_cells.TABLE,
+        reads=("manifest", "quarantine", "embeddings", "fingerprints", "seen_embeddings", "search_cells"),
+        build=search_cells.build,
+    ),
+    Stage(
+        segment_codes.TABLE,
+        reads=("manifest", "quarantine", "embeddings", "fingerprints", "search_cells", "segment_codes"),
+        build=segment_codes.build,
+        is_appended=True,
+    ),
     Stage(
         pairs.TABLE,
-        reads=("manifest", "quarantine", "embeddings", "thumbnails", "descriptors", "seen_embeddings", "pairs"),
+        reads=(
+            *("manifest", "quarantine", "embeddings", "fingerprints", "search_cells", "segment_codes"),
+            *("thumbnails", "descriptors", "seen_embeddings", "pairs"),
+        ),
         build=pairs.build,
         is_published=True,
     ),
@@ -77,5 +95,9 @@ TABLES = (
     claims.TABLE,
 )
 """All tables, in the order in which they are documented."""
+_SEARCH_TABLES = (fingerprints.TABLE, search_cells.TABLE, segment_codes.TABLE)
 NIGHTLY_TABLES = tuple(table for table in TABLES if table not in _MEASUREMENTS)
 """The tables that every run needs. `ndvr sample` and `ndvr estimate` make the others when they are first used."""
+REQUIRED_TABLES = tuple(table for table in NIGHTLY_TABLES if table not in _SEARCH_TABLES)
+"""The tables of every lake that a run has written. A lake of an earlier version gets those of its search in its next
+run."""

@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.2
 _MIN_GIB = 0.1
 
 
-def draw_vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
+def draw_vectors(count: int, seed: int = 0, dim: int = DIM) -> NDArray[np.float32]:
     """Draw embeddings with clusters like those of videos, and planted copies.
 
     Topics are drawn around fewer, wider themes, and their sizes follow Zipf's law. Videos are drawn around their topic.
@@ -36,25 +36,25 @@ def draw_vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
     copies of others, with a cosine of .85 or more.
 
     Returns:
-        float32 (count, DIM), unit norm.
+        float32 (count, dim), unit norm.
     """
     rng = np.random.default_rng(seed)
-    spectrum = (1 / np.sqrt(1 + np.arange(DIM) / 8)).astype(np.float32)
+    spectrum = (1 / np.sqrt(1 + np.arange(dim) / 8)).astype(np.float32)
     num_topics = max(10, count // _TOPIC_ROWS)
-    themes = rng.standard_normal((max(5, num_topics // 20), DIM), dtype=np.float32)
+    themes = rng.standard_normal((max(5, num_topics // 20), dim), dtype=np.float32)
     topics = themes[rng.integers(0, len(themes), num_topics)]
     topics = (topics + rng.standard_normal(topics.shape, dtype=np.float32)) * spectrum
     weights = 1 / np.arange(10, num_topics + 10)
     topic_of = rng.choice(num_topics, count, p=weights / weights.sum())
-    vectors = np.empty((count, DIM), dtype=np.float32)
+    vectors = np.empty((count, dim), dtype=np.float32)
     for begin in range(0, count, _BATCH_ROWS):
         part = slice(begin, begin + _BATCH_ROWS)
-        noise = rng.standard_normal((len(topic_of[part]), DIM), dtype=np.float32)
+        noise = rng.standard_normal((len(topic_of[part]), dim), dtype=np.float32)
         vectors[part] = topics[topic_of[part]] + _TOPIC_SPREAD * 2 * spectrum * noise
     num_copies = int(count * _COPIED_FRACTION)
     copies = rng.choice(count, 2 * num_copies, replace=False)
     norms = np.linalg.norm(vectors[copies[:num_copies]], axis=1, keepdims=True)
-    noise = rng.standard_normal((num_copies, DIM), dtype=np.float32)
+    noise = rng.standard_normal((num_copies, dim), dtype=np.float32)
     noise *= norms / np.linalg.norm(noise, axis=1, keepdims=True)
     strength = rng.uniform(0, 2 * _COPY_SPREAD, (num_copies, 1)).astype(np.float32)
     vectors[copies[num_copies:]] = vectors[copies[:num_copies]] + strength * noise
@@ -101,6 +101,9 @@ class Peak:
 
     def __init__(self) -> None:
         self.gib: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         """List the peak of each kind that is large enough to matter."""

@@ -26,7 +26,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.location import absolute
 from jobs.lake.required_tables import require_tables
 from jobs.lake.session import start_session
-from jobs.pipeline import NIGHTLY_TABLES
+from jobs.pipeline import REQUIRED_TABLES
 from jobs.tables import runs
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def run_comparison(lake: Lake, config: Config, old: str | None, num_samples: int
     Raises:
         UsageError: a table is missing, or there is nothing to compare.
     """
-    require_tables(lake, *NIGHTLY_TABLES)
+    require_tables(lake, *REQUIRED_TABLES)
     now = datetime.now(UTC)
     console = Console(stderr=True)
     run = Run(make_run_id(now), now.date(), now, lake.path("manifest"), config, Progress(lake.spark, console))

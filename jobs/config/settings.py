@@ -173,7 +173,10 @@ class PairsConfig(Section):
         200.0, description="plan auto: use cells if exact search needs more operations"
     )
     block_rows: Positive = Field(32_768, description="embeddings in one block; a task loads two blocks")
-    cell_rows: Positive = Field(1000, description="average number of embeddings in a cell")
+    cell_rows: Positive = Field(1000, description="average number of embeddings in a cell when cells are trained")
+    max_cell_growth: PositiveFloat = Field(
+        4.0, description="ndvr maintain retrains the cells of a lake that has grown by more than this factor"
+    )
     min_search_recall: Fraction = Field(
         0.99, description="share of the pairs that cells must find, estimated on a sample"
     )
@@ -182,6 +185,10 @@ class PairsConfig(Section):
     )
     recall_rows: Annotated[int, Field(ge=0)] = Field(
         512, description="approximate number of embeddings on which recall is estimated"
+    )
+    searched_again_fraction: Fraction = Field(
+        0.01,
+        description="after cells are retrained, share of the stored videos that each night searches again; 0: none",
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the cells and samples")
 
@@ -260,6 +267,9 @@ class Config(BaseSettings):
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change exactly if a setting that affects the rows of tables changes."""
-        others = {"training", "quality", "maintenance", "metrics", "spark"}
+        others: dict[str, bool | set[str]] = dict.fromkeys(
+            ("training", "quality", "maintenance", "metrics", "spark"), True
+        )
+        others["pairs"] = {"max_cell_growth", "searched_again_fraction"}  # upkeep of a search that goes on
         canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -120,6 +120,12 @@ class Run:
             return calibrated
         return (calibrated or Calibration.without_labels(configured)).at_threshold(configured)
 
+    @property
+    def min_searched_similarity(self) -> float:
+        """The cosine similarity that the search looks for: that of candidates, or of pairs without a verifier."""
+        pairs = self.config.pairs
+        return self.calibration.min_cosine_similarity if self.verifier is None else pairs.min_candidate_similarity
+
     @cached_property
     def search(self) -> str:
         """The search for pairs: "faiss" or "inverted_index".

@@ -52,6 +52,8 @@ class Stage:
         is_transient: True if the table exists only in the staging area, for the following stages.
         is_staged: True if rows are written to the staging area first. False only if `build` merely filters and joins
             stored rows, so that running it twice is cheap and gives the same result.
+        is_appended: True if `build` returns only rows whose keys are not stored, so that they are added without a
+            comparison with all stored rows.
         within: input with the keys that the build covers; rows with other keys stay unchanged, whichever run wrote
             them. None if the build covers the whole table.
     """
@@ -63,6 +65,7 @@ class Stage:
     is_journal: bool = False
     is_transient: bool = False
     is_staged: bool = True
+    is_appended: bool = False
     within: str | None = None
 
     @property

@@ -19,7 +19,8 @@ class Table:
         name: folder in the lake, and name of the SQL view.
         grain: what a row is, in one line; it becomes the comment of the table.
         ddl: columns with types, NOT NULL and COMMENT (units included), as Spark DDL.
-        key: columns that identify a row. Merges match rows by them, and files are clustered by them.
+        key: columns that identify a row. Merges match rows by them.
+        clustered_by: columns by which files are clustered; empty for the key.
         checks: name of a constraint -> SQL expression; Delta enforces it on every write.
         audit_columns: columns that record which run wrote a row and when. A row that differs only in them is not
             written again.
@@ -39,6 +40,12 @@ class Table:
     compared: tuple[str, ...] = ()
     is_replaced: bool = False
     num_indexed_columns: int = 8
+    clustered_by: tuple[str, ...] = ()
+
+    @property
+    def clustering(self) -> tuple[str, ...]:
+        """The columns by which files are clustered."""
+        return self.clustered_by or self.key
 
     @property
     def schema(self) -> StructType:

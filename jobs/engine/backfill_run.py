@@ -21,7 +21,7 @@ from jobs.lake.lake import Lake
 from jobs.lake.required_tables import require_tables
 from jobs.lake.run_logs import logged
 from jobs.lake.session import start_session
-from jobs.pipeline import NIGHTLY_TABLES
+from jobs.pipeline import REQUIRED_TABLES
 from jobs.tables import manifest
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def read_progress(
     """
     uris = _list_uris(lake_uri, manifest_uri)
     lake = Lake(start_session("ndvr backfill", *uris, settings=config.spark, master=master), lake_uri)
-    require_tables(lake, *NIGHTLY_TABLES)
+    require_tables(lake, *REQUIRED_TABLES)
     run = _make_run(lake, make_run_id(datetime.now(UTC)), manifest_uri, config, Console(stderr=True))
     rows = _read_manifest(lake, run, manifest_uri)
     present = lake.read("manifest").where("removed_at IS NULL") if rows is None else rows.where("NOT is_removed")

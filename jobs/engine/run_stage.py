@@ -13,7 +13,7 @@ from jobs.tables import attempts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import Row
+    from pyspark.sql import DataFrame, Row
 
     from jobs.contracts.run import Run
     from jobs.contracts.stage import Stage
@@ -45,7 +45,7 @@ def run_stage(stage: Stage, lake: Lake, run: Run, batch: int | None = None) -> S
         is_kept = not stage.is_published and not stage.is_transient
         if is_kept and (num_rows or stage.builds.is_replaced):
             with named_jobs(lake.spark, run, f"{label}: commit"):
-                lake.merge(stage.builds, rows, run, within=None if stage.within is None else lake.read(stage.within))
+                _commit(stage, lake, rows, run)
         elif is_kept:
             lake.unstage(stage.builds)  # otherwise later stages would read an empty table instead of the stored one
     seconds = time.monotonic() - started
@@ -59,6 +59,15 @@ def run_stage(stage: Stage, lake: Lake, run: Run, batch: int | None = None) -> S
         search_recall=built.search_recall,
         unseen_pairs=dict(built.unseen_pairs),
     )
+
+
+def _commit(stage: Stage, lake: Lake, rows: DataFrame, run: Run) -> None:
+    """Merge the rows of a stage into its table, or append them; then `lake.read` returns the stored table again."""
+    if stage.is_appended:
+        lake.append(stage.builds, rows, run)
+        lake.unstage(stage.builds)
+    else:
+        lake.merge(stage.builds, rows, run, within=None if stage.within is None else lake.read(stage.within))
 
 
 def provide_batch(lake: Lake, run: Run, due: Sequence[Row]) -> None:

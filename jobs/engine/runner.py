@@ -96,7 +96,7 @@ class Runner:
                 self.outcome.records.append(StageRecord(step.name, "skipped", 0.0))
             else:
                 if "seen_embeddings" in step.reads:
-                    self._provide_seen(step, last.get(step.name))
+                    self._provide_seen(step, last.get("pairs"))
                 record = run_stage(step, self._lake, self._run)
                 self._forget(step.name)
                 if step.is_published:
@@ -230,7 +230,7 @@ class Runner:
         )
 
     def _provide_seen(self, stage: Stage, last: Mapping[str, Any] | None) -> None:
-        """Provide the embeddings that the last search saw to `pairs`; none if the stored pairs are not its result."""
+        """Provide the embeddings that the last search saw; none if the stored pairs are not its result."""
         self._input_versions(stage)  # looked up before they are read: later commits of other runs are not yet seen
         seen = None
         if last is not None and self._has_same_settings(last) and last["output_version"] == self._version("pairs"):

@@ -15,7 +15,11 @@ from jobs.contracts.run import keep_on_executors
 from jobs.contracts.run_log import log
 from jobs.estimation.strata import BY_PATH, IN_DUPLICATES, IN_PAIRS, REJECTED
 from jobs.pairing.candidates import plan_search, search_candidates
-from jobs.pairing.representatives import find_representatives, select_representative_segments
+from jobs.pairing.representatives import (
+    find_representatives,
+    fingerprint_videos,
+    select_representative_segments,
+)
 from jobs.tables import pairs, thumbnails
 
 if TYPE_CHECKING:
@@ -104,7 +108,7 @@ def find_rejected(
     """
     present = select_present(lake.read("manifest"), lake.read("quarantine"))
     stored = lake.read("embeddings").where(F.col("model_id") == model_id).join(present, "video_id", "left_semi")
-    videos = keep_on_executors("videos", find_representatives(stored))
+    videos = keep_on_executors("videos", find_representatives(fingerprint_videos(stored)))
     names = videos.where("video_id = representative_id").select("video_id")
     num_all = names.count()
     chosen = names.orderBy(F.xxhash64(F.lit(seed), "video_id"), "video_id").limit(num_videos)

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.presence import select_present
 from jobs.errors import UsageError
-from jobs.tables import clusters, pairs, thumbnails
+from jobs.pairing.representatives import fingerprint_videos
+from jobs.tables import clusters, pairs, search_cells, thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +137,9 @@ def _build_pairs(lake: Lake, run: Run, videos: DataFrame) -> DataFrame:
     inputs = {name: lake.read(name) for name in ("manifest", "quarantine", "descriptors", "pairs")}
     inputs["thumbnails"] = thumbnails.read_stored(lake)
     inputs["embeddings"] = lake.read("embeddings").join(videos, "video_id", "left_semi")
+    hashed = fingerprint_videos(inputs["embeddings"].where(F.col("model_id") == run.model.model_id))
+    inputs["fingerprints"] = hashed.withColumn("model_id", F.lit(run.model.model_id))
+    inputs["search_cells"] = lake.spark.createDataFrame([], search_cells.TABLE.schema)
     return run.checkpoint("new_pairs", pairs.build(inputs, run).rows)
 
 

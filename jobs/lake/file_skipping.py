@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MAX_RANGES = 100
 
 
-def covers(column: str, values: Iterable[str]) -> Column:
+def covers(column: str, values: Iterable[str] | Iterable[int]) -> Column:
     """Return a condition that all rows with one of these values meet, and few others. Join exactly afterwards.
 
     Delta compares each range of the condition with the smallest and the largest value in a file. It skips nothing for a
@@ -27,7 +27,7 @@ def covers(column: str, values: Iterable[str]) -> Column:
         column: one of the columns with file statistics (`Table.num_indexed_columns`).
         values: any number; more than 100 are combined into 100 ranges.
     """
-    ordered = sorted(set(values))
+    ordered: list[Any] = sorted(set(values))
     length = max(1, -(-len(ordered) // _MAX_RANGES))
     parts = [ordered[begin : begin + length] for begin in range(0, len(ordered), length)]
     return reduce(or_, (F.col(column).between(part[0], part[-1]) for part in parts), F.lit(False))

@@ -81,7 +81,7 @@ class Lake:
             .location(self.path(table.name))
             .addColumns(table.schema)
             .comment(table.grain)
-            .clusterBy(*table.key)
+            .clusterBy(*table.clustering)
             .property("delta.dataSkippingNumIndexedCols", str(table.num_indexed_columns))
         )
         for constraint, expression in table.checks.items():

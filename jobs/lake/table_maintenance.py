@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jobs.contracts.table import Table
     from jobs.lake.lake import Lake
 
-_USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 MAX_LISTED_FILES = 1000
 """The most files that a dry run of VACUUM lists."""
 
@@ -69,7 +69,7 @@ def delete_expired(lake: Lake, table: Table, condition: Column) -> None:
     from delta.tables import DeltaTable
 
     stored = DeltaTable.forPath(lake.spark, lake.path(table.name))
-    with temporary_conf(lake.spark, {_USER_METADATA: json.dumps(UPKEEP)}):
+    with temporary_conf(lake.spark, {USER_METADATA: json.dumps(UPKEEP)}):
         retry_conflicts(lambda: lake.locks.run(table.name, lambda: stored.delete(condition)), table.name)
 
 

@@ -18,6 +18,7 @@ from jobs.lake.required_tables import no_tables
 from jobs.lake.run_logs import logged
 from jobs.lake.session import start_session
 from jobs.lake.table_maintenance import delete_expired, measure_table, optimize_table, vacuum_table
+from jobs.maintenance.cells import maintain_cells
 from jobs.maintenance.plan import choose_retention, plan_maintenance
 from jobs.maintenance.report import MaintenanceReport, TableReport
 
@@ -57,7 +58,7 @@ def run_maintenance(
 
 
 def maintain_lake(lake: Lake, run: Run, *, is_dry: bool) -> MaintenanceReport:
-    """Maintain every table, then delete unneeded files beside them. Runs on: driver and executors.
+    """Maintain the cells and every table, then delete unneeded files beside them. Runs on: driver and executors.
 
     Args:
         lake: the tables.
@@ -69,6 +70,8 @@ def maintain_lake(lake: Lake, run: Run, *, is_dry: bool) -> MaintenanceReport:
     """
     plan = plan_maintenance(lake, run)
     report = MaintenanceReport(sorted(plan.staging.active), [entry.uri for entry in plan.unneeded])
+    with run.progress.show("maintain the cells"):
+        report.cells = maintain_cells(lake, run, is_dry=is_dry, is_alone=not plan.staging.active)
     for table in plan.tables:
         with run.progress.show(f"maintain {table.name}"):
             report.tables.append(_maintain_table(lake, table, plan, run, is_dry=is_dry))

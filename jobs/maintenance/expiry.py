@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run_ids import parse_run_time
-from jobs.tables import clusters, descriptors, duplicates, embeddings, pairs, runs, thumbnails
+from jobs.tables import (
+    clusters,
+    descriptors,
+    duplicates,
+    embeddings,
+    fingerprints,
+    pairs,
+    runs,
+    search_cells,
+    segment_codes,
+    thumbnails,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +33,15 @@ if TYPE_CHECKING:
     from models.embedding_models import EmbeddingModel
 
 # cluster_events is not listed: it is a journal, and a model that is used again takes its cluster ids from it.
-MODEL_TABLES = (embeddings.TABLE, pairs.TABLE, clusters.TABLE, duplicates.TABLE)
+MODEL_TABLES = (
+    embeddings.TABLE,
+    fingerprints.TABLE,
+    search_cells.TABLE,
+    segment_codes.TABLE,
+    pairs.TABLE,
+    clusters.TABLE,
+    duplicates.TABLE,
+)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 

@@ -9,6 +9,7 @@ from jobs.lake.table_maintenance import MAX_LISTED_FILES
 
 if TYPE_CHECKING:
     from jobs.lake.table_maintenance import TableSize
+    from jobs.maintenance.cells import CellsReport
 
 REPORT_COLUMNS = ("table", "version", "files", "bytes", "stored bytes", "vacuumed", "kept for", "expired")
 
@@ -42,11 +43,13 @@ class MaintenanceReport:
         going: run_ids of active runs, whose files are kept.
         removed: URIs of folders of killed runs, old logs, and indexes of models without embeddings.
         tables: one report for each existing table.
+        cells: what was done to the cells of the search; None if the model has none.
     """
 
     going: list[str]
     removed: list[str]
     tables: list[TableReport] = field(default_factory=list)
+    cells: CellsReport | None = None
 
 
 def make_report_rows(report: MaintenanceReport) -> list[tuple[str, ...]]:

@@ -147,9 +147,9 @@ def _compare_details(lake: Lake, table: Table) -> Iterator[SchemaChange]:
     if properties.get(_STATISTICS) != count:
         statement = f"{target} SET TBLPROPERTIES ('{_STATISTICS}' = '{count}')"
         yield SchemaChange(table.name, f"keep statistics of {count} columns", statement)
-    if detail["clusteringColumns"] != list(table.key):
-        columns = ", ".join(map(quote_name, table.key))
-        yield SchemaChange(table.name, f"cluster by {', '.join(table.key)}", f"{target} CLUSTER BY ({columns})")
+    if detail["clusteringColumns"] != list(table.clustering):
+        columns = ", ".join(map(quote_name, table.clustering))
+        yield SchemaChange(table.name, f"cluster by {', '.join(table.clustering)}", f"{target} CLUSTER BY ({columns})")
 
 
 def _is_same_rule(rule: str, other: str | None) -> bool:

@@ -23,7 +23,7 @@ TABLE = Table(
     grain="A segment of a video x model_id",
     key=("video_id", "model_id", "segment_index"),
     compared=("content_sha256",),
-    num_indexed_columns=6,
+    num_indexed_columns=7,
     checks={
         "segment_has_length": "start_seconds >= 0 AND end_seconds >= start_seconds",
         "has_vector": "size(vector) > 0",

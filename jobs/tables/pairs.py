@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from jobs.contracts.presence import select_present
 from jobs.contracts.run import keep_on_executors
-from jobs.contracts.stage import Built
 from jobs.contracts.table import Table
 from jobs.pairing.candidates import plan_search, search_candidates
 from jobs.pairing.common_footage import relabel_common_footage
+from jobs.pairing.finding import find_candidates
 from jobs.pairing.pictures import PictureSources, add_pictures
-from jobs.pairing.representatives import find_representatives, mark_unsearched, select_representative_segments
 from udfs.registering.look_batches import LOOK_COLUMNS, LOOKED_DDL, VERIFIED_DDL, look_batches
-from udfs.searching.inverted_index import search_inverted_index
 from udfs.verifying.verify_batches import ALIGNED_DDL, align_batches
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from jobs.config.settings import PairsConfig
     from jobs.contracts.run import Run
-    from jobs.pairing.candidates import Plan
+    from jobs.contracts.stage import Built
     from models.verifier import Verifier
 
 TABLE = Table(
@@ -79,19 +76,8 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
 
     Runs on: driver; search and alignment on executors.
     """
-    present = select_present(inputs["manifest"], inputs["quarantine"])
-    stored = inputs["embeddings"].where(F.col("model_id") == run.model.model_id).join(present, "video_id", "left_semi")
-    seen = inputs.get("seen_embeddings") if run.config.pairs.incremental else None
-    seen = seen.where(F.col("model_id") == run.model.model_id) if seen is not None else None
-    videos = run.checkpoint("videos", mark_unsearched(find_representatives(stored), seen))
-    segments = select_representative_segments(stored, videos)
-    if run.verifier is None:
-        segments = segments.where("segment_index = 0")
-    plan = plan_search(segments, run.config.pairs)
-    is_incremental = plan.is_incremental and (run.verifier is not None or run.search == "faiss")
-    if not is_incremental:
-        videos = videos.withColumn("is_unsearched", F.lit(True))
-    searched = _search(segments, plan, run)
+    candidates = find_candidates(inputs, run)
+    stored, videos, kept, searched = candidates.stored, candidates.videos, candidates.kept, candidates.searched
     identical = _pair_identical_vectors(videos)
     whole = stored.where("segment_index = 0").join(
         videos.select("video_id", "content_sha256"), ["video_id", "content_sha256"], "left_semi"
@@ -103,10 +89,10 @@ def build(inputs: Mapping[str, DataFrame], run: Run) -> Built:
         sources = PictureSources.of(
             inputs["thumbnails"], inputs["descriptors"], run.model.descriptor_id, run.config.describe, run.roots
         )
-        candidates = _join_features(searched.rows.unionByName(identical), whole, sources.thumbnails)
-        found, unseen = _verify_candidates(candidates, whole, sources, run.verifier, run)
+        featured = _join_features(searched.rows.unionByName(identical), whole, sources.thumbnails)
+        found, unseen = _verify_candidates(featured, whole, sources, run.verifier, run)
     rows = found.unionByName(_pair_identical_content(videos, run))
-    rows = rows.unionByName(_select_searched_pairs(inputs["pairs"], videos, run)) if is_incremental else rows
+    rows = rows.unionByName(kept) if kept is not None else rows
     if run.verifier is not None:
         rows = relabel_common_footage(run.checkpoint("judged", rows), run.config.pairs.min_common_videos)
     return replace(searched, rows=rows, unseen_pairs=unseen)
@@ -192,17 +178,6 @@ def _verify_candidates(
     return found, pictured.unseen
 
 
-def _search(segments: DataFrame, plan: Plan, run: Run) -> Built:
-    """Search the representatives as configured: left_id, right_id, cosine_similarity, with the plan and its recall."""
-    config = run.config.pairs
-    if run.verifier is None and run.search == "inverted_index":
-        vectors = segments.select("video_id", "vector")
-        return Built(search_inverted_index(vectors, run.calibration.min_cosine_similarity), "inverted_index")
-    threshold = run.calibration.min_cosine_similarity if run.verifier is None else config.min_candidate_similarity
-    found = search_candidates(segments, threshold, config, plan, run.checkpoint)
-    return Built(found.rows, plan.name, found.recall)
-
-
 def _pair_identical_vectors(videos: DataFrame) -> DataFrame:
     """Pair representatives with videos of other content and the same vectors, if one of the two is unsearched."""
     others = videos.where("video_id = twin_id AND video_id > representative_id AND NOT is_blank")
@@ -228,20 +203,6 @@ def _pair_identical_content(videos: DataFrame, run: Run) -> DataFrame:
     alignment = F.lit(None if run.verifier is None else 1.0).cast("double")
     return _make_copies(twins, videos, run).withColumns(
         {"match_probability": F.lit(1.0), "alignment_similarity": alignment}
-    )
-
-
-def _select_searched_pairs(stored: DataFrame, videos: DataFrame, run: Run) -> DataFrame:
-    """Select the stored pairs that a search of everything would find again: both videos were searched and are kept."""
-    searched = videos.where("video_id = twin_id AND NOT is_unsearched").select("video_id", "representative_id")
-    left = searched.toDF("left_id", "left_representative")
-    right = searched.toDF("right_id", "right_representative")
-    return (
-        stored.where(F.col("model_id") == run.model.model_id)
-        .join(left, "left_id")
-        .join(right, "right_id")
-        .where("left_representative = left_id AND right_representative IN (left_id, right_id)")
-        .drop("left_representative", "right_representative")
     )
 
 

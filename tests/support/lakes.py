@@ -14,7 +14,8 @@ from jobs.config.settings import Config
 from jobs.contracts.progress import Progress
 from jobs.contracts.run import Run
 from jobs.engine.night import run_nightly
-from jobs.tables import quarantine
+from jobs.pairing.representatives import fingerprint_videos
+from jobs.tables import quarantine, search_cells, segment_codes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,16 @@ def present_in(embeddings: DataFrame) -> DataFrame:
 def none_in_quarantine(spark: SparkSession) -> DataFrame:
     """Make an empty `quarantine`."""
     return spark.createDataFrame([], quarantine.TABLE.schema)
+
+
+def make_search_inputs(embeddings: DataFrame, model_id: str) -> dict[str, DataFrame]:
+    """Make what the stages before `pairs` build of rows of `embeddings`, in a lake without cells."""
+    hashed = fingerprint_videos(embeddings.where(F.col("model_id") == model_id))
+    empty = {
+        table.name: embeddings.sparkSession.createDataFrame([], table.schema)
+        for table in (search_cells.TABLE, segment_codes.TABLE)
+    }
+    return empty | {"fingerprints": hashed.withColumn("model_id", F.lit(model_id))}
 
 
 def read_rows(lake: Path, table: str) -> list[dict[str, Any]]:

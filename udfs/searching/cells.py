@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from udfs.searching.chunks import read_batches, split_chunk
-from udfs.searching.groups import ChunkRole
-from udfs.searching.range_search import configure_faiss
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from udfs.searching.chunks import Chunk
-
 _NUM_ITERATIONS = 10
+_NUM_SPARE_CELLS = 4
+_ROWS_PER_RANKING = 1024
 _ROW_COST = 2000
 """The cost of shuffling a row, in products of two vectors: about 10 microseconds against 5 nanoseconds."""
 
@@ -71,9 +63,28 @@ def find_cells(centroids: NDArray[np.float32], vectors: NDArray[np.float32], num
     return nearest
 
 
+def assign_cells(centroids: NDArray[np.float32], vectors: NDArray[np.float32], num_probes: int) -> NDArray[np.int64]:
+    """Return the cells nearest to each vector as `find_cells` does, whatever rows are assigned together.
+
+    The float32 products of FAISS depend on the number of rows. So the nearest cells and a few more are compared again
+    in float64; of equally near cells the one with the smaller number comes first.
+    """
+    import numpy as np
+
+    found = find_cells(centroids, vectors, min(len(centroids), num_probes + _NUM_SPARE_CELLS))
+    ranked = np.empty((len(vectors), num_probes), np.int64)
+    for begin in range(0, len(vectors), _ROWS_PER_RANKING):
+        part = np.sort(found[begin : begin + _ROWS_PER_RANKING], axis=1)
+        rows = vectors[begin : begin + _ROWS_PER_RANKING].astype(np.float64)
+        similarities = np.einsum("nkd,nd->nk", centroids[part].astype(np.float64), rows)
+        order = np.argsort(-similarities, axis=1, kind="stable")[:, :num_probes]
+        ranked[begin : begin + _ROWS_PER_RANKING] = np.take_along_axis(part, order, axis=1)
+    return ranked
+
+
 @dataclass(frozen=True)
 class CellPlan:
-    """The cells, and how each is split into groups of a bounded size.
+    """How the cells are split into groups of a bounded size.
 
     A vector is stored in its nearest cell and compared with the vectors that are stored in its `num_probes` nearest
     cells. So two vectors are compared unless neither's cell is among the other's nearest. A cell with more vectors than
@@ -81,16 +92,12 @@ class CellPlan:
     other cells are split into blocks too.
 
     Attributes:
-        centroids: float32 (c, dim), unit norm.
-        num_probes: cells that a vector is compared in, including its own.
         num_blocks: int64 (c,), blocks of stored vectors in each cell, at least 1.
         num_query_blocks: int64 (c,), blocks of queries from other cells, at least 1.
         first_groups: int64 (c,), number of the first group of each cell.
         tasks: int64 (g,), the task of each group.
     """
 
-    centroids: NDArray[np.float32]
-    num_probes: int
     num_blocks: NDArray[np.int64]
     num_query_blocks: NDArray[np.int64]
     first_groups: NDArray[np.int64]
@@ -102,31 +109,20 @@ class CellPlan:
         return int(self.tasks.max()) + 1
 
 
-def plan_cells(
-    centroids: NDArray[np.float32],
-    nearest: NDArray[np.int64],
-    *,
-    num_rows: int,
-    block_rows: int,
-    min_tasks: int,
-) -> CellPlan:
-    """Estimate the size of each cell from a sample, split the large ones, and distribute the groups over tasks.
+def plan_cells(stored: NDArray[np.int64], querying: NDArray[np.int64], *, block_rows: int, min_tasks: int) -> CellPlan:
+    """Split large cells, and distribute the groups over tasks.
 
     Args:
-        centroids: float32 (c, dim).
-        nearest: int64 (s, num_probes), the cells of a uniform sample of all rows: see `find_cells`.
-        num_rows: number of all rows.
-        block_rows: rows per block, approximately, because sizes are estimates.
+        stored: int64 (c,), number of vectors in each cell.
+        querying: int64 (c,), number of vectors of other cells that probe each cell.
+        block_rows: rows per block, approximately, because a hash splits the cells.
         min_tasks: least number of tasks. There are more if a task would exceed two blocks and their queries.
 
     Runs on: driver.
     """
     import numpy as np
 
-    scale = num_rows / len(nearest)
-    count = len(centroids)
-    stored = np.bincount(nearest[:, 0], minlength=count) * scale
-    querying = np.bincount(nearest[:, 1:].ravel(), minlength=count) * scale
+    count = len(stored)
     num_blocks = np.maximum(1, np.ceil(stored / block_rows)).astype(np.int64)
     num_query_blocks = np.maximum(1, np.ceil(querying / block_rows)).astype(np.int64)
     num_groups = num_blocks * (num_blocks - 1) // 2 + num_blocks * num_query_blocks
@@ -142,8 +138,6 @@ def plan_cells(
     moved = np.array(sizes)
     num_tasks = max(min_tasks, int(np.ceil(moved.sum() / (2 * block_rows))))
     return CellPlan(
-        centroids,
-        nearest.shape[1],
         num_blocks,
         num_query_blocks,
         np.cumsum(num_groups) - num_groups,
@@ -172,85 +166,3 @@ def balance_groups(costs: NDArray[np.float64], num_tasks: int) -> NDArray[np.int
         tasks[group] = task
         heapq.heappush(loads, (load + float(costs[group]), task))
     return tasks
-
-
-def make_cell_assigner(cells: CellPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that assigns vectors to the groups of their cells: -> GROUPED_DDL, by `mapInArrow`.
-
-    Its input is (video_id, vector, spread). `spread` is a number >= 0 that differs between rows and selects the block
-    in a cell with several. Runs on: executor; holds about 32 MiB of vectors and their copies for one probe.
-    """
-    return partial(_assign, cells=cells)
-
-
-def _assign(batches: Iterator[pa.RecordBatch], cells: CellPlan) -> Iterator[pa.RecordBatch]:
-    """Assign the vectors of a partition to groups."""
-    import numpy as np
-
-    configure_faiss()
-    for chunk, spread in read_batches(batches, "spread"):
-        nearest = find_cells(cells.centroids, np.ascontiguousarray(chunk.vectors), cells.num_probes)
-        yield _pack(chunk, *_assign_own_cell(cells, nearest[:, 0], spread), cells)
-        for rank in range(1, cells.num_probes):
-            yield _pack(chunk, *_assign_probed_cell(cells, nearest[:, rank], spread), cells)
-
-
-def _assign_own_cell(
-    cells: CellPlan, cell: NDArray[np.int64], spread: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Assign vectors to the groups of their own cells: row numbers, groups and roles, each (p,).
-
-    A cell with B blocks and Q query blocks has one group for any two blocks, followed by one group for each block and
-    query block. The first of these Q groups of a block also compares its rows with one another.
-    """
-    import numpy as np
-
-    num_blocks, num_query_blocks = cells.num_blocks[cell], cells.num_query_blocks[cell]
-    rows, turn = _repeat(num_query_blocks + num_blocks - 1)
-    first, num_blocks, num_query_blocks = cells.first_groups[cell][rows], num_blocks[rows], num_query_blocks[rows]
-    block = spread[rows] % num_blocks
-    other = turn - num_query_blocks
-    other += other >= block
-    lower, upper = np.minimum(block, other), np.maximum(block, other)
-    block_pair = first + lower * (2 * num_blocks - lower - 1) // 2 + upper - lower - 1
-    with_queries = first + num_blocks * (num_blocks - 1) // 2 + block * num_query_blocks + turn
-    groups = np.where(turn < num_query_blocks, with_queries, block_pair)
-    role = np.where(turn == 0, ChunkRole.SELF_JOINED, ChunkRole.STORED)
-    pair_role = np.where(block < other, ChunkRole.QUERY, ChunkRole.STORED)
-    return rows, groups, np.where(turn < num_query_blocks, role, pair_role)
-
-
-def _assign_probed_cell(
-    cells: CellPlan, cell: NDArray[np.int64], spread: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Assign vectors as queries to the groups of another cell: row numbers, groups and roles, each (p,)."""
-    import numpy as np
-
-    num_blocks, num_query_blocks = cells.num_blocks[cell], cells.num_query_blocks[cell]
-    rows, block = _repeat(num_blocks)
-    query_block = (spread % num_query_blocks)[rows]
-    num_pair_groups = (num_blocks * (num_blocks - 1) // 2)[rows]
-    groups = cells.first_groups[cell][rows] + num_pair_groups + block * num_query_blocks[rows] + query_block
-    return rows, groups, np.full(len(rows), ChunkRole.QUERY)
-
-
-def _repeat(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Repeat the number of each row `counts` times. Also return the index of each repetition, from 0."""
-    import numpy as np
-
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-def _pack(
-    chunk: Chunk, rows: NDArray[np.int64], groups: NDArray[np.int64], roles: NDArray[np.int64], cells: CellPlan
-) -> pa.RecordBatch:
-    """Make rows of GROUPED_DDL."""
-    import pyarrow as pa
-
-    keys, video_ids, vectors = split_chunk(chunk, rows, groups * len(ChunkRole) + roles)
-    numbers, chunk_roles = keys // len(ChunkRole), keys % len(ChunkRole)
-    integers = [pa.array(column, pa.int32()) for column in (cells.tasks[numbers], numbers, chunk_roles)]
-    return pa.RecordBatch.from_arrays(
-        [*integers, video_ids, vectors], ["task", "group", "role", "video_ids", "vectors"]
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_DDL = "video_ids ARRAY<STRING>, vectors BINARY"
-"""`vectors` is float32 (len(video_ids), dim), row-major, little-endian."""
+"""`vectors` is float32, little-endian, or int8 if they are codes: (len(video_ids), dim), row-major."""
 _VALUES_PER_CHUNK = 1 << 23
 """32 MiB of vectors, which a task collects before it packs them."""
 
@@ -24,11 +24,11 @@ class Chunk:
 
     Attributes:
         video_ids: Arrow array of strings (n,), the video of each vector.
-        vectors: float32 (n, dim).
+        vectors: float32 (n, dim), or int8 if they are codes (`udfs.searching.codes`).
     """
 
     video_ids: pa.Array
-    vectors: NDArray[np.float32]
+    vectors: NDArray[Any]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -100,8 +100,8 @@ def split_chunk(
     video_ids = pa.ListArray.from_arrays(
         pa.array(np.append(begins, len(order)), pa.int32()), chunk.video_ids.take(selected)
     )
-    vectors = np.ascontiguousarray(chunk.vectors[selected], dtype="<f4")
-    offsets = np.append(begins, len(order)) * (4 * vectors.shape[1])
+    vectors = np.ascontiguousarray(chunk.vectors[selected])
+    offsets = np.append(begins, len(order)) * (vectors.itemsize * vectors.shape[1])
     buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(vectors)]
     return found, video_ids, pa.Array.from_buffers(pa.binary(), len(found), buffers)
 
@@ -121,12 +121,12 @@ def pack_blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         )
 
 
-def read_chunks(batch: pa.RecordBatch) -> Iterator[Chunk]:
-    """Read rows of CHUNK_DDL without copying the vectors."""
+def read_chunks(batch: pa.RecordBatch, *, is_coded: bool) -> Iterator[Chunk]:
+    """Read rows of CHUNK_DDL without copying the vectors, or the codes if `is_coded`."""
     import numpy as np
 
     video_ids = batch.column("video_ids")
     for place, packed in enumerate(batch.column("vectors")):
         ids = video_ids[place].values
-        vectors = np.frombuffer(packed.as_buffer(), dtype="<f4")
+        vectors = np.frombuffer(packed.as_buffer(), dtype=np.int8 if is_coded else "<f4")
         yield Chunk(ids, vectors.reshape(len(ids), -1))

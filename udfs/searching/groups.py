@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from udfs.searching.chunks import CHUNK_DDL, Chunk, read_chunks
+from udfs.searching.codes import decode
 from udfs.searching.pair_search import search_videos
 
 if TYPE_CHECKING:
@@ -31,22 +32,25 @@ class ChunkRole(IntEnum):
 
 
 def make_group_searcher(
-    min_cosine_similarity: float,
+    min_cosine_similarity: float, *, is_coded: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that searches each group separately: GROUPED_DDL -> FOUND_DDL, by `mapInArrow`.
 
-    All chunks of a group must be in one partition. Each group returns a pair of videos at most once. Runs on: executor;
+    With `is_coded`, the chunks hold codes (`udfs.searching.codes`), and the similarities are those of the codes. All
+    chunks of a group must be in one partition. Each group returns a pair of videos at most once. Runs on: executor;
     memory: the chunks of its partition, and twice those of its largest group.
     """
-    return partial(_search_groups, min_cosine_similarity=min_cosine_similarity)
+    return partial(_search_groups, min_cosine_similarity=min_cosine_similarity, is_coded=is_coded)
 
 
-def _search_groups(batches: Iterator[pa.RecordBatch], min_cosine_similarity: float) -> Iterator[pa.RecordBatch]:
+def _search_groups(
+    batches: Iterator[pa.RecordBatch], min_cosine_similarity: float, *, is_coded: bool
+) -> Iterator[pa.RecordBatch]:
     """Collect the chunks of a partition by group, then search one group after another."""
     groups: dict[int, dict[ChunkRole, list[Chunk]]] = defaultdict(lambda: defaultdict(list))
     for batch in batches:
         numbers, roles = batch.column("group").to_pylist(), batch.column("role").to_pylist()
-        for number, role, chunk in zip(numbers, roles, read_chunks(batch), strict=True):
+        for number, role, chunk in zip(numbers, roles, read_chunks(batch, is_coded=is_coded), strict=True):
             groups[number][ChunkRole(role)].append(chunk)
     for number in sorted(groups):
         found = _search_group(groups.pop(number), min_cosine_similarity)
@@ -61,8 +65,16 @@ def _search_group(chunks: dict[ChunkRole, list[Chunk]], min_cosine_similarity: f
     if not stored:
         return None
     return search_videos(
-        Chunk.join(stored),
-        Chunk.join(queries) if queries else None,
+        _join(stored),
+        _join(queries) if queries else None,
         min_cosine_similarity,
         self_join=ChunkRole.SELF_JOINED in chunks,
     )
+
+
+def _join(chunks: list[Chunk]) -> Chunk:
+    """Concatenate chunks, and decode them if they are codes."""
+    import numpy as np
+
+    joined = Chunk.join(chunks)
+    return Chunk(joined.video_ids, decode(joined.vectors)) if joined.vectors.dtype == np.int8 else joined

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from udfs.searching.range_search import open_range_search, range_search_few_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -77,6 +78,22 @@ def search_few_queries(
     return _filter_exactly(rows, queries, *found, min_cosine_similarity)
 
 
+def find_similar_rows(
+    left: NDArray[np.float32], right: NDArray[np.float32], min_cosine_similarity: float
+) -> SimilarRows:
+    """Find pairs as `search_block_pair` does, by matrix products alone: faster for blocks of a few hundred rows."""
+    import numpy as np
+
+    batch_rows = max(1, _MAX_PAIRS_PER_SEARCH // max(1, len(right)))
+    parts = []
+    for begin in range(0, len(left), batch_rows):
+        products = left[begin : begin + batch_rows] @ right.T
+        rows, found = np.nonzero(products >= min_cosine_similarity - _SEARCH_MARGIN)
+        parts.append((rows + begin, found))
+    rows, found = (np.concatenate(numbers) for numbers in zip(*parts, strict=True))
+    return _filter_exactly(left, right, rows, found, min_cosine_similarity)
+
+
 def _filter_exactly(
     left: NDArray[np.float32],
     right: NDArray[np.float32],
@@ -95,6 +112,33 @@ def _filter_exactly(
     similarities = np.clip(np.round(products, _SIMILARITY_DECIMALS), -1.0, 1.0)
     kept = similarities >= min_cosine_similarity
     return SimilarRows(rows[kept], found[kept], similarities[kept])
+
+
+def make_pair_checker(min_cosine_similarity: float) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that computes the similarities of given pairs, and keeps those that reach the threshold.
+
+    Its input is (left_id, right_id, left_vector, right_vector), its output FOUND_DDL. Runs on: executor, by
+    `mapInArrow`.
+    """
+    return partial(_check_pairs, min_cosine_similarity=min_cosine_similarity)
+
+
+def _check_pairs(batches: Iterator[pa.RecordBatch], min_cosine_similarity: float) -> Iterator[pa.RecordBatch]:
+    """Check the pairs of a partition."""
+    import numpy as np
+    import pyarrow as pa
+
+    for batch in batches:
+        if batch.num_rows:
+            left, right = (
+                batch.column(name).flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+                for name in ("left_vector", "right_vector")
+            )
+            rows = np.arange(batch.num_rows)
+            kept = _filter_exactly(left, right, rows, rows, min_cosine_similarity)
+            ids = [batch.column(name).take(pa.array(kept.left)) for name in ("left_id", "right_id")]
+            names = ["left_id", "right_id", "cosine_similarity"]
+            yield pa.RecordBatch.from_arrays([*ids, pa.array(kept.similarities)], names)
 
 
 class VideoRows(NamedTuple):
@@ -141,7 +185,7 @@ def search_videos(
         found += _join(left, right, min_cosine_similarity)
     if not found:
         return None
-    pairs = _keep_most_similar(found)
+    pairs = keep_most_similar(found)
     columns = [pa.array(names[codes], pa.string()) for codes in (pairs.left, pairs.right)]
     return pa.RecordBatch.from_arrays(
         [*columns, pa.array(pairs.similarities)], ["left_id", "right_id", "cosine_similarity"]
@@ -176,10 +220,10 @@ def _join(left: VideoRows, right: VideoRows, min_cosine_similarity: float) -> It
         pairs = _filter_exactly(part.vectors, right.vectors, rows[differ], found[differ], min_cosine_similarity)
         if len(pairs.left):
             one, other = part.codes[pairs.left], right.codes[pairs.right]
-            yield _keep_most_similar([SimilarRows(np.minimum(one, other), np.maximum(one, other), pairs.similarities)])
+            yield keep_most_similar([SimilarRows(np.minimum(one, other), np.maximum(one, other), pairs.similarities)])
 
 
-def _keep_most_similar(found: Sequence[SimilarRows]) -> SimilarRows:
+def keep_most_similar(found: Sequence[SimilarRows]) -> SimilarRows:
     """Keep the highest similarity of each (left, right), sorted by left, then right."""
     import numpy as np
 

@@ -183,6 +183,9 @@ def test_the_summary_of_a_rejected_run_is_printed_and_written(nights: Nights) ->
         "manifest": 16,
         "quarantine": 6,
         "embeddings": 10,
+        "fingerprints": 10,
+        "search_cells": 0,
+        "segment_codes": 0,
         "thumbnails": 10,
         "descriptors": 10,
     }

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.tables import embeddings, pairs
-from tests.support.lakes import TINY, make_run, none_in_quarantine, present_in
+from tests.support.lakes import TINY, make_run, make_search_inputs, none_in_quarantine, present_in
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -57,15 +57,18 @@ def embed(spark: SparkSession, lake: Lake, model_id: str) -> DataFrame:
 def search(spark: SparkSession, told: dict[str, Any], lake: Lake, seen: Lake, found: list[Any]) -> list[Any]:
     """Run one night's search after one that has seen some videos and found some pairs."""
     run = make_run(spark, Path("/manifest.csv"), TINY | {"pairs": {"min_cosine_similarity": THRESHOLD} | told})
+    rows = embed(spark, lake, run.model.model_id)
+    known = rows.union(embed(spark, seen, run.model.model_id)).distinct()
     inputs = {
-        "manifest": present_in(embed(spark, lake, run.model.model_id)),
+        "manifest": present_in(rows),
         "quarantine": none_in_quarantine(spark),
-        "embeddings": embed(spark, lake, run.model.model_id),
+        "embeddings": rows,
+        **make_search_inputs(known, run.model.model_id),
         "seen_embeddings": embed(spark, seen, run.model.model_id),
         "pairs": spark.createDataFrame(found, pairs.TABLE.schema),
     }
-    rows = pairs.build(inputs, run).rows
-    return rows.select(*[field.name for field in pairs.TABLE.schema.fields]).collect()
+    built = pairs.build(inputs, run).rows
+    return built.select(*[field.name for field in pairs.TABLE.schema.fields]).collect()
 
 
 def told_in(rows: list[Any]) -> list[Row]:

@@ -144,6 +144,9 @@ def test_runs_records_each_stage_with_its_rows(described: Described) -> None:
         "descriptors": ("done", 9),
         "quarantine": ("done", 4),
         "embeddings": ("done", 9),
+        "fingerprints": ("done", 9),
+        "search_cells": ("done", 0),
+        "segment_codes": ("done", 0),
         "pairs": ("done", 5),
         "clusters": ("done", 7),
         "cluster_events": ("done", 3),
@@ -165,6 +168,7 @@ def test_every_row_and_commit_has_its_run_id(described: Described) -> None:
         "descriptors",
         "quarantine",
         "embeddings",
+        "fingerprints",
         "pairs",
         "clusters",
         "cluster_events",
@@ -179,7 +183,7 @@ def test_rows_that_depend_on_a_model_have_its_id(described: Described) -> None:
     shipped = find_model("auto", "efficientnet_lite0_ndvr", DescribeConfig().descriptor_id)
     assert shipped.verifier is not None
     assert model_id == f"{shipped.model_id}-w4h2"
-    for table in ("embeddings", "pairs", "clusters", "cluster_events", "duplicates"):
+    for table in ("embeddings", "fingerprints", "pairs", "clusters", "cluster_events", "duplicates"):
         assert {row["model_id"] for row in read_rows(described.lake, table)} == {model_id}
 
 
@@ -205,6 +209,9 @@ def test_a_repeated_run_changes_no_table_except_runs(described: Described, lake_
         "manifest": "done",
         "attempts": "done",
         "embeddings": "skipped",
+        "fingerprints": "skipped",
+        "search_cells": "skipped",
+        "segment_codes": "skipped",
         "pairs": "skipped",
         "clusters": "skipped",
         "cluster_events": "skipped",

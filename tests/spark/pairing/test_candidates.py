@@ -12,6 +12,8 @@ from jobs.config.settings import PairsConfig
 from jobs.contracts.run import keep_on_executors
 from jobs.contracts.run_log import log_to
 from jobs.pairing.candidates import Plan, choose_plan, plan_search, search_candidates
+from udfs.embedding.embed import pack_vectors
+from udfs.searching.codes import decode, measure_code_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,15 +39,25 @@ def make_vectors() -> np.ndarray:
 VECTORS = make_vectors()
 
 
-def expected_among(is_unsearched: np.ndarray) -> Found:
+FLAT = VECTORS.reshape(-1, DIM)
+CODES = decode(np.frombuffer(pack_vectors(FLAT), np.int8).reshape(FLAT.shape)).reshape(VECTORS.shape)
+MARGIN = measure_code_error(FLAT).margin
+"""A search by cells compares codes, with a lower threshold. Here its sample is all rows, sorted by id."""
+
+
+def expected_among(is_unsearched: np.ndarray, vectors: np.ndarray = VECTORS, threshold: float = THRESHOLD) -> Found:
     """Compare all with all, in the plainest way."""
     found = {}
     for i in range(NUM_VIDEOS):
         for j in range(i + 1, NUM_VIDEOS):
-            best = round(float((VECTORS[i].astype(float) @ VECTORS[j].astype(float).T).max()), 6)
-            if best >= THRESHOLD and (is_unsearched[i] or is_unsearched[j]):
+            best = round(float((vectors[i].astype(float) @ vectors[j].astype(float).T).max()), 6)
+            if best >= threshold and (is_unsearched[i] or is_unsearched[j]):
                 found[f"v{i:03}", f"v{j:03}"] = best
     return found
+
+
+def expected_of_codes(is_unsearched: np.ndarray) -> Found:
+    return expected_among(is_unsearched, CODES, THRESHOLD - MARGIN)
 
 
 def to_rows(spark: SparkSession, is_unsearched: np.ndarray) -> DataFrame:
@@ -94,22 +106,27 @@ def test_nothing_new_finds_nothing(spark: SparkSession) -> None:
 
 @pytest.mark.parametrize("block_rows", [40, 5000], ids=["cells are cut", "no cell is cut"])
 def test_cells_find_all_where_every_cell_is_looked_in(spark: SparkSession, block_rows: int) -> None:
-    found, done = search(to_rows(spark, ALL), "cells", cell_rows=120, num_probes=99, block_rows=block_rows)
-    assert found == expected_among(ALL)
+    found, done = search(to_rows(spark, ALL), "cells", cell_rows=60, num_probes=99, block_rows=block_rows)
+    assert found == expected_of_codes(ALL)
+    assert found.keys() >= expected_among(ALL).keys()
     assert done.recall == 1.0
 
 
-def test_of_what_cells_find_the_pairs_with_a_new_video_are_given(spark: SparkSession) -> None:
+@pytest.mark.parametrize("max_queries", [1000, 1], ids=["the new ones are sent to the stored", "all are joined"])
+def test_of_what_cells_find_the_pairs_with_a_new_video_are_given(
+    spark: SparkSession, max_queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.pairing.cell_search.MAX_QUERIES", max_queries)
     is_unsearched = np.arange(NUM_VIDEOS) % 3 == 0
-    told = {"cell_rows": 120, "num_probes": 99, "max_exact_teraflop": 1e-9}
+    told = {"cell_rows": 60, "num_probes": 99, "max_exact_teraflop": 1e-9}
     found, done = search(to_rows(spark, is_unsearched), "cells", **told)
-    assert found == expected_among(is_unsearched)
+    assert found == expected_of_codes(is_unsearched)
     assert done.recall == 1.0
 
 
 def test_cells_that_miss_some_say_so_and_find_no_others(spark: SparkSession) -> None:
     found, done = search(to_rows(spark, ALL), "cells", cell_rows=12, num_probes=1, recall_rows=400)
-    expected = expected_among(ALL)
+    expected = expected_of_codes(ALL)
     assert found.items() <= expected.items() or all(expected[pair] >= found[pair] for pair in found)
     assert 0 < len(found) < len(expected)
     assert done.recall == pytest.approx(len(found) / len(expected), abs=0.02)
@@ -119,7 +136,7 @@ def test_cells_that_miss_some_say_so_and_find_no_others(spark: SparkSession) -> 
 def test_so_many_cells_are_looked_in_as_find_the_share_that_is_wanted(spark: SparkSession, wanted: float) -> None:
     """The sample is all there is here, so what is chosen by it holds for all."""
     found, done = search(to_rows(spark, ALL), "cells", cell_rows=12, min_search_recall=wanted, recall_rows=400)
-    share = len(found) / len(expected_among(ALL))
+    share = len(found) / len(expected_of_codes(ALL))
     assert share >= wanted
     assert (share == 1.0) == (wanted == 1.0)
     assert done.recall == pytest.approx(share, abs=0.02)
@@ -175,3 +192,8 @@ def test_the_plan_is_chosen_by_what_exact_search_would_cost(
     num_rows: int, num_unsearched: int, told: dict[str, Any], expected: Plan
 ) -> None:
     assert choose_plan(num_rows, num_unsearched, 256, PairsConfig(**told)) == expected
+
+
+def test_cells_of_the_lake_are_used_whatever_exact_search_would_cost() -> None:
+    assert choose_plan(1000, 10, 256, PairsConfig(), has_cells=True) == Plan("cells", "the lake has cells", 1000, 10)
+    assert choose_plan(1000, 10, 256, PairsConfig(incremental=False), has_cells=True).num_unsearched == 1000

@@ -38,7 +38,15 @@ from models.artefact import (
 )
 from tests.support.catalogue import SCENES, Video, write_manifest
 from tests.support.clock_clips import HEIGHT_PX, WIDTH_PX, write_frames
-from tests.support.lakes import make_run, none_in_quarantine, present_in, read_rows, read_versions, run_night
+from tests.support.lakes import (
+    make_run,
+    make_search_inputs,
+    none_in_quarantine,
+    present_in,
+    read_rows,
+    read_versions,
+    run_night,
+)
 from tests.support.verifiers import make_verifier, split
 from tests.support.videos import draw_picture
 from udfs.embedding.embed import FRAME_DIMS
@@ -166,6 +174,7 @@ def build(
     lake = Lake(spark, str(nights.lake))
     known = {name: lake.read(name) for name in ("embeddings", "thumbnails", "descriptors")} | inputs
     known |= {"manifest": present_in(known["embeddings"]), "quarantine": none_in_quarantine(spark)}
+    known |= make_search_inputs(known["embeddings"], run.model.model_id)
     return Built.of(pairs.build(known, run))
 
 
@@ -405,6 +414,9 @@ def test_the_same_night_again_changes_nothing(nights: Nights) -> None:
         "manifest": "done",
         "attempts": "done",
         "embeddings": "skipped",
+        "fingerprints": "skipped",
+        "search_cells": "skipped",
+        "segment_codes": "skipped",
         "pairs": "skipped",
         "clusters": "skipped",
         "cluster_events": "skipped",

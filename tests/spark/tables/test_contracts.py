@@ -20,7 +20,7 @@ from jobs.commands.decide import record_decisions
 from jobs.errors import ContractError
 from jobs.lake.lake import Lake
 from jobs.pipeline import TABLES
-from jobs.tables import answers, attempts, estimates, manifest, pairs, samples
+from jobs.tables import answers, attempts, estimates, manifest, pairs, samples, search_cells, segment_codes
 from tests.support.lakes import make_run, read_rows, read_versions
 from tests.support.written_lake import append_rows
 
@@ -48,6 +48,10 @@ VIOLATIONS = {
     ("quarantine", "attempts_is_not_negative"): {"attempts": "-1"},
     ("embeddings", "segment_has_length"): {"start_seconds": "end_seconds + 1"},
     ("embeddings", "has_vector"): {"vector": "CAST(array() AS ARRAY<FLOAT>)"},
+    ("search_cells", "version_is_positive"): {"cells_version": "0"},
+    ("search_cells", "recall_is_a_fraction"): {"sample_recall": "1.01"},
+    ("segment_codes", "own_cell_is_first"): {"cell": "probe_cells[0] + 1"},
+    ("segment_codes", "has_code"): {"code": "X''"},
     ("pairs", "ids_are_ordered"): {"left_id": "right_id"},
     ("pairs", "cosine_is_in_range"): {"cosine_similarity": "1.01"},
     ("pairs", "probability_is_in_range"): {"match_probability": "-0.01"},
@@ -80,6 +84,8 @@ def shared_copy(described: Described, tmp_path_factory: pytest.TempPathFactory, 
     pair = {"sample_id": "s", "left_id": "discs", "right_id": "glow", "stratum": "s", "stratum_size": 1.0}
     answer = {"verdict": "part", "answered_by": "ann"}
     for table, row in (
+        (search_cells.TABLE, {}),
+        (segment_codes.TABLE, {"code": b"\x01"}),
         (samples.TABLE, pair),
         (answers.TABLE, pair | answer),
         (estimates.TABLE, {"sample_id": "s", "num_answers": 1}),

@@ -18,7 +18,7 @@ from jobs.tables import embeddings, pairs
 from models.artefact import read_artefact, unpack_artefact, write_artefact
 from models.codebook import Codebook
 from models.registry import get_backbone
-from tests.support.lakes import make_run, read_rows, run_night
+from tests.support.lakes import make_run, make_search_inputs, read_rows, run_night
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,7 +162,9 @@ def test_a_nightly_run_finds_the_copies_and_equal_pairs_with_either_search(
     assert {record.stage: record.num_rows for record in outcome.records}["pairs"] == len(by_words)
     lake = Lake(spark, str(lake_copy))
     run = make_run(spark, described.manifest, settings_of(trained["vector"], "faiss"))
-    rows = pairs.build({name: lake.read(name) for name in ("manifest", "quarantine", "embeddings")}, run).rows.collect()
+    inputs = {name: lake.read(name) for name in ("manifest", "quarantine", "embeddings")}
+    inputs |= make_search_inputs(inputs["embeddings"], run.model.model_id)
+    rows = pairs.build(inputs, run).rows.collect()
     assert {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows} == by_words
 
 
@@ -173,7 +175,8 @@ def test_words_of_layers_find_the_copies_with_either_search(
     for search in ("faiss", "inverted_index"):
         run = make_run(spark, described.manifest, settings_of(trained["layer"], search))
         inputs = {name: lake.read(name) for name in ("manifest", "quarantine", "descriptors", "embeddings")}
-        rows = pairs.build(inputs | {"embeddings": embeddings.build(inputs, run)}, run).rows.collect()
+        inputs["embeddings"] = embeddings.build(inputs, run)
+        rows = pairs.build(inputs | make_search_inputs(inputs["embeddings"], run.model.model_id), run).rows.collect()
         found[search] = {(row["left_id"], row["right_id"], row["cosine_similarity"]) for row in rows}
     assert joined(found["faiss"]) == joined(COPIES)
     assert found["inverted_index"] == found["faiss"]

@@ -10,7 +10,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.searching.cells import CellPlan, balance_groups, find_cells, make_cell_assigner, plan_cells, train_centroids
+from udfs.searching.cell_groups import make_cell_assigner
+from udfs.searching.cells import CellPlan, assign_cells, balance_groups, plan_cells, train_centroids
+from udfs.searching.codes import CodedRows, decode, make_encoder
 from udfs.searching.groups import ChunkRole, make_group_searcher
 
 DIM = 8
@@ -25,23 +27,24 @@ def draw_vectors(count: int, seed: int) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def plan(vectors: np.ndarray, num_cells: int, num_probes: int, block_rows: int) -> CellPlan:
-    centroids = train_centroids(vectors, num_cells, 0)
-    nearest = find_cells(centroids, vectors, min(num_probes, num_cells))
-    return plan_cells(centroids, nearest, num_rows=len(vectors), block_rows=block_rows, min_tasks=3)
-
-
-def assign(vectors: np.ndarray, cells: CellPlan) -> list[pa.RecordBatch]:
+def encode(vectors: np.ndarray, num_cells: int, num_probes: int) -> pa.Table:
+    """Return the codes of vectors in trained cells, with a number that spreads them over blocks."""
     count = len(vectors)
-    batch = pa.RecordBatch.from_arrays(
-        [
-            pa.array([f"v{number:03}" for number in range(count)]),
-            pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * DIM), pa.array(vectors.ravel())),
-            pa.array(np.arange(count) * 7919 % 1009),
-        ],
-        ["video_id", "vector", "spread"],
-    )
-    return list(make_cell_assigner(cells)(iter([batch])))
+    values = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * DIM), pa.array(vectors.ravel()))
+    columns = [pa.array([f"v{number:03}" for number in range(count)]), pa.array(np.arange(count) * 7919 % 1009), values]
+    batch = pa.RecordBatch.from_arrays(columns, ["video_id", "spread", "vector"])
+    centroids = train_centroids(vectors, num_cells, 0)
+    return pa.Table.from_batches(make_encoder(centroids, min(num_probes, num_cells))(iter([batch])))
+
+
+def plan(coded: pa.Table, num_cells: int, block_rows: int) -> CellPlan:
+    probes = CodedRows.read(coded).probes
+    stored, querying = (np.bincount(p.ravel(), minlength=num_cells) for p in (probes[:, 0], probes[:, 1:]))
+    return plan_cells(stored, querying, block_rows=block_rows, min_tasks=3)
+
+
+def assign(coded: pa.Table, num_cells: int, block_rows: int) -> list[pa.RecordBatch]:
+    return list(make_cell_assigner(plan(coded, num_cells, block_rows))(iter(coded.to_batches())))
 
 
 def count_comparisons(batches: list[pa.RecordBatch]) -> Counter[tuple[str, str]]:
@@ -62,9 +65,8 @@ def count_comparisons(batches: list[pa.RecordBatch]) -> Counter[tuple[str, str]]
 def test_each_vector_is_compared_once_with_the_vectors_of_its_probed_cells(
     count: int, num_cells: int, num_probes: int, block_rows: int, seed: int
 ) -> None:
-    vectors = draw_vectors(count, seed)
-    cells = plan(vectors, num_cells, num_probes, block_rows)
-    nearest = np.argsort(-(vectors @ cells.centroids.T), axis=1, kind="stable")[:, : cells.num_probes]
+    coded = encode(draw_vectors(count, seed), num_cells, num_probes)
+    nearest = CodedRows.read(coded).probes
     expected: Counter[frozenset[str]] = Counter()
     for i in range(count):
         for j in range(count):
@@ -72,7 +74,7 @@ def test_each_vector_is_compared_once_with_the_vectors_of_its_probed_cells(
             is_same_cell = i < j and nearest[i, 0] == nearest[j, 0]
             expected[frozenset((f"v{i:03}", f"v{j:03}"))] += int(is_probe) + int(is_same_cell)
     compared: Counter[frozenset[str]] = Counter()
-    for pair, times in count_comparisons(assign(vectors, cells)).items():
+    for pair, times in count_comparisons(assign(coded, num_cells, block_rows)).items():
         compared[frozenset(pair)] += times
     assert +compared == +expected
 
@@ -81,10 +83,10 @@ def test_each_vector_is_compared_once_with_the_vectors_of_its_probed_cells(
 def test_the_groups_of_all_cells_find_the_same_pairs_as_a_full_comparison(
     count: int, block_rows: int, seed: int
 ) -> None:
-    vectors = draw_vectors(count, seed)
-    cells = plan(vectors, 2, 2, block_rows)
+    coded = encode(draw_vectors(count, seed), 2, 2)
+    vectors = decode(CodedRows.read(coded).codes)
     found = {}
-    for batch in make_group_searcher(0.6)(iter(assign(vectors, cells))):
+    for batch in make_group_searcher(0.6, is_coded=True)(iter(assign(coded, 2, block_rows))):
         found |= {(row["left_id"], row["right_id"]): row["cosine_similarity"] for row in batch.to_pylist()}
     similarity = np.round(vectors.astype(float) @ vectors.T.astype(float), 6)
     assert found == {
@@ -93,6 +95,21 @@ def test_the_groups_of_all_cells_find_the_same_pairs_as_a_full_comparison(
         for j in range(i + 1, count)
         if similarity[i, j] >= 0.6
     }
+
+
+@given(st.integers(4, 40), st.integers(1, 6), st.integers(1, 4), st.integers(0, 99))
+def test_the_cells_of_a_row_do_not_depend_on_the_rows_beside_it(
+    count: int, num_cells: int, num_probes: int, seed: int
+) -> None:
+    vectors = draw_vectors(count, seed)
+    num_cells = min(num_cells, count)
+    centroids = train_centroids(vectors, num_cells, 0)
+    num_probes = min(num_probes, num_cells)
+    together = assign_cells(centroids, vectors, num_probes)
+    alone = np.concatenate([assign_cells(centroids, row[None], num_probes) for row in vectors])
+    assert (together == alone).all()
+    exact = vectors.astype(float) @ centroids.T.astype(float)
+    assert (np.take_along_axis(exact, together[:, :1], 1)[:, 0] >= exact.max(axis=1) - 1e-12).all()
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.integers(1, 8))
