@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.indexing.shard_codes import VideoVectors, ShardCodes, write_codes
+from udfs.indexing.shard_codes import ShardCodes, VideoVectors, write_codes
 from udfs.searching.cells import Cells, assign_cells
 
 if TYPE_CHECKING:
