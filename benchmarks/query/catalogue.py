@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.config.settings import Config
+from jobs.pairing.cells import choose_num_cells
 from tests.support.indexes import publish_shards
 from udfs.embedding.embed import FRAME_DIMS
+from udfs.searching.cells import Cells, find_cells, train_centroids
+from udfs.searching.chunks import Chunk
+from udfs.searching.codes import measure_code_error
+from udfs.searching.probes import MAX_PROBES, choose_probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +37,9 @@ _NUM_NEAR = 50
 _NEAR_SHARE = 0.45
 
 
-def publish_catalogue(lake: Path, num_segments: int, clip: Sequence[dict[str, Any]], seed: int = 0) -> None:
+def publish_catalogue(
+    lake: Path, num_segments: int, clip: Sequence[dict[str, Any]], seed: int = 0, *, with_cells: bool = False
+) -> None:
     """Write an index with some videos that are similar to a clip.
 
     Args:
@@ -39,9 +47,27 @@ def publish_catalogue(lake: Path, num_segments: int, clip: Sequence[dict[str, An
         num_segments: approximate number of segments.
         clip: rows of `embeddings` of the clip.
         seed: of the random numbers.
+        with_cells: train cells on the first shard, and store codes in them.
     """
-    num_videos = num_segments // SEGMENTS_PER_VIDEO
-    publish_shards(lake, _draw_shards(num_videos, clip, seed), {}, frozenset(), "20240501T120000Z-abcdef", Config())
+    num_videos, config = num_segments // SEGMENTS_PER_VIDEO, Config()
+    shards = _draw_shards(num_videos, clip, seed)
+    first = next(shards)
+    cells = _train_cells(first, num_segments, config) if with_cells else None
+    shards = chain([first], shards)
+    publish_shards(lake, shards, {}, frozenset(), "20240501T120000Z-abcdef", config, cells=cells)
+
+
+def _train_cells(batches: list[pa.RecordBatch], num_segments: int, config: Config) -> Cells:
+    """Train cells as `ndvr nightly` does, on the segments of one shard."""
+    ids = pa.concat_arrays([batch.column("video_id") for batch in batches])
+    values = np.concatenate([batch.column("vector").flatten().to_numpy() for batch in batches])
+    sample = Chunk(ids, values.reshape(len(ids), -1))
+    pairs = config.pairs
+    centroids = train_centroids(sample.vectors, choose_num_cells(num_segments, pairs), pairs.seed)
+    nearest = find_cells(centroids, sample.vectors, min(MAX_PROBES, len(centroids)))
+    threshold = pairs.min_candidate_similarity
+    probes = choose_probes(sample, nearest, threshold, pairs.min_search_recall, pairs.seed)
+    return Cells(centroids, probes.num_probes, measure_code_error(sample.vectors).margin, version=1)
 
 
 def _draw_shards(num_videos: int, clip: Sequence[dict[str, Any]], seed: int) -> Iterator[list[pa.RecordBatch]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jobs.contracts.run import Run
     from jobs.lake.lake import Lake
-    from jobs.pairing.cells import Cells
+    from udfs.searching.cells import Cells
 
 _INPUTS = ("manifest", "quarantine", "embeddings", "fingerprints", "search_cells", "segment_codes")
 _NUM_RUNS = 3

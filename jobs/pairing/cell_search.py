@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from jobs.config.settings import PairsConfig
-    from jobs.pairing.cells import Cells
+    from udfs.searching.cells import Cells
 
 GROUPS_PER_CORE = 4
 MAX_QUERIES = 1 << 18

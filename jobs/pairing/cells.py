@@ -9,13 +9,11 @@ from pyspark.sql import functions as F
 
 from jobs.contracts.run_log import log
 from jobs.pairing.sampling import sample_rows
-from udfs.searching.cells import find_cells, train_centroids
+from udfs.searching.cells import Cells, find_cells, train_centroids
 from udfs.searching.codes import CODE_DDL, make_encoder, measure_code_error
 from udfs.searching.probes import MAX_PROBES, choose_probes
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import numpy as np
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
@@ -26,25 +24,6 @@ _TRAINING_ROWS_PER_CELL = 64
 _MAX_TRAINING_ROWS = 1 << 18
 """The sample is collected on the driver: 0.5 GB at 512 dims."""
 _MAX_CELLS = 1 << 16
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of one version, without what is known of their training.
-
-    Attributes:
-        centroids: float32 (c, dim), unit norm.
-        num_probes: cells that a vector is compared in, including its own.
-        margin: a search by codes lowers its threshold by this, so that their error makes it miss no pair.
-        version: number of the version, from 1; 0 if the cells are not stored.
-        trained_on: date of the run that trained them, UTC; None if the cells are not stored.
-    """
-
-    centroids: NDArray[np.float32]
-    num_probes: int
-    margin: float
-    version: int = 0
-    trained_on: date | None = None
 
 
 @dataclass(frozen=True)

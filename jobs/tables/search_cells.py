@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.contracts.run import Run
-    from jobs.pairing.cells import Cells, Training
+    from jobs.pairing.cells import Training
+    from udfs.searching.cells import Cells
 
 TABLE = Table(
     name="search_cells",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.contracts.run import Run
-    from jobs.pairing.cells import Cells
+    from udfs.searching.cells import Cells
 
 TABLE = Table(
     name="segment_codes",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from udfs.searching.cells import Cells
+
 SEGMENT_SCHEMA = pa.schema(
     {
         "video_id": pa.string(),
@@ -82,8 +84,12 @@ def publish_shards(  # noqa: PLR0913 -- as many as an index has parts
     config: Config,
     *,
     uris: Mapping[str, str] | None = None,
+    cells: Cells | None = None,
 ) -> IndexCard:
-    """Publish an index of record batches of SEGMENT_COLUMNS, and THUMBNAILS and FRAME_DETAILS if they have them."""
+    """Publish an index of record batches of SEGMENT_COLUMNS, and THUMBNAILS and FRAME_DETAILS if they have them.
+
+    With cells, its shards store codes too.
+    """
     model_id = find_configured_model(config).model_id
     store = Store.of(str(lake / INDEX_FOLDER / model_id))
     written, sizes = [], {}
@@ -91,7 +97,7 @@ def publish_shards(  # noqa: PLR0913 -- as many as an index has parts
         name = f"{version}-{number:05d}-0"
         optional = [name for name in (THUMBNAILS, FRAME_DETAILS) if name in first.schema.names]
         columns = [*SEGMENT_COLUMNS, *optional]
-        rows = write_shard(store, name, first.select(columns), iter(others))
+        rows = write_shard(store, name, first.select(columns), iter(others), cells)
         sizes[name] = sum(rows.column("num_segments").to_pylist())
         written += [row for row in rows.to_pylist() if row["video_id"] not in dead]
     for row in written:
@@ -113,6 +119,7 @@ def publish_shards(  # noqa: PLR0913 -- as many as an index has parts
         shards=sizes,
         num_videos=listing.num_rows,
         num_segments=sum(listing.column("num_segments").to_pylist()),
+        coded=[] if cells is None else sorted(sizes),
     )
     with store.write_folder(card.listing) as folder, ipc.new_file(str(folder / LISTING_FILE), listing.schema) as file:
         file.write_table(listing)

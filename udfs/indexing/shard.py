@@ -11,7 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from udfs.searching.pair_search import SimilarRows, search_few_queries
+from udfs.indexing.shard_codes import ShardCodes, write_codes
+from udfs.searching.pair_search import search_few_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from udfs.indexing.shard_codes import VideoVectors
     from udfs.indexing.store import Store
+    from udfs.searching.cells import Cells
 
 VECTORS_FILE = "vectors.faiss"
 VIDEOS_FILE = "videos.arrow"
@@ -45,7 +48,9 @@ FRAME_DETAILS = "frame_details"
 """A further column of whole videos, stored beside the thumbnails, which says what is content."""
 
 
-def make_shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def make_shard_writer(
+    store: Store, run_id: str, cells: Cells | None = None
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Make the function that writes a partition as one shard: SEGMENT_COLUMNS -> WRITTEN_DDL, by `mapInArrow`.
 
     The columns THUMBNAILS and FRAME_DETAILS are stored too if the batches have them. A partition must hold all segments
@@ -55,13 +60,16 @@ def make_shard_writer(store: Store, run_id: str) -> Callable[[Iterator[pa.Record
     Args:
         store: the folder of shards.
         run_id: prefix of shard names.
+        cells: the shard also stores codes, sorted by these; None stores vectors only.
 
     Runs on: executor; memory: the vectors of its partition.
     """
-    return partial(_write_partition, store=store, run_id=run_id)
+    return partial(_write_partition, store=store, run_id=run_id, cells=cells)
 
 
-def _write_partition(batches: Iterator[pa.RecordBatch], store: Store, run_id: str) -> Iterator[pa.RecordBatch]:
+def _write_partition(
+    batches: Iterator[pa.RecordBatch], store: Store, run_id: str, cells: Cells | None
+) -> Iterator[pa.RecordBatch]:
     """Write a partition that has rows as one shard."""
     from pyspark import TaskContext
 
@@ -70,10 +78,12 @@ def _write_partition(batches: Iterator[pa.RecordBatch], store: Store, run_id: st
     non_empty = (batch for batch in batches if batch.num_rows)
     first = next(non_empty, None)
     if first is not None:
-        yield write_shard(store, f"{run_id}-{number:05d}-{attempt}", first, non_empty)
+        yield write_shard(store, f"{run_id}-{number:05d}-{attempt}", first, non_empty, cells)
 
 
-def write_shard(store: Store, name: str, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
+def write_shard(
+    store: Store, name: str, first: pa.RecordBatch, others: Iterator[pa.RecordBatch], cells: Cells | None = None
+) -> pa.RecordBatch:
     """Write batches of SEGMENT_COLUMNS as a shard. Return one row of WRITTEN_DDL per video."""
     import faiss
     import numpy as np
@@ -91,6 +101,9 @@ def write_shard(store: Store, name: str, first: pa.RecordBatch, others: Iterator
                     file.write_batch(wholes)
                     videos.append(wholes.select(["video_id", "content_sha256", "first_segment"]))
         faiss.write_index(index, str(folder / VECTORS_FILE))
+        if cells is not None:
+            vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
+            write_codes(folder, vectors, cells)
     written = pa.Table.from_batches(videos).combine_chunks()
     begins = written.column("first_segment").to_numpy()
     counts = np.diff(np.append(begins, index.ntotal)).astype(np.int32)
@@ -124,6 +137,7 @@ class IndexShard:
             stored.
         first_segments: int64 (num_videos,), ascending.
         owner: the FAISS index that owns the memory of `vectors`.
+        codes: the codes of the segments; None if the lake had no cells when the shard was written.
     """
 
     name: str
@@ -131,6 +145,7 @@ class IndexShard:
     videos: pa.Table
     first_segments: NDArray[np.int64]
     owner: Any
+    codes: ShardCodes | None = None
 
     @classmethod
     def open(cls, folder: Path) -> IndexShard:
@@ -144,21 +159,30 @@ class IndexShard:
         from pyarrow import ipc
 
         videos = ipc.open_file(pa.memory_map(str(folder / VIDEOS_FILE))).read_all()
-        vectors = folder / VECTORS_FILE
-        # FAISS advises the system of random access, which would load each page separately.
-        descriptor = os.open(vectors, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-        finally:
-            os.close(descriptor)
+        vectors, codes = folder / VECTORS_FILE, ShardCodes.open(folder)
+        if codes is None:
+            _read_ahead(vectors)
         index = faiss.read_index(str(vectors), faiss.IO_FLAG_MMAP_IFC)
         begin = index.get_xb()  # type: ignore[attr-defined]  # FAISS declares only the base class
         values = faiss.rev_swig_ptr(begin, index.ntotal * index.d).reshape(index.ntotal, index.d)
-        return cls(folder.name, values, videos, videos.column("first_segment").to_numpy(), index)
+        return cls(folder.name, values, videos, videos.column("first_segment").to_numpy(), index, codes)
 
-    def search(self, queries: NDArray[np.float32], min_cosine_similarity: float) -> SimilarRows:
-        """Find the segments that reach a similarity to queries: `left` numbers segments, `right` queries."""
-        return search_few_queries(self.vectors, queries, min_cosine_similarity)
+    def search(self, queries: VideoVectors, min_cosine_similarity: float) -> NDArray[np.int64]:
+        """Find the segments that reach a similarity to a query: int64 (k,), ascending.
+
+        A shard with codes compares those near the queries, and then the vectors of similar ones. Others compare all
+        vectors.
+
+        Args:
+            queries: the vectors of a video.
+            min_cosine_similarity: in [-1, 1].
+        """
+        import numpy as np
+
+        if self.codes is None:
+            return np.unique(search_few_queries(self.vectors, queries.vectors, min_cosine_similarity).left)
+        near = self.codes.search(queries, min_cosine_similarity)
+        return near[np.unique(search_few_queries(self.vectors[near], queries.vectors, min_cosine_similarity).left)]
 
     def find_videos(self, segments: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the video of each segment: row numbers of `videos`."""
@@ -194,3 +218,12 @@ class IndexShard:
             return None
         stored = self.videos.column(THUMBNAILS)[row]
         return [stored[number].as_py() for number in numbers] if stored.is_valid else None
+
+
+def _read_ahead(file: Path) -> None:
+    """Let the system read a file that is searched as a whole: FAISS advises it of random access, page by page."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -80,6 +82,25 @@ def assign_cells(centroids: NDArray[np.float32], vectors: NDArray[np.float32], n
         order = np.argsort(-similarities, axis=1, kind="stable")[:, :num_probes]
         ranked[begin : begin + _ROWS_PER_RANKING] = np.take_along_axis(part, order, axis=1)
     return ranked
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one version, without what is known of their training.
+
+    Attributes:
+        centroids: float32 (c, dim), unit norm.
+        num_probes: cells that a vector is compared in, including its own.
+        margin: a search by codes lowers its threshold by this, so that their error makes it miss no pair.
+        version: number of the version, from 1; 0 if the cells are not stored.
+        trained_on: date of the run that trained them, UTC; None if the cells are not stored.
+    """
+
+    centroids: NDArray[np.float32]
+    num_probes: int
+    margin: float
+    version: int = 0
+    trained_on: date | None = None
 
 
 @dataclass(frozen=True)

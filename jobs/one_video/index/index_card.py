@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import ContractError, UsageError
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 INDEX_FOLDER = "_index"
 CARD_FILE = "current.json"
 LISTING_FILE = "listing.arrow"
-_FORMAT = 1
+_FORMATS = {False: 1, True: 2}
+"""The format of an index by whether its shards have codes. Versions of ndvr before codes refuse format 2."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class IndexCard:
             listing numbers the shards in this order.
         num_videos: present videos.
         num_segments: segments of present videos.
+        coded: the shards that store codes too; all or none of a new index.
     """
 
     version: str
@@ -45,6 +47,7 @@ class IndexCard:
     shards: dict[str, int]
     num_videos: int
     num_segments: int
+    coded: list[str] = field(default_factory=list)
 
     @property
     def folders(self) -> set[str]:
@@ -53,7 +56,10 @@ class IndexCard:
 
     def to_json(self) -> bytes:
         """Return the card as JSON."""
-        return json.dumps({"format": _FORMAT} | asdict(self), indent=1, ensure_ascii=False).encode() + b"\n"
+        known = {"format": _FORMATS[bool(self.coded)]} | asdict(self)
+        if not self.coded:
+            del known["coded"]
+        return json.dumps(known, indent=1, ensure_ascii=False).encode() + b"\n"
 
     @classmethod
     def from_json(cls, content: bytes) -> IndexCard:
@@ -65,14 +71,15 @@ class IndexCard:
         try:
             values = json.loads(content)
             found = values.pop("format")
-            if found == _FORMAT:
+            if found in _FORMATS.values():
                 return cls(**values)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise ContractError(
                 f"{CARD_FILE} of the index is not a card: {error}; remove it, and the next nightly run writes it again"
             ) from error
+        known = " and ".join(map(str, _FORMATS.values()))
         raise ContractError(
-            f"the index has format {found!r}, but this ndvr reads format {_FORMAT}: use the version of ndvr that "
+            f"the index has format {found!r}, but this ndvr reads formats {known}: use the version of ndvr that "
             "published the index"
         )
 

@@ -16,6 +16,7 @@ from jobs.contracts.run_log import log
 from jobs.contracts.stage import StageRecord
 from jobs.contracts.times import format_utc
 from jobs.one_video.index.index_card import CARD_FILE, INDEX_FOLDER, LISTING_FILE, IndexCard, read_card
+from jobs.pairing.cells import read_cells
 from udfs.indexing.shard import FRAME_DETAILS, SEGMENT_COLUMNS, THUMBNAILS, WRITTEN_DDL, make_shard_writer
 from udfs.indexing.store import Store
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from jobs.contracts.run import Run
     from jobs.lake.lake import Lake
+    from udfs.searching.cells import Cells
 
 STAGE = "index"
 INDEXED_TABLES = ("manifest", "quarantine", "embeddings", "clusters")
@@ -69,7 +71,8 @@ def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRec
         return StageRecord(STAGE, "skipped", 0.0)
     with run.progress.show(STAGE):
         store = index.at(run.model.model_id)
-        listing, shards, num_written = _write_changes(lake, run, store, last)
+        cells = read_cells(lake.read("search_cells"), run.model.model_id)
+        listing, shards, num_written = _write_changes(lake, run, store, last, cells)
         card = IndexCard(
             version=run.run_id,
             published_at=format_utc(run.started_at),
@@ -81,6 +84,7 @@ def publish_index(lake: Lake, run: Run, versions: Mapping[str, int]) -> StageRec
             shards=shards,
             num_videos=listing.num_rows,
             num_segments=sum(listing.column("num_segments").to_pylist()),
+            coded=[] if cells is None else sorted(shards),
         )
         store.replace(CARD_FILE, card.to_json())
         _point_at(index, card.model_id)
@@ -102,8 +106,14 @@ def choose_kept(num_live: Mapping[str, int], num_stored: Mapping[str, int]) -> l
     return [name for name in kept if name not in small] if len(small) > MAX_SMALL_SHARDS else kept
 
 
-def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -> tuple[pa.Table, dict[str, int], int]:
-    """Write the missing shards; return the listing, the number of segments of each shard, and of videos written."""
+def _write_changes(
+    lake: Lake, run: Run, store: Store, last: IndexCard | None, cells: Cells | None
+) -> tuple[pa.Table, dict[str, int], int]:
+    """Write the missing shards; return the listing, the number of segments of each shard, and of videos written.
+
+    Once the lake has cells, shards without codes are written again. Shards in earlier cells are kept, because each has
+    the centroids of its codes.
+    """
     import pyarrow as pa
 
     embeddings = lake.read("embeddings").where(F.col("model_id") == run.model.model_id)
@@ -113,11 +123,11 @@ def _write_changes(lake: Lake, run: Run, store: Store, last: IndexCard | None) -
     listed = _listed_schema().empty_table()
     shards: dict[str, int] = {}
     if last is not None:
-        listed, shards = _keep(_read_listing(store, last), present, last)
+        listed, shards = _keep(_read_listing(store, last), present, last, has_cells=cells is not None)
         present = present.join(listed.select(_KEY), _KEY, join_type="left anti")
         wanted = lake.spark.createDataFrame(present.cast(_key_schema())) if listed.num_rows else wanted
     if present.num_rows:
-        written = _write_shards(embeddings.join(wanted, _KEY, "left_semi"), lake.read("thumbnails"), store, run)
+        written = _write_shards(embeddings.join(wanted, _KEY, "left_semi"), lake.read("thumbnails"), store, run, cells)
         listed = pa.concat_tables([listed, written])
         shards |= _count_segments(written)
     return _add_clusters(_add_uris(listed, lake, run), lake, run), shards, present.num_rows
@@ -137,13 +147,14 @@ def _key_schema() -> pa.Schema:
     return pa.schema({name: pa.string() for name in _KEY})
 
 
-def _keep(listing: pa.Table, present: pa.Table, last: IndexCard) -> tuple[pa.Table, dict[str, int]]:
+def _keep(listing: pa.Table, present: pa.Table, last: IndexCard, *, has_cells: bool) -> tuple[pa.Table, dict[str, int]]:
     """Return the rows of a listing to keep, those of present videos in shards that are kept, and these shards."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     live = listing.select(_LISTED.keys()).join(present, _KEY, join_type="left semi").cast(_listed_schema())
-    kept = choose_kept(_count_segments(live), last.shards)
+    stored = last.shards if not has_cells else {name: last.shards[name] for name in last.coded}
+    kept = choose_kept(_count_segments(live), stored)
     is_kept = pc.is_in(live.column("shard"), pa.array(kept, pa.string()))
     return live.filter(is_kept), {name: last.shards[name] for name in kept}
 
@@ -154,7 +165,7 @@ def _count_segments(listed: pa.Table) -> dict[str, int]:
     return {row["shard"]: row["num_segments_sum"] for row in sorted(counts, key=lambda row: str(row["shard"]))}
 
 
-def _write_shards(segments: DataFrame, thumbnails: DataFrame, store: Store, run: Run) -> pa.Table:
+def _write_shards(segments: DataFrame, thumbnails: DataFrame, store: Store, run: Run, cells: Cells | None) -> pa.Table:
     """Write segments of `embeddings`, with thumbnails, as shards of similar size on executors; return their listing."""
     num_shards = max(1, round(segments.count() / SHARD_SEGMENTS))
     pictures = thumbnails.where(F.col("descriptor_id") == run.model.descriptor_id).select(
@@ -163,7 +174,7 @@ def _write_shards(segments: DataFrame, thumbnails: DataFrame, store: Store, run:
     rows = segments.select(*SEGMENT_COLUMNS).join(pictures, [*_KEY, "segment_index"], "left")
     rows = rows.select(*SEGMENT_COLUMNS, THUMBNAILS, FRAME_DETAILS).repartition(num_shards, "video_id")
     rows = rows.sortWithinPartitions("video_id", "segment_index")
-    return rows.mapInArrow(make_shard_writer(store, run.run_id), WRITTEN_DDL).toArrow().cast(_listed_schema())
+    return rows.mapInArrow(make_shard_writer(store, run.run_id, cells), WRITTEN_DDL).toArrow().cast(_listed_schema())
 
 
 def _add_uris(listed: pa.Table, lake: Lake, run: Run) -> pa.Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import ContractError
 from jobs.one_video.index.index_card import INDEX_FOLDER, LISTING_FILE, IndexCard, read_card, read_current_model
 from udfs.indexing.shard import IndexShard
+from udfs.indexing.shard_codes import VideoVectors
 from udfs.indexing.store import Store
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class Index:
         """
         import numpy as np
 
-        found: set[int] = set()
+        asked, found = VideoVectors(queries), set[int]()
         for shard, numbers in zip(self.shards, self.numbers, strict=True):
-            segments = np.unique(shard.search(queries, min_cosine_similarity).left)
+            segments = shard.search(asked, min_cosine_similarity)
             found.update(numbers[np.unique(shard.find_videos(segments))].tolist())
         return sorted(found - {-1})
 

@@ -189,8 +189,8 @@ def test_an_index_of_another_format_or_with_missing_files_is_refused(embedded: R
     store.replace(CARD_FILE, replace(card, listing="gone").to_json())
     with pytest.raises(ContractError, match=r"a file of the index in .* is missing"):
         ndvr.open(tmp_path)
-    store.replace(CARD_FILE, b'{"format": 2}')
-    with pytest.raises(ContractError, match="has format 2"):
+    store.replace(CARD_FILE, b'{"format": 9}')
+    with pytest.raises(ContractError, match="has format 9"):
         read_card(Store.of(str(tmp_path / "_index")), card.model_id)
     store.replace(CARD_FILE, b"[]")
     with pytest.raises(ContractError, match="not a card"):

@@ -11,7 +11,9 @@ import pytest
 from tests.support.indexes import SEGMENT_SCHEMA
 from udfs.embedding.embed import pack_vectors
 from udfs.indexing.shard import SEGMENT_COLUMNS, IndexShard, make_shard_writer, write_shard
+from udfs.indexing.shard_codes import VideoVectors
 from udfs.indexing.store import Store
+from udfs.searching.cells import Cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,11 +109,25 @@ def test_each_segment_belongs_to_its_video(shard: IndexShard) -> None:
 
 def test_search_agrees_with_a_matrix_product(shard: IndexShard) -> None:
     queries = draw(5, seed=3)
-    found = shard.search(queries, 0.1)
-    expected = np.argwhere(np.round(shard.vectors.astype(float) @ queries.T.astype(float), 6) >= 0.1)
-    assert sorted(zip(found.left.tolist(), found.right.tolist(), strict=True)) == [
-        tuple(pair) for pair in expected.tolist()
-    ]
+    found = shard.search(VideoVectors(queries), 0.1)
+    expected = (np.round(shard.vectors.astype(float) @ queries.T.astype(float), 6) >= 0.1).any(axis=1)
+    assert found.tolist() == np.flatnonzero(expected).tolist()
+    assert 0 < len(found) < sum(SEGMENTS)
+
+
+def test_a_shard_with_codes_finds_the_same_in_all_its_cells_and_less_in_some(
+    batches: list[pa.RecordBatch], shard: IndexShard, tmp_path: Path
+) -> None:
+    store, queries = Store.of(str(tmp_path)), draw(2, seed=3)
+    found = []
+    for num_probes in (4, 1):
+        cells = Cells(draw(4, seed=5), num_probes, margin=0.05, version=1)
+        write_shard(store, f"coded-{num_probes}", batches[0], iter(batches[1:]), cells)
+        coded = IndexShard.open(store.fetch(f"coded-{num_probes}"))
+        assert np.array_equal(coded.vectors, shard.vectors)
+        found.append(coded.search(VideoVectors(queries), 0.0).tolist())
+    assert found[0] == shard.search(VideoVectors(queries), 0.0).tolist()
+    assert set(found[1]) < set(found[0])
 
 
 def test_vectors_are_memory_mapped_and_read_only(shard: IndexShard) -> None:
