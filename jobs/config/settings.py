@@ -271,5 +271,6 @@ class Config(BaseSettings):
             ("training", "quality", "maintenance", "metrics", "spark"), True
         )
         others["pairs"] = {"max_cell_growth", "searched_again_fraction"}  # upkeep of a search that goes on
+        others["manifest"] = {"check_days"}  # when a file is checked, not what is found
         canonical = json.dumps(self.model_dump(mode="json", exclude=others), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
