@@ -1,4 +1,4 @@
-"""An S3 server in a process of its own, behind a link with a latency and a bandwidth, that counts requests and bytes."""
+"""An S3 server in its own process, behind a link with a latency and a bandwidth. It counts requests and bytes."""
 
 from __future__ import annotations
 

@@ -136,11 +136,11 @@ def compare_describing(files: Sequence[Path], store: DistantStore, bucket: str, 
     places = {"disk": str(files[0].parent), "store": f"s3://{bucket}"}
     costs: dict[str, list[Cost]] = {place: [] for place in places}
     traffic = Traffic()
-    list(describe([places["disk"] + "/" + files[0].name], settings))  # loads the network, starts the decoder
+    list(describe_uris([places["disk"] + "/" + files[0].name], settings))  # loads the network, starts the decoder
     for number in range(num_rounds):
         for place in sorted(places, reverse=bool(number % 2)):
             uris = [f"{places[place]}/{file.name}" for file in files]
-            costs[place].append(measure(lambda uris=uris: list(describe(uris, settings))))
+            costs[place].append(measure(lambda uris=uris: list(describe_uris(uris, settings))))
         traffic = store.take_traffic()
     size_bytes = sum(file.stat().st_size for file in files)
     rows = [
@@ -157,7 +157,7 @@ def compare_describing(files: Sequence[Path], store: DistantStore, bucket: str, 
     return statistics.median(ratios)
 
 
-def describe(uris: Sequence[str], settings: DescribeSettings) -> Iterator[pd.DataFrame]:
+def describe_uris(uris: Sequence[str], settings: DescribeSettings) -> Iterator[pd.DataFrame]:
     """Describe videos as one Spark task does."""
     import pandas as pd
 
