@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 16 * 1024 * 1024
 """Of one request. Arrow holds a block in memory. At 100 MB/s and 30 ms latency, waiting is a sixth of the time."""
 _FOLDER = re.compile(r"is a directory|Not a regular file")
+_BEYOND_END = "HTTP status 416"
 _MAX_READS = 2  # of an object that is replaced meanwhile
 
 
@@ -174,7 +175,7 @@ class RemoteFile:
         return digest.hexdigest()
 
     def _ask(self, request: Callable[[], Any]) -> Any:  # noqa: ANN401 (untyped library)
-        """Send a request to the store, and report its faults as faults of the row."""
+        """Send a request, and report its faults as faults of the row. None if it reads beyond the end of the object."""
         from pyarrow import ArrowException
 
         try:
@@ -183,6 +184,8 @@ class RemoteFile:
             detail = f"no object can have this name: {show_name(self.uri)}"
             raise RowError(RowErrorCode.NOT_FOUND, detail) from error
         except (OSError, ArrowException) as error:
+            if _BEYOND_END in str(error):
+                return None
             raise _explain(error, self.uri) from error
 
 
