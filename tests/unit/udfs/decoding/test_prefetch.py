@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -146,13 +147,15 @@ def test_copies_that_are_not_finished_are_deleted_after_a_cancel(
     faulty_store: FaultyStore, copies: Callable[[], int]
 ) -> None:
     store, faults = faulty_store
-    faults.inject(delay(0.3), ".mp4", methods=("HEAD",))
+    is_open = threading.Event()
+    faults.inject(first_do(lambda: is_open.wait(10)), ".mp4", methods=("HEAD",))
     names = ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
     queue = make_queue(put_videos(store, *names), names)
     taken = queue.take()
     assert taken is not None
     assert wait_until(lambda: copies() == AHEAD_PER_CHILD)
     queue.cancel()
+    is_open.set()
     assert wait_until(lambda: copies() == 0)
     with pytest.raises(CancelledError):
         taken.open()
