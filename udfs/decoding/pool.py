@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import queue
 import threading
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Self
 
+from udfs.decoding.prefetch import VideoQueue
 from udfs.decoding.worker import DecoderWorker
 
 if TYPE_CHECKING:
@@ -37,20 +39,16 @@ class _ThreadEnded:
 
 
 class _Session:
-    """One call of `decode`: the requests that the threads share, and the queue of their events."""
+    """One call of `decode`: the videos that the threads share, and the queue of their events."""
 
-    def __init__(self, requests: Iterable[VideoRequest], num_threads: int) -> None:
+    def __init__(self, videos: VideoQueue, num_threads: int) -> None:
+        self.videos = videos
         self.events: queue.Queue[DecodeEvent | _ThreadEnded] = queue.Queue(num_threads * MAX_QUEUED_EVENTS_PER_CHILD)
-        self._requests = iter(requests)
-        self._lock = threading.Lock()  # two threads must not advance a generator at the same time
         self._is_cancelled = threading.Event()
 
     def cancel(self) -> None:
         self._is_cancelled.set()
-
-    def take_request(self) -> VideoRequest | None:
-        with self._lock:
-            return None if self._is_cancelled.is_set() else next(self._requests, None)
+        self.videos.cancel()
 
     def put(self, event: DecodeEvent | _ThreadEnded) -> None:
         while not self._is_cancelled.is_set():
@@ -82,10 +80,10 @@ class _DecoderThread(threading.Thread):
     def _serve(self, session: _Session) -> None:
         try:
             self.worker.start_child()  # takes half a second; the first file is opened meanwhile
-            while (request := session.take_request()) is not None:
-                self.worker.decode(request, session.put)
-        except _CancelledError:
-            raise
+            while (video := session.videos.take()) is not None:
+                self.worker.decode(video, session.put)
+        except (_CancelledError, CancelledError):  # the second stopped the copying of a remote video
+            raise _CancelledError from None
         except BaseException as fault:  # noqa: BLE001 -- `decode` raises it again in the caller's thread
             session.put(_ThreadEnded(fault))
 
@@ -102,7 +100,9 @@ class DecoderPool:
     def __init__(self, settings: DecoderSettings, roots: Roots, num_children: int = 1) -> None:
         if num_children < 1:
             raise ValueError(f"num_children must be at least 1, got {num_children}")
-        self._threads = [_DecoderThread(DecoderWorker(settings, roots)) for _ in range(num_children)]
+        self._limits = settings.limits
+        self._roots = roots
+        self._threads = [_DecoderThread(DecoderWorker(settings)) for _ in range(num_children)]
         self._session: _Session | None = None
         for thread in self._threads:
             thread.start()
@@ -118,10 +118,11 @@ class DecoderPool:
     def decode(self, requests: Iterable[VideoRequest]) -> Generator[DecodeEvent]:
         """Decode videos. Events of different videos are interleaved; those of one video are in order.
 
-        Closing the iterator stops the decoding. Only one call may be unfinished at a time.
+        Closing the iterator stops the decoding. Only one call may be unfinished at a time. Remote videos are copied
+        while the ones before them are decoded.
 
         Args:
-            requests: read by the threads of this pool, one at a time, whenever a child is free.
+            requests: read by the threads of this pool, one at a time, a few in advance (`prefetch.AHEAD_PER_CHILD`).
 
         Yields:
             For each request, any number of `FrameChunk` and at most two `VideoRestarted`, then one `VideoDone` or
@@ -134,8 +135,9 @@ class DecoderPool:
         """
         if self._session is not None or not self._threads:
             raise RuntimeError("DecoderPool.decode needs an open pool without another unfinished decode")
-        session = self._session = _Session(requests, len(self._threads))
         num_running = len(self._threads)
+        videos = VideoQueue(requests, self._roots, self._limits, num_running)
+        session = self._session = _Session(videos, num_running)
         for thread in self._threads:
             thread.sessions.put(session)
         try:
@@ -150,6 +152,7 @@ class DecoderPool:
         finally:
             if num_running:
                 self._cancel()
+            videos.cancel()
             self._session = None
 
     def close(self) -> None:

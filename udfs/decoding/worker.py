@@ -1,4 +1,4 @@
-"""Opens videos, sends them to a child process and emits the events of each. One worker uses one thread and one child.
+"""Sends videos to a child process and emits the events of each. One worker uses one thread and one child.
 
 Runs on executors.
 """
@@ -15,16 +15,15 @@ import numpy as np
 from udfs.decoding.process import DecoderProcess, Message, TimeBudget
 from udfs.decoding.wire import BrokenConnectionError
 from udfs.errors import RowError, RowErrorCode
-from udfs.opening.content import hash_content
-from udfs.opening.locate import open_video
 from udfs.opening.probe import check_complete, recognise_container
 from udfs.video import FrameChunk, VideoDone, VideoFacts, VideoFailed, VideoRestarted, VideoUnchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from udfs.decoding.prefetch import QueuedVideo
     from udfs.decoding.settings import DecoderSettings
-    from udfs.opening.locate import OpenedVideo, Roots
+    from udfs.opening.content import OpenedVideo
     from udfs.video import DecodeEvent, FileContent, VideoRequest
 
 # A child is replaced after this many videos, because decord leaks some memory with every file.
@@ -44,7 +43,7 @@ class _Content:
 
     @cached_property
     def sha256(self) -> str:
-        return hash_content(self.video.fd)
+        return self.video.read_sha256()
 
 
 class _AttemptError(Exception):
@@ -67,12 +66,10 @@ class DecoderWorker:
 
     Args:
         settings: how videos are decoded.
-        roots: the only locations from which videos may be read.
     """
 
-    def __init__(self, settings: DecoderSettings, roots: Roots) -> None:
+    def __init__(self, settings: DecoderSettings) -> None:
         self._settings = settings
-        self._roots = roots
         self._child: DecoderProcess | None = None
 
     def start_child(self) -> DecoderProcess:
@@ -97,7 +94,7 @@ class DecoderWorker:
             self._child.close()
             self._child = None
 
-    def decode(self, request: VideoRequest, put: Callable[[DecodeEvent], None]) -> None:
+    def decode(self, queued: QueuedVideo, put: Callable[[DecodeEvent], None]) -> None:
         """Decode one video and pass its events to `put`.
 
         The last event is a `VideoDone` or a `VideoFailed`; the only event is a `VideoUnchanged` if the file has the
@@ -106,11 +103,11 @@ class DecoderWorker:
         Raises:
             DecoderStartError: no child starts.
             OSError: a fault of this machine, such as no disk space for the copy of a remote file.
+            CancelledError: the session was cancelled while a remote file was copied.
         """
-        limits = self._settings.limits
+        request = queued.request
         try:
-            roots = self._roots.add_folder_of(request.uri) if request.was_described else self._roots
-            with open_video(request.uri, roots, limits.max_file_bytes) as video:
+            with queued.open() as video:
                 if _is_described(video, request.described):
                     put(VideoUnchanged(request.video_id))
                     return
@@ -181,9 +178,7 @@ class DecoderWorker:
 def _is_described(video: OpenedVideo, described: FileContent | None) -> bool:
     """Return whether a file has the described content; a file of another size is not read."""
     return (
-        described is not None
-        and video.size_bytes == described.size_bytes
-        and hash_content(video.fd) == described.sha256
+        described is not None and video.size_bytes == described.size_bytes and video.read_sha256() == described.sha256
     )
 
 
