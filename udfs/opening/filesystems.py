@@ -59,7 +59,7 @@ def open_s3(bucket: str, options: dict[str, str], max_retries: int = MAX_RETRIES
     process after 100, because Arrow does not return what a success restores (`WrappedRetryStrategy` in s3fs.cc).
 
     Args:
-        bucket: its region is looked up if neither the options nor the environment name a region or an endpoint.
+        bucket: its region is looked up if the options name no region and nothing names an endpoint.
         options: of the URI's query: region, scheme, endpoint_override, tls_ca_file_path.
         max_retries: of one request.
 
