@@ -37,7 +37,7 @@ TABLES = (
     "duplicates",
 )
 RUN_COLUMNS = ("run_id", "described_at", "last_tried_at", "next_retry_at")
-PLACE_COLUMNS = ("uri", "detail")
+PLACE_COLUMNS = ("uri", "modified_at", "error_detail")
 """What differs between the same videos in two places."""
 READ = """
 import json
