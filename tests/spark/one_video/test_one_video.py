@@ -18,6 +18,7 @@ from jobs.one_video.index.publish import INDEXED_TABLES, publish_index
 from jobs.tables import manifest
 from tests.support.catalogue import CATALOGUE, Video, make_scene, write_manifest
 from tests.support.lakes import make_run, read_rows, run_night
+from udfs.clustering.containment import name_relation_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def assert_agrees(answer: ndvr.Answer, lake: Path, video_id: str) -> None:
         found += [match.start_seconds, match.end_seconds, match.coverage]
         found += [match.match_start_seconds, match.match_end_seconds, match.match_coverage]
         assert found == pytest.approx(expected, abs=1e-6)
-        assert match.relation == pair["relation"]
+        assert match.relation == name_relation_to(pair["relation"], match.coverage, match.match_coverage)
     originals = {row["duplicate_of"] for row in read_rows(lake, "duplicates") if row["video_id"] == video_id}
     assert answer.is_duplicate == bool(originals)
     assert answer.original in (originals or {None})
