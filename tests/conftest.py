@@ -29,6 +29,8 @@ LONG_FILES = {
     "test_submit.py": 300,
     "test_changes.py": 240,
     "test_backfill.py": 200,
+    "test_stores.py": 200,
+    "test_cells.py": 150,
     "test_maintain.py": 200,
     "test_audits.py": 110,
     "test_codebook.py": 100,
@@ -41,6 +43,7 @@ LONG_FILES = {
     "test_contracts.py": 60,
     "test_decide.py": 60,
     "test_clusters.py": 50,
+    "test_executors.py": 50,
     "test_compare_models.py": 40,
     "test_site.py": 30,  # after test_notebooks.py, whose executed notebooks it shows
 }
