@@ -77,20 +77,6 @@ def _make_from_row(row: Mapping[str, str | None]) -> Decision:
     return make_decision(ids, row.get("verdict") or "", row.get("note"))
 
 
-def write_newest_decision(value: str) -> str:
-    """Return the SQL aggregate over decisions about the same videos: a value of the newest, which applies."""
-    return f"max_by({value}, decided_at)"
-
-
-DECISIONS_IN_FORCE = f"""(
-  SELECT left_id, right_id, {write_newest_decision("verdict")} AS verdict
-  FROM {{decisions}}
-  GROUP BY left_id, right_id
-  HAVING NOT {write_newest_decision("is_withdrawn")}
-)"""  # noqa: S608 -- of literals
-"""SQL of `decisions_in_force`, with the columns that views read."""
-
-
 def newest_decisions(decisions: DataFrame) -> DataFrame:
     """Select the newest row about each pair or video, also if it is a withdrawal. Runs on: driver."""
     newest = decisions.groupBy("left_id", "right_id").agg(F.expr(write_newest_decision("struct(*)")).alias("newest"))

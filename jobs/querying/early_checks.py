@@ -39,7 +39,7 @@ def find_writing_word(statement: str) -> str | None:
         tokens = tokenize(statement, dialect="spark")
     except TokenError:  # a text or comment that is not closed
         return None
-    word = tokens[0].text.upper() if tokens else ""
+    word = tokens[0].text.split()[0].upper() if tokens else ""  # `ADD JAR` is one token
     return word if word in WRITING_WORDS else None
 
 

@@ -8,8 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jobs.clustering.decisions import DECISIONS_IN_FORCE
 from jobs.contracts import published_runs
+from jobs.contracts.decisions_in_force import DECISIONS_IN_FORCE
 from jobs.lake.quoting import quote_name
 from udfs.clustering.containment import write_relation_to
 
