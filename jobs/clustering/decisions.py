@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyspark.sql import functions as F
 
 from jobs.clustering.verdict_files import RowRules, read_verdicts
+from jobs.contracts.decisions_in_force import write_newest_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -39,7 +39,8 @@ def find_writing_word(statement: str) -> str | None:
         tokens = tokenize(statement, dialect="spark")
     except TokenError:  # a text or comment that is not closed
         return None
-    word = tokens[0].text.split()[0].upper() if tokens else ""  # `ADD JAR` is one token
+    words = tokens[0].text.upper().split() if tokens else []  # `ADD JAR` is one token, and an empty text is one
+    word = words[0] if words else ""
     return word if word in WRITING_WORDS else None
 
 

@@ -130,9 +130,7 @@ def test_the_stored_table_has_its_checks_and_grain(table: Table, shared_copy: Pa
 
 
 @by_name
-def test_the_stored_table_is_clustered_by_its_key_or_the_columns_that_it_names(
-    table: Table, shared_copy: Path, spark: SparkSession
-) -> None:
+def test_the_stored_table_is_clustered_as_it_declares(table: Table, shared_copy: Path, spark: SparkSession) -> None:
     detail = spark.sql(f"DESCRIBE DETAIL delta.`{shared_copy / table.name}`").first()
     assert detail is not None
     assert detail["clusteringColumns"] == list(table.clustering)
