@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.lake.lake import Lake
+from jobs.pipeline import STAGES
 from jobs.tables import attempts, descriptors, pairs, thumbnails
 from tests.support.lakes import make_run, none_in_quarantine, read_rows
 
@@ -26,7 +27,7 @@ COMPARED = (
 )
 
 
-def describe_anew(spark: SparkSession, described: Described, settings: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+def describe_again(spark: SparkSession, described: Described, settings: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Describe the catalogue with other settings: video_id -> compared columns, of the described videos."""
     run = make_run(spark, described.manifest, described.settings | {"describe": settings})
     inputs = {
@@ -48,7 +49,7 @@ def describe_anew(spark: SparkSession, described: Described, settings: dict[str,
 )
 def test_descriptors_are_equal_to_the_byte(spark: SparkSession, described: Described, settings: dict[str, Any]) -> None:
     stored = {row["video_id"]: tuple(row[n] for n in COMPARED) for row in read_rows(described.lake, "descriptors")}
-    assert describe_anew(spark, described, settings) == stored
+    assert describe_again(spark, described, settings) == stored
 
 
 @pytest.mark.parametrize("block_rows", [1, 2, 5])
@@ -56,9 +57,9 @@ def test_pairs_do_not_depend_on_the_size_of_a_block(spark: SparkSession, describ
     settings = described.settings | {"pairs": {"block_rows": block_rows}}
     run = make_run(spark, described.manifest, settings)
     lake = Lake(spark, str(described.lake))
-    built = pairs.build(
-        {name: lake.read(name) for name in ("manifest", "quarantine", "embeddings", "thumbnails", "descriptors")}, run
-    ).rows
+    (stage,) = (stage for stage in STAGES if stage.name == pairs.TABLE.name)
+    inputs = {name: lake.read(name) for name in stage.reads if name not in {"seen_embeddings", "pairs"}}
+    built = pairs.build(inputs, run).rows
     found = sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in built.collect())
     stored = read_rows(described.lake, "pairs")
     assert found == sorted((row["left_id"], row["right_id"], row["cosine_similarity"]) for row in stored)
