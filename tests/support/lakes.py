@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from jobs.engine.outcome import Outcome
 
 NIGHT = date(2024, 5, 1)
+EMPTY_TABLES = frozenset({"decisions", "search_cells", "segment_codes"})
+"""What a night with an exact search leaves empty: people make decisions, and only a search by cells has cells."""
 TINY = {
     "describe": {"backbone": "tiny"},
     "embeddings": {"method": "averaged"},

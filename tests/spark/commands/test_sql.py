@@ -16,7 +16,7 @@ from jobs.commands.command_line import run_command
 from jobs.lake.read_only import find_effect
 from jobs.pipeline import NIGHTLY_TABLES
 from jobs.querying.early_checks import WRITING_WORDS, find_writing_word
-from tests.support.lakes import read_rows, read_versions
+from tests.support.lakes import EMPTY_TABLES, read_rows, read_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +68,7 @@ def test_bytes_are_printed_as_hexadecimal(described: Described, capsys: pytest.C
 @pytest.mark.parametrize("table", [table.name for table in NIGHTLY_TABLES])
 def test_every_table_can_be_queried(table: str, described: Described, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(f"FROM {table} |> AGGREGATE count(*) AS n", described.lake, "--format", "json") == 0
-    # people make decisions; a run makes none, and this one searches exactly, without cells
-    is_empty = table in {"decisions", "search_cells", "segment_codes"}
-    assert (json.loads(capsys.readouterr().out)["n"] == 0) == is_empty
+    assert (json.loads(capsys.readouterr().out)["n"] == 0) == (table in EMPTY_TABLES)
 
 
 @pytest.mark.parametrize(
