@@ -10,6 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from jobs.pipeline import NIGHTLY_TABLES
+from tests.support.lakes import EMPTY_TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
