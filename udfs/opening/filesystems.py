@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,9 +22,14 @@ MAX_RETRIES = 9
 _S3_OPTIONS = frozenset({"region", "scheme", "endpoint_override", "tls_ca_file_path"})
 
 
-@functools.cache
+_opening = threading.Lock()
+
+
 def open_filesystem(uri: str) -> tuple[Any, str]:
     """Open the pyarrow file system of a URI, once per process: S3 needs a request to find a bucket's region.
+
+    Threads that need the same one at once wait for it: Arrow adds a client of S3 only while no request is being
+    answered (the mutex of `S3ClientFinalizer` in s3fs.cc), so a second one would wait for the first one's requests.
 
     Credentials come from the standard chain of each store (environment, files, instance profile), not from Spark.
 
@@ -39,6 +45,12 @@ def open_filesystem(uri: str) -> tuple[Any, str]:
             row.
         ValueError: pyarrow has no file system for the scheme, or the query has an unknown option.
     """
+    with _opening:
+        return _open_once(uri)
+
+
+@functools.cache
+def _open_once(uri: str) -> tuple[Any, str]:
     from pyarrow.fs import FileSystem, LocalFileSystem
 
     split = split_uri(uri)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.support.faulty_store import cut_body, delay, first_do, refuse, reset_body
+from tests.support.open_files import count_open_files
 from tests.support.videos import make_video
 from udfs.decoding.pool import DecoderPool
 from udfs.decoding.prefetch import AHEAD_PER_CHILD, VideoQueue
@@ -42,12 +43,8 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
-    def count() -> int:
-        links = (os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))  # noqa: PTH208 - no Path is needed
-        return sum(link.startswith(str(folder)) for link in links)
-
-    yield count
-    assert wait_until(lambda: count() == 0)
+    yield lambda: count_open_files(folder)
+    assert wait_until(lambda: count_open_files(folder) == 0)
     assert list(folder.iterdir()) == []
 
 
@@ -90,7 +87,7 @@ def test_a_few_videos_are_copied_ahead_and_no_more_until_one_is_taken(
         # HEAD before and after each GET: all copies are finished, and none was begun besides them.
         assert wait_until(lambda num=num_taken: faults.count("HEAD", ".mp4") == 2 * (num + num_ahead))
         assert faults.count("GET", ".mp4") == num_taken + num_ahead
-        assert copies() == num_ahead
+        assert wait_until(lambda: copies() == num_ahead)
         assert take(queue) == b"video"
     queue.cancel()
     assert wait_until(lambda: copies() == 0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.faulty_store import cut_body, delay, first_do, refuse, reset_body
+from tests.support.open_files import count_open_files
 from udfs.errors import RowError, RowErrorCode
 from udfs.opening.content import read_at
 from udfs.opening.filesystems import open_s3
@@ -72,8 +73,7 @@ def no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """No descriptor is left open, and no copy has a name at the end."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield
-    links = (os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))  # noqa: PTH208 - no Path is needed
-    assert [link for link in links if link.startswith(str(tmp_path))] == []
+    assert count_open_files(tmp_path) == 0
     assert list(tmp_path.iterdir()) == []
 
 
