@@ -41,6 +41,8 @@ _MAINTENANCE_OPERATIONS = frozenset(
         "VACUUM START",
     }
 )
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+"""The property whose text a commit records as `Commit.user_metadata`."""
 UPKEEP = {"is_upkeep": True}
 """userMetadata of commits that delete only rows that no run of the current model reads."""
 _NUM_TRIES = 10

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jobs.contracts.run_log import log
 from jobs.errors import ContractError
 from jobs.lake.commit_locks import CommitLocks
-from jobs.lake.commits import first_lines, read_commits, retry_conflicts
+from jobs.lake.commits import USER_METADATA, first_lines, read_commits, retry_conflicts
 from jobs.lake.files import LakeFiles
 from jobs.lake.readers import literal_reader
 from jobs.lake.row_changes import find_changes, same_key
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from jobs.contracts.run import Run
     from jobs.contracts.table import Table
     from jobs.lake.commits import Commit
-
-_USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 # Tasks move their files into the folder, and the driver does not move them again: in S3 a move is a copy. Nothing reads
 # the folder before the job has succeeded, and a repeated task writes the same names.
@@ -247,7 +245,7 @@ class Lake:
     def commit(self, table: Table, run: Run | None, write: Callable[[], object]) -> None:
         """Run a write; its commit records the run_id and the model_id, if there is a run."""
         metadata = {"run_id": run.run_id, "model_id": run.model.model_id} if run else {}
-        self.spark.conf.set(_USER_METADATA, json.dumps(metadata))
+        self.spark.conf.set(USER_METADATA, json.dumps(metadata))
         try:
             self.locks.run(table.name, write)
         except (PySparkException, Py4JJavaError) as error:  # PySpark does not convert all errors of Delta
@@ -257,7 +255,7 @@ class Lake:
                 raise _repeated_key_error(table) from error
             raise
         finally:
-            self.spark.conf.unset(_USER_METADATA)
+            self.spark.conf.unset(USER_METADATA)
 
     def _check_columns(self, table: Table, rows: DataFrame, verb: str) -> None:
         """Check column names and types against the contract; Delta itself enforces NOT NULL and the checks."""

@@ -6,17 +6,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.lake.commits import UPKEEP, retry_conflicts
+from jobs.lake.commits import UPKEEP, USER_METADATA, retry_conflicts
 from jobs.lake.quoting import quote_name
 from jobs.lake.session import temporary_conf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import Column
 
     from jobs.contracts.table import Table
     from jobs.lake.lake import Lake
 
-USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 MAX_LISTED_FILES = 1000
 """The most files that a dry run of VACUUM lists."""
 
@@ -62,15 +63,20 @@ def optimize_table(lake: Lake, table: Table) -> None:
 
 
 def delete_expired(lake: Lake, table: Table, condition: Column) -> None:
-    """Delete rows that no run reads any more. Runs on: driver and executors.
-
-    The commit is marked as upkeep, so `Lake.version` ignores it.
-    """
+    """Delete rows that no run reads any more, as upkeep. Runs on: driver and executors."""
     from delta.tables import DeltaTable
 
     stored = DeltaTable.forPath(lake.spark, lake.path(table.name))
+    commit_upkeep(lake, table, lambda: stored.delete(condition))
+
+
+def commit_upkeep(lake: Lake, table: Table, write: Callable[[], object]) -> None:
+    """Run a write whose commit is marked as upkeep, so that `Lake.version` ignores it. Runs on: driver.
+
+    It is repeated if another writer commits first.
+    """
     with temporary_conf(lake.spark, {USER_METADATA: json.dumps(UPKEEP)}):
-        retry_conflicts(lambda: lake.locks.run(table.name, lambda: stored.delete(condition)), table.name)
+        retry_conflicts(lambda: lake.locks.run(table.name, write), table.name)
 
 
 def vacuum_table(lake: Lake, table: Table, retention_hours: float, *, is_dry: bool) -> int:

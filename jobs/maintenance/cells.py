@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
@@ -11,9 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from jobs.contracts.run_log import log
-from jobs.lake.commits import UPKEEP, retry_conflicts
-from jobs.lake.session import temporary_conf
-from jobs.lake.table_maintenance import USER_METADATA, delete_expired
+from jobs.lake.table_maintenance import commit_upkeep, delete_expired
 from jobs.pairing.cells import choose_num_cells, read_cells, train_cells
 from jobs.pairing.searched import find_searched_videos, select_wanted
 from jobs.tables import search_cells, segment_codes
@@ -139,11 +136,10 @@ def _find_unwanted(lake: Lake, run: Run, cells: Cells) -> tuple[DataFrame, int, 
 
 
 def _delete_unwanted(lake: Lake, unwanted: DataFrame) -> None:
-    """Delete the codes of some contents, in a commit that is marked as upkeep."""
+    """Delete the codes of some contents."""
     from delta.tables import DeltaTable
 
     stored = DeltaTable.forPath(lake.spark, lake.path(segment_codes.TABLE.name)).alias("target")
     same = " AND ".join(f"target.{name} = source.{name}" for name in ("model_id", "video_id", "content_hash"))
     merge = stored.merge(unwanted.alias("source"), same).whenMatchedDelete()
-    with temporary_conf(lake.spark, {USER_METADATA: json.dumps(UPKEEP)}):
-        retry_conflicts(lambda: lake.locks.run(segment_codes.TABLE.name, merge.execute), segment_codes.TABLE.name)
+    commit_upkeep(lake, segment_codes.TABLE, merge.execute)

@@ -119,15 +119,21 @@ def truncate_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return to_unit_norm(vectors[:, :FRAME_DIMS])
 
 
-def pack_vectors(vectors: NDArray[np.float32]) -> bytes:
-    """Pack unit vectors as int8, each row scaled to its largest value: float32 (n, dim) -> n x dim bytes.
+def encode_vectors(vectors: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Encode unit vectors as int8, each row scaled to its largest value: float32 (n, dim) -> int8 (n, dim).
 
     The scale is not stored, because unpacking restores unit norm.
     """
     import numpy as np
 
     largest = np.abs(vectors).max(axis=1, keepdims=True)
-    return np.rint(vectors / np.where(largest > 0, largest, 1.0) * _INT8_MAX).astype(np.int8).tobytes()
+    codes: NDArray[np.int8] = np.rint(vectors / np.where(largest > 0, largest, 1.0) * _INT8_MAX).astype(np.int8)
+    return codes
+
+
+def pack_vectors(vectors: NDArray[np.float32]) -> bytes:
+    """Pack unit vectors as `encode_vectors` does: float32 (n, dim) -> n x dim bytes."""
+    return encode_vectors(vectors).tobytes()
 
 
 def unpack_vectors(stored: bytes, num_frames: int) -> NDArray[np.float32]:

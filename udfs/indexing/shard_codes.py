@@ -11,7 +11,7 @@ import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from udfs.embedding.embed import pack_vectors
+from udfs.embedding.embed import encode_vectors
 from udfs.searching.cells import Cells, assign_cells
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CARD = "cells.json"
+_ARRAYS = ("codes", "norms", "segments", "own_begins", "probing", "probing_begins")
+"""Files of `ShardCodes`, with the names of its attributes."""
 _ROWS_PER_BATCH = 4096
 """8 MB of decoded codes at 512 dims, which the caches of a processor hold."""
 
@@ -44,17 +46,18 @@ def write_codes(folder: Path, vectors: NDArray[np.float32], cells: Cells) -> Non
         part = slice(begin, begin + _ROWS_PER_BATCH)
         rows = np.ascontiguousarray(vectors[part])
         probes[part] = assign_cells(cells.centroids, rows, cells.num_probes)
-        codes[part] = np.frombuffer(pack_vectors(rows), np.int8).reshape(rows.shape)
+        codes[part] = encode_vectors(rows)
     order = np.argsort(probes[:, 0], kind="stable")
+    codes, probes = codes[order], probes[order]
     numbers = np.arange(len(cells.centroids) + 1)
-    probed = probes[order, 1:].ravel()
+    probed = probes[:, 1:].ravel()
     by_probe = np.argsort(probed, kind="stable")
     arrays = {
         "centroids": cells.centroids,
-        "codes": codes[order],
-        "norms": np.linalg.norm(codes[order].astype(np.float32), axis=1),
+        "codes": codes,
+        "norms": np.linalg.norm(codes.astype(np.float32), axis=1),
         "segments": order.astype(np.int32),
-        "own_begins": np.searchsorted(probes[order, 0], numbers),
+        "own_begins": np.searchsorted(probes[:, 0], numbers),
         "probing": (by_probe // max(1, cells.num_probes - 1)).astype(np.int32),
         "probing_begins": np.searchsorted(probed[by_probe], numbers),
     }
@@ -148,9 +151,6 @@ class ShardCodes:
         # Pages that were read count as memory of this process until they are released. The system still caches them.
         self.mapped.madvise(mmap.MADV_DONTNEED)
         return np.sort(np.concatenate(found))
-
-
-_ARRAYS = ("codes", "norms", "segments", "own_begins", "probing", "probing_begins")
 
 
 def _map_array(file: Path) -> tuple[Any, mmap.mmap]:
